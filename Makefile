@@ -1,0 +1,91 @@
+# Makefile -- everything that is built, checked and measured here. `make help` lists the targets.
+
+VARIANT ?= release
+OUT := out/$(VARIANT)
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+CC ?= gcc
+CFLAGS_BASE := -std=c17 -g -fno-strict-aliasing -fvisibility=hidden -fPIC -Wall -Wextra -Wpedantic \
+	-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla \
+	-Wimplicit-fallthrough -Wundef -Wwrite-strings -D_FILE_OFFSET_BITS=64 -D_POSIX_C_SOURCE=200809L
+ifdef WERROR
+CFLAGS_BASE += -Werror
+endif
+CFLAGS_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+CFLAGS_debug := -O0
+CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
+CFLAGS_tsan := -O1 -fsanitize=thread
+CFLAGS_cover := -O0 --coverage
+INCLUDES := -Iinclude -Iengine
+CFLAGS_ALL = $(CFLAGS_BASE) $(CFLAGS_$(VARIANT)) $(INCLUDES) $(CFLAGS)
+LIBS := -lsodium -lzstd -lxxhash -lpthread -lm
+LIBS_TOOL := -lzstd
+LIBS_TEST := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck)
+
+PACKAGES := gcc libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libsodium-dev check \
+	python3 zstd binutils
+
+# ---- rooms, lowest first; a room includes what its NEEDS names and nothing else (checked by `make lint`)
+
+ROOMS := core io codec crypto edits merge wal memtable segment manifest catalog vault compaction shard \
+	query store
+NEEDS_core :=
+NEEDS_io := core
+NEEDS_codec := core
+NEEDS_crypto := core
+NEEDS_edits := core io
+NEEDS_merge := core codec
+NEEDS_wal := core io codec crypto
+NEEDS_memtable := core codec merge
+NEEDS_segment := core io codec crypto merge
+NEEDS_manifest := core io edits
+NEEDS_catalog := core io codec crypto edits
+NEEDS_vault := core io crypto edits
+NEEDS_compaction := core io codec crypto edits merge segment manifest
+NEEDS_shard := core io codec crypto edits merge wal memtable segment manifest vault compaction
+NEEDS_query := core io codec crypto edits merge wal memtable segment manifest catalog vault compaction shard
+NEEDS_store := $(filter-out store,$(ROOMS))
+
+objects = $(patsubst %.c,$(OUT)/%.o,$(1))
+room_sources = $(wildcard engine/$(1)/*.c)
+ENGINE_SOURCES := $(filter-out %_sim.c,$(foreach r,$(ROOMS),$(call room_sources,$(r))))
+SIM_SOURCES := $(filter %_sim.c,$(foreach r,$(ROOMS),$(call room_sources,$(r))))
+ENGINE_OBJECTS := $(call objects,$(ENGINE_SOURCES))
+SIM_OBJECTS := $(call objects,$(SIM_SOURCES))
+TOOL_SOURCES := $(wildcard tools/*.c)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(OUT)/holter $(OUT)/libholter.a $(OUT)/libholter.so
+
+$(OUT)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# ---- unit tests: tests/unit/test_<room>_<what>.c, one binary each, linked with that room and its needs only
+
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_BINARIES := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(UNIT_SOURCES))
+test_room = $(word 2,$(subst _, ,$(basename $(notdir $(1)))))
+
+define unit_rule
+$(OUT)/tests/unit/$(basename $(notdir $(1))): $(call objects,$(1) \
+	$(foreach r,$(NEEDS_$(call test_room,$(1))) $(call test_room,$(1)),$(call room_sources,$(r))))
+	$$(CC) $$(CFLAGS_ALL) $$^ -o $$@ $$(LIBS_TEST) $$(LIBS)
+endef
+$(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
+
+# make unit T=io: the unit tests of one room; without T all of them
+unit: $(if $(T),$(filter $(OUT)/tests/unit/test_$(T)%,$(UNIT_BINARIES)),$(UNIT_BINARIES))
+	@for t in $^; do CK_FORK=$(if $(filter asan ubsan tsan,$(VARIANT)),no,yes) ./$$t || exit 1; done
+
+clean:
+	rm -rf out
+
+-include $(shell test -d $(OUT) && find $(OUT) -name '*.d')
+
+.PHONY: all unit clean
