@@ -1,0 +1,132 @@
+/*
+ * codec.h -- the door of codec: rows of one series in columns, and columns to bytes and back.
+ *
+ * Promise: what is encoded decodes to the same bits, and bytes that no encoder wrote are refused.
+ * Bytes to bytes, no files. Needs core. Bytes: format-spec/columns.md.
+ * Threads: functions any thread, one `struct columns` one thread at a time.
+ */
+#ifndef CODEC_CODEC_H
+#define CODEC_CODEC_H
+
+#include "core/core.h"
+
+/* ---- what a row of a metric consists of --------------------------------------------------------------- */
+
+enum { SCHEMA_FIELDS_MAX = 8, SCHEMA_NO_KEY = 255 };
+
+/** Stored. A new type also needs: columns_append_row, codec_encode/decode, segment statistics, columns.md. */
+enum field_type { FIELD_INT = 1, FIELD_FLOAT = 2, FIELD_ENUM = 3, FIELD_TEXT = 4 };
+
+/** Stored. An instant sample has no duration. */
+enum sample_kind { SAMPLE_INSTANT = 1, SAMPLE_INTERVAL = 2 };
+
+struct schema {
+    uint8_t kind;        /* enum sample_kind */
+    uint8_t field_count; /* 1 .. SCHEMA_FIELDS_MAX */
+    uint8_t key_field;   /* index of the field that is part of a sample's identity; else SCHEMA_NO_KEY */
+    uint8_t types[SCHEMA_FIELDS_MAX]; /* enum field_type; 0 from field_count on; the key is no float */
+};
+
+bool schema_is_valid(const struct schema *schema);
+bool schema_is_equal(const struct schema *a, const struct schema *b);
+/** 3 + field_count bytes. Decode: HOLTER_CORRUPT. */
+void schema_encode(struct buffer *out, const struct schema *schema);
+holter_status schema_decode(struct schema *out, struct reader *r);
+
+/* ---- rows in columns ------------------------------------------------------------------------------------
+ *
+ * Each value is a 64-bit word: FIELD_INT and FIELD_ENUM the integer, FIELD_FLOAT the bits of the double,
+ * FIELD_TEXT a place in the columns' own `text`: offset << 32 | bytes.
+ */
+
+struct columns {
+    struct schema schema;
+    size_t count;
+    size_t capacity;
+    int64_t *time;      /* begin, ns */
+    int64_t *duration;  /* ns, >= 0; NULL where schema.kind is SAMPLE_INSTANT */
+    int64_t *field[SCHEMA_FIELDS_MAX]; /* NULL from field_count on */
+    uint16_t *flags;
+    int64_t *revision;
+    uint64_t *sequence; /* which commit a row came with; 0 where that is not known per row */
+    struct buffer text;
+};
+
+/** Empty columns of a valid schema; no allocation. */
+void columns_init(struct columns *c, const struct schema *schema);
+void columns_release(struct columns *c);
+void columns_clear(struct columns *c); /* keeps memory and schema */
+/** Room for `count` more rows; false: no memory, nothing changed. */
+bool columns_reserve(struct columns *c, size_t count);
+
+/** One row as scalars; texts as pointers, borrowed for the call. */
+struct row {
+    int64_t time;
+    int64_t duration;
+    int64_t field[SCHEMA_FIELDS_MAX];      /* of texts: ignored */
+    const uint8_t *text[SCHEMA_FIELDS_MAX];
+    uint32_t text_bytes[SCHEMA_FIELDS_MAX];
+    uint16_t flags;
+    int64_t revision;
+    uint64_t sequence;
+};
+bool columns_append(struct columns *c, const struct row *row);
+/** Append rows [first, first + count) of `from`, which has an equal schema. False: no memory, c unchanged. */
+bool columns_append_rows(struct columns *c, const struct columns *from, size_t first, size_t count);
+/** The text at a row's field, borrowed until c changes. */
+const uint8_t *columns_text(const struct columns *c, size_t field, size_t row, uint32_t *bytes);
+
+/** Order by (time, key); texts by bytes, then length. < 0, 0, > 0. */
+int columns_compare(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b);
+/** All of time, duration and fields have equal bits (flags, revision and sequence aside). */
+bool columns_row_is_equal(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b);
+/** Sort by (time, key, revision, sequence), stable. False: no memory, order unchanged. */
+bool columns_sort(struct columns *c);
+/** The end of a row: time + duration, held at INT64_MAX; an instant ends where it begins. */
+int64_t columns_end(const struct columns *c, size_t row);
+
+/* ---- columns to bytes -------------------------------------------------------------------------------------- */
+
+enum { CODEC_ROWS_MAX = 65536 };
+
+/** Stored, one byte before each column. A new codec also needs: columns.md, the reader in tests/, vectors. */
+enum codec_kind {
+    CODEC_GAPS = 1,    /* times in rising order: unit, first, unsigned gaps */
+    CODEC_CHANGES = 2, /* integers: zig-zag of each change from the one before, from 0 */
+    CODEC_BITS = 3,    /* 64 bits each */
+    CODEC_TEXT = 4,    /* lengths, then bytes */
+    CODEC_CONSTANT = 5, /* one zig-zag value for all rows: flags, durations, revisions */
+};
+
+/**
+ * Append rows [first, first + count), 1 .. CODEC_ROWS_MAX of them in rising order of time: the columns
+ * time, duration (intervals), fields, flags, and with `with_revision` revision. Sequences are not stored.
+ */
+void codec_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
+                  bool with_revision);
+/**
+ * Append `count` rows to *out, whose schema is set; without `with_revision` each gets `revision`; each
+ * gets `sequence`. *r stands after them on success.
+ * Errors   HOLTER_CORRUPT (also: times that fall or equal INT64_MIN or INT64_MAX, negative durations,
+ *          spare flags, an enum value below 0); HOLTER_NO_MEMORY. out->count is unchanged then.
+ * Cost     allocates for `count` rows only once the bytes left could hold them.
+ */
+holter_status codec_decode(struct columns *out, struct reader *r, size_t count, bool with_revision,
+                           int64_t revision, uint64_t sequence);
+
+/** A sample begins in (INT64_MIN, INT64_MAX), so that [begin, end) ranges can hold it. */
+static inline bool sample_time_is_valid(int64_t time_ns)
+{
+    return time_ns != INT64_MIN && time_ns != INT64_MAX;
+}
+
+/** Bits 0-3 are Holter's, 4-7 spare (zero), 8-15 the writer's. */
+enum sample_flag {
+    SAMPLE_OUT_OF_RANGE = 1,
+    SAMPLE_NON_FINITE = 2,
+    SAMPLE_ANOMALY = 4,
+    SAMPLE_MANUAL = 8,
+    SAMPLE_FLAGS_SPARE = 0xf0
+};
+
+#endif
