@@ -9,10 +9,9 @@
  *         with a revision R (not 0): rows of revision < R, and of revision R with a lower sequence;
  *         without one: every row with a lower sequence.
  *   M3  Hiding comes before choosing: a hidden row hides no other.
- *   M4  A run from a file knows only the range of its sequences; tombstones whose sequence lies in that range,
- *       or below it, were applied by whoever wrote the file or are younger than none of its rows, so for them
- *       only "revision < R" and "revision == R and the whole range is lower" apply.
- *       (Files of one place have disjoint ranges: C2.)
+ *   M4  A run from a file knows only the range [min, max] of its rows' sequences. Whoever wrote the file
+ *       applied every tombstone whose sequence S lies in the range (C3), so here "a lower sequence" means
+ *       max < S. Between runs, rows are ordered by max: files of one place have disjoint ranges (C2).
  *
  * Needs core, codec. Threads: one merge, one thread at a time. Format of tombstones: format-spec/columns.md.
  */
