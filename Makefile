@@ -29,23 +29,24 @@ PACKAGES := gcc libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libs
 
 # ---- rooms, lowest first; a room includes what its NEEDS names and nothing else (checked by `make lint`)
 
-ROOMS := core io codec crypto edits merge wal memtable segment manifest catalog vault compaction shard \
+ROOMS := core io codec crypto head edits merge wal memtable segment manifest catalog vault compaction shard \
 	query store
 NEEDS_core :=
 NEEDS_io := core
 NEEDS_codec := core
 NEEDS_crypto := core
+NEEDS_head := core io
 NEEDS_edits := core io
 NEEDS_merge := core codec
 NEEDS_wal := core io codec crypto
 NEEDS_memtable := core codec merge
 NEEDS_segment := core io codec crypto merge
-NEEDS_manifest := core io edits
+NEEDS_manifest := core io head edits
 NEEDS_catalog := core io codec crypto edits
 NEEDS_vault := core io crypto edits
-NEEDS_compaction := core io codec crypto edits merge segment manifest
-NEEDS_shard := core io codec crypto edits merge wal memtable segment manifest vault compaction
-NEEDS_query := core io codec crypto edits merge wal memtable segment manifest catalog vault compaction shard
+NEEDS_compaction := core io codec crypto head edits merge segment manifest
+NEEDS_shard := core io codec crypto head edits merge wal memtable segment manifest vault compaction
+NEEDS_query := core io codec crypto head edits merge wal memtable segment manifest catalog vault compaction shard
 NEEDS_store := $(filter-out store,$(ROOMS))
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))
