@@ -70,8 +70,11 @@ struct row {
     int64_t revision;
     uint64_t sequence;
 };
+/** False: no memory, or the texts together would pass 4 GiB; c unchanged. */
 bool columns_append(struct columns *c, const struct row *row);
-/** Append rows [first, first + count) of `from`, which has an equal schema. False: no memory, c unchanged. */
+/** Back to an earlier c->count and c->text.bytes: what was appended since is dropped. */
+void columns_truncate(struct columns *c, size_t count, size_t text_bytes);
+/** Append rows [first, first + count) of `from` (not c), of an equal schema. False: no memory, c unchanged. */
 bool columns_append_rows(struct columns *c, const struct columns *from, size_t first, size_t count);
 /** The text at a row's field, borrowed until c changes. */
 const uint8_t *columns_text(const struct columns *c, size_t field, size_t row, uint32_t *bytes);
@@ -87,20 +90,22 @@ int64_t columns_end(const struct columns *c, size_t row);
 
 /* ---- columns to bytes -------------------------------------------------------------------------------------- */
 
-enum { CODEC_ROWS_MAX = 65536 };
+enum { CODEC_ROWS_MAX = 65536, CODEC_TEXT_BYTES_MAX = 1 << 20 };
 
 /** Stored, one byte before each column. A new codec also needs: columns.md, the reader in tests/, vectors. */
 enum codec_kind {
-    CODEC_GAPS = 1,    /* times in rising order: unit, first, unsigned gaps */
-    CODEC_CHANGES = 2, /* integers: zig-zag of each change from the one before, from 0 */
-    CODEC_BITS = 3,    /* 64 bits each */
-    CODEC_TEXT = 4,    /* lengths, then bytes */
-    CODEC_CONSTANT = 5, /* one zig-zag value for all rows: flags, durations, revisions */
+    CODEC_GAPS = 1,     /* times, always: unit, first, unsigned gaps */
+    CODEC_CHANGES = 2,  /* integers: zig-zag of each change from the one before, from 0 */
+    CODEC_BITS = 3,     /* floats, always: 64 bits each */
+    CODEC_TEXT = 4,     /* texts, always: lengths, then bytes */
+    CODEC_CONSTANT = 5, /* integers that are all equal: one zig-zag value */
 };
 
 /**
  * Append rows [first, first + count), 1 .. CODEC_ROWS_MAX of them in rising order of time: the columns
  * time, duration (intervals), fields, flags, and with `with_revision` revision. Sequences are not stored.
+ * What codec_decode would refuse (see its Errors, and texts over CODEC_TEXT_BYTES_MAX) is asserted: whoever
+ * takes samples in refuses it first. Equal rows give equal bytes. No memory: out->failed is set.
  */
 void codec_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
                   bool with_revision);
@@ -108,7 +113,8 @@ void codec_encode(struct buffer *out, const struct columns *c, size_t first, siz
  * Append `count` rows to *out, whose schema is set; without `with_revision` each gets `revision`; each
  * gets `sequence`. *r stands after them on success.
  * Errors   HOLTER_CORRUPT (also: times that fall or equal INT64_MIN or INT64_MAX, negative durations,
- *          spare flags, an enum value below 0); HOLTER_NO_MEMORY. out->count is unchanged then.
+ *          spare flags, an enum value below 0, any form that codec_encode does not write);
+ *          HOLTER_NO_MEMORY. The rows of *out are unchanged then; *r is not.
  * Cost     allocates for `count` rows only once the bytes left could hold them.
  */
 holter_status codec_decode(struct columns *out, struct reader *r, size_t count, bool with_revision,

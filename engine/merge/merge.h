@@ -4,7 +4,8 @@
  * Promise: flush, compaction and reading decide by this one rule which rows stand.
  *
  *   M1  Identity of a row: (time, key) within its series. Of rows with one identity that no tombstone
- *       hides, the greatest (revision, sequence) stands.
+ *       hides, the greatest (revision, sequence) stands; of equal ones the later of its run, and of
+ *       runs the later in merge_spec.runs.
  *   M2  A tombstone hides the rows of its span [begin, end), by begin:
  *         with a revision R (not 0): rows of revision < R, and of revision R with a lower sequence;
  *         without one: every row with a lower sequence.
