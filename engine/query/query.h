@@ -1,0 +1,50 @@
+/*
+ * query.h -- the door of query: a snapshot in; samples out.
+ *
+ * Promise: a scan gives every row of a user that stands in the snapshot (M1-M3), each once, and fails rather than give
+ * fewer. Needs the rooms below. Threads: a scan, one thread at a time; many scans at once over one snapshot.
+ */
+#ifndef QUERY_QUERY_H
+#define QUERY_QUERY_H
+
+#include "shard/shard.h"
+
+enum { QUERY_ROWS_MAX = 4096 };
+
+struct query_spec {
+    uint64_t user;
+    uint32_t metric, source; /* 0: all */
+    int64_t from, to;        /* rows that begin in [from, to) .. */
+    bool overlapping;        /* .. and intervals that begin before and end after `from` */
+    uint8_t (*class_of)(void *context, uint32_t metric); /* as in shard_spec */
+};
+
+struct query_scan;
+
+/**
+ * *out owned: query_scan_close; the snapshot stays open meanwhile. An erased user: HOLTER_EXPIRED. A user without rows
+ * is no error. Errors also: HOLTER_CORRUPT, HOLTER_IO, HOLTER_NO_MEMORY, HOLTER_DENIED.
+ * Cost     opens the user's index in each file whose users and times reach into the spec, not the blocks.
+ */
+holter_status query_scan_open(struct query_scan **out, struct shard_snapshot *snapshot,
+                              const struct query_spec *spec, holter_error *err);
+void query_scan_close(struct query_scan *scan);
+/**
+ * The next rows, all of one series, rising by (time, key); series rise by (metric, source). *columns is borrowed
+ * until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end.
+ */
+holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,
+                              const struct columns **columns, holter_error *err);
+/** The last row of each series of the spec whose begin is in [from, to): 0 or 1 row a call, as query_scan_next. */
+holter_status query_latest(struct columns *out, uint32_t *source, struct shard_snapshot *snapshot,
+                           const struct query_spec *spec, holter_error *err);
+/** What a user has: each series once. *series owned: free. Cost: as query_scan_open. */
+struct query_series {
+    uint32_t metric, source;
+    struct schema schema;
+    uint64_t rows_at_most; /* stored rows, before revisions and tombstones */
+};
+holter_status query_series_list(struct query_series **series, size_t *count, struct shard_snapshot *snapshot,
+                                const struct query_spec *spec, holter_error *err);
+
+#endif
