@@ -12,7 +12,8 @@
  *
  * Durability, as every backend keeps it and format-spec/README.md assumes it:
  *   - bytes of a completed IO_WRITE survive a power cut once an IO_SYNC of that file that was submitted
- *     after its completion has completed with 0, or at once on a file opened with IO_DSYNC;
+ *     after its completion, or linked behind it, has completed with 0; or at once on a file opened with
+ *     IO_DSYNC;
  *   - an entry made, renamed or unlinked in a directory survives once io_sync_dir of it returned OK;
  *     before that any subset of a directory's changes may be there, each rename whole or not at all;
  *   - unsynced bytes may survive, be lost, or be torn at any 512-byte sector (older bytes or zeros);
@@ -80,6 +81,8 @@ holter_status io_open(struct io_file **out, struct io *io, const char *path, uin
 /** NULL does nothing. Never syncs. Releases the locks of this file. */
 void io_close(struct io_file *file);
 const char *io_path(const struct io_file *file); /* as opened; borrowed until io_close */
+/** IO_DIRECT was asked for, and the file system does it. */
+bool io_is_direct(const struct io_file *file);
 holter_status io_size(uint64_t *bytes, struct io_file *file, holter_error *err);
 
 enum io_kind { IO_KIND_FILE = 1, IO_KIND_DIRECTORY = 2, IO_KIND_OTHER = 3 };
@@ -223,7 +226,10 @@ bool io_path_join(char out[static IO_PATH_BYTES_MAX], const char *a, const char 
  */
 holter_status io_write_file(struct io *io, const char *path, const void *bytes, size_t count,
                             uint32_t flags, holter_error *err);
-/** Read a whole file of at most `bytes_max` into *out. Errors: HOLTER_CORRUPT it is larger. */
+/**
+ * Read a whole file of at most `bytes_max`. *out becomes a fresh buffer, empty on failure; buffer_release.
+ * Errors: HOLTER_CORRUPT it is larger; those of io_open.
+ */
 holter_status io_read_file(struct buffer *out, struct io *io, const char *path, size_t bytes_max,
                            holter_error *err);
 
