@@ -65,9 +65,15 @@ struct memtable_rows {
     size_t series_count;
     struct tombstones tombstones;
 };
-/** Gather; metric, source: 0 all. Rows of other schemas than the first of their series are HOLTER_CORRUPT. */
+/** Which rows to gather: metric, source 0 all; rows that begin outside [from, to) may be left out. */
+struct memtable_filter {
+    uint32_t metric, source;
+    int64_t from, to;
+};
+/** Gather. Rows of another schema than the first of their series: HOLTER_CORRUPT. Errors also: HOLTER_NO_MEMORY. */
 holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame *const *frames,
-                                   size_t count, uint32_t metric, uint32_t source, holter_error *err);
+                                   size_t count, const struct memtable_filter *filter,
+                                   holter_error *err);
 void memtable_rows_release(struct memtable_rows *rows);
 
 #endif

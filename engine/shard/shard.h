@@ -116,9 +116,9 @@ void shard_snapshot_close(struct shard_snapshot *snapshot);
 const struct manifest_version *shard_snapshot_version(const struct shard_snapshot *snapshot);
 uint64_t shard_snapshot_end(const struct shard_snapshot *snapshot); /* sequences below it are in it */
 struct shard *shard_snapshot_shard(const struct shard_snapshot *snapshot);
-/** The user's rows and tombstones that are not in files; metric, source: 0 all. Release: memtable_rows_release. */
+/** The user's rows and tombstones (all of them) that are not in files. Release: memtable_rows_release. */
 holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapshot *snapshot, uint64_t user,
-                                  uint32_t metric, uint32_t source, holter_error *err);
+                                  const struct memtable_filter *filter, holter_error *err);
 /** A live file, opened; cached by the shard. Release: shard_segment_release. */
 holter_status shard_segment(struct segment **out, struct shard_snapshot *snapshot,
                             const struct manifest_file *file, holter_error *err);
