@@ -1,0 +1,447 @@
+/*
+ * merge.c -- sorted runs of one series in, the rows that stand out.
+ *
+ *     run 0  ──> | block |──┐
+ *     run 1  ──> | block |──┼─> heap of heads ─> veil (tombstones) ─> out
+ *     run 2  ──> | block |──┘
+ *
+ * The head of a run is its next row; the heap orders the heads by (time, key, place of the run). From
+ * the least head on, three things may happen:
+ *   skip     its rows are hidden, for as long as they are;
+ *   stretch  its rows stand, being alone with their identities, up to the next head of another run:
+ *            they are copied as one;
+ *   group    other rows follow with its identity, or the block ends and they may: these are looked at
+ *            one by one, and the one that stands is copied.
+ *
+ * The sequence of a row is its own in an exact run, else the greatest of its run (M4). M1-M4 are told in
+ * merge.h. Rows that begin before `from` take part until the end, as only the one that stands of an
+ * identity can tell whether it lasts beyond `ends_after`.
+ */
+#include "merge_impl.h"
+
+#include <stdlib.h>
+
+/* A run with a block at hand; [at, end) of it are still to come. */
+struct head {
+    int64_t time; /* of the next row */
+    struct merge_run *run;
+    const struct columns *block;
+    size_t at, end;
+    size_t place;      /* of the run in the spec */
+    int64_t time_last; /* of the block; the next one does not begin earlier */
+};
+
+struct merge {
+    struct merge_spec spec;
+    struct veil veil;
+    size_t stretch;     /* of the veil, at the least head */
+    struct head *heads; /* a heap, the least on top */
+    size_t head_count;
+    struct columns saved; /* the row that stands so far, where its block had to go */
+    bool is_started;
+    holter_status failed; /* HOLTER_OK, or what ended the merge */
+    uint64_t superseded;
+    uint64_t hidden;
+};
+
+/* The row that stands so far in a group. */
+struct standing {
+    const struct columns *columns;
+    size_t row;
+    const struct merge_run *run; /* whose block it lies in; NULL once saved */
+    int64_t revision;
+    uint64_t sequence;
+};
+
+/* ---- heads --------------------------------------------------------------------------------------- */
+
+static uint64_t sequence_of(const struct head *head, size_t row)
+{
+    return head->run->is_exact ? head->block->sequence[row] : head->run->sequence_max;
+}
+
+static bool is_before(const struct head *a, const struct head *b)
+{
+    if (a->time != b->time)
+        return a->time < b->time;
+    int order = columns_compare(a->block, a->at, b->block, b->at);
+    return order != 0 ? order < 0 : a->place < b->place;
+}
+
+static void sift_down(struct merge *merge, size_t at)
+{
+    struct head *heads = merge->heads;
+    for (size_t child; (child = 2 * at + 1) < merge->head_count; at = child) {
+        if (child + 1 < merge->head_count && is_before(&heads[child + 1], &heads[child]))
+            child++;
+        if (!is_before(&heads[child], &heads[at]))
+            return;
+        struct head swap = heads[at];
+        heads[at] = heads[child];
+        heads[child] = swap;
+    }
+}
+
+/* The least head of the other runs; NULL where the top's run is the only one. */
+static const struct head *second_head(const struct merge *merge)
+{
+    if (merge->head_count < 2)
+        return NULL;
+    if (merge->head_count == 2 || is_before(&merge->heads[1], &merge->heads[2]))
+        return &merge->heads[1];
+    return &merge->heads[2];
+}
+
+/* The first row of [at, end) that begins at `time` or later. */
+static size_t find_time(const struct columns *block, size_t at, size_t end, int64_t time)
+{
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+        if (block->time[middle] < time)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    return at;
+}
+
+/* HOLTER_DONE: the run has no more rows. */
+static holter_status head_read(struct merge *merge, struct head *head, holter_error *err)
+{
+    for (;;) {
+        const struct columns *block = NULL;
+        size_t first = 0, count = 0;
+        holter_status status = head->run->read(head->run, &block, &first, &count, err);
+        if (status != HOLTER_OK)
+            return status;
+        core_assert(count > 0);
+        core_assert(schema_is_equal(&block->schema, &merge->spec.schema));
+        if (block->time[first] < head->time_last)
+            return error_set(err, HOLTER_CORRUPT,
+                             "a block begins at %lld ns, expected %lld ns or later",
+                             (long long)block->time[first], (long long)head->time_last);
+        head->block = block;
+        head->at = first;
+        head->end = first + count;
+        head->time_last = block->time[head->end - 1];
+        if (merge->spec.ends_after == INT64_MAX)
+            head->at = find_time(block, first, head->end, merge->spec.from);
+        if (head->at < head->end)
+            break;
+    }
+    head->time = head->block->time[head->at];
+    return HOLTER_OK;
+}
+
+/* Go to a later row of the top's run, or its next block, or drop the run; the heap is in order again. */
+static holter_status advance(struct merge *merge, size_t rows, holter_error *err)
+{
+    struct head *top = &merge->heads[0];
+    top->at += rows;
+    if (top->at < top->end) {
+        top->time = top->block->time[top->at];
+    } else {
+        holter_status status = head_read(merge, top, err);
+        if (status == HOLTER_DONE)
+            *top = merge->heads[--merge->head_count];
+        else if (status != HOLTER_OK)
+            return status;
+    }
+    sift_down(merge, 0);
+    return HOLTER_OK;
+}
+
+static holter_status start(struct merge *merge, holter_error *err)
+{
+    merge->is_started = true;
+    for (size_t i = 0; i < merge->spec.run_count; i++) {
+        struct head head = {
+            .run = &merge->spec.runs[i],
+            .place = i,
+            .time_last = INT64_MIN,
+        };
+        holter_status status = head_read(merge, &head, err);
+        if (status == HOLTER_DONE)
+            continue;
+        if (status != HOLTER_OK)
+            return status;
+        merge->heads[merge->head_count++] = head;
+    }
+    for (size_t i = merge->head_count / 2; i > 0; i--)
+        sift_down(merge, i - 1);
+    return HOLTER_OK;
+}
+
+/* ---- the veil ------------------------------------------------------------------------------------ */
+
+/* Times at the top never fall, so the stretch only moves on. */
+static const struct veil_stretch *veil_at(struct merge *merge, int64_t time)
+{
+    const struct veil *veil = &merge->veil;
+    while (merge->stretch + 1 < veil->count && veil->at[merge->stretch + 1].begin <= time)
+        merge->stretch++;
+    return &veil->at[merge->stretch];
+}
+
+/* Rows of the top's block that the stretch at hand covers: [at, the result). */
+static size_t veil_end(const struct merge *merge, const struct head *top)
+{
+    int64_t to = merge->spec.to;
+    if (merge->stretch + 1 < merge->veil.count && merge->veil.at[merge->stretch + 1].begin < to)
+        to = merge->veil.at[merge->stretch + 1].begin;
+    if (top->time_last < to)
+        return top->end;
+    return find_time(top->block, top->at, top->end, to);
+}
+
+static bool row_is_hidden(const struct veil_stretch *veil, const struct head *head, size_t row)
+{
+    return veil_hides(veil, head->block->revision[row], sequence_of(head, row));
+}
+
+/* ---- skip, stretch, group ---------------------------------------------------------------------------- */
+
+static size_t hidden_rows(const struct veil_stretch *veil, const struct head *top, size_t end)
+{
+    size_t row = top->at;
+    while (row < end && row_is_hidden(veil, top, row))
+        row++;
+    return row - top->at;
+}
+
+/*
+ * How many rows from the top on stand alone with their identities: in the block, before `end`, each
+ * before the one after it and before the head of every other run. *is_sorted: the run is in order so far.
+ */
+static size_t stretch_rows(const struct merge *merge, const struct veil_stretch *veil, size_t end,
+                           bool *is_sorted)
+{
+    const struct head *top = &merge->heads[0];
+    const struct head *second = second_head(merge);
+    const struct columns *block = top->block;
+
+    if (second != NULL)
+        end = find_time(block, top->at, end, second->time);
+    if (end == top->end)
+        end--; /* the one after the last row is not known yet */
+
+    uint64_t sequence_min = top->run->is_exact ? 0 : top->run->sequence_max;
+    bool is_clear = veil_is_clear(veil, sequence_min);
+    size_t row = top->at;
+    while (row < end && (is_clear || !row_is_hidden(veil, top, row))) {
+        if (CORE_UNLIKELY(block->time[row] >= block->time[row + 1])) {
+            int order = columns_compare(block, row, block, row + 1);
+            *is_sorted = order <= 0;
+            if (order >= 0)
+                break;
+        }
+        row++;
+    }
+    return row - top->at;
+}
+
+/* Rows from `from` on stay, and earlier ones that last beyond `ends_after`. */
+static bool is_asked_for(const struct merge *merge, const struct columns *columns, size_t row)
+{
+    return columns->time[row] >= merge->spec.from ||
+           columns_end(columns, row) > merge->spec.ends_after;
+}
+
+static holter_status append_rows(struct columns *out, const struct columns *from, size_t first,
+                                 size_t count, holter_error *err)
+{
+    if (!columns_append_rows(out, from, first, count))
+        return error_set(err, HOLTER_NO_MEMORY, "merge: %zu rows", count);
+    return HOLTER_OK;
+}
+
+/* Rows [first, end) of a block, without those that were not asked for. */
+static holter_status append_stretch(const struct merge *merge, struct columns *out,
+                                    const struct columns *block, size_t first, size_t end,
+                                    holter_error *err)
+{
+    size_t from = find_time(block, first, end, merge->spec.from);
+    for (size_t row = first; row < from; row++) {
+        if (columns_end(block, row) <= merge->spec.ends_after)
+            continue;
+        holter_status status = append_rows(out, block, row, 1, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    return append_rows(out, block, from, end - from, err);
+}
+
+static struct standing standing_at(const struct head *head)
+{
+    return (struct standing){
+        .columns = head->block,
+        .row = head->at,
+        .run = head->run,
+        .revision = head->block->revision[head->at],
+        .sequence = sequence_of(head, head->at),
+    };
+}
+
+/* One row on; if the block that holds `best` has to go, the row is saved first. */
+static holter_status advance_in_group(struct merge *merge, struct standing *best, holter_error *err)
+{
+    const struct head *top = &merge->heads[0];
+    if (top->at + 1 == top->end && best->run == top->run) {
+        columns_clear(&merge->saved);
+        holter_status status = append_rows(&merge->saved, best->columns, best->row, 1, err);
+        if (status != HOLTER_OK)
+            return status;
+        best->columns = &merge->saved;
+        best->row = 0;
+        best->run = NULL;
+    }
+    return advance(merge, 1, err);
+}
+
+/* The top is not hidden. All rows of its identity are consumed; the one that stands is appended. */
+static holter_status append_group(struct merge *merge, struct columns *out,
+                                  const struct veil_stretch *veil, holter_error *err)
+{
+    struct standing best = standing_at(&merge->heads[0]);
+    for (;;) {
+        holter_status status = advance_in_group(merge, &best, err);
+        if (status != HOLTER_OK)
+            return status;
+        if (merge->head_count == 0)
+            break;
+        const struct head *top = &merge->heads[0];
+        int order = columns_compare(best.columns, best.row, top->block, top->at);
+        if (order > 0)
+            return error_set(err, HOLTER_CORRUPT, "rows at %lld ns are out of order",
+                             (long long)top->time);
+        if (order < 0)
+            break;
+        if (row_is_hidden(veil, top, top->at)) {
+            merge->hidden++;
+            continue;
+        }
+        merge->superseded++;
+        struct standing next = standing_at(top);
+        if (next.revision > best.revision ||
+            (next.revision == best.revision && next.sequence >= best.sequence))
+            best = next;
+    }
+    if (!is_asked_for(merge, best.columns, best.row))
+        return HOLTER_OK;
+    return append_rows(out, best.columns, best.row, 1, err);
+}
+
+/* What the least head leads to: rows skipped, a stretch, or a group. HOLTER_DONE: no rows in the range. */
+static holter_status merge_step(struct merge *merge, struct columns *out, size_t rows_max,
+                                holter_error *err)
+{
+    if (merge->head_count == 0 || merge->heads[0].time >= merge->spec.to)
+        return HOLTER_DONE;
+
+    const struct head *top = &merge->heads[0];
+    const struct veil_stretch *veil = veil_at(merge, top->time);
+    size_t end = veil_end(merge, top);
+    size_t rows = hidden_rows(veil, top, end);
+    if (rows > 0) {
+        merge->hidden += rows;
+        return advance(merge, rows, err);
+    }
+    if (end - top->at > rows_max)
+        end = top->at + rows_max;
+    bool is_sorted = true;
+    rows = stretch_rows(merge, veil, end, &is_sorted);
+    if (!is_sorted)
+        return error_set(err, HOLTER_CORRUPT, "rows at %lld ns are out of order",
+                         (long long)top->block->time[top->at + rows]);
+    if (rows == 0)
+        return append_group(merge, out, veil, err);
+
+    holter_status status = append_stretch(merge, out, top->block, top->at, top->at + rows, err);
+    return status == HOLTER_OK ? advance(merge, rows, err) : status;
+}
+
+/* ---- entry points ---------------------------------------------------------------------------------- */
+
+holter_status merge_new(struct merge **out, const struct merge_spec *spec, holter_error *err)
+{
+    *out = NULL;
+    holter_status status = HOLTER_NO_MEMORY;
+    struct merge *merge = core_calloc(1, sizeof *merge);
+    if (merge == NULL)
+        goto done;
+    merge->spec = *spec;
+    if (spec->schema.kind == SAMPLE_INSTANT && spec->ends_after >= spec->from)
+        merge->spec.ends_after = INT64_MAX; /* an instant before `from` ends before it, too */
+    columns_init(&merge->saved, &spec->schema);
+    merge->heads = core_calloc(spec->run_count, sizeof *merge->heads);
+    if (merge->heads == NULL)
+        goto done;
+    int64_t from = merge->spec.ends_after == INT64_MAX ? spec->from : INT64_MIN;
+    status = veil_init(&merge->veil, spec->tombstones, spec->metric, spec->source, from, spec->to);
+    if (status != HOLTER_OK)
+        goto done;
+
+    *out = merge;
+    merge = NULL;
+done:
+    merge_free(merge);
+    return status == HOLTER_OK ? status
+                               : error_set(err, status, "merge of %zu runs", spec->run_count);
+}
+
+void merge_free(struct merge *merge)
+{
+    if (merge == NULL)
+        return;
+    veil_release(&merge->veil);
+    columns_release(&merge->saved);
+    free(merge->heads);
+    free(merge);
+}
+
+holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_max,
+                         holter_error *err)
+{
+    if (merge->failed != HOLTER_OK)
+        return error_set(err, merge->failed, "the merge has failed before");
+
+    size_t count = out->count, text_bytes = out->text.bytes;
+    holter_status status = merge->is_started ? HOLTER_OK : start(merge, err);
+    while (status == HOLTER_OK && out->count - count < rows_max)
+        status = merge_step(merge, out, rows_max - (out->count - count), err);
+
+    if (status == HOLTER_DONE)
+        return out->count > count ? HOLTER_OK : HOLTER_DONE;
+    if (status != HOLTER_OK) {
+        merge->failed = status;
+        columns_truncate(out, count, text_bytes);
+    }
+    return status;
+}
+
+void merge_counts(const struct merge *merge, uint64_t *superseded, uint64_t *hidden)
+{
+    *superseded = merge->superseded;
+    *hidden = merge->hidden;
+}
+
+static holter_status memory_read(struct merge_run *run, const struct columns **block, size_t *first,
+                                 size_t *count, holter_error *err)
+{
+    (void)err;
+    struct merge_memory *memory = run->context;
+    if (memory->is_read || memory->count == 0)
+        return HOLTER_DONE;
+    memory->is_read = true;
+    *block = memory->columns;
+    *first = memory->first;
+    *count = memory->count;
+    return HOLTER_OK;
+}
+
+void merge_memory_run(struct merge_run *run, struct merge_memory *memory,
+                      const struct columns *columns)
+{
+    *memory = (struct merge_memory){ .columns = columns, .count = columns->count };
+    *run = (struct merge_run){ .read = memory_read, .context = memory, .is_exact = true };
+}
