@@ -41,7 +41,10 @@ struct compaction_keys {
 
 struct compaction_spec {
     struct segment_spec segment;
-    struct manifest *manifest;   /* refreshed (writable); its current version is worked on */
+    const struct manifest_version *version; /* the current one; the caller keeps it and the maintenance lock */
+    /** Make the edit durable and published: manifest_commit, under the lock that guards the manifest. */
+    holter_status (*commit)(void *context, const struct manifest_edit *edit, holter_error *err);
+    void *commit_context;
     struct crypto_arena *arena;
     struct compaction_keys keys;
     int64_t now_ns;              /* a hot file is due when all partitions it touches ended COMPACTION_HOT_NS ago */
