@@ -129,6 +129,9 @@ holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *e
  */
 holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holter_error *err);
 
+/** The next append begins a new file, whatever the one at hand holds. */
+void wal_begin_new_file(struct wal *wal);
+
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 struct wal_reader;

@@ -1,0 +1,262 @@
+/*
+ * memtable.c -- the frames of the log that are not flushed yet, by user.
+ *
+ * A table of users with open addressing; each has its frames in rising sequence. Frames are counted, so a new memtable
+ * after a flush shares what goes on living with the old one, which snapshots may still hold.
+ */
+#include "memtable/memtable.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct memtable_user_frames {
+    uint64_t user; /* 0: the slot is free */
+    struct memtable_frame **frames;
+    size_t count, capacity;
+};
+
+struct memtable {
+    _Atomic uint32_t references;
+    struct memtable_user_frames *users; /* a power of two of slots */
+    size_t slot_count, user_count;
+    uint64_t frame_count;
+    uint64_t sequence_last;
+    size_t bytes;
+};
+
+enum { MEMTABLE_SLOTS_MIN = 64 };
+
+holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
+                                 uint64_t first_sequence, struct wal_body *body, holter_error *err)
+{
+    *out = NULL;
+    struct memtable_frame *one = calloc(1, sizeof *one);
+    if (one == NULL) {
+        if (body != NULL)
+            wal_body_release(body);
+        free(body);
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
+    }
+    one->sequence = frame->sequence;
+    one->user = frame->user;
+    one->key_generation = frame->key_generation;
+    one->flags = frame->flags;
+    one->file = frame->file;
+    one->offset = frame->offset;
+    one->first_sequence = first_sequence;
+    one->body = body;
+    one->bytes = sizeof *one;
+    for (size_t i = 0; body != NULL && i < body->part_count; i++) {
+        const struct columns *columns = &body->parts[i].columns;
+        one->bytes += sizeof body->parts[i] + columns->text.bytes +
+                      columns->count * (4 + columns->schema.field_count) * sizeof(int64_t);
+    }
+    atomic_init(&one->references, 1);
+    *out = one;
+    return HOLTER_OK;
+}
+
+struct memtable_frame *memtable_frame_ref(struct memtable_frame *frame)
+{
+    atomic_fetch_add_explicit(&frame->references, 1, memory_order_relaxed);
+    return frame;
+}
+
+void memtable_frame_unref(struct memtable_frame *frame)
+{
+    if (frame == NULL || atomic_fetch_sub_explicit(&frame->references, 1, memory_order_acq_rel) > 1)
+        return;
+    if (frame->body != NULL)
+        wal_body_release(frame->body);
+    free(frame->body);
+    free(frame);
+}
+
+holter_status memtable_new(struct memtable **out, holter_error *err)
+{
+    *out = NULL;
+    struct memtable *memtable = calloc(1, sizeof *memtable);
+    if (memtable == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory");
+    atomic_init(&memtable->references, 1);
+    *out = memtable;
+    return HOLTER_OK;
+}
+
+struct memtable *memtable_ref(struct memtable *memtable)
+{
+    atomic_fetch_add_explicit(&memtable->references, 1, memory_order_relaxed);
+    return memtable;
+}
+
+void memtable_unref(struct memtable *memtable)
+{
+    if (memtable == NULL ||
+        atomic_fetch_sub_explicit(&memtable->references, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < memtable->slot_count; i++)
+        memtable_frames_free(memtable->users[i].frames, memtable->users[i].count);
+    free(memtable->users);
+    free(memtable);
+}
+
+/* The user's slot, or the free one where it would be. User numbers are random, so they hash themselves. */
+static struct memtable_user_frames *slot_of(struct memtable_user_frames *users, size_t slot_count,
+                                            uint64_t user)
+{
+    size_t at = (size_t)(user ^ user >> 32) & (slot_count - 1);
+    while (users[at].user != 0 && users[at].user != user)
+        at = (at + 1) & (slot_count - 1);
+    return &users[at];
+}
+
+static bool make_room_for_user(struct memtable *memtable)
+{
+    if (4 * (memtable->user_count + 1) <= 3 * memtable->slot_count)
+        return true;
+    size_t wanted = memtable->slot_count == 0 ? MEMTABLE_SLOTS_MIN : 2 * memtable->slot_count;
+    struct memtable_user_frames *users = core_calloc(wanted, sizeof *users);
+    if (users == NULL)
+        return false;
+    for (size_t i = 0; i < memtable->slot_count; i++) {
+        if (memtable->users[i].user != 0)
+            *slot_of(users, wanted, memtable->users[i].user) = memtable->users[i];
+    }
+    free(memtable->users);
+    memtable->users = users;
+    memtable->slot_count = wanted;
+    return true;
+}
+
+holter_status memtable_add(struct memtable *memtable, struct memtable_frame *frame, holter_error *err)
+{
+    core_assert(frame->user != 0);
+    core_assert(frame->sequence > memtable->sequence_last);
+
+    if (!make_room_for_user(memtable))
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a user");
+    struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, frame->user);
+    void *frames = slot->frames;
+    if (!core_grow(&frames, &slot->capacity, slot->count + 1, sizeof *slot->frames))
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
+    slot->frames = frames;
+    memtable->user_count += slot->user == 0;
+    slot->user = frame->user;
+    slot->frames[slot->count++] = memtable_frame_ref(frame);
+    memtable->sequence_last = frame->sequence;
+    memtable->frame_count++;
+    memtable->bytes += frame->bytes;
+    return HOLTER_OK;
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+    const struct memtable_frame *const *left = a;
+    const struct memtable_frame *const *right = b;
+    return ((*left)->sequence > (*right)->sequence) - ((*left)->sequence < (*right)->sequence);
+}
+
+holter_status memtable_after(struct memtable **out, const struct memtable *memtable, uint64_t sequence,
+                             holter_error *err)
+{
+    *out = NULL;
+    struct memtable *after;
+    struct memtable_frame **frames = NULL;
+    size_t count = 0;
+    holter_status status = memtable_new(&after, err);
+    if (status != HOLTER_OK)
+        return status;
+
+    frames = core_calloc((size_t)memtable->frame_count, sizeof *frames);
+    if (frames == NULL) {
+        status = error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for its frames");
+        goto done;
+    }
+    for (size_t i = 0; i < memtable->slot_count; i++) {
+        const struct memtable_user_frames *slot = &memtable->users[i];
+        for (size_t f = 0; f < slot->count; f++) {
+            if (slot->frames[f]->sequence >= sequence)
+                frames[count++] = slot->frames[f];
+        }
+    }
+    if (count > 1)
+        qsort(frames, count, sizeof *frames, by_sequence);
+    for (size_t i = 0; i < count; i++) {
+        status = memtable_add(after, frames[i], err);
+        if (status != HOLTER_OK)
+            goto done;
+    }
+    *out = after;
+    after = NULL;
+done:
+    free(frames);
+    memtable_unref(after);
+    return status;
+}
+
+size_t memtable_bytes(const struct memtable *memtable)
+{
+    return memtable->bytes;
+}
+
+uint64_t memtable_frame_count(const struct memtable *memtable)
+{
+    return memtable->frame_count;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+holter_status memtable_users(uint64_t **users, size_t *count, const struct memtable *memtable,
+                             uint64_t end, holter_error *err)
+{
+    uint64_t *found = core_calloc(memtable->user_count, sizeof *found);
+    if (found == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a list of users");
+    size_t found_count = 0;
+    for (size_t i = 0; i < memtable->slot_count; i++) {
+        const struct memtable_user_frames *slot = &memtable->users[i];
+        if (slot->user != 0 && slot->frames[0]->sequence < end)
+            found[found_count++] = slot->user;
+    }
+    if (found_count > 1)
+        qsort(found, found_count, sizeof *found, by_number);
+    *users = found;
+    *count = found_count;
+    return HOLTER_OK;
+}
+
+holter_status memtable_user(struct memtable_frame ***frames, size_t *count, const struct memtable *memtable,
+                            uint64_t user, uint64_t end, holter_error *err)
+{
+    *frames = NULL;
+    *count = 0;
+    if (memtable->slot_count == 0)
+        return HOLTER_OK;
+    const struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, user);
+    size_t wanted = slot->count;
+    while (wanted > 0 && slot->frames[wanted - 1]->sequence >= end)
+        wanted--;
+    if (wanted == 0)
+        return HOLTER_OK;
+    struct memtable_frame **copy = core_calloc(wanted, sizeof *copy);
+    if (copy == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a user's frames");
+    for (size_t i = 0; i < wanted; i++)
+        copy[i] = memtable_frame_ref(slot->frames[i]);
+    *frames = copy;
+    *count = wanted;
+    return HOLTER_OK;
+}
+
+void memtable_frames_free(struct memtable_frame **frames, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        memtable_frame_unref(frames[i]);
+    free(frames);
+}
