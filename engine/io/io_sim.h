@@ -24,8 +24,16 @@ struct sim_options {
 
 struct sim *sim_new(const struct sim_options *options);
 void sim_free(struct sim *sim); /* after all io of it are freed */
-/** A deep copy of disk (volatile and durable state), clock and boot; without processes and faults. */
+/**
+ * A copy of disk (volatile and durable state, bad sectors), clock and boot; without processes, faults and
+ * calls counted. The two share memory until one of them writes, so that a copy is cheap.
+ */
 struct sim *sim_copy(const struct sim *sim, uint64_t seed);
+/**
+ * True while the simulator itself takes memory, which a real system would not: a test that makes
+ * allocations fail lets these through.
+ */
+bool sim_is_allocating(void);
 
 /** A new process on the machine; its io is freed by io_free. Its pid is 1 + the number before it. */
 struct io *sim_process_new(struct sim *sim);
@@ -42,21 +50,29 @@ enum sim_event {
     SIM_NOTHING = 0,
     SIM_POWER_CUT = 1,    /* ... every process dies */
     SIM_KILL = 2,         /* ... the calling process dies */
-    SIM_POWER_CUT_TORN = 3, /* ... after part of its effect (a write: some sectors) every process dies */
+    SIM_POWER_CUT_TORN = 3, /* ... after part of its effect (a write: some sectors; what else is in
+                               flight, too) every process dies */
 };
 void sim_stop_at(struct sim *sim, uint64_t call, enum sim_event event);
 bool sim_has_stopped(const struct sim *sim); /* the event came to pass */
+/**
+ * See each counted call before its effect, to sim_copy the machine at every point of one run. `watch` may
+ * copy, and run other simulations; it must not touch this one. NULL ends.
+ */
+void sim_watch(struct sim *sim, void (*watch)(void *context, const struct sim *sim, uint64_t call),
+               void *context);
 
 /* ---- what a power cut leaves -------------------------------------------------------------------------- */
 
 enum sim_crash_mode {
     SIM_CRASH_DURABLE = 0, /* only what was synced */
     SIM_CRASH_ALL = 1,     /* everything that was written, too */
-    SIM_CRASH_RANDOM = 2,  /* each unsynced sector and directory change by a coin of `seed`; some torn */
+    SIM_CRASH_RANDOM = 2,  /* each unsynced sector, size and directory change by a coin of `seed`, whose
+                              bias is drawn for each file; shared words old, new or garbage */
 };
 /** End all processes, choose what is left, start a new boot (id, monotonic clock). */
 void sim_crash(struct sim *sim, enum sim_crash_mode mode, uint64_t seed);
-/** Number of unsynced sectors and directory changes that a crash now would choose among. */
+/** Number of directory changes, sizes and unsynced sectors that a crash now would choose among. */
 size_t sim_pending_count(const struct sim *sim);
 /** A crash that keeps exactly the pending items whose bit is set (item i: bit i of keep). */
 void sim_crash_keep(struct sim *sim, const uint8_t *keep, size_t keep_bytes);
@@ -70,6 +86,8 @@ enum sim_call_kind {
     SIM_SYNC_DIR, SIM_LIST, SIM_STAT, SIM_LOCK, SIM_MAP, SIM_RANDOM,
 };
 
+enum { SIM_FAULTS_MAX = 8 };
+
 struct sim_fault {
     enum sim_call_kind kind; /* SIM_ANY counts all that can fail */
     uint64_t nth;            /* the nth such call from now, from 0 */
@@ -77,8 +95,10 @@ struct sim_fault {
     bool for_ever;           /* and all such calls after it */
     bool short_transfer;     /* instead of an error: move only a part (reads, writes) */
     bool drops;              /* a failed sync: the unsynced bytes are gone from the disk, not from the cache */
-    bool lies;               /* a write or sync answers success and does nothing durable (phantom write) */
+    bool lies;               /* a write or sync answers success and does nothing durable (phantom write);
+                                a direct write is not even read back */
 };
+/** Faults add up, SIM_FAULTS_MAX at most, until sim_fault_clear. */
 void sim_fault_set(struct sim *sim, const struct sim_fault *fault);
 void sim_fault_clear(struct sim *sim);
 bool sim_fault_was_hit(const struct sim *sim);
@@ -100,7 +120,10 @@ void sim_read_only(struct sim *sim, bool read_only);
 
 /** A thread of execution in a process; runs in sim_run. */
 void sim_spawn(struct sim *sim, struct io *io, void (*body)(void *context), void *context);
-/** Run all fibers to their ends; false when all that are left wait for ever (reported to stderr). */
+/**
+ * Run all fibers to their ends; false when all that are left wait for ever (reported to stderr): then
+ * their processes are killed, so that they unwind.
+ */
 bool sim_run(struct sim *sim);
 /** Hand over from within a fiber; outside of one does nothing. */
 void sim_yield(struct sim *sim);
