@@ -252,8 +252,9 @@ static void forget_sequences(struct columns *rows)
 }
 
 /*
- * Places [first, end) become one file in the place of the first. Applied are the tombstones of all places up to
- * `known`; kept are those of the places joined, but for those that hide nothing any more (C4).
+ * Places [first, end) become one file in the place of the first. Applied are the tombstones of these places, as
+ * they must be, and of others up to `known`, as they may be; kept are those of the places joined, but for
+ * those that hide nothing any more (C4).
  */
 static void join(struct world *world, size_t first, size_t end, size_t known)
 {
@@ -262,7 +263,7 @@ static void join(struct world *world, size_t first, size_t end, size_t known)
     tombstones_init(&applied);
     tombstones_init(&kept);
     columns_init(&rows, &world->schema);
-    gather(world, &applied, 0, known);
+    gather(world, &applied, random_below(&world->random, 2) == 0 ? 0 : first, known);
     merge_places(world, &rows, first, end, &applied, INT64_MIN, INT64_MAX, INT64_MAX);
     forget_sequences(&rows);
 
