@@ -12,7 +12,8 @@
  *   E2  An edit counts when either copy has it whole. Copies of different generations: only the higher
  *       counts. A gap (a later edit whole, an earlier one whole in neither) is HOLTER_CORRUPT.
  *   E3  A reader passes `version_max`, the version that was published (head page): it takes nothing later, as that may
- *       not be synced. A writer that finds later edits makes both copies anew (synced) before it builds on them.
+ *       not be synced; but a log's first edit is always taken, as copies are made anew only of what is synced.
+ *       A writer that finds later edits makes both copies anew (synced) before it builds on them.
  *
  * The caller excludes other writers by a lock. Needs core, io. Threads: one at a time. Bytes: format-spec/edits.md.
  */
@@ -81,19 +82,28 @@ uint64_t edits_bytes(const struct edits *edits);   /* of one copy */
 /**
  * Apply what others have appended since, up to version_max. Resets first where the generation changed, or
  * where this handle holds more than version_max.
- * writable as in edits_open: call so after taking the lock, before edits_append.
+ * writable as in edits_open: call so after taking the lock, before edits_append. What this handle failed to append is
+ *           dropped where version_max is edits_version and nobody made the copies anew since; else it may be found
+ *           and applied, as another writer may have taken it.
+ * Cost     not writable and version_max is edits_version: no call at all. Else two opens and a read of each copy.
  * On an error the state is what it was, or reset and incomplete: then edits_version is 0 and the owner answers nothing.
  */
 holter_status edits_refresh(struct edits *edits, bool writable, uint64_t version_max,
                             holter_error *err);
 /**
  * Append one edit of these parts to both copies, sync, then apply it. Its version is edits_version + 1.
- * On failure it is not applied, and the next append or rewrite makes both copies anew first, without it.
- * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY.   Cost: two writes, two syncs.
+ * On failure it is not applied, and the next append or rewrite makes both copies anew first, without it. Until then
+ * another process that takes the lock may find it and keep it: so what it named must not be removed on its failure.
+ * Where only the owner's apply fails the edit stands, edits_version is 0, and the next refresh applies it.
+ * Errors   HOLTER_INVALID not refreshed (writable); HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY; of apply.
+ * Cost     two writes, two syncs, in one submission.
  */
 holter_status edits_append(struct edits *edits, const struct edits_part *parts, size_t count,
                            holter_error *err);
-/** Replace all edits by one with these parts, which tell the whole state at edits_version (kept). Not applied. */
+/**
+ * Replace all edits by one with these parts, which tell the whole state at edits_version (kept). Not applied. Publish
+ * edits_version before it. Failed, the old copies still stand, as after a failed append. Errors: as edits_append.
+ */
 holter_status edits_rewrite(struct edits *edits, const struct edits_part *parts, size_t count,
                             holter_error *err);
 /**
