@@ -202,6 +202,9 @@ void hash64_stream_add(struct hash64_stream *s, const void *bytes, size_t count)
 uint64_t hash64_stream_get(const struct hash64_stream *s);
 void hash64_stream_free(struct hash64_stream *s);
 
+/** UTF-8 in shortest form, without surrogates, up to U+10FFFF; no bytes at all are valid. */
+bool utf8_is_valid(const void *bytes, size_t count);
+
 /** `bytes` as lower-case hexadecimal digits, zero-terminated; out holds 2 * count + 1. */
 void hex_encode(char *out, const void *bytes, size_t count);
 
