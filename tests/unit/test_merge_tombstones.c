@@ -11,6 +11,8 @@
 #include "random.h"
 #include "run.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CHECK(fact)                                                                                \
@@ -308,6 +310,67 @@ START_TEST(what_no_encoder_writes_is_refused)
 }
 END_TEST
 
+static size_t parse_hex(uint8_t *out, const char *hex)
+{
+    size_t count = 0;
+    unsigned byte;
+    for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+        out[count++] = (uint8_t)byte;
+    return count;
+}
+
+/* Those of kind "tombstones"; others have no line of that name, so they are passed over. */
+START_TEST(the_vectors_of_the_format_page_hold)
+{
+    FILE *file = fopen("format-spec/vectors/columns.txt", "r");
+    ck_assert_msg(file != NULL, "run from the top of the tree");
+    static char line[8192];
+    static uint8_t bytes[sizeof line];
+    size_t byte_count = 0, lists = 0, tombstone_count = 0;
+    uint64_t base = 0;
+    struct tombstones t;
+    tombstones_init(&t);
+    bool is_list = false;
+    for (bool is_last = false; !is_last;) {
+        struct tombstone one;
+        is_last = fgets(line, sizeof line, file) == NULL;
+        if (is_last || line[0] == '\n') {
+            struct buffer again;
+            buffer_init(&again);
+            tombstones_encode(&again, &t, base);
+            if (is_list) {
+                lists++;
+                tombstone_count += t.count;
+                ck_assert_uint_eq(again.bytes, byte_count);
+                ck_assert_int_eq(memcmp(again.data, bytes, byte_count), 0);
+                struct reader r = reader_over(bytes, byte_count);
+                ck_assert_int_eq(tombstones_decode(&t, &r, base), HOLTER_OK);
+                ck_assert(reader_is_done(&r));
+            }
+            buffer_release(&again);
+            is_list = false;
+            t.count = 0;
+        } else if (strncmp(line, "kind ", 5) == 0) {
+            is_list = strcmp(line + 5, "tombstones\n") == 0;
+        } else if (strncmp(line, "bytes ", 6) == 0) {
+            byte_count = parse_hex(bytes, line + 6);
+        } else if (sscanf(line, "sequence_base %" SCNu64, &base) == 1) {
+            ck_assert(is_list);
+        } else if (sscanf(line,
+                          "tombstone %" SCNu32 " %" SCNu32 " %" SCNd64 " %" SCNd64 " %" SCNd64
+                          " %" SCNu64,
+                          &one.metric, &one.source, &one.begin, &one.end, &one.revision,
+                          &one.sequence) == 6) {
+            ck_assert(tombstones_add(&t, &one));
+        }
+    }
+    ck_assert_uint_eq(lists, 3);
+    ck_assert_uint_eq(tombstone_count, 4);
+    tombstones_release(&t);
+    fclose(file);
+}
+END_TEST
+
 START_TEST(decoding_without_memory_changes_nothing)
 {
     struct tombstones t;
@@ -345,6 +408,7 @@ int main(void)
     tcase_add_test(tcase, tombstones_come_back_from_their_bytes);
     tcase_add_test(tcase, damaged_bytes_are_refused_or_mean_themselves);
     tcase_add_loop_test(tcase, what_no_encoder_writes_is_refused, 0, CORE_COUNT(refused));
+    tcase_add_test(tcase, the_vectors_of_the_format_page_hold);
     tcase_add_test(tcase, decoding_without_memory_changes_nothing);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

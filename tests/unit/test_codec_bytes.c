@@ -1,0 +1,492 @@
+/*
+ * test_codec_bytes.c -- columns to bytes and back.
+ *
+ * Claim: rows come back bit by bit; the bytes are those of format-spec/columns.md (its vectors, which were
+ * not made by this code); and whatever bytes the decoder accepts, the encoder writes the same again (B1),
+ * so no damage makes a second form of anything. Method: seeded rows of every type with extremes, every
+ * truncation, every flipped bit, random bytes.
+ */
+#include "codec/codec.h"
+#include "alloc_fail.h"
+#include "random.h"
+#include "run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHECK(fact)                                                                                \
+    do {                                                                                           \
+        if (!(fact))                                                                               \
+            ck_abort_msg("%s", #fact);                                                             \
+    } while (0)
+
+static const struct schema schemas[] = {
+    { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } },
+    { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_ENUM } },
+    { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_FLOAT } },
+    { SAMPLE_INSTANT, 2, 1, { FIELD_INT, FIELD_TEXT } },
+    { SAMPLE_INTERVAL, 8, 0, { 1, 2, 3, 4, 1, 2, 3, 4 } },
+};
+
+/* ---- random rows ----------------------------------------------------------------------------------------- */
+
+static int64_t random_value(struct random *random, uint8_t type)
+{
+    static const int64_t edges[] = { 0, 1, -1, INT64_MIN, INT64_MAX, INT64_MIN + 1, 127, 128 };
+    int64_t value = (int64_t)(random_u64(random) >> random_below(random, 64));
+    if (random_below(random, 3) == 0)
+        value = edges[random_below(random, CORE_COUNT(edges))];
+    if (type == FIELD_ENUM && value < 0)
+        value = ~value;
+    return value;
+}
+
+static int64_t random_gap(struct random *random, int64_t unit)
+{
+    if (random_below(random, 64) == 0)
+        return (int64_t)(random_u64(random) >> 2) / unit * unit;
+    return (int64_t)random_below(random, 300) * unit;
+}
+
+/* Rows in which columns are constant more often than chance would have it. */
+static void random_rows(struct columns *c, struct random *random, size_t count)
+{
+    static const int64_t units[] = { 1, 7, 1000, 1000000, 1000000000, 60000000000 };
+    uint8_t text[300];
+    int64_t unit = units[random_below(random, CORE_COUNT(units))];
+    uint64_t constant = random_u64(random); /* a bit for each column */
+    struct row row = { .time = (int64_t)(random_u64(random) >> 3) / unit * unit };
+    if (random_below(random, 2) == 0)
+        row.time = -row.time;
+    if (random_below(random, 16) == 0)
+        row.time = INT64_MIN + 1;
+
+    for (size_t i = 0; i < count; i++) {
+        int64_t time;
+        if (i > 0 && checked_add_i64(&time, row.time, random_gap(random, unit)) && time < INT64_MAX)
+            row.time = time;
+        if (i == 0 || (constant & 1) == 0)
+            row.duration = random_value(random, FIELD_ENUM);
+        if (i == 0 || (constant & 2) == 0)
+            row.flags = (uint16_t)(random_u64(random) & 0xff0f);
+        if (i == 0 || (constant & 4) == 0)
+            row.revision = random_value(random, FIELD_INT);
+        for (size_t j = 0; j < c->schema.field_count; j++) {
+            if (i == 0 || (constant >> (j + 3) & 1) == 0)
+                row.field[j] = random_value(random, c->schema.types[j]);
+            row.text_bytes[j] = (uint32_t)random_below(random, random_below(random, 8) ? 9 : 300);
+            row.text[j] = text;
+        }
+        for (size_t j = 0; j < sizeof text; j++)
+            text[j] = (uint8_t)random_u64(random);
+        CHECK(columns_append(c, &row));
+    }
+}
+
+static bool is_equal(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b,
+                     bool with_revision)
+{
+    if (!columns_row_is_equal(a, row_a, b, row_b) || a->flags[row_a] != b->flags[row_b])
+        return false;
+    return !with_revision || a->revision[row_a] == b->revision[row_b];
+}
+
+/* What was decoded encodes to the same bytes. */
+static void assert_canonical(const struct columns *c, const uint8_t *bytes, size_t count,
+                             bool with_revision)
+{
+    struct buffer again;
+    buffer_init(&again);
+    codec_encode(&again, c, 0, c->count, with_revision);
+    CHECK(!again.failed);
+    CHECK(again.bytes == count);
+    CHECK(memcmp(again.data, bytes, count) == 0);
+    buffer_release(&again);
+}
+
+START_TEST(rows_come_back_bit_by_bit)
+{
+    struct random random = { (uint64_t)_i };
+    const struct schema *schema = &schemas[(size_t)_i % CORE_COUNT(schemas)];
+    for (size_t round = 0; round < 300; round++) {
+        struct columns c, back;
+        struct buffer bytes;
+        bool with_revision = random_below(&random, 2) == 0;
+        size_t first = random_below(&random, 4);
+        size_t count = 1 + random_below(&random, random_below(&random, 4) ? 10 : 200);
+        columns_init(&c, schema);
+        columns_init(&back, schema);
+        buffer_init(&bytes);
+        random_rows(&c, &random, first + count + 2);
+        buffer_append_u8(&bytes, 0xaa); /* appended to what is there, read from where it is */
+        codec_encode(&bytes, &c, first, count, with_revision);
+        buffer_append_u8(&bytes, 0xbb);
+
+        size_t lead = random_below(&random, 3);
+        CHECK(columns_append_rows(&back, &c, 0, lead));
+        struct reader r = reader_over(bytes.data, bytes.bytes);
+        get_u8(&r);
+        CHECK(codec_decode(&back, &r, count, with_revision, -3, 77) == HOLTER_OK);
+        CHECK(r.left == 1 && *r.at == 0xbb && !r.overrun);
+        CHECK(back.count == lead + count);
+        for (size_t i = 0; i < back.count; i++) {
+            size_t from = i < lead ? i : first + i - lead;
+            CHECK(is_equal(&back, i, &c, from, with_revision || i < lead));
+            CHECK(i < lead || back.sequence[i] == 77);
+            CHECK(i < lead || with_revision || back.revision[i] == -3);
+        }
+        columns_release(&c);
+        columns_release(&back);
+        buffer_release(&bytes);
+    }
+}
+END_TEST
+
+START_TEST(a_full_block_of_rows_comes_back)
+{
+    struct columns c, back;
+    struct buffer bytes;
+    struct random random = { 5 };
+    columns_init(&c, &schemas[0]);
+    columns_init(&back, &schemas[0]);
+    buffer_init(&bytes);
+    random_rows(&c, &random, CODEC_ROWS_MAX);
+    codec_encode(&bytes, &c, 0, c.count, true);
+    struct reader r = reader_over(bytes.data, bytes.bytes);
+    ck_assert_int_eq(codec_decode(&back, &r, c.count, true, 0, 0), HOLTER_OK);
+    ck_assert(reader_is_done(&r));
+    for (size_t i = 0; i < c.count; i++)
+        CHECK(is_equal(&back, i, &c, i, true));
+
+    uint8_t *zeros =
+        calloc(1, CODEC_ROWS_MAX + 10); /* one row too many, though the bytes are there */
+    ck_assert_ptr_nonnull(zeros);
+    memcpy(zeros, (uint8_t[]){ CODEC_GAPS, 4 }, 2);
+    zeros[CODEC_ROWS_MAX + 3] = zeros[CODEC_ROWS_MAX + 5] = CODEC_CONSTANT;
+    r = reader_over(zeros, CODEC_ROWS_MAX + 7);
+    ck_assert_int_eq(codec_decode(&back, &r, CODEC_ROWS_MAX + 1, false, 0, 0), HOLTER_CORRUPT);
+    zeros[CODEC_ROWS_MAX + 2] = zeros[CODEC_ROWS_MAX + 4] = CODEC_CONSTANT;
+    zeros[CODEC_ROWS_MAX + 3] = zeros[CODEC_ROWS_MAX + 5] = 0;
+    r = reader_over(zeros, CODEC_ROWS_MAX + 6);
+    ck_assert_int_eq(codec_decode(&back, &r, CODEC_ROWS_MAX, false, 0, 0), HOLTER_OK);
+    ck_assert_uint_eq(back.count, 2 * CODEC_ROWS_MAX);
+    free(zeros);
+    columns_release(&c);
+    columns_release(&back);
+    buffer_release(&bytes);
+}
+END_TEST
+
+START_TEST(a_text_has_a_mebibyte_at_most)
+{
+    struct columns c, back;
+    struct buffer bytes;
+    uint8_t *text = calloc(1, CODEC_TEXT_BYTES_MAX);
+    ck_assert_ptr_nonnull(text);
+    columns_init(&c, &schemas[3]);
+    columns_init(&back, &schemas[3]);
+    buffer_init(&bytes);
+    struct row row = { .text = { NULL, text }, .text_bytes = { 0, CODEC_TEXT_BYTES_MAX } };
+    ck_assert(columns_append(&c, &row));
+    codec_encode(&bytes, &c, 0, 1, false);
+    struct reader r = reader_over(bytes.data, bytes.bytes);
+    ck_assert_int_eq(codec_decode(&back, &r, 1, false, 0, 0), HOLTER_OK);
+    ck_assert(reader_is_done(&r));
+    ck_assert(columns_row_is_equal(&c, 0, &back, 0));
+
+    /* time (3 bytes), the integer (2), the text's codec, and its length: 2^20, now one more. */
+    ck_assert_uint_eq(bytes.data[6], 0x80);
+    bytes.data[6] = 0x81;
+    buffer_append_u8(&bytes, 0);
+    r = reader_over(bytes.data, bytes.bytes);
+    ck_assert_int_eq(codec_decode(&back, &r, 1, false, 0, 0), HOLTER_CORRUPT);
+    ck_assert_uint_eq(back.count, 1);
+    free(text);
+    columns_release(&c);
+    columns_release(&back);
+    buffer_release(&bytes);
+}
+END_TEST
+
+/* ---- damage ---------------------------------------------------------------------------------------------- */
+
+/* Refused, leaving two rows as they were; or a form that the encoder writes. True: accepted. */
+static bool assert_refused_or_canonical(const struct schema *schema, const uint8_t *bytes,
+                                        size_t byte_count, size_t count, bool with_revision)
+{
+    struct columns back;
+    columns_init(&back, schema);
+    struct reader r = reader_over(bytes, byte_count);
+    holter_status status = codec_decode(&back, &r, count, with_revision, 0, 0);
+    if (status == HOLTER_OK) {
+        CHECK(back.count == count);
+        assert_canonical(&back, bytes, byte_count - r.left, with_revision);
+    } else {
+        CHECK(status == HOLTER_CORRUPT);
+        CHECK(back.count == 0 && back.text.bytes == 0);
+    }
+    columns_release(&back);
+    return status == HOLTER_OK;
+}
+
+START_TEST(damage_is_refused_or_means_itself)
+{
+    struct random random = { 100 + (uint64_t)_i };
+    const struct schema *schema = &schemas[(size_t)_i % CORE_COUNT(schemas)];
+    size_t refused = 0;
+    for (size_t round = 0; round < 12; round++) {
+        struct columns c;
+        struct buffer bytes;
+        size_t count = 1 + random_below(&random, 12);
+        bool with_revision = round % 2 == 0;
+        columns_init(&c, schema);
+        buffer_init(&bytes);
+        random_rows(&c, &random, count);
+        codec_encode(&bytes, &c, 0, count, with_revision);
+        CHECK(assert_refused_or_canonical(schema, bytes.data, bytes.bytes, count, with_revision));
+
+        for (size_t cut = 0; cut < bytes.bytes; cut++) {
+            uint8_t *exact = malloc(cut + 1); /* so that a sanitizer sees each byte too many */
+            CHECK(exact != NULL);
+            memcpy(exact + 1, bytes.data, cut);
+            CHECK(!assert_refused_or_canonical(schema, exact + 1, cut, count, with_revision));
+            free(exact);
+        }
+        for (size_t bit = 0; bit < 8 * bytes.bytes; bit++) {
+            bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            refused +=
+                !assert_refused_or_canonical(schema, bytes.data, bytes.bytes, count, with_revision);
+            bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        columns_release(&c);
+        buffer_release(&bytes);
+    }
+    ck_assert_uint_gt(refused, 0);
+}
+END_TEST
+
+START_TEST(random_bytes_are_refused_or_mean_themselves)
+{
+    struct random random = { 200 + (uint64_t)_i };
+    const struct schema *schema = &schemas[(size_t)_i % CORE_COUNT(schemas)];
+    size_t accepted = 0;
+    for (size_t round = 0; round < 40000; round++) {
+        uint8_t bytes[64];
+        size_t byte_count = random_below(&random, sizeof bytes + 1);
+        for (size_t i = 0; i < byte_count; i++)
+            bytes[i] = (uint8_t)(random_below(&random, 2) ? random_below(&random, 6)
+                                                          : random_u64(&random));
+        if (byte_count > 0)
+            bytes[0] = CODEC_GAPS;
+        accepted += assert_refused_or_canonical(schema, bytes, byte_count, random_below(&random, 5),
+                                                round % 2 == 0);
+    }
+    if (_i == 0)
+        ck_assert_uint_gt(accepted, 0);
+}
+END_TEST
+
+START_TEST(any_allocation_may_fail)
+{
+    struct columns c;
+    struct buffer whole;
+    struct random random = { 7 };
+    const struct schema *schema = &schemas[CORE_COUNT(schemas) - 1];
+    columns_init(&c, schema);
+    buffer_init(&whole);
+    random_rows(&c, &random, 50);
+    codec_encode(&whole, &c, 0, c.count, true);
+
+    bool has_failed = true;
+    unsigned long nth = 0;
+    for (; has_failed; nth++) {
+        struct buffer bytes;
+        buffer_init(&bytes);
+        alloc_fail_arm(nth, _i == 1);
+        codec_encode(&bytes, &c, 0, c.count, true);
+        has_failed = alloc_fail_disarm();
+        ck_assert_int_eq(bytes.failed, has_failed);
+        buffer_release(&bytes);
+    }
+    ck_assert_uint_gt(nth, 2);
+    has_failed = true;
+    for (nth = 0; has_failed; nth++) {
+        struct columns back;
+        columns_init(&back, schema);
+        ck_assert(columns_append_rows(&back, &c, 0, 1));
+        size_t text_bytes = back.text.bytes;
+        struct reader r = reader_over(whole.data, whole.bytes);
+        alloc_fail_arm(nth, _i == 1);
+        holter_status status = codec_decode(&back, &r, c.count, true, 0, 0);
+        has_failed = alloc_fail_disarm();
+        ck_assert_int_eq(status, has_failed ? HOLTER_NO_MEMORY : HOLTER_OK);
+        if (has_failed) {
+            ck_assert_uint_eq(back.count, 1);
+            ck_assert_uint_eq(back.text.bytes, text_bytes);
+            ck_assert(is_equal(&back, 0, &c, 0, true));
+            r = reader_over(whole.data, whole.bytes); /* later, with memory */
+            ck_assert_int_eq(codec_decode(&back, &r, c.count, true, 0, 0), HOLTER_OK);
+        }
+        columns_release(&back);
+    }
+    ck_assert_uint_gt(nth, 10);
+    columns_release(&c);
+    buffer_release(&whole);
+}
+END_TEST
+
+/* ---- the vectors of the format page ---------------------------------------------------------------------- */
+
+enum { VECTOR_ROWS_MAX = 8, VECTOR_BYTES_MAX = 1024 };
+
+struct vector {
+    char name[64];
+    char kind[16];
+    struct schema schema;
+    size_t count;
+    bool with_revision;
+    uint8_t bytes[VECTOR_BYTES_MAX];
+    size_t byte_count;
+    struct row rows[VECTOR_ROWS_MAX];
+    uint8_t texts[SCHEMA_FIELDS_MAX][VECTOR_ROWS_MAX][VECTOR_BYTES_MAX];
+};
+
+static size_t parse_hex(uint8_t *out, const char *hex)
+{
+    size_t count = 0;
+    unsigned byte;
+    for (; sscanf(hex, "%2x", &byte) == 1; hex += 2) {
+        CHECK(count < VECTOR_BYTES_MAX);
+        out[count++] = (uint8_t)byte;
+    }
+    return count;
+}
+
+static void parse_value(struct vector *v, const char *column, size_t row, const char *value)
+{
+    struct row *out = &v->rows[row];
+    int64_t number = (int64_t)strtoll(value, NULL, 10);
+    if (strcmp(column, "time") == 0) {
+        out->time = number;
+    } else if (strcmp(column, "duration") == 0) {
+        out->duration = number;
+    } else if (strcmp(column, "flags") == 0) {
+        out->flags = (uint16_t)number;
+    } else if (strcmp(column, "revision") == 0) {
+        out->revision = number;
+    } else {
+        CHECK(strncmp(column, "field", 5) == 0 && column[5] >= '0' && column[5] <= '7');
+        size_t field = (size_t)(column[5] - '0');
+        out->field[field] = number;
+        if (v->schema.types[field] == FIELD_FLOAT)
+            out->field[field] = (int64_t)strtoull(value, NULL, 16);
+        if (v->schema.types[field] == FIELD_TEXT) {
+            out->text[field] = v->texts[field][row];
+            out->text_bytes[field] = (uint32_t)parse_hex(v->texts[field][row], value);
+        }
+    }
+}
+
+static void parse_line(struct vector *v, char *line)
+{
+    char *rest = NULL;
+    const char *name = strtok_r(line, " \n", &rest);
+    char *value = strtok_r(NULL, " \n", &rest);
+    CHECK(name != NULL && value != NULL);
+    if (strcmp(name, "vector") == 0) {
+        snprintf(v->name, sizeof v->name, "%s", value);
+    } else if (strcmp(name, "kind") == 0) {
+        snprintf(v->kind, sizeof v->kind, "%s", value);
+    } else if (strcmp(name, "schema") == 0) {
+        uint8_t bytes[VECTOR_BYTES_MAX];
+        struct reader r = reader_over(bytes, parse_hex(bytes, value));
+        CHECK(schema_decode(&v->schema, &r) == HOLTER_OK && reader_is_done(&r));
+    } else if (strcmp(name, "count") == 0) {
+        v->count = strtoul(value, NULL, 10);
+    } else if (strcmp(name, "with_revision") == 0) {
+        v->with_revision = strcmp(value, "1") == 0;
+    } else if (strcmp(name, "bytes") == 0) {
+        v->byte_count = parse_hex(v->bytes, value);
+    } else if (strcmp(v->kind, "rows") == 0) {
+        for (size_t row = 0; value != NULL; row++, value = strtok_r(NULL, " \n", &rest)) {
+            CHECK(row < v->count && row < VECTOR_ROWS_MAX);
+            parse_value(v, name, row, value);
+        }
+    }
+}
+
+static void assert_rows(struct vector *v)
+{
+    struct columns c, back;
+    columns_init(&c, &v->schema);
+    columns_init(&back, &v->schema);
+    for (size_t i = 0; i < v->count; i++)
+        ck_assert(columns_append(&c, &v->rows[i]));
+    assert_canonical(&c, v->bytes, v->byte_count, v->with_revision);
+    struct reader r = reader_over(v->bytes, v->byte_count);
+    ck_assert_int_eq(codec_decode(&back, &r, v->count, v->with_revision, 0, 0), HOLTER_OK);
+    ck_assert(reader_is_done(&r));
+    for (size_t i = 0; i < v->count; i++)
+        ck_assert_msg(is_equal(&back, i, &c, i, v->with_revision), "%s, row %zu", v->name, i);
+    columns_release(&c);
+    columns_release(&back);
+}
+
+static void assert_refused(const struct vector *v)
+{
+    struct columns back;
+    columns_init(&back, &v->schema);
+    struct reader r = reader_over(v->bytes, v->byte_count);
+    holter_status status = codec_decode(&back, &r, v->count, v->with_revision, 0, 0);
+    ck_assert_msg(status == HOLTER_CORRUPT, "%s: status %d", v->name, (int)status);
+    ck_assert_uint_eq(back.count, 0);
+    columns_release(&back);
+}
+
+START_TEST(the_vectors_of_the_format_page_hold)
+{
+    FILE *file = fopen("format-spec/vectors/columns.txt", "r");
+    ck_assert_msg(file != NULL, "run from the top of the tree");
+    struct vector *v = calloc(1, sizeof *v);
+    ck_assert_ptr_nonnull(v);
+    size_t rows = 0, refused = 0;
+    char line[8192];
+    for (bool is_last = false; !is_last;) {
+        is_last = fgets(line, sizeof line, file) == NULL;
+        bool is_end = is_last || line[0] == '\n';
+        if (!is_end && line[0] != '#')
+            parse_line(v, line);
+        if (!is_end)
+            continue;
+        if (strcmp(v->kind, "rows") == 0) {
+            assert_rows(v);
+            rows++;
+        } else if (strcmp(v->kind, "refuse") == 0) {
+            assert_refused(v);
+            refused++;
+        }
+        memset(v, 0, sizeof *v);
+    }
+    fclose(file);
+    free(v);
+    ck_assert_uint_ge(rows, 11);
+    ck_assert_uint_ge(refused, 20);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("codec_bytes");
+    TCase *tcase = tcase_create("bytes");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, rows_come_back_bit_by_bit, 0, 10);
+    tcase_add_test(tcase, a_full_block_of_rows_comes_back);
+    tcase_add_test(tcase, a_text_has_a_mebibyte_at_most);
+    tcase_add_loop_test(tcase, damage_is_refused_or_means_itself, 0, 10);
+    tcase_add_loop_test(tcase, random_bytes_are_refused_or_mean_themselves, 0, 5);
+    tcase_add_loop_test(tcase, any_allocation_may_fail, 0, 2);
+    tcase_add_test(tcase, the_vectors_of_the_format_page_hold);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
