@@ -56,6 +56,7 @@ struct compaction_spec {
 
 struct compaction_result {
     bool did_work;
+    uint64_t jobs; /* 1 where work was done; for sums */
     uint64_t files_in, files_out;
     uint64_t rows_in, rows_out;
     uint64_t tombstones_in, tombstones_out;

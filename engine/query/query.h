@@ -16,7 +16,7 @@ struct query_spec {
     uint32_t metric, source; /* 0: all */
     int64_t from, to;        /* rows that begin in [from, to) .. */
     bool overlapping;        /* .. and intervals that begin before and end after `from` */
-    uint8_t (*class_of)(void *context, uint32_t metric); /* as in shard_spec */
+    uint8_t (*class_of)(void *context, uint32_t metric); /* as in shard_spec, with its class_context; NULL: ask all files */
 };
 
 struct query_scan;
@@ -35,7 +35,12 @@ void query_scan_close(struct query_scan *scan);
  */
 holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,
                               const struct columns **columns, holter_error *err);
-/** The last row of each series of the spec whose begin is in [from, to): 0 or 1 row a call, as query_scan_next. */
+/**
+ * The last row of a metric (spec.metric is named; source 0: of any source) whose begin is in [from, to); of equal begins
+ * that of the later source, of equal identities but the key the last key. *out owned: columns_release; one row.
+ * Errors   HOLTER_DONE there is none; HOLTER_INVALID metric 0; those of query_scan_open.
+ * Cost     as query_scan_open, then blocks from the greatest begin backwards, until a row stands.
+ */
 holter_status query_latest(struct columns *out, uint32_t *source, struct shard_snapshot *snapshot,
                            const struct query_spec *spec, holter_error *err);
 /** What a user has: each series once. *series owned: free. Cost: as query_scan_open. */

@@ -1,0 +1,62 @@
+/*
+ * query_impl.h -- what the files of query share: a user's part of a snapshot, opened.
+ *
+ *     query_view.c    sections of files, rows in memory, tombstones of all of them; series by series
+ *     query_scan.c    batches of rows that stand
+ *     query_latest.c  the last row, searched from the end
+ *     query_series.c  which series there are
+ */
+#ifndef QUERY_QUERY_IMPL_H
+#define QUERY_QUERY_IMPL_H
+
+#include "query/query.h"
+
+/** A user's section in a live file. */
+struct query_source {
+    const struct manifest_file *file;
+    struct segment *segment;
+    const struct crypto_key *key;
+    bool has_key;
+    struct segment_section *section;
+    size_t next;             /* the series after the one at hand */
+    const struct segment_series *series; /* at hand; NULL: this file does not have it */
+    struct segment_run *run; /* while it is merged */
+};
+
+/**
+ * What a snapshot holds of a user, as far as a spec reaches: rows that begin in [from, to), or also those of
+ * before that end after `from`, and every tombstone that may hide one of them.
+ */
+struct query_view {
+    struct shard_snapshot *snapshot;
+    struct query_spec spec;
+    struct io_queue *queue;
+    struct query_source *sources; /* in the order of the version's files */
+    size_t source_count;
+    struct memtable_rows memory;
+    struct tombstones tombstones; /* of the files and of memory */
+    size_t memory_next;           /* the series in memory after the one at hand */
+    const struct memtable_series *memory_series; /* at hand; NULL: memory does not have it */
+
+    /* The series at hand, and what merges it. */
+    uint32_t metric, source;
+    struct schema schema;
+    struct merge_run *runs;
+    struct merge_memory memory_run;
+    struct merge *merge;
+};
+
+/** *view zeroed; query_view_release in any case. Errors: those of query_scan_open. */
+holter_status query_view_open(struct query_view *view, struct shard_snapshot *snapshot,
+                              const struct query_spec *spec, holter_error *err);
+void query_view_release(struct query_view *view);
+/** Back to before the first series. */
+void query_view_rewind(struct query_view *view);
+/** Go to the next series of the spec, in any file or memory. Errors: HOLTER_DONE; HOLTER_CORRUPT schemas differ. */
+holter_status query_view_next(struct query_view *view, holter_error *err);
+/** Begin view->merge over the series at hand, as merge_spec's from, to, ends_after. query_view_merge_end ends it. */
+holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, int64_t ends_after,
+                               holter_error *err);
+void query_view_merge_end(struct query_view *view);
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * query_view.c -- a user's part of a snapshot, opened: sections of files, rows in memory, tombstones.
+ *
+ *     file ──> section ──┐ series 1 | series 2 | ..
+ *     file ──> section ──┼──────────────────────────> query_view_next: the next series, and who has it
+ *     memory ────────────┘
+ *
+ *   Q1  Every live file is asked whose users and times, by the manifest, reach into the spec: with rows, or
+ *       with tombstones that may hide such rows. A file that cannot be read fails the view: no answer is
+ *       better than one that lacks rows, or shows what was deleted.
+ *   Q2  A metric's rows and tombstones lie in files of its class, and tombstones for all metrics in files of
+ *       every class; so where a metric is named only its class is asked.
+ */
+#include "query_impl.h"
+
+#include <stdlib.h>
+
+/* ---- opening ------------------------------------------------------------------------------------------------ */
+
+static bool has_rows_for(const struct query_spec *spec, int64_t begin_min, int64_t begin_max,
+                         int64_t end_max)
+{
+    if (begin_min >= spec->to)
+        return false;
+    return begin_max >= spec->from || (spec->overlapping && end_max > spec->from);
+}
+
+static bool reaches_into(const struct query_spec *spec, const struct manifest_file *file)
+{
+    if (spec->user < file->user_min || spec->user > file->user_max)
+        return false;
+    if (file->rows > 0 && has_rows_for(spec, file->begin_min, file->begin_max, file->end_max))
+        return true;
+    return file->tombstones > 0 && file->tombstone_begin < spec->to &&
+           (file->tombstone_end > spec->from || spec->overlapping);
+}
+
+static holter_status add_tombstones(struct query_view *view, const struct tombstones *tombstones,
+                                    holter_error *err)
+{
+    for (size_t i = 0; i < tombstones->count; i++) {
+        if (!tombstones_add(&view->tombstones, &tombstones->at[i]))
+            return error_set(err, HOLTER_NO_MEMORY, "query: tombstones of user #%llu",
+                             (unsigned long long)view->spec.user);
+    }
+    return HOLTER_OK;
+}
+
+static void close_source(struct query_view *view, struct query_source *source)
+{
+    segment_run_close(source->run);
+    segment_section_close(source->section);
+    if (source->segment != NULL)
+        shard_segment_release(view->snapshot, source->segment);
+    if (source->has_key) {
+        const struct shard_keys *keys = &shard_spec_get(shard_snapshot_shard(view->snapshot))->keys;
+        keys->put(keys->context, source->key);
+    }
+    *source = (struct query_source){ 0 };
+}
+
+/* A file in which the user has no section is passed over. */
+static holter_status open_source(struct query_view *view, const struct manifest_file *file,
+                                 holter_error *err)
+{
+    const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
+    struct query_source source = { .file = file };
+    struct segment_user user;
+    holter_error own = { 0 };
+    holter_status status = shard_segment(&source.segment, view->snapshot, file, err);
+    if (status != HOLTER_OK)
+        goto done;
+    status = segment_user_find(&user, source.segment, view->queue, view->spec.user, &own);
+    if (status == HOLTER_NOT_FOUND) {
+        status = HOLTER_OK;
+        goto done;
+    }
+    if (status != HOLTER_OK) {
+        if (err != NULL)
+            *err = own;
+        goto done;
+    }
+
+    uint32_t newest;
+    status = shard->keys.get(shard->keys.context, user.user, user.key_generation, &source.key,
+                             &newest, err);
+    if (status != HOLTER_OK)
+        goto done;
+    source.has_key = true;
+    status = segment_section_open(&source.section, source.segment, &user, view->queue, shard->arena,
+                                  source.key, err);
+    if (status != HOLTER_OK)
+        goto done;
+    status = add_tombstones(view, segment_section_tombstones(source.section), err);
+    if (status != HOLTER_OK)
+        goto done;
+    view->sources[view->source_count++] = source;
+    source = (struct query_source){ 0 };
+done:
+    close_source(view, &source);
+    return status;
+}
+
+static holter_status open_sources(struct query_view *view, holter_error *err)
+{
+    const struct query_spec *spec = &view->spec;
+    const struct manifest_version *version = shard_snapshot_version(view->snapshot);
+    bool has_class = spec->metric != 0 && spec->class_of != NULL;
+    const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
+    uint8_t class = has_class ? spec->class_of(shard->class_context, spec->metric) : 0;
+
+    view->sources = core_calloc(version->file_count, sizeof *view->sources);
+    view->runs = core_calloc(version->file_count + 1, sizeof *view->runs);
+    if (view->sources == NULL || view->runs == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "query: %zu files", version->file_count);
+    for (size_t i = 0; i < version->file_count; i++) {
+        const struct manifest_file *file = &version->files[i];
+        if ((has_class && file->class != class) || !reaches_into(spec, file)) /* Q1, Q2 */
+            continue;
+        holter_status status = open_source(view, file, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    return HOLTER_OK;
+}
+
+holter_status query_view_open(struct query_view *view, struct shard_snapshot *snapshot,
+                              const struct query_spec *spec, holter_error *err)
+{
+    view->snapshot = snapshot;
+    view->spec = *spec;
+    const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(snapshot));
+    holter_status status = io_queue_open(&view->queue, shard->io, IO_QUEUE_DEPTH_MAX, err);
+    if (status == HOLTER_OK)
+        status = open_sources(view, err);
+    if (status != HOLTER_OK)
+        return status;
+
+    struct memtable_filter filter = {
+        .metric = spec->metric,
+        .source = spec->source,
+        .from = spec->overlapping ? INT64_MIN : spec->from,
+        .to = spec->to,
+    };
+    struct memtable_rows memory = { 0 };
+    status = shard_snapshot_rows(&memory, snapshot, spec->user, &filter, err);
+    if (status != HOLTER_OK)
+        return status;
+    view->memory = memory;
+    return add_tombstones(view, &view->memory.tombstones, err);
+}
+
+void query_view_release(struct query_view *view)
+{
+    query_view_merge_end(view);
+    for (size_t i = 0; i < view->source_count; i++)
+        close_source(view, &view->sources[i]);
+    free(view->sources);
+    free(view->runs);
+    memtable_rows_release(&view->memory);
+    tombstones_release(&view->tombstones);
+    io_queue_close(view->queue);
+    *view = (struct query_view){ 0 };
+}
+
+/* ---- series by series --------------------------------------------------------------------------------------- */
+
+void query_view_rewind(struct query_view *view)
+{
+    for (size_t i = 0; i < view->source_count; i++) {
+        view->sources[i].next = 0;
+        view->sources[i].series = NULL;
+    }
+    view->memory_next = 0;
+    view->memory_series = NULL;
+}
+
+static bool is_asked_for(const struct query_spec *spec, uint32_t metric, uint32_t source)
+{
+    return (spec->metric == 0 || spec->metric == metric) &&
+           (spec->source == 0 || spec->source == source);
+}
+
+/* The next series of a section that the spec asks for; NULL: none. */
+static const struct segment_series *source_peek(struct query_source *source,
+                                                const struct query_spec *spec)
+{
+    size_t count = segment_section_series_count(source->section);
+    for (; source->next < count; source->next++) {
+        const struct segment_series *series = segment_section_series(source->section, source->next);
+        if (is_asked_for(spec, series->metric, series->source) &&
+            has_rows_for(spec, series->begin_min, series->begin_max, series->end_max))
+            return series;
+    }
+    return NULL;
+}
+
+static const struct memtable_series *memory_peek(struct query_view *view)
+{
+    for (; view->memory_next < view->memory.series_count; view->memory_next++) {
+        const struct memtable_series *series = &view->memory.series[view->memory_next];
+        if (is_asked_for(&view->spec, series->metric, series->source) && series->columns.count > 0)
+            return series;
+    }
+    return NULL;
+}
+
+/* Take (metric, source) where it is the first seen, or before the one seen so far. */
+static void take_least(struct query_view *view, bool *found, uint32_t metric, uint32_t source,
+                       const struct schema *schema)
+{
+    if (*found && (metric > view->metric || (metric == view->metric && source >= view->source)))
+        return;
+    *found = true;
+    view->metric = metric;
+    view->source = source;
+    view->schema = *schema;
+}
+
+holter_status query_view_next(struct query_view *view, holter_error *err)
+{
+    bool found = false;
+    for (size_t i = 0; i < view->source_count; i++) {
+        const struct segment_series *series = source_peek(&view->sources[i], &view->spec);
+        if (series != NULL)
+            take_least(view, &found, series->metric, series->source, &series->schema);
+    }
+    const struct memtable_series *memory = memory_peek(view);
+    if (memory != NULL)
+        take_least(view, &found, memory->metric, memory->source, &memory->columns.schema);
+    if (!found)
+        return HOLTER_DONE;
+
+    bool is_equal = true;
+    for (size_t i = 0; i < view->source_count; i++) {
+        struct query_source *source = &view->sources[i];
+        source->series = source_peek(source, &view->spec);
+        if (source->series != NULL &&
+            (source->series->metric != view->metric || source->series->source != view->source))
+            source->series = NULL;
+        if (source->series == NULL)
+            continue;
+        source->next++;
+        is_equal = is_equal && schema_is_equal(&source->series->schema, &view->schema);
+    }
+    view->memory_series = NULL;
+    if (memory != NULL && memory->metric == view->metric && memory->source == view->source) {
+        view->memory_series = memory;
+        view->memory_next++;
+        is_equal = is_equal && schema_is_equal(&memory->columns.schema, &view->schema);
+    }
+    if (!is_equal)
+        return error_set(err, HOLTER_CORRUPT,
+                         "user #%llu, metric %u, source %u: found two schemas in one series",
+                         (unsigned long long)view->spec.user, view->metric, view->source);
+    return HOLTER_OK;
+}
+
+/* ---- merging the series at hand ----------------------------------------------------------------------------- */
+
+holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to,
+                               int64_t ends_after, holter_error *err)
+{
+    size_t run_count = 0;
+    for (size_t i = 0; i < view->source_count; i++) {
+        struct query_source *source = &view->sources[i];
+        if (source->series == NULL)
+            continue;
+        holter_status status = segment_run_open(&source->run, source->section, source->next - 1,
+                                                from, to, ends_after, err);
+        if (status != HOLTER_OK)
+            return status;
+        segment_run_merge(source->run, &view->runs[run_count++], source->file->sequence_min,
+                          source->file->sequence_max); /* M4 */
+    }
+    if (view->memory_series != NULL)
+        merge_memory_run(&view->runs[run_count++], &view->memory_run,
+                         &view->memory_series->columns);
+
+    struct merge_spec spec = {
+        .runs = view->runs,
+        .run_count = run_count,
+        .tombstones = &view->tombstones,
+        .metric = view->metric,
+        .source = view->source,
+        .schema = view->schema,
+        .from = from,
+        .to = to,
+        .ends_after = ends_after,
+    };
+    return merge_new(&view->merge, &spec, err);
+}
+
+void query_view_merge_end(struct query_view *view)
+{
+    merge_free(view->merge);
+    view->merge = NULL;
+    for (size_t i = 0; i < view->source_count; i++) {
+        segment_run_close(view->sources[i].run);
+        view->sources[i].run = NULL;
+    }
+}
