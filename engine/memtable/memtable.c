@@ -21,7 +21,7 @@ struct memtable {
     struct memtable_user_frames *users; /* a power of two of slots */
     size_t slot_count, user_count;
     uint64_t frame_count;
-    uint64_t sequence_last;
+    uint64_t sequence_first, sequence_last;
     size_t bytes;
 };
 
@@ -144,6 +144,8 @@ holter_status memtable_add(struct memtable *memtable, struct memtable_frame *fra
     memtable->user_count += slot->user == 0;
     slot->user = frame->user;
     slot->frames[slot->count++] = memtable_frame_ref(frame);
+    if (memtable->frame_count == 0)
+        memtable->sequence_first = frame->sequence;
     memtable->sequence_last = frame->sequence;
     memtable->frame_count++;
     memtable->bytes += frame->bytes;
@@ -195,6 +197,22 @@ done:
     return status;
 }
 
+void memtable_truncate(struct memtable *memtable, uint64_t sequence)
+{
+    memtable->sequence_last = 0;
+    for (size_t i = 0; i < memtable->slot_count; i++) {
+        struct memtable_user_frames *slot = &memtable->users[i];
+        while (slot->count > 0 && slot->frames[slot->count - 1]->sequence >= sequence) {
+            struct memtable_frame *frame = slot->frames[--slot->count];
+            memtable->bytes -= frame->bytes;
+            memtable->frame_count--;
+            memtable_frame_unref(frame);
+        }
+        if (slot->count > 0 && slot->frames[slot->count - 1]->sequence > memtable->sequence_last)
+            memtable->sequence_last = slot->frames[slot->count - 1]->sequence;
+    }
+}
+
 size_t memtable_bytes(const struct memtable *memtable)
 {
     return memtable->bytes;
@@ -203,6 +221,11 @@ size_t memtable_bytes(const struct memtable *memtable)
 uint64_t memtable_frame_count(const struct memtable *memtable)
 {
     return memtable->frame_count;
+}
+
+uint64_t memtable_sequence_first(const struct memtable *memtable)
+{
+    return memtable->frame_count > 0 ? memtable->sequence_first : UINT64_MAX;
 }
 
 static int by_number(const void *a, const void *b)
@@ -221,7 +244,7 @@ holter_status memtable_users(uint64_t **users, size_t *count, const struct memta
     size_t found_count = 0;
     for (size_t i = 0; i < memtable->slot_count; i++) {
         const struct memtable_user_frames *slot = &memtable->users[i];
-        if (slot->user != 0 && slot->frames[0]->sequence < end)
+        if (slot->count > 0 && slot->frames[0]->sequence < end)
             found[found_count++] = slot->user;
     }
     if (found_count > 1)

@@ -44,8 +44,12 @@ holter_status memtable_add(struct memtable *memtable, struct memtable_frame *fra
 /** A new memtable with the frames whose sequence is >= `sequence`; the old one stays as it is for who holds it. */
 holter_status memtable_after(struct memtable **out, const struct memtable *memtable, uint64_t sequence,
                              holter_error *err);
+/** Forget the frames whose sequence is >= `sequence`, which nobody was shown. Never fails. */
+void memtable_truncate(struct memtable *memtable, uint64_t sequence);
 size_t memtable_bytes(const struct memtable *memtable);
 uint64_t memtable_frame_count(const struct memtable *memtable);
+/** The lowest sequence of a frame; UINT64_MAX where there is none. */
+uint64_t memtable_sequence_first(const struct memtable *memtable);
 
 /** The users with a frame of sequence < `end`, rising. *users owned: free. */
 holter_status memtable_users(uint64_t **users, size_t *count, const struct memtable *memtable,

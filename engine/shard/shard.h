@@ -41,7 +41,10 @@ struct shard;
 struct shard_snapshot;
 
 struct shard_keys {
-    /** vault_key and vault_key_unref under the store's mutex. */
+    /**
+     * vault_key and vault_key_unref under the store's mutex. generation 0: the newest, which *newest tells. HOLTER_EXPIRED: the
+     * user is erased.
+     */
     holter_status (*get)(void *context, uint64_t user, uint32_t generation, const struct crypto_key **key,
                          uint32_t *newest, holter_error *err);
     void (*put)(void *context, const struct crypto_key *key);

@@ -18,12 +18,18 @@ int64_t shard_deadline(struct shard *shard)
     return saturating_add_i64(io_monotonic_ns(shard->spec.io), wait);
 }
 
+/* The queue of the mutex under which the lock is taken. */
+static struct io_queue *queue_of(struct shard *shard, int lock)
+{
+    return lock == SHARD_LOCK_APPEND ? shard->append_queue : shard->job_queue;
+}
+
 static uint64_t slot_offset(int lock)
 {
     return CORE_PAGE_BYTES + (uint64_t)lock * SLOT_BYTES;
 }
 
-static void write_holder(struct shard *shard, int lock, struct io_queue *queue)
+void shard_name_holder(struct shard *shard, int lock)
 {
     uint8_t slot[SLOT_BYTES];
     char purpose[SLOT_PURPOSE_BYTES] = { 0 };
@@ -42,11 +48,12 @@ static void write_holder(struct shard *shard, int lock, struct io_queue *queue)
                         .offset = slot_offset(lock),
                         .memory = slot,
                         .bytes = sizeof slot };
+    struct io_queue *queue = queue_of(shard, lock);
     io_submit(queue, &op, 1);
     io_wait(queue); /* a courtesy: a failure is no one's concern */
 }
 
-static bool read_holder(struct shard *shard, int lock, struct io_queue *queue, uint64_t *pid)
+static bool read_holder(struct shard *shard, int lock, uint64_t *pid)
 {
     uint8_t slot[SLOT_BYTES];
     struct io_op op = { .kind = IO_READ,
@@ -54,6 +61,7 @@ static bool read_holder(struct shard *shard, int lock, struct io_queue *queue, u
                         .offset = slot_offset(lock),
                         .memory = slot,
                         .bytes = sizeof slot };
+    struct io_queue *queue = queue_of(shard, lock);
     io_submit(queue, &op, 1);
     io_wait(queue);
     if (op.result != SLOT_BYTES)
@@ -73,27 +81,18 @@ static bool read_holder(struct shard *shard, int lock, struct io_queue *queue, u
 
 holter_status shard_take(struct shard *shard, int lock, int64_t deadline_ns, holter_error *err)
 {
-    struct io_queue *queue = lock == SHARD_LOCK_APPEND ? shard->queue : shard->job_queue;
     holter_status status =
         io_lock(shard->lock_file, (uint64_t)lock, 1, IO_LOCK_EXCLUSIVE, deadline_ns, err);
     if (status == HOLTER_BUSY) {
         const char *name = lock == SHARD_LOCK_APPEND ? "append" : "maintenance";
         uint64_t pid;
-        if (read_holder(shard, lock, queue, &pid))
+        if (read_holder(shard, lock, &pid))
             return error_set(err, HOLTER_BUSY, "'%s': the %s lock is held by process %llu",
                              io_path(shard->lock_file), name, (unsigned long long)pid);
         return error_set(err, HOLTER_BUSY, "'%s': the %s lock is held by another process or handle",
                          io_path(shard->lock_file), name);
     }
-    if (status != HOLTER_OK)
-        return status;
-
-    bool *is_named = lock == SHARD_LOCK_APPEND ? &shard->named_append : &shard->named_maintenance;
-    if (!*is_named) {
-        write_holder(shard, lock, queue);
-        *is_named = true;
-    }
-    return HOLTER_OK;
+    return status;
 }
 
 void shard_give(struct shard *shard, int lock)

@@ -1,0 +1,283 @@
+/*
+ * shard_flush.c -- the log's rows into hot segments, at most one a tier class (C1, C5, D3).
+ *
+ * The flush works on a snapshot: all users in rising order, each user's rows and tombstones gathered, merged by the one
+ * rule (merge.h), written to the writer of its class. The segments are read back by segment_writer_finish before
+ * the edit that names them; only then does the log go.
+ */
+#include "shard/shard_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct flush {
+    struct shard *shard;
+    struct shard_snapshot *snapshot;
+    struct segment_writer *writers[MANIFEST_CLASSES];
+    struct manifest_file files[MANIFEST_CLASSES];
+    size_t file_count;
+    uint64_t rows;
+};
+
+holter_status shard_maintenance_begin(struct shard *shard, bool wait, holter_error *err)
+{
+    if (!shard->spec.is_writable)
+        return error_set(err, HOLTER_INVALID, "'%s': opened for reading only", shard->directory);
+    int64_t deadline = wait ? shard_deadline(shard) : 0;
+    if (!io_mutex_lock_until(shard->maintenance_mutex, deadline))
+        return error_set(err, HOLTER_BUSY, "'%s': another thread of this process maintains the shard",
+                         shard->directory);
+    holter_status status = shard_take(shard, SHARD_LOCK_MAINTENANCE, deadline, err);
+    if (status != HOLTER_OK) {
+        io_mutex_unlock(shard->maintenance_mutex);
+        return status;
+    }
+    shard_name_holder(shard, SHARD_LOCK_MAINTENANCE);
+    io_mutex_lock(shard->mutex);
+    status = manifest_refresh(shard->manifest, true, err);
+    io_mutex_unlock(shard->mutex);
+    if (status != HOLTER_OK)
+        shard_maintenance_end(shard);
+    return status;
+}
+
+void shard_maintenance_end(struct shard *shard)
+{
+    shard_give(shard, SHARD_LOCK_MAINTENANCE);
+    io_mutex_unlock(shard->maintenance_mutex);
+}
+
+static bool class_has_files(const struct manifest_version *version, uint8_t class)
+{
+    for (size_t i = 0; i < version->file_count; i++) {
+        if (version->files[i].class == class)
+            return true;
+    }
+    return false;
+}
+
+/* The user's tombstones for one class; without those that can hide nothing that is stored (C4). */
+static holter_status class_tombstones(struct tombstones *out, const struct flush *flush,
+                                      const struct tombstones *all, uint8_t class, holter_error *err)
+{
+    const struct shard_spec *spec = &flush->shard->spec;
+    bool has_files = class_has_files(flush->snapshot->version, class);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct tombstone *one = &all->at[i];
+        if (one->metric != 0 && spec->class_of(spec->class_context, one->metric) != class)
+            continue;
+        if (one->revision == 0 && !has_files)
+            continue;
+        if (!tombstones_add(out, one))
+            return error_set(err, HOLTER_NO_MEMORY, "flush: no memory for tombstones");
+    }
+    tombstones_coalesce(out);
+    return HOLTER_OK;
+}
+
+static holter_status flush_series(struct flush *flush, struct segment_writer *writer,
+                                  const struct memtable_series *series,
+                                  const struct tombstones *tombstones, bool *is_begun,
+                                  holter_error *err)
+{
+    struct merge_memory memory;
+    struct merge_run run;
+    struct merge *merge = NULL;
+    struct columns rows;
+    columns_init(&rows, &series->columns.schema);
+    merge_memory_run(&run, &memory, &series->columns);
+    run.is_exact = true;
+    struct merge_spec spec = { .runs = &run,
+                               .run_count = 1,
+                               .tombstones = tombstones,
+                               .metric = series->metric,
+                               .source = series->source,
+                               .schema = series->columns.schema,
+                               .from = INT64_MIN,
+                               .to = INT64_MAX,
+                               .ends_after = INT64_MAX };
+    holter_status status = merge_new(&merge, &spec, err);
+    while (status == HOLTER_OK) {
+        columns_clear(&rows);
+        status = merge_next(merge, &rows, 4 * SEGMENT_BLOCK_ROWS, err);
+        if (status == HOLTER_OK && !*is_begun) {
+            status = segment_writer_series(writer, series->metric, series->source,
+                                           &series->columns.schema, err);
+            *is_begun = status == HOLTER_OK;
+        }
+        if (status == HOLTER_OK)
+            status = segment_writer_rows(writer, &rows, 0, rows.count, err);
+        if (status == HOLTER_OK)
+            flush->rows += rows.count;
+    }
+    merge_free(merge);
+    columns_release(&rows);
+    return status == HOLTER_DONE ? HOLTER_OK : status;
+}
+
+static holter_status writer_of_class(struct segment_writer **out, struct flush *flush, uint8_t class,
+                                     holter_error *err)
+{
+    if (flush->writers[class] == NULL) {
+        struct segment_spec spec = shard_segment_spec(flush->shard);
+        struct segment_traits traits = {
+            .tier = TIER_HOT,
+            .class = class,
+            .partition = MANIFEST_HOT_PARTITION,
+            .sequence_min = flush->snapshot->version->flushed.sequence,
+            .sequence_max = flush->snapshot->end.sequence - 1,
+        };
+        if (traits.sequence_min == 0)
+            traits.sequence_min = 1;
+        holter_status status = segment_writer_new(&flush->writers[class], &spec, &traits, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    *out = flush->writers[class];
+    return HOLTER_OK;
+}
+
+/* One user's rows of one class. */
+static holter_status flush_class(struct flush *flush, uint64_t user, const struct memtable_rows *rows,
+                                 uint8_t class, const struct crypto_key *key, uint32_t generation,
+                                 holter_error *err)
+{
+    const struct shard_spec *spec = &flush->shard->spec;
+    struct tombstones tombstones;
+    struct segment_writer *writer;
+    tombstones_init(&tombstones);
+    holter_status status = class_tombstones(&tombstones, flush, &rows->tombstones, class, err);
+    bool has_rows = false;
+    for (size_t i = 0; i < rows->series_count; i++)
+        has_rows = has_rows || spec->class_of(spec->class_context, rows->series[i].metric) == class;
+    if (status != HOLTER_OK || (!has_rows && tombstones.count == 0))
+        goto done;
+
+    status = writer_of_class(&writer, flush, class, err);
+    if (status == HOLTER_OK)
+        status = segment_writer_user(writer, user, generation, spec->arena, key, err);
+    if (status == HOLTER_OK && tombstones.count > 0)
+        status = segment_writer_tombstones(writer, &tombstones, err);
+    for (size_t i = 0; status == HOLTER_OK && i < rows->series_count; i++) {
+        bool is_begun = false;
+        if (spec->class_of(spec->class_context, rows->series[i].metric) == class)
+            status = flush_series(flush, writer, &rows->series[i], &rows->tombstones, &is_begun, err);
+    }
+done:
+    tombstones_release(&tombstones);
+    return status;
+}
+
+static holter_status flush_user(struct flush *flush, uint64_t user, holter_error *err)
+{
+    struct shard *shard = flush->shard;
+    const struct memtable_filter everything = { .from = INT64_MIN, .to = INT64_MAX };
+    struct memtable_rows rows = { 0 };
+    const struct crypto_key *key = NULL;
+    uint32_t generation;
+    holter_status status = shard->spec.keys.get(shard->spec.keys.context, user, 0, &key, &generation, err);
+    if (status == HOLTER_EXPIRED)
+        return HOLTER_OK; /* D5 */
+    if (status != HOLTER_OK)
+        return status;
+    status = shard_snapshot_rows(&rows, flush->snapshot, user, &everything, err);
+    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class++)
+        status = flush_class(flush, user, &rows, class, key, generation, err);
+    memtable_rows_release(&rows);
+    shard->spec.keys.put(shard->spec.keys.context, key);
+    return status;
+}
+
+static holter_status finish_class(struct flush *flush, uint8_t class, holter_error *err)
+{
+    struct segment_summary summary;
+    holter_status status = segment_writer_finish(flush->writers[class], &summary, err);
+    if (status == HOLTER_NOT_FOUND)
+        return HOLTER_OK; /* it got no user */
+    if (status != HOLTER_OK)
+        return status;
+    uint64_t flushed = flush->snapshot->version->flushed.sequence;
+    struct manifest_file *file = &flush->files[flush->file_count++];
+    *file = (struct manifest_file){ .tier = TIER_HOT,
+                                    .class = class,
+                                    .partition = MANIFEST_HOT_PARTITION,
+                                    .sequence_min = flushed > 0 ? flushed : 1,
+                                    .sequence_max = flush->snapshot->end.sequence - 1,
+                                    .user_min = summary.user_min,
+                                    .user_max = summary.user_max,
+                                    .rows = summary.rows,
+                                    .begin_min = summary.begin_min,
+                                    .begin_max = summary.begin_max,
+                                    .end_max = summary.end_max,
+                                    .tombstones = summary.tombstones,
+                                    .tombstone_begin = summary.tombstone_begin,
+                                    .tombstone_end = summary.tombstone_end,
+                                    .bytes = summary.bytes,
+                                    .footer_hash = summary.footer_hash };
+    memcpy(file->id, summary.id, sizeof file->id);
+    return HOLTER_OK;
+}
+
+/* Name the new files, forget the log before them, remove what nobody needs. */
+static holter_status flush_commit(struct flush *flush, holter_error *err)
+{
+    struct shard *shard = flush->shard;
+    const struct wal_place *end = &flush->snapshot->end;
+    struct manifest_edit edit = { .add = flush->files,
+                                  .add_count = flush->file_count,
+                                  .flushed = { .file = end->file,
+                                               .offset = end->offset,
+                                               .sequence = end->sequence } };
+    io_mutex_lock(shard->mutex);
+    holter_status status = manifest_commit(shard->manifest, &edit, err);
+    if (status == HOLTER_OK) {
+        struct manifest_version *version = manifest_current(shard->manifest);
+        status = shard_drop_flushed(shard, version, err);
+        manifest_version_unref(version);
+    }
+    io_mutex_unlock(shard->mutex);
+    return status;
+}
+
+static holter_status flush_run(struct flush *flush, holter_error *err)
+{
+    uint64_t *users = NULL;
+    size_t user_count = 0;
+    struct shard *shard = flush->shard;
+    io_mutex_lock(shard->mutex);
+    holter_status status = memtable_users(&users, &user_count, flush->snapshot->memtable,
+                                          flush->snapshot->end.sequence, err);
+    io_mutex_unlock(shard->mutex);
+    for (size_t i = 0; status == HOLTER_OK && i < user_count; i++)
+        status = flush_user(flush, users[i], err);
+    free(users);
+    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class++) {
+        if (flush->writers[class] != NULL)
+            status = finish_class(flush, class, err);
+    }
+    if (status == HOLTER_OK)
+        status = flush_commit(flush, err);
+    for (uint8_t class = 0; class < MANIFEST_CLASSES; class++)
+        segment_writer_free(flush->writers[class]);
+    return status;
+}
+
+holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err)
+{
+    struct flush flush = { .shard = shard };
+    holter_status status = shard_maintenance_begin(shard, wait, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = shard_snapshot_open(&flush.snapshot, shard, err);
+    bool is_due = status == HOLTER_OK && flush.snapshot->end.file != 0 &&
+                  flush.snapshot->end.sequence > flush.snapshot->version->flushed.sequence;
+    if (is_due)
+        status = flush_run(&flush, err);
+    shard_snapshot_close(flush.snapshot);
+    if (status == HOLTER_OK && is_due)
+        status = shard_sweep(shard, err);
+    shard_maintenance_end(shard);
+    if (status == HOLTER_OK && rows != NULL)
+        *rows = flush.rows;
+    return status;
+}

@@ -1,0 +1,269 @@
+/*
+ * shard_tail.c -- how a handle follows the log: what others appended, what was flushed, and recovery.
+ *
+ * The end of the log is what the head page says. Where it says nothing in this boot (D4), a writer finds the end in
+ * the files under the append lock, makes sure that all up to there is durable, and publishes it; a reader takes what
+ * must be durable and publishes nothing.
+ */
+#include "shard/shard_impl.h"
+
+#include <stdlib.h>
+
+bool shard_published_end(struct shard *shard, struct wal_place *end, uint64_t *appender)
+{
+    uint64_t words[HEAD_WORDS];
+    if (shard->head == NULL || !head_read(shard->head, SHARD_HEAD_PAIR, words))
+        return false;
+    *end = (struct wal_place){ .file = words[SHARD_HEAD_FILE],
+                               .offset = words[SHARD_HEAD_OFFSET],
+                               .sequence = words[SHARD_HEAD_SEQUENCE] };
+    *appender = words[SHARD_HEAD_APPENDER];
+    return true;
+}
+
+void shard_publish_end(struct shard *shard, const struct wal_place *end)
+{
+    uint64_t words[HEAD_WORDS] = { 0 };
+    words[SHARD_HEAD_FILE] = end->file;
+    words[SHARD_HEAD_OFFSET] = end->offset;
+    words[SHARD_HEAD_SEQUENCE] = end->sequence;
+    words[SHARD_HEAD_APPENDER] = shard->appender;
+    head_publish(shard->head, SHARD_HEAD_PAIR, words);
+}
+
+static struct wal_place flushed_place(const struct manifest_version *version)
+{
+    return (struct wal_place){ .file = version->flushed.file,
+                               .offset = version->flushed.offset,
+                               .sequence = version->flushed.sequence > 0 ? version->flushed.sequence : 1 };
+}
+
+/* Read the log by `spec` and add what is new to `memtable`; *end: the place after it. */
+static holter_status read_log(struct shard *shard, struct memtable *memtable,
+                              const struct wal_read_spec *spec, struct wal_place *end, bool *is_torn,
+                              holter_error *err)
+{
+    struct wal_reader *reader = NULL;
+    uint64_t first_sequence = 0;
+    holter_status status = wal_reader_open(&reader, shard->wal, spec, err);
+    while (status == HOLTER_OK) {
+        struct wal_frame_read frame;
+        status = wal_reader_next(reader, &frame, err);
+        if (status != HOLTER_OK)
+            break;
+        if ((frame.flags & WAL_LINK_GOES_ON) == 0)
+            first_sequence = frame.sequence;
+        struct memtable_frame *one;
+        status = memtable_frame_new(&one, &frame, first_sequence, NULL, err);
+        if (status != HOLTER_OK)
+            break;
+        status = memtable_add(memtable, one, err);
+        memtable_frame_unref(one);
+    }
+    if (status == HOLTER_DONE) {
+        *end = wal_reader_place(reader);
+        *is_torn = wal_reader_tail_is_torn(reader);
+        status = HOLTER_OK;
+    }
+    wal_reader_close(reader);
+    return status;
+}
+
+/* What was read may lie in the cache only, where the process that wrote it died in this boot (D4). */
+static holter_status sync_log_file(struct shard *shard, uint64_t number, holter_error *err)
+{
+    char name[MANIFEST_LOG_NAME_BYTES];
+    char path[IO_PATH_BYTES_MAX];
+    struct io_file *file = NULL;
+    manifest_log_name(name, number);
+    if (!io_path_join(path, shard->directory, name, NULL, NULL))
+        return error_set(err, HOLTER_INVALID, "'%s': the path is too long", shard->directory);
+    holter_status status = io_open(&file, shard->spec.io, path, IO_WRITABLE, err);
+    if (status == HOLTER_OK)
+        status = io_sync(shard->queue, file, err);
+    io_close(file);
+    return status;
+}
+
+/* Read from the flushed place on by W6, into a memtable of its own. */
+static holter_status recover(struct shard *shard, const struct manifest_version *version, bool is_appending,
+                             holter_error *err)
+{
+    struct memtable *memtable = NULL;
+    struct wal_place end;
+    bool is_torn = false;
+    struct wal_place closed = { .file = version->closed.file,
+                                .offset = version->closed.offset,
+                                .sequence = version->closed.sequence };
+    struct wal_place flushed = flushed_place(version);
+    bool closed_counts = closed.file != 0 && closed.sequence >= flushed.sequence;
+    struct wal_read_spec spec = {
+        .from = flushed,
+        .closed = closed_counts ? &closed : NULL,
+        .covered_only = !is_appending && (shard->head == NULL || !head_boot_is_over(shard->head)),
+    };
+    holter_status status = memtable_new(&memtable, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = read_log(shard, memtable, &spec, &end, &is_torn, err);
+    if (status != HOLTER_OK)
+        goto done;
+    if (is_appending) {
+        if (end.file != 0) {
+            status = sync_log_file(shard, end.file, err);
+            if (status != HOLTER_OK)
+                goto done;
+        }
+        wal_begin_new_file(shard->append_wal);
+        shard_publish_end(shard, &end);
+    }
+    memtable_unref(shard->memtable);
+    shard->memtable = memtable;
+    memtable = NULL;
+    shard->tail = end;
+done:
+    memtable_unref(memtable);
+    return status;
+}
+
+holter_status shard_drop_flushed(struct shard *shard, const struct manifest_version *version,
+                                  holter_error *err)
+{
+    struct wal_place flushed = flushed_place(version);
+    if (memtable_frame_count(shard->memtable) > 0 && memtable_sequence_first(shard->memtable) < flushed.sequence) {
+        struct memtable *after;
+        holter_status status = memtable_after(&after, shard->memtable, flushed.sequence, err);
+        if (status != HOLTER_OK)
+            return status;
+        memtable_unref(shard->memtable);
+        shard->memtable = after;
+    }
+    /* Also where the sequences are equal: the file that the tail is in may be gone. */
+    if (shard->tail.sequence <= flushed.sequence)
+        shard->tail = flushed;
+    return HOLTER_OK;
+}
+
+static holter_status follow(struct shard *shard, const struct manifest_version *version, bool is_appending,
+                            holter_error *err)
+{
+    struct wal_place end;
+    uint64_t appender;
+    bool is_published = shard_published_end(shard, &end, &appender);
+    holter_status status = shard_drop_flushed(shard, version, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (!is_published && shard->spec.is_writable && !is_appending)
+        return HOLTER_DONE;
+    if (!is_published)
+        return recover(shard, version, is_appending, err);
+    if (end.sequence <= shard->tail.sequence) {
+        if (end.sequence == shard->tail.sequence)
+            shard->tail = end; /* marks and new files move the end, but add no frame */
+        return HOLTER_OK;
+    }
+    struct wal_read_spec spec = { .from = shard->tail, .end = &end };
+    bool is_torn;
+    struct wal_place read_to;
+    struct memtable *memtable = shard->memtable;
+    status = read_log(shard, memtable, &spec, &read_to, &is_torn, err);
+    if (status != HOLTER_OK) {
+        memtable_truncate(memtable, shard->tail.sequence); /* part of it was taken in */
+        return status;
+    }
+    shard->tail = end;
+    return HOLTER_OK;
+}
+
+holter_status shard_refresh(struct shard *shard, bool is_appending, struct manifest_version **version,
+                            holter_error *err)
+{
+    struct wal_place end;
+    uint64_t appender;
+    bool is_alone = version == NULL && is_appending && shard_published_end(shard, &end, &appender) &&
+                    appender == shard->appender && end.sequence == shard->tail.sequence;
+    if (is_alone) {
+        shard->tail = end;
+        return HOLTER_OK;
+    }
+    struct manifest_version *pinned;
+    holter_status status = manifest_pin(&pinned, shard->manifest, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = follow(shard, pinned, is_appending, err);
+    if (status != HOLTER_OK || version == NULL)
+        manifest_unpin(shard->manifest, pinned);
+    else
+        *version = pinned;
+    return status;
+}
+
+/* A frame that is known by its place only, read again and opened: *out is a new one with the body. */
+static holter_status decode_one(struct memtable_frame **out, struct shard *shard,
+                                const struct memtable_frame *frame, const struct crypto_key *key,
+                                struct buffer *scratch, struct buffer *plain, holter_error *err)
+{
+    struct wal_frame_read read;
+    buffer_clear(plain);
+    holter_status status =
+        wal_read_frame(&read, scratch, shard->wal, frame->file, frame->offset, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (read.sequence != frame->sequence || read.user != frame->user)
+        return error_set(err, HOLTER_CORRUPT,
+                         "'%s': log file %llu, offset %llu: found another frame than was there before",
+                         shard->directory, (unsigned long long)frame->file,
+                         (unsigned long long)frame->offset);
+    status = wal_frame_open(plain, shard->wal, &read, shard->spec.arena, key, err);
+    if (status != HOLTER_OK)
+        return status;
+    struct wal_body *body = calloc(1, sizeof *body);
+    if (body == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "log: no memory for a frame's body");
+    status = wal_body_decode(body, plain->data, plain->bytes, frame->sequence);
+    if (status != HOLTER_OK) {
+        free(body);
+        return error_set(err, status, "'%s': log file %llu, offset %llu: a frame's body is not well formed",
+                         shard->directory, (unsigned long long)frame->file,
+                         (unsigned long long)frame->offset);
+    }
+    return memtable_frame_new(out, &read, frame->first_sequence, body, err);
+}
+
+holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, size_t count,
+                           bool *is_erased, holter_error *err)
+{
+    struct buffer scratch, plain;
+    buffer_init(&scratch);
+    buffer_init(&plain);
+    holter_status status = HOLTER_OK;
+    *is_erased = false;
+
+    for (size_t i = 0; i < count && status == HOLTER_OK; i++) {
+        if (frames[i]->body != NULL)
+            continue;
+        const struct crypto_key *key;
+        uint32_t newest;
+        status = shard->spec.keys.get(shard->spec.keys.context, frames[i]->user,
+                                      frames[i]->key_generation, &key, &newest, err);
+        if (status == HOLTER_EXPIRED) { /* D5 */
+            *is_erased = true;
+            status = HOLTER_OK;
+            break;
+        }
+        if (status != HOLTER_OK)
+            break;
+        struct memtable_frame *decoded;
+        status = decode_one(&decoded, shard, frames[i], key, &scratch, &plain, err);
+        shard->spec.keys.put(shard->spec.keys.context, key);
+        if (status == HOLTER_OK) {
+            memtable_frame_unref(frames[i]);
+            frames[i] = decoded;
+        }
+    }
+    if (plain.data != NULL)
+        crypto_wipe(plain.data, plain.capacity);
+    buffer_release(&plain);
+    buffer_release(&scratch);
+    return status;
+}
