@@ -199,12 +199,15 @@ void io_unmap(struct io_shared *shared);
 uint64_t io_shared_load(struct io_shared *shared, size_t word);
 void io_shared_store(struct io_shared *shared, size_t word, uint64_t value);
 
-/* ---- mutexes, which the simulator schedules ---------------------------------------------------------- */
+/* ---- mutexes, which the simulator schedules ----------------------------------------------------------
+ *
+ * Not recursive; unlocked by who locked it. On the real system threads that wait get it in order.
+ */
 
 holter_status io_mutex_new(struct io_mutex **out, struct io *io, holter_error *err);
 void io_mutex_free(struct io_mutex *mutex);
 void io_mutex_lock(struct io_mutex *mutex);
-/** False at the deadline (io_monotonic_ns). */
+/** False at the deadline (io_monotonic_ns; 0: do not wait). */
 bool io_mutex_lock_until(struct io_mutex *mutex, int64_t deadline_ns);
 void io_mutex_unlock(struct io_mutex *mutex);
 

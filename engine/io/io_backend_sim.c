@@ -307,7 +307,8 @@ static int64_t op_read(struct sim *sim, const struct io_op *op, const struct sim
     if (has_bad_sector(sim, number, op->offset, op->bytes))
         return -EIO;
     size_t bytes = bend->short_transfer ? part_of(sim, op) : op->bytes;
-    return (int64_t)pages_read(sim_node(sim, number), op->offset, op->memory, bytes);
+    bool past_cache = (op->file->flags & IO_DIRECT) != 0;
+    return (int64_t)pages_read(sim_node(sim, number), op->offset, op->memory, bytes, past_cache);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------- */

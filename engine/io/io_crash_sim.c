@@ -141,7 +141,7 @@ holter_status sim_file_read(struct buffer *out, const struct sim *sim, const cha
     buffer_append_zeros(out, (size_t)node->bytes);
     if (out->failed)
         return HOLTER_NO_MEMORY;
-    pages_read(node, 0, out->data, (size_t)node->bytes);
+    pages_read(node, 0, out->data, (size_t)node->bytes, false);
     return HOLTER_OK;
 }
 

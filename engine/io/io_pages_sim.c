@@ -137,7 +137,7 @@ struct sim_node *node_clone(const struct sim_node *node)
 
 /* ---- reading and writing ---------------------------------------------------------------------------- */
 
-size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes)
+size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes, bool past_cache)
 {
     if (offset >= node->bytes)
         return 0;
@@ -148,6 +148,11 @@ size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_
         size_t part = CORE_PAGE_BYTES - within < bytes - done ? CORE_PAGE_BYTES - within : bytes - done;
         const struct sim_page *page = &node->page[(offset + done) / CORE_PAGE_BYTES];
         memcpy((uint8_t *)out + done, chunk_bytes(page->now) + within, part);
+        for (size_t i = 0; past_cache && i < SIM_SECTORS; i++) { /* dirty ones are written back first */
+            size_t sector = i * CORE_SECTOR_BYTES;
+            if ((page->lost >> i & 1) && sector >= within && sector + CORE_SECTOR_BYTES <= within + part)
+                memcpy((uint8_t *)out + done + (sector - within), chunk_bytes(page->disk) + sector, CORE_SECTOR_BYTES);
+        }
         done += part;
     }
     return bytes;
@@ -210,7 +215,7 @@ void pages_write(struct sim_node *node, uint64_t offset, const void *bytes, size
 uint64_t pages_load_word(const struct sim_node *node, size_t word)
 {
     uint64_t value = 0;
-    pages_read(node, (uint64_t)word * sizeof value, &value, sizeof value);
+    pages_read(node, (uint64_t)word * sizeof value, &value, sizeof value, false);
     return value;
 }
 

@@ -10,7 +10,9 @@
  *     The kernel's waiting form knows no deadline, so we poll, from 50 us up to 2 ms apart.
  * P3  io_monotonic_ns is CLOCK_BOOTTIME. No pthread call waits on it, so a deadline is turned into one of
  *     CLOCK_MONOTONIC, and looked at again afterwards.
- * P4  The registry of fork watchers is whole in a child: pthread_atfork takes its mutex before the fork.
+ * P4  A mutex is given to who waits longest: threads that share a log must queue in order, which pthread
+ *     mutexes do not promise. (They also know no monotonic deadline that thread sanitizers understand.)
+ * P5  The registry of fork watchers is whole in a child: pthread_atfork takes its mutex before the fork.
  */
 #define _GNU_SOURCE
 #include "io_impl.h"
@@ -55,7 +57,10 @@ struct posix_shared {
 
 struct posix_mutex {
     struct io_mutex base;
-    pthread_mutex_t mutex;
+    pthread_mutex_t guard; /* guards what follows; held for a moment only */
+    bool locked;
+    struct waiter *first;
+    struct waiter **end;
 };
 
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "a word of a shared page is plain");
@@ -595,17 +600,25 @@ static void posix_shared_store(struct io_shared *base, size_t word, uint64_t val
 
 /* ---- mutexes ---------------------------------------------------------------------------------------- */
 
+/* A thread that waits, on its own stack. Guarded by the mutex's guard. */
+struct waiter {
+    struct waiter *next;
+    pthread_cond_t woken;
+    bool given; /* the mutex is its own now */
+};
+
 static int posix_mutex_new(struct io_mutex **out, struct io *io)
 {
     (void)io;
     struct posix_mutex *mutex = calloc(1, sizeof *mutex);
     if (mutex == NULL)
         return -ENOMEM;
-    int error = pthread_mutex_init(&mutex->mutex, NULL);
+    int error = pthread_mutex_init(&mutex->guard, NULL);
     if (error != 0) {
         free(mutex);
         return -error;
     }
+    mutex->end = &mutex->first;
     *out = &mutex->base;
     return 0;
 }
@@ -613,38 +626,103 @@ static int posix_mutex_new(struct io_mutex **out, struct io *io)
 static void posix_mutex_free(struct io_mutex *base)
 {
     struct posix_mutex *mutex = (struct posix_mutex *)base;
-    pthread_mutex_destroy(&mutex->mutex);
+    pthread_mutex_destroy(&mutex->guard);
     free(mutex);
 }
 
-static void posix_mutex_lock(struct io_mutex *base)
+static void guard_lock(struct posix_mutex *mutex)
 {
-    struct posix_mutex *mutex = (struct posix_mutex *)base;
-    int error = pthread_mutex_lock(&mutex->mutex);
+    int error = pthread_mutex_lock(&mutex->guard);
     core_assert(error == 0);
+}
+
+static void guard_unlock(struct posix_mutex *mutex)
+{
+    int error = pthread_mutex_unlock(&mutex->guard);
+    core_assert(error == 0);
+}
+
+static void waiter_init(struct waiter *waiter)
+{
+    pthread_condattr_t monotonic;
+    *waiter = (struct waiter){ 0 };
+    int error = pthread_condattr_init(&monotonic);
+    core_assert(error == 0);
+    error = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    core_assert(error == 0);
+    error = pthread_cond_init(&waiter->woken, &monotonic);
+    core_assert(error == 0);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void waiter_leave(struct posix_mutex *mutex, const struct waiter *waiter)
+{
+    struct waiter **at = &mutex->first;
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+    if (waiter->next == NULL)
+        mutex->end = at;
+}
+
+/* In the queue, with the guard locked, until the mutex is given or the deadline has come. */
+static void waiter_wait(struct posix_mutex *mutex, struct waiter *waiter, int64_t deadline_ns)
+{
+    while (!waiter->given) {
+        if (deadline_ns == INT64_MAX) {
+            pthread_cond_wait(&waiter->woken, &mutex->guard);
+            continue;
+        }
+        int64_t left_ns = deadline_ns - clock_ns(CLOCK_BOOTTIME);
+        if (left_ns <= 0)
+            return;
+        struct timespec until =
+            timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), left_ns));
+        pthread_cond_timedwait(&waiter->woken, &mutex->guard, &until);
+    }
 }
 
 static bool posix_mutex_lock_until(struct io_mutex *base, int64_t deadline_ns)
 {
     struct posix_mutex *mutex = (struct posix_mutex *)base;
-    int error = pthread_mutex_trylock(&mutex->mutex);
-    while (error != 0) {
-        core_assert(error == EBUSY || error == ETIMEDOUT);
-        int64_t now_ns = clock_ns(CLOCK_BOOTTIME);
-        if (now_ns >= deadline_ns)
-            return false;
-        struct timespec until =
-            timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), deadline_ns - now_ns));
-        error = pthread_mutex_clocklock(&mutex->mutex, CLOCK_MONOTONIC, &until);
+    guard_lock(mutex);
+    bool locked = !mutex->locked;
+    if (!locked && deadline_ns > 0) {
+        struct waiter waiter;
+        waiter_init(&waiter);
+        *mutex->end = &waiter;
+        mutex->end = &waiter.next;
+        waiter_wait(mutex, &waiter, deadline_ns);
+        locked = waiter.given;
+        if (!locked)
+            waiter_leave(mutex, &waiter);
+        pthread_cond_destroy(&waiter.woken);
     }
-    return true;
+    mutex->locked = mutex->locked || locked;
+    guard_unlock(mutex);
+    return locked;
+}
+
+static void posix_mutex_lock(struct io_mutex *mutex)
+{
+    bool locked = posix_mutex_lock_until(mutex, INT64_MAX);
+    core_assert(locked);
 }
 
 static void posix_mutex_unlock(struct io_mutex *base)
 {
     struct posix_mutex *mutex = (struct posix_mutex *)base;
-    int error = pthread_mutex_unlock(&mutex->mutex);
-    core_assert(error == 0);
+    guard_lock(mutex);
+    core_assert(mutex->locked);
+    struct waiter *first = mutex->first;
+    if (first == NULL) {
+        mutex->locked = false;
+    } else { /* it stays locked, and changes hands */
+        waiter_leave(mutex, first);
+        first->given = true;
+        pthread_cond_signal(&first->woken);
+    }
+    guard_unlock(mutex);
 }
 
 /* ---- forks ------------------------------------------------------------------------------------------ */

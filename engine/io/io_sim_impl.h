@@ -133,7 +133,7 @@ void node_unref(struct sim_node *node);
 struct sim_node *node_clone(const struct sim_node *node);
 
 /* io_pages_sim.c: `node` is writable in all that change it. */
-size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes);
+size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes, bool past_cache);
 void pages_write(struct sim_node *node, uint64_t offset, const void *bytes, size_t count);
 /* And they become durable, by whole sectors, and the size with them. */
 void pages_write_through(struct sim_node *node, uint64_t offset, const void *bytes, size_t count);
