@@ -164,6 +164,14 @@ done:
     return status;
 }
 
+static holter_status sync_copies(struct edits_log *log, holter_error *err)
+{
+    struct io_op ops[EDITS_COPIES];
+    for (size_t c = 0; c < EDITS_COPIES; c++)
+        ops[c] = (struct io_op){ .kind = IO_SYNC, .file = log->copies[c].file };
+    return edits_run(log->queue, ops, EDITS_COPIES, err);
+}
+
 /* ---- second pass: applying -------------------------------------------------------------------------- */
 
 static void forget_state(struct edits *edits)
@@ -227,6 +235,8 @@ static holter_status catch_up(struct edits *edits, bool writable, uint64_t versi
         status = scan_log(&scan, &log, writable, version_max, err);
     if (status == HOLTER_OK && writable && scan.is_doubtful)
         status = make_anew(edits, &log, scan.offset, err);
+    else if (status == HOLTER_OK && writable && version_max == UINT64_MAX)
+        status = sync_copies(&log, err); /* nobody tells what of it had been */
     if (status != HOLTER_OK)
         goto done;
 

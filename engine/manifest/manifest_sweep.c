@@ -1,0 +1,206 @@
+/*
+ * manifest_sweep.c -- unlinking what no version needs any more.
+ *
+ * Each file in the directory is needed by the versions before one, the version it left in; it goes once nobody
+ * can have one of those pinned. When it left is known from the edits this handle applied; of anything else
+ * that is not live it is only known that it left before the first of them, or was never named at all.
+ *
+ * P2  A file that left in version r is unlinked only under the maintenance lock, when no version below r is
+ *     pinned by another handle (probe of the lock file) or by this one (count).
+ *
+ * A log file leaves in the version whose flushed.file passes it. What log appenders make aside belongs to them
+ * unless it is of a file that the log has passed. Nothing is synced: what a power cut brings back is swept again.
+ *
+ * Tests: tests/unit/test_manifest_pins.c.
+ */
+#include "manifest_impl.h"
+
+#include <string.h>
+
+struct sweep {
+    struct manifest *manifest;
+    uint64_t free_below;  /* no version below it is pinned */
+    uint64_t pinned_below; /* some version below it is */
+    size_t left;
+};
+
+/* P2: may a file go that left in this version? Pins below only go away while a sweep lasts. */
+static holter_status may_go(bool *may, struct sweep *sweep, uint64_t version, holter_error *err)
+{
+    struct manifest *manifest = sweep->manifest;
+    *may = version <= sweep->free_below;
+    if (*may || version >= sweep->pinned_below)
+        return HOLTER_OK;
+
+    bool is_held = false;
+    for (size_t i = 0; i < manifest->pin_count; i++)
+        is_held |= manifest->pins[i].version < version;
+    if (!is_held) {
+        holter_status status = io_lock_probe(&is_held, manifest->spec.lock_file, MANIFEST_PIN_BASE,
+                                             version, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    if (is_held)
+        sweep->pinned_below = version;
+    else
+        sweep->free_below = version;
+    *may = !is_held;
+    return HOLTER_OK;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------- */
+
+static bool ends_in(const char *name, const char *end)
+{
+    size_t bytes = strlen(name), end_bytes = strlen(end);
+    return bytes > end_bytes && strcmp(name + bytes - end_bytes, end) == 0;
+}
+
+static bool parse_segment_name(uint8_t id[static MANIFEST_ID_BYTES], const char *name)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (strlen(name) != MANIFEST_FILE_NAME_BYTES - 1 || memcmp(name, "seg-", 4) != 0)
+        return false;
+    for (size_t i = 0; i < MANIFEST_ID_BYTES; i++) {
+        const char *high = strchr(digits, name[4 + 2 * i]);
+        const char *low = strchr(digits, name[4 + 2 * i + 1]);
+        if (high == NULL || low == NULL)
+            return false;
+        id[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+    }
+    return true;
+}
+
+/* What a job that died was making; the maintenance lock says that it is dead. */
+static bool is_left_aside(const struct manifest *manifest, const char *name)
+{
+    uint64_t number;
+    char log[MANIFEST_LOG_NAME_BYTES];
+    if (!ends_in(name, ".tmp"))
+        return false;
+    if (strncmp(name, "seg-", 4) == 0 || strncmp(name, "manifest.", 9) == 0)
+        return true;
+    if (strlen(name) != sizeof log - 1 + strlen(".tmp"))
+        return false;
+    memcpy(log, name, sizeof log - 1);
+    log[sizeof log - 1] = '\0';
+    return manifest_log_name_parse(&number, log) && number < manifest->current->version.flushed.file;
+}
+
+/* ---- when it left ------------------------------------------------------------------------------------ */
+
+static bool is_live(const struct manifest *manifest, const uint8_t id[static MANIFEST_ID_BYTES])
+{
+    const struct manifest_version *version = &manifest->current->version;
+    for (size_t i = 0; i < version->file_count; i++)
+        if (memcmp(version->files[i].id, id, MANIFEST_ID_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static struct manifest_left *find_left(struct manifest *manifest, const uint8_t id[static MANIFEST_ID_BYTES])
+{
+    for (size_t i = 0; i < manifest->left_count; i++)
+        if (memcmp(manifest->left[i].id, id, MANIFEST_ID_BYTES) == 0)
+            return &manifest->left[i];
+    return NULL;
+}
+
+static uint64_t log_left(const struct manifest *manifest, uint64_t number)
+{
+    for (size_t i = 0; i < manifest->step_count; i++)
+        if (manifest->steps[i].log_file > number)
+            return manifest->steps[i].version;
+    return manifest->current->version.version;
+}
+
+/* *version: the one that the named file left in, 0: none needs it. False: it has to stay. */
+static bool find_departure(uint64_t *version, struct manifest_left **left, struct manifest *manifest,
+                           const char *name)
+{
+    uint8_t id[MANIFEST_ID_BYTES];
+    uint64_t number;
+    *left = NULL;
+    *version = 0;
+    if (is_left_aside(manifest, name))
+        return true;
+    if (parse_segment_name(id, name)) {
+        if (is_live(manifest, id))
+            return false;
+        *left = find_left(manifest, id);
+        *version = *left == NULL ? manifest->base : (*left)->version;
+        return true;
+    }
+    if (manifest_log_name_parse(&number, name) && number < manifest->current->version.flushed.file) {
+        *version = log_left(manifest, number);
+        return true;
+    }
+    return false;
+}
+
+/* ---- the sweep --------------------------------------------------------------------------------------- */
+
+static holter_status sweep_name(struct sweep *sweep, const char *name, holter_error *err)
+{
+    struct manifest *manifest = sweep->manifest;
+    struct manifest_left *left;
+    uint64_t version;
+    char path[IO_PATH_BYTES_MAX];
+    if (!find_departure(&version, &left, manifest, name))
+        return HOLTER_OK;
+
+    bool may;
+    holter_status status = may_go(&may, sweep, version, err);
+    if (status == HOLTER_OK && may) {
+        if (!io_path_join(path, manifest->spec.directory, name, NULL, NULL))
+            return error_set(err, HOLTER_INVALID, "'%s/%s': the path is too long",
+                             manifest->spec.directory, name);
+        status = io_unlink(manifest->spec.io, path, err);
+        if (status == HOLTER_OK || status == HOLTER_NOT_FOUND)
+            return HOLTER_OK;
+    }
+    sweep->left++;
+    if (left != NULL)
+        left->is_there = true;
+    return status;
+}
+
+/* What lies in the directory no more need not be remembered. */
+static void forget_gone(struct manifest *manifest)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < manifest->left_count; i++)
+        if (manifest->left[i].is_there)
+            manifest->left[kept++] = manifest->left[i];
+    manifest->left_count = kept;
+}
+
+holter_status manifest_sweep(struct manifest *manifest, size_t *left, holter_error *err)
+{
+    struct io_names names = { .count = 0 };
+    struct sweep sweep = { .manifest = manifest, .pinned_below = UINT64_MAX };
+    if (manifest->spec.lock_file == NULL)
+        return error_set(err, HOLTER_INVALID, "manifest '%s': no lock file to see pins in",
+                         manifest->spec.directory);
+
+    /* What a failed commit left open is settled first: another writer might still take it up. */
+    holter_status status = manifest_refresh(manifest, true, err);
+    if (status == HOLTER_OK)
+        status = io_list(&names, manifest->spec.io, manifest->spec.directory, err);
+    if (status != HOLTER_OK)
+        return status;
+
+    for (size_t i = 0; i < manifest->left_count; i++)
+        manifest->left[i].is_there = false;
+    for (size_t i = 0; i < names.count; i++) {
+        holter_error fault = { .status = HOLTER_OK };
+        holter_status failed = sweep_name(&sweep, names.name[i], &fault);
+        if (failed != HOLTER_OK && status == HOLTER_OK) /* the first is told; the others still go */
+            status = error_set(err, failed, "%s", fault.message);
+    }
+    forget_gone(manifest);
+    io_names_release(&names);
+    *left = sweep.left;
+    return status;
+}
