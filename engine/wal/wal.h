@@ -34,6 +34,7 @@ enum {
     WAL_GROUP_BYTES_MAX = 1 << 20,        /* whole, padded; and at most a quarter of a file */
     WAL_FILE_BYTES_MIN = 64 << 10,
     WAL_FILE_BYTES_DEFAULT = 4 << 20,
+    WAL_FILE_BYTES_MAX = 1 << 30,
     WAL_FRAMES_PER_GROUP_MAX = 4096,
 };
 
@@ -58,6 +59,8 @@ struct wal_place {
 /** Nothing is read or written yet. *out owned: wal_close. */
 holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_error *err);
 void wal_close(struct wal *wal);
+/** The longest body that a frame may have here: WAL_FRAME_BODY_BYTES_MAX, or less where files are small. */
+size_t wal_frame_body_bytes_max(const struct wal *wal);
 
 /* ---- frames ------------------------------------------------------------------------------------------------ */
 
@@ -120,12 +123,18 @@ struct io_op *wal_write_ops(struct wal_write *write, size_t *count);
 /** All operations completed: *place moves past what was written, or the failure is told. Frees `write`. */
 holter_status wal_write_end(struct wal_write *write, struct wal_place *place, holter_error *err);
 
+/** Instead of wal_write_end, where its operations were not submitted: nothing counts. Frees `write`; NULL does nothing. */
+void wal_write_abort(struct wal_write *write);
+
 /** Append a mark: a group without frames whose watermark covers all before it. */
 holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *err);
 
 /**
- * The caller takes over from another appender: tells whether the file at *place is all zeros from there on, as far
- * as a torn write could reach; if not, the next append begins a new file. Errors: HOLTER_IO, HOLTER_CORRUPT.
+ * The caller takes over from another appender: looks whether *place, the published durable end, is in the newest file
+ * and that is all zeros from there on, as far as a torn write could reach; if not, the next append begins a new file.
+ * An append at a place that this wal neither reached nor took over (a recovered one) always does, and syncs the old
+ * file first. Whoever took over tells the others so (SHARD_HEAD_APPENDER) before its first append: also an append that
+ * fails may have left bytes or a file that void the place for the appender before. Errors: HOLTER_IO, HOLTER_CORRUPT.
  */
 holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holter_error *err);
 

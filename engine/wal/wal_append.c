@@ -1,0 +1,447 @@
+/*
+ * wal_append.c -- groups on their way to the disk: filled, sealed, written once.
+ *
+ *     begin:  [group, synced] [group, synced] ..  group ──ops──> the caller submits ──> end: *place moves
+ *                      only where one group is too small
+ *
+ * W1  *place moves in wal_write_end only, after the last group's synced write.
+ * W2  Bytes go to `next` of the file at hand, and only while `end` is what the caller knows. Whatever fails, or
+ *     is given up after a first byte was submitted, gives up the file: wal_give_up is the one way out.
+ * W5  Linked frames that do not all fit in one group begin a group, so that a place can part them from what is before.
+ * W6  One group at a time is in flight, so each one's watermark is all before it.
+ *
+ * Bytes: format-spec/log.md. Tests: tests/unit/test_wal_append.c.
+ */
+#include "wal_impl.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct wal_write {
+    struct wal *wal;
+    const struct wal_frame *frames;
+    size_t count; /* 0: a mark */
+    struct crypto_arena *arena;
+    uint8_t *nonces;        /* one a frame */
+    uint8_t *group;         /* the one at hand, owned */
+    struct wal_place after; /* where the next one goes, once the one at hand is written */
+    struct io_op op;
+    bool has_written; /* an earlier group of this write is on the disk */
+};
+
+/* ---- which frames go together --------------------------------------------------------------------------------- */
+
+static holter_status check_frames(const struct wal *wal, const struct wal_frame *frames, size_t count,
+                                  holter_error *err)
+{
+    size_t bytes_max = wal_frame_body_bytes_max(wal);
+    uint32_t expected = 0; /* WAL_LINK_GOES_ON, after a frame with WAL_LINK_MORE */
+
+    if (count == 0)
+        return error_set(err, HOLTER_INVALID, "log '%s': found no frames to append, expected one or more",
+                         wal->directory);
+    for (size_t i = 0; i < count; i++) {
+        const struct wal_frame *frame = &frames[i];
+        if (frame->body_bytes == 0 || frame->body_bytes > bytes_max)
+            return error_set(err, HOLTER_INVALID, "log '%s': found a frame of %zu bytes, expected 1 to %zu",
+                             wal->directory, frame->body_bytes, bytes_max);
+        bool is_linked_well = (frame->flags & WAL_LINK_GOES_ON) == expected &&
+                              (expected == 0 || frame->user == frames[i - 1].user) &&
+                              (frame->flags & ~(uint32_t)WAL_FRAME_FLAGS) == 0;
+        if (!is_linked_well)
+            return error_set(err, HOLTER_INVALID,
+                             "log '%s': found frame %zu of %zu with flags %" PRIu32
+                             ", expected links of one user that fit their neighbours'",
+                             wal->directory, i, count, frame->flags);
+        expected = (frame->flags & WAL_LINK_MORE) != 0 ? WAL_LINK_GOES_ON : 0;
+    }
+    if (expected != 0)
+        return error_set(err, HOLTER_INVALID, "log '%s': found a last frame that goes on, expected its links",
+                         wal->directory);
+    return HOLTER_OK;
+}
+
+/* The bytes of frame `at` and all that are linked behind it. */
+static size_t linked_bytes(const struct wal_frame *frames, size_t at, size_t *frame_count)
+{
+    size_t bytes = 0;
+    size_t i = at;
+    for (;; i++) {
+        bytes += wal_frame_bytes(&frames[i]);
+        if ((frames[i].flags & WAL_LINK_MORE) == 0)
+            break;
+    }
+    *frame_count = i + 1 - at;
+    return bytes;
+}
+
+/* How many of the frames from `first` on one group takes, and its bytes with the header. */
+static size_t plan_group(size_t *bytes, const struct wal_write *write, size_t first)
+{
+    size_t room = (size_t)write->wal->group_bytes_max;
+    size_t used = WAL_GROUP_HEADER_BYTES;
+    size_t at = first;
+
+    while (at < write->count && at - first < WAL_FRAMES_PER_GROUP_MAX) {
+        const struct wal_frame *frame = &write->frames[at];
+        size_t want = wal_frame_bytes(frame);
+        bool begins_links = (frame->flags & WAL_FRAME_FLAGS) == WAL_LINK_MORE;
+        if (begins_links && at > first) {
+            size_t frame_count;
+            size_t all = linked_bytes(write->frames, at, &frame_count);
+            if (all > room - used || frame_count > WAL_FRAMES_PER_GROUP_MAX - (at - first))
+                break; /* W5 */
+        }
+        if (want > room - used)
+            break;
+        used += want;
+        at++;
+    }
+    core_assert(at > first || write->count == 0);
+    *bytes = used;
+    return at - first;
+}
+
+/* ---- the file at hand ------------------------------------------------------------------------------------------ */
+
+static void wal_give_up(struct wal *wal)
+{
+    io_close(wal->file);
+    wal->file = NULL;
+}
+
+static bool is_same_place(const struct wal_place *a, const struct wal_place *b)
+{
+    return a->file == b->file && a->offset == b->offset && a->sequence == b->sequence;
+}
+
+/* W2: go on where this wal stands, if that is where the caller stands; else in a new file. */
+static void go_on_from(struct wal *wal, const struct wal_place *place)
+{
+    if (wal->end_is_known && is_same_place(&wal->end, place))
+        return;
+    wal_give_up(wal);
+    wal->end_is_known = false;
+    wal->end = *place;
+}
+
+static holter_status check_place(const struct wal *wal, const struct wal_place *place, holter_error *err)
+{
+    bool is_valid = place->sequence > 0 && place->sequence < UINT64_MAX - WAL_FRAMES_PER_GROUP_MAX;
+    if (place->file != 0)
+        is_valid = is_valid && place->offset >= WAL_PAGE_BYTES && place->offset % WAL_PAGE_BYTES == 0;
+    if (!is_valid)
+        return error_set(err, HOLTER_INVALID,
+                         "log '%s': found the place file %" PRIu64 ", offset %" PRIu64 ", sequence %" PRIu64
+                         ", expected a sequence from 1 and whole pages",
+                         wal->directory, place->file, place->offset, place->sequence);
+    return HOLTER_OK;
+}
+
+/* The file that `place` is in reaches to it: its log id. */
+static holter_status log_id_at(uint8_t log_id[static WAL_ID_BYTES], struct wal *wal,
+                               const struct wal_place *place, holter_error *err)
+{
+    const struct wal_source *source;
+    holter_status status = wal_source_get(&source, wal, place->file, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (place->offset > source->header.file_bytes)
+        return error_set(err, HOLTER_CORRUPT,
+                         "log file '%s': found %" PRIu64 " bytes, expected a log that ends at offset %" PRIu64,
+                         io_path(source->file), source->header.file_bytes, place->offset);
+    memcpy(log_id, source->header.log_id, WAL_ID_BYTES);
+    return HOLTER_OK;
+}
+
+/* A new file that goes on at the end of the file at hand, or, where there is none, at `end`. */
+static holter_status begin_file(struct wal *wal, holter_error *err)
+{
+    struct wal_place previous = wal->file != NULL ? wal->next : wal->end;
+    uint8_t log_id[WAL_ID_BYTES] = { 0 };
+    struct wal_header header;
+    struct io_file *file = NULL;
+    holter_status status = HOLTER_OK;
+
+    if (wal->file != NULL)
+        memcpy(log_id, wal->header.log_id, WAL_ID_BYTES);
+    else if (previous.file != 0)
+        status = log_id_at(log_id, wal, &previous, err);
+    /*
+     * What recovery found may have been written, but not synced, by a writer that died in this boot. Where this
+     * fails it may be asked again: nothing acknowledged depends on it, and what went past the cache left no
+     * page there that the failure could have marked clean.
+     */
+    if (status == HOLTER_OK && !wal->end_is_known && previous.file != 0)
+        status = wal_file_sync(wal, previous.file, err);
+    if (status == HOLTER_OK)
+        status = wal_file_make(&file, &header, wal, &previous, log_id, err);
+    wal_give_up(wal); /* also on failure: the new file may be there, and then the old one has ended */
+    if (status != HOLTER_OK)
+        return status;
+    wal->file = file;
+    wal->header = header;
+    wal->end_is_known = true;
+    wal->next = (struct wal_place){ header.number, WAL_PAGE_BYTES, previous.sequence };
+    return HOLTER_OK;
+}
+
+/* ---- a write ---------------------------------------------------------------------------------------------------- */
+
+static void write_free(struct wal_write *write)
+{
+    if (write == NULL)
+        return;
+    free(write->nonces);
+    free(write->group);
+    free(write);
+}
+
+static holter_status no_memory(const struct wal *wal, holter_error *err)
+{
+    return error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for a group", wal->directory);
+}
+
+/* Fill the group of frames [first, first + count) for the place `next`, and the operation that writes it. */
+static holter_status fill_group(struct wal_write *write, size_t first, size_t count, size_t bytes,
+                                holter_error *err)
+{
+    struct wal *wal = write->wal;
+    size_t padded = (size_t)wal_padded(bytes);
+    if (wal->file == NULL || padded > wal->header.file_bytes - wal->next.offset) {
+        holter_status status = begin_file(wal, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    free(write->group);
+    write->group = core_alloc_pages(padded); /* zeros: no stale memory reaches the disk */
+    if (write->group == NULL)
+        return no_memory(wal, err);
+
+    uint64_t sequence = wal->next.sequence;
+    uint8_t *at = write->group + WAL_GROUP_HEADER_BYTES;
+    for (size_t i = first; i < first + count; i++) {
+        holter_status status = wal_frame_seal(at, wal, wal->header.log_id, sequence + (i - first),
+                                              &write->frames[i], write->nonces + i * CRYPTO_NONCE_BYTES,
+                                              write->arena, err);
+        if (status != HOLTER_OK)
+            return status;
+        at += wal_frame_bytes(&write->frames[i]);
+    }
+    struct wal_group_header header = {
+        .offset = wal->next.offset,
+        .first_sequence = sequence,
+        .watermark = sequence - 1, /* W6 */
+        .synced = wal->next.offset,
+        .bytes = (uint32_t)bytes,
+        .frame_count = (uint32_t)count,
+        .is_mark = count == 0,
+    };
+    memcpy(header.log_id, wal->header.log_id, sizeof header.log_id);
+    wal_group_header_encode(write->group, &header);
+    write->after = (struct wal_place){ wal->next.file, wal->next.offset + padded, sequence + count };
+    write->op = (struct io_op){ .kind = IO_WRITE, .file = wal->file, .offset = wal->next.offset,
+                                .memory = write->group, .bytes = padded };
+    return HOLTER_OK;
+}
+
+/* All groups but the last are written here, each synced before the next. */
+static holter_status write_groups(struct wal_write *write, holter_error *err)
+{
+    struct wal *wal = write->wal;
+    size_t first = 0;
+    for (;;) {
+        size_t bytes;
+        size_t count = plan_group(&bytes, write, first);
+        holter_status status = fill_group(write, first, count, bytes, err);
+        first += count;
+        if (status != HOLTER_OK || first == write->count)
+            return status;
+        write->has_written = true;
+        status = io_write_exactly(wal->queue, wal->file, write->op.offset, write->group, write->op.bytes, err);
+        if (status != HOLTER_OK)
+            return status;
+        wal->next = write->after;
+    }
+}
+
+static holter_status write_begin(struct wal_write **out, struct wal *wal, const struct wal_place *place,
+                                 const struct wal_frame *frames, size_t count, struct crypto_arena *arena,
+                                 holter_error *err)
+{
+    *out = NULL;
+    holter_status status = check_place(wal, place, err);
+    if (status != HOLTER_OK)
+        return status;
+    struct wal_write *write = core_calloc(1, sizeof *write);
+    if (write == NULL)
+        return no_memory(wal, err);
+    *write = (struct wal_write){ .wal = wal, .frames = frames, .count = count, .arena = arena };
+    write->nonces = core_calloc(count + 1, CRYPTO_NONCE_BYTES);
+    if (write->nonces == NULL) {
+        status = no_memory(wal, err);
+        goto done;
+    }
+    if (count > 0)
+        status = io_random(wal->io, write->nonces, count * CRYPTO_NONCE_BYTES, err);
+    if (status != HOLTER_OK)
+        goto done;
+    go_on_from(wal, place);
+    status = write_groups(write, err);
+    if (status != HOLTER_OK)
+        goto done;
+    *out = write;
+    write = NULL;
+done:
+    wal_write_abort(write);
+    return status;
+}
+
+holter_status wal_write_begin(struct wal_write **out, struct wal *wal, const struct wal_place *place,
+                              const struct wal_frame *frames, size_t count, struct crypto_arena *arena,
+                              holter_error *err)
+{
+    *out = NULL;
+    holter_status status = check_frames(wal, frames, count, err);
+    if (status != HOLTER_OK)
+        return status;
+    return write_begin(out, wal, place, frames, count, arena, err);
+}
+
+struct io_op *wal_write_ops(struct wal_write *write, size_t *count)
+{
+    *count = 1;
+    return &write->op;
+}
+
+holter_status wal_write_end(struct wal_write *write, struct wal_place *place, holter_error *err)
+{
+    struct wal *wal = write->wal;
+    holter_status status = io_op_status(&write->op, err);
+    if (status == HOLTER_OK) {
+        wal->next = write->after;
+        wal->end = write->after;
+        *place = write->after; /* W1 */
+    } else {
+        wal_give_up(wal); /* W2; `end` stays what it was, and durable */
+    }
+    write_free(write);
+    return status;
+}
+
+void wal_write_abort(struct wal_write *write)
+{
+    if (write == NULL)
+        return;
+    if (write->has_written)
+        wal_give_up(write->wal);
+    write_free(write);
+}
+
+static holter_status write_whole(struct wal *wal, struct wal_place *place, struct wal_write *write,
+                                 holter_error *err)
+{
+    size_t count;
+    struct io_op *ops = wal_write_ops(write, &count);
+    io_submit(wal->queue, ops, count);
+    while (io_wait(wal->queue) != NULL)
+        continue;
+    return wal_write_end(write, place, err);
+}
+
+holter_status wal_append(struct wal *wal, struct wal_place *place, const struct wal_frame *frames,
+                         size_t count, struct crypto_arena *arena, holter_error *err)
+{
+    struct wal_write *write;
+    holter_status status = wal_write_begin(&write, wal, place, frames, count, arena, err);
+    return status == HOLTER_OK ? write_whole(wal, place, write, err) : status;
+}
+
+holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *err)
+{
+    if (place->file == 0)
+        return HOLTER_OK; /* there is nothing to cover */
+    struct wal_write *write;
+    holter_status status = write_begin(&write, wal, place, NULL, 0, NULL, err);
+    return status == HOLTER_OK ? write_whole(wal, place, write, err) : status;
+}
+
+/* ---- taking over ------------------------------------------------------------------------------------------------ */
+
+void wal_begin_new_file(struct wal *wal)
+{
+    wal_give_up(wal);
+}
+
+/* *newest: no file has a greater number. */
+static holter_status is_newest(bool *newest, struct wal *wal, uint64_t number, holter_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t count;
+    holter_status status = wal_list(&numbers, &count, wal, err);
+    if (status != HOLTER_OK)
+        return status;
+    *newest = count == 0 || numbers[count - 1] <= number;
+    free(numbers);
+    return HOLTER_OK;
+}
+
+/* One group was in flight at most, and it began at the place. */
+static holter_status is_untouched(bool *untouched, struct wal *wal, const struct wal_header *header,
+                                  uint64_t offset, holter_error *err)
+{
+    struct wal_window window = { 0 };
+    uint64_t end = header->file_bytes;
+    if (end - offset > WAL_GROUP_BYTES_MAX)
+        end = offset + WAL_GROUP_BYTES_MAX;
+
+    holter_status status = HOLTER_OK;
+    *untouched = true;
+    for (; offset < end && *untouched; offset += WAL_PAGE_BYTES) {
+        const uint8_t *page;
+        status = wal_window_get(&page, &window, wal, header, offset, WAL_PAGE_BYTES, err);
+        if (status != HOLTER_OK)
+            break;
+        *untouched = wal_page_is_zero(page);
+    }
+    wal_window_release(&window);
+    return status;
+}
+
+holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holter_error *err)
+{
+    wal_give_up(wal);
+    wal->end_is_known = false;
+    holter_status status = check_place(wal, place, err);
+    if (status != HOLTER_OK)
+        return status;
+    bool newest, untouched;
+    status = is_newest(&newest, wal, place->file, err);
+    if (status != HOLTER_OK)
+        return status;
+    struct wal_header header = { 0 };
+    if (place->file != 0) {
+        uint8_t log_id[WAL_ID_BYTES];
+        status = log_id_at(log_id, wal, place, err);
+        if (status != HOLTER_OK)
+            return status;
+        const struct wal_source *source;
+        status = wal_source_get(&source, wal, place->file, err);
+        if (status != HOLTER_OK)
+            return status;
+        header = source->header;
+    }
+    if (place->file != 0 && newest) {
+        status = is_untouched(&untouched, wal, &header, place->offset, err);
+        if (status == HOLTER_OK && untouched)
+            status = wal_file_open_to_append(&wal->file, wal, place->file, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    wal->header = header;
+    wal->end = *place;
+    wal->next = *place;
+    wal->end_is_known = true;
+    return HOLTER_OK;
+}
