@@ -26,23 +26,28 @@ enum {
 };
 
 /** Stored. */
-enum catalog_aggregation { AGGREGATION_MEAN = 1, AGGREGATION_SUM = 2, AGGREGATION_STATES = 3, AGGREGATION_LAST = 4 };
+enum catalog_aggregation {
+    AGGREGATION_MEAN = 1,
+    AGGREGATION_SUM = 2,
+    AGGREGATION_STATES = 3,
+    AGGREGATION_LAST = 4
+};
 
 /** Stored: tier classes group metrics of one rhythm; a segment holds one. */
 enum catalog_class {
-    CLASS_VITALS = 0,    /* instants every seconds to minutes: heart rate, SpO2, temperatures */
-    CLASS_ACTIVITY = 1,  /* intervals: steps, energy, sleep stages, workouts */
-    CLASS_WAVEFORM = 2,  /* many a second: PPG, ECG, acceleration */
-    CLASS_RECORDS = 3,   /* few a day: weight, blood pressure, notes, medication */
+    CLASS_VITALS = 0,   /* instants every seconds to minutes: heart rate, SpO2, temperatures */
+    CLASS_ACTIVITY = 1, /* intervals: steps, energy, sleep stages, workouts */
+    CLASS_WAVEFORM = 2, /* many a second: PPG, ECG, acceleration */
+    CLASS_RECORDS = 3,  /* few a day: weight, blood pressure, notes, medication */
 };
 
 struct catalog_field {
     char name[CATALOG_NAME_BYTES_MAX + 1]; /* [a-z][a-z0-9_]* */
-    uint8_t type;       /* enum field_type */
-    int8_t exponent;    /* FIELD_INT: a stored 3655 at -2 is 36.55; -18 .. 18 */
-    bool has_range;     /* FIELD_INT, FIELD_FLOAT: what is plausible, as words: min <= value <= max */
+    uint8_t type;                          /* enum field_type */
+    int8_t exponent;                       /* FIELD_INT: a stored 3655 at -2 is 36.55; -18 .. 18 */
+    bool has_range; /* FIELD_INT, FIELD_FLOAT: what is plausible, as words: min <= value <= max */
     int64_t min, max;
-    char **labels;      /* FIELD_ENUM: label_count names; value i is labels[i] */
+    const char *const *labels; /* FIELD_ENUM: label_count names; value i is labels[i] */
     size_t label_count;
 };
 
@@ -63,27 +68,27 @@ struct catalog_metric {
 };
 
 struct catalog_region {
-    uint16_t number; /* from 0 */
+    uint16_t number;                       /* from 0 */
     char name[CATALOG_NAME_BYTES_MAX + 1]; /* [a-z0-9][a-z0-9-]*: a directory's name too */
-    uint16_t shards; /* 1 .. 256 */
+    uint16_t shards;                       /* 1 .. 256 */
 };
 
-enum { CATALOG_SETTINGS_MAX = 32 };
+enum { CATALOG_SETTINGS_MAX = 32, CATALOG_PUT_SOURCES_MAX = 8192 };
 
 /** A device or app of a user. Strings are UTF-8, "" where unknown. */
 struct catalog_source {
     uint64_t user;
-    uint32_t number; /* from 1, within the user */
+    uint32_t number;                              /* from 1, within the user */
     char name[CATALOG_SOURCE_NAME_BYTES_MAX + 1]; /* the writer's device id: what queries name */
-    char type[CATALOG_NAME_BYTES_MAX + 1]; /* watch, phone, ring .. */
+    char type[CATALOG_NAME_BYTES_MAX + 1];        /* watch, phone, ring .. */
     char model[CATALOG_NAME_BYTES_MAX + 1];
     char firmware[CATALOG_NAME_BYTES_MAX + 1];
     int64_t registered_ns;
-    uint8_t status;  /* 0 active, 1 retired */
-    struct {
-        uint32_t metric;
-        int32_t priority;   /* greater wins; 0 none was set */
-        int64_t period_ns;  /* stream setting: expected gap between samples; 0 unknown */
+    uint8_t status; /* 0 active, 1 retired */
+    struct catalog_setting {
+        uint32_t metric;   /* each once */
+        int32_t priority;  /* greater wins; 0 none was set */
+        int64_t period_ns; /* stream setting: expected gap between samples; 0 unknown */
     } settings[CATALOG_SETTINGS_MAX];
     size_t setting_count;
 };
@@ -100,7 +105,10 @@ struct catalog_spec {
 /** Make "catalog.a" and "catalog.b" with the built-in metrics and one region. */
 holter_status catalog_create(const struct catalog_spec *spec, const char *region, uint16_t shards,
                              holter_error *err);
-/** As edits_open. A writable opening adds built-in metrics that the store was made without. */
+/**
+ * As edits_open. A writable opening adds built-in metrics that the store was made without, in an edit (save those whose
+ * name is taken); catalog_version has risen then.
+ */
 holter_status catalog_open(struct catalog **out, const struct catalog_spec *spec, bool writable,
                            uint64_t version_max, holter_error *err);
 void catalog_close(struct catalog *catalog);
@@ -113,9 +121,11 @@ size_t catalog_region_count(const struct catalog *catalog);
 const struct catalog_region *catalog_region_at(const struct catalog *catalog, size_t index);
 const struct catalog_region *catalog_region_find(const struct catalog *catalog, const char *name);
 size_t catalog_metric_count(const struct catalog *catalog);
-const struct catalog_metric *catalog_metric_at(const struct catalog *catalog, size_t index); /* by number */
+const struct catalog_metric *catalog_metric_at(const struct catalog *catalog,
+                                               size_t index); /* by number */
 const struct catalog_metric *catalog_metric_find(const struct catalog *catalog, const char *name);
-const struct catalog_metric *catalog_metric_by_number(const struct catalog *catalog, uint32_t number);
+const struct catalog_metric *catalog_metric_by_number(const struct catalog *catalog,
+                                                      uint32_t number);
 /** The index of a label; HOLTER_NOT_FOUND. */
 holter_status catalog_label_find(int64_t *value, const struct catalog_metric *metric, size_t field,
                                  const char *label, size_t label_bytes);
@@ -127,24 +137,37 @@ holter_status catalog_add_region(struct catalog *catalog, const char *name, uint
     (an equal one: HOLTER_OK, *number is its); HOLTER_INVALID, telling what is wrong with it. */
 holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_metric *metric,
                                  uint32_t *number, holter_error *err);
-holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t field, const char *label,
-                                int64_t *value, holter_error *err);
+/** Errors: HOLTER_NOT_FOUND no such metric; HOLTER_INVALID no enum field, no valid label, or too many. A label that is
+    there already: HOLTER_OK, *value is its. */
+holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t field,
+                                const char *label, int64_t *value, holter_error *err);
 
 /* Sources: opened with the user's key when asked for. */
-/** `arena` and `key` (NULL: no sealing) are borrowed for the call. Errors: HOLTER_NOT_FOUND; HOLTER_CORRUPT. */
-holter_status catalog_source_find(struct catalog_source *out, struct catalog *catalog, uint64_t user,
-                                  const char *name, struct crypto_arena *arena,
+/**
+ * `arena` and `key` (NULL: no sealing) are borrowed for the call; one slot of the arena is used meanwhile.
+ * Errors   HOLTER_NOT_FOUND; HOLTER_DENIED no key for a sealed store; HOLTER_CORRUPT; HOLTER_NO_MEMORY no slot.
+ * Cost     opens the user's sources one by one, about a microsecond each; reads and allocates nothing.
+ */
+holter_status catalog_source_find(struct catalog_source *out, struct catalog *catalog,
+                                  uint64_t user, const char *name, struct crypto_arena *arena,
                                   const struct crypto_key *key, holter_error *err);
-holter_status catalog_source_by_number(struct catalog_source *out, struct catalog *catalog, uint64_t user,
-                                       uint32_t number, struct crypto_arena *arena,
+holter_status catalog_source_by_number(struct catalog_source *out, struct catalog *catalog,
+                                       uint64_t user, uint32_t number, struct crypto_arena *arena,
                                        const struct crypto_key *key, holter_error *err);
 size_t catalog_source_count(const struct catalog *catalog, uint64_t user); /* numbers 1 .. count */
-/** Add (number 0: the next one is given), or replace what is told about an existing number. Many in one edit. */
-holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source *sources, size_t count,
-                                  struct crypto_arena *arena, const struct crypto_key *const *keys,
+/**
+ * Add (number 0: the next one is given), or replace what is told about an existing number. Many in one edit,
+ * CATALOG_PUT_SOURCES_MAX at most; keys[i] and key_generations[i] are those of sources[i].user.
+ * Errors   HOLTER_EXISTS the user has another source of that name; HOLTER_NOT_FOUND no such number; HOLTER_INVALID;
+ *          HOLTER_DENIED a key is missing; those of edits_append. Nothing is changed then.
+ */
+holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source *sources,
+                                  size_t count, struct crypto_arena *arena,
+                                  const struct crypto_key *const *keys,
                                   const uint32_t *key_generations, holter_error *err);
 
-holter_status catalog_verify(struct catalog *catalog, void (*report)(void *context, const char *sentence),
-                             void *context, size_t *damaged, holter_error *err);
+holter_status catalog_verify(struct catalog *catalog,
+                             void (*report)(void *context, const char *sentence), void *context,
+                             size_t *damaged, holter_error *err);
 
 #endif

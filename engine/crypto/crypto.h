@@ -11,7 +11,12 @@
 
 #include "core/core.h"
 
-enum { CRYPTO_KEY_BYTES = 32, CRYPTO_NONCE_BYTES = 24, CRYPTO_TAG_BYTES = 16, CRYPTO_ID_HASH_BYTES = 16 };
+enum {
+    CRYPTO_KEY_BYTES = 32,
+    CRYPTO_NONCE_BYTES = 24,
+    CRYPTO_TAG_BYTES = 16,
+    CRYPTO_ID_HASH_BYTES = 16
+};
 
 struct crypto_arena;
 struct crypto_key; /* a slot of an arena */
@@ -28,7 +33,8 @@ bool crypto_arena_is_locked(const struct crypto_arena *arena);
 void crypto_arena_wipe(struct crypto_arena *arena);
 
 /** A slot holding these 32 bytes (copied). NULL: all slots are in use. */
-struct crypto_key *crypto_key_new(struct crypto_arena *arena, const uint8_t bytes[static CRYPTO_KEY_BYTES]);
+struct crypto_key *crypto_key_new(struct crypto_arena *arena,
+                                  const uint8_t bytes[static CRYPTO_KEY_BYTES]);
 /** A slot holding BLAKE2b-256 keyed with `key` over `purpose` (8 bytes) and `id` (16 bytes). NULL: none is free. */
 struct crypto_key *crypto_key_derive(struct crypto_arena *arena, const struct crypto_key *key,
                                      const char purpose[static 8], const uint8_t id[static 16]);

@@ -24,7 +24,8 @@ struct crypto_arena {
     struct crypto_key *slots; /* in locked memory */
     size_t count;
     bool is_locked;
-    _Atomic uint64_t head; /* changes so far << 32 | 1 + the index of the first free slot; 0: none is free */
+    _Atomic uint64_t
+        head; /* changes so far << 32 | 1 + the index of the first free slot; 0: none is free */
 };
 
 static uint64_t head_after(uint64_t head, uint32_t first)
@@ -113,7 +114,8 @@ void crypto_arena_wipe(struct crypto_arena *arena)
     }
 }
 
-struct crypto_key *crypto_key_new(struct crypto_arena *arena, const uint8_t bytes[static CRYPTO_KEY_BYTES])
+struct crypto_key *crypto_key_new(struct crypto_arena *arena,
+                                  const uint8_t bytes[static CRYPTO_KEY_BYTES])
 {
     struct crypto_key *key = slot_take(arena);
     if (key != NULL)
@@ -132,8 +134,8 @@ struct crypto_key *crypto_key_derive(struct crypto_arena *arena, const struct cr
     struct crypto_key *derived = slot_take(arena);
     if (derived == NULL)
         return NULL;
-    int failed = crypto_generichash(derived->bytes, sizeof derived->bytes, message, sizeof message, bytes,
-                                    CRYPTO_KEY_BYTES);
+    int failed = crypto_generichash(derived->bytes, sizeof derived->bytes, message, sizeof message,
+                                    bytes, CRYPTO_KEY_BYTES);
     core_assert(failed == 0);
     return derived;
 }

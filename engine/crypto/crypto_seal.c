@@ -48,8 +48,9 @@ void crypto_seal(uint8_t *out, const void *plain, size_t bytes, const void *asso
             memmove(out, plain, bytes);
         plain_tag(out + bytes, out, bytes, associated, associated_bytes, nonce);
     } else {
-        crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain, bytes, associated, associated_bytes,
-                                                   NULL, nonce, crypto_key_bytes_in_use(key));
+        crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain, bytes, associated,
+                                                   associated_bytes, NULL, nonce,
+                                                   crypto_key_bytes_in_use(key));
     }
 }
 
@@ -72,8 +73,8 @@ bool crypto_open(uint8_t *out, const void *sealed, size_t bytes, const void *ass
         if (is_right && plain_bytes > 0)
             memmove(out, sealed, plain_bytes);
     } else {
-        is_right = crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, bytes, associated,
-                                                              associated_bytes, nonce,
+        is_right = crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, bytes,
+                                                              associated, associated_bytes, nonce,
                                                               crypto_key_bytes_in_use(key)) == 0;
     }
     if (!is_right && plain_bytes > 0)

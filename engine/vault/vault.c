@@ -22,7 +22,11 @@ enum {
 static struct edits_spec edits_spec_of(const struct vault_spec *spec)
 {
     struct edits_spec edits = {
-        .io = spec->io, .directory = spec->directory, .name = "vault", .kind = EDITS_VAULT, .is_private = true,
+        .io = spec->io,
+        .directory = spec->directory,
+        .name = "vault",
+        .kind = EDITS_VAULT,
+        .is_private = true,
     };
     memcpy(edits.store_id, spec->store_id, sizeof edits.store_id);
     return edits;
@@ -58,15 +62,16 @@ static bool id_is_valid(const void *id, size_t bytes)
     return bytes > 0 && bytes <= VAULT_ID_BYTES_MAX && utf8_is_valid(id, bytes);
 }
 
-static holter_status find_entry(const struct vault_entry **out, const struct vault *vault, uint64_t number,
-                                holter_error *err)
+static holter_status find_entry(const struct vault_entry **out, const struct vault *vault,
+                                uint64_t number, holter_error *err)
 {
     holter_status status = check_ready(vault, err);
     if (status != HOLTER_OK)
         return status;
     uint32_t index = users_find_number(&vault->users, number);
     if (index == USERS_NONE)
-        return error_set(err, HOLTER_NOT_FOUND, "there is no user #%016llx", (unsigned long long)number);
+        return error_set(err, HOLTER_NOT_FOUND, "there is no user #%016llx",
+                         (unsigned long long)number);
     *out = users_at(&vault->users, index);
     return HOLTER_OK;
 }
@@ -86,14 +91,15 @@ static void sweep(struct vault *vault)
     vault->must_sweep = false;
 }
 
-holter_status vault_find(struct vault_user *out, struct vault *vault, const void *id, size_t id_bytes,
-                         holter_error *err)
+holter_status vault_find(struct vault_user *out, struct vault *vault, const void *id,
+                         size_t id_bytes, holter_error *err)
 {
     holter_status status = check_ready(vault, err);
     if (status != HOLTER_OK)
         return status;
     if (!id_is_valid(id, id_bytes))
-        return error_set(err, HOLTER_INVALID, "an external id has 1 to %d bytes of UTF-8, this one does not",
+        return error_set(err, HOLTER_INVALID,
+                         "an external id has 1 to %d bytes of UTF-8, this one does not",
                          VAULT_ID_BYTES_MAX);
     uint8_t hash[CRYPTO_ID_HASH_BYTES];
     crypto_id_hash(hash, id, id_bytes, vault->index_key);
@@ -115,11 +121,12 @@ holter_status vault_find_number(struct vault_user *out, struct vault *vault, uin
 }
 
 /* An entry of a living user. */
-static holter_status open_entry(struct opened *out, const struct vault *vault, const struct vault_entry *entry,
-                                holter_error *err)
+static holter_status open_entry(struct opened *out, const struct vault *vault,
+                                const struct vault_entry *entry, holter_error *err)
 {
     if (entry->is_erased)
-        return error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)entry->number);
+        return error_set(err, HOLTER_EXPIRED, "user #%016llx is erased",
+                         (unsigned long long)entry->number);
     return blob_open(out, vault, entry, err);
 }
 
@@ -177,7 +184,8 @@ holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint
     status = open_entry(&opened, vault, entry, err);
     if (status != HOLTER_OK)
         return status;
-    const struct crypto_key *added = keys_add(&vault->keys, vault->spec.arena, number, generation, opened.data_key);
+    const struct crypto_key *added =
+        keys_add(&vault->keys, vault->spec.arena, number, generation, opened.data_key);
     crypto_wipe(&opened, sizeof opened);
     if (added == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': all slots for keys are in use",
@@ -274,12 +282,14 @@ static void pending_release(struct pending *p)
 }
 
 /* The slot of a hash: that of an equal entry, or a free one. */
-static uint32_t *pending_by_id(const struct pending *p, const uint8_t hash[static CRYPTO_ID_HASH_BYTES])
+static uint32_t *pending_by_id(const struct pending *p,
+                               const uint8_t hash[static CRYPTO_ID_HASH_BYTES])
 {
     uint64_t word;
     memcpy(&word, hash, sizeof word);
     size_t at = word & (p->capacity - 1);
-    while (p->by_id[at] != 0 && memcmp(p->entry[p->by_id[at] - 1].id_hash, hash, CRYPTO_ID_HASH_BYTES) != 0)
+    while (p->by_id[at] != 0 &&
+           memcmp(p->entry[p->by_id[at] - 1].id_hash, hash, CRYPTO_ID_HASH_BYTES) != 0)
         at = (at + 1) & (p->capacity - 1);
     return &p->by_id[at];
 }
@@ -293,8 +303,8 @@ static uint32_t *pending_by_number(const struct pending *p, uint64_t number)
 }
 
 /* Which ids are new; numbers[i] is set for those that there are, else 1 + the index among the new ones. */
-static void pending_collect(struct pending *p, uint64_t *numbers, bool *is_new, const struct vault *vault,
-                            const struct vault_id *ids, size_t count)
+static void pending_collect(struct pending *p, uint64_t *numbers, bool *is_new,
+                            const struct vault *vault, const struct vault_id *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         uint8_t hash[CRYPTO_ID_HASH_BYTES];
@@ -321,8 +331,9 @@ static void pending_collect(struct pending *p, uint64_t *numbers, bool *is_new, 
 }
 
 /* Draw numbers, keys and nonces, and write the users' records. */
-static holter_status pending_write(struct bodies *bodies, struct pending *p, const struct vault *vault,
-                                   const struct vault_id *ids, holter_error *err)
+static holter_status pending_write(struct bodies *bodies, struct pending *p,
+                                   const struct vault *vault, const struct vault_id *ids,
+                                   holter_error *err)
 {
     uint8_t random[RANDOM_USERS * RANDOM_BYTES], blob[VAULT_LONG_BLOB_BYTES];
     static const uint8_t no_key[CRYPTO_KEY_BYTES];
@@ -341,7 +352,8 @@ static holter_status pending_write(struct bodies *bodies, struct pending *p, con
         struct vault_entry *entry = &p->entry[i];
         entry->number = get_u64(&r);
         uint32_t *slot = pending_by_number(p, entry->number);
-        if (entry->number == 0 || *slot != 0 || users_find_number(&vault->users, entry->number) != USERS_NONE)
+        if (entry->number == 0 || *slot != 0 ||
+            users_find_number(&vault->users, entry->number) != USERS_NONE)
             continue; /* draw again */
         *slot = (uint32_t)(i + 1);
 
@@ -383,8 +395,8 @@ done:
     return status;
 }
 
-holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vault_id *ids, size_t count,
-                        holter_error *err)
+holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vault_id *ids,
+                        size_t count, holter_error *err)
 {
     struct pending pending = { 0 };
     uint64_t *found = NULL;
@@ -397,9 +409,10 @@ holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vau
         return error_set(err, HOLTER_INVALID, "%zu users are too many at once", count);
     for (size_t i = 0; i < count; i++)
         if (!id_is_valid(ids[i].bytes, ids[i].count))
-            return error_set(err, HOLTER_INVALID,
-                             "an external id has 1 to %d bytes of UTF-8, number %zu of %zu does not",
-                             VAULT_ID_BYTES_MAX, i + 1, count);
+            return error_set(
+                err, HOLTER_INVALID,
+                "an external id has 1 to %d bytes of UTF-8, number %zu of %zu does not",
+                VAULT_ID_BYTES_MAX, i + 1, count);
 
     found = core_calloc(count, sizeof *found);
     is_new = core_calloc(count, sizeof *is_new);
@@ -444,7 +457,8 @@ static holter_status living_of(uint64_t *out, size_t *out_count, const struct va
     return HOLTER_OK;
 }
 
-holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t count, holter_error *err)
+holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t count,
+                          holter_error *err)
 {
     struct bodies bodies;
     bodies_init(&bodies);
@@ -457,7 +471,8 @@ holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t c
         return no_memory(vault, err);
     holter_status status = living_of(living, &living_count, vault, numbers, count, err);
     if (status == HOLTER_OK)
-        status = prepare(vault, err); /* also ends an erasing that was interrupted before its rewriting */
+        status = prepare(vault,
+                         err); /* also ends an erasing that was interrupted before its rewriting */
     if (status == HOLTER_OK && living_count > 0) {
         bodies_put_erased(&bodies, living, living_count);
         status = append(vault, &bodies, err);
@@ -494,7 +509,8 @@ holter_status vault_verify(struct vault *vault, void (*report)(void *context, co
             crypto_wipe(&opened, sizeof opened);
             is_right = memcmp(hash, entry->id_hash, sizeof hash) == 0;
             if (!is_right)
-                error_set(&why, HOLTER_CORRUPT, "vault in '%s': the id hash of user #%016llx is not that of the id",
+                error_set(&why, HOLTER_CORRUPT,
+                          "vault in '%s': the id hash of user #%016llx is not that of the id",
                           vault->spec.directory, (unsigned long long)entry->number);
         }
         if (!is_right) {
@@ -545,7 +561,8 @@ holter_status vault_open(struct vault **out, const struct vault_spec *spec, bool
     keys_init(&vault->keys);
 
     struct edits_spec edits = edits_spec_of(spec);
-    edits.owner = (struct edits_owner){ .reset = vault_reset, .apply = vault_apply, .context = vault };
+    edits.owner =
+        (struct edits_owner){ .reset = vault_reset, .apply = vault_apply, .context = vault };
     holter_status status = edits_open(&vault->edits, &edits, writable, version_max, err);
     if (status == HOLTER_OK)
         status = check_ready(vault, err);
@@ -579,7 +596,8 @@ uint64_t vault_generation(const struct vault *vault)
     return edits_generation(vault->edits);
 }
 
-holter_status vault_refresh(struct vault *vault, bool writable, uint64_t version_max, holter_error *err)
+holter_status vault_refresh(struct vault *vault, bool writable, uint64_t version_max,
+                            holter_error *err)
 {
     holter_status status = edits_refresh(vault->edits, writable, version_max, err);
     if (status == HOLTER_OK)

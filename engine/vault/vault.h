@@ -62,19 +62,20 @@ holter_status vault_open(struct vault **out, const struct vault_spec *spec, bool
 void vault_close(struct vault *vault);
 uint64_t vault_version(const struct vault *vault);
 uint64_t vault_generation(const struct vault *vault);
-holter_status vault_refresh(struct vault *vault, bool writable, uint64_t version_max, holter_error *err);
+holter_status vault_refresh(struct vault *vault, bool writable, uint64_t version_max,
+                            holter_error *err);
 
 /** A user, without the id. */
 struct vault_user {
-    uint64_t number;         /* random, not 0; stands for the user everywhere */
+    uint64_t number; /* random, not 0; stands for the user everywhere */
     uint16_t region;
     uint32_t key_generation; /* newest */
     bool is_erased;
 };
 
 /** By external id. Errors: HOLTER_NOT_FOUND; HOLTER_INVALID an id that is empty, too long or no UTF-8. */
-holter_status vault_find(struct vault_user *out, struct vault *vault, const void *id, size_t id_bytes,
-                         holter_error *err);
+holter_status vault_find(struct vault_user *out, struct vault *vault, const void *id,
+                         size_t id_bytes, holter_error *err);
 /** By number; erased ones are found. Errors: HOLTER_NOT_FOUND. */
 holter_status vault_find_number(struct vault_user *out, struct vault *vault, uint64_t number,
                                 holter_error *err);
@@ -82,7 +83,8 @@ holter_status vault_find_number(struct vault_user *out, struct vault *vault, uin
 holter_status vault_id(char out[static VAULT_ID_BYTES_MAX + 1], size_t *bytes, struct vault *vault,
                        uint64_t number, holter_error *err);
 size_t vault_user_count(const struct vault *vault); /* living and erased */
-struct vault_user vault_user_at(const struct vault *vault, size_t index); /* in the order they were added */
+struct vault_user vault_user_at(const struct vault *vault,
+                                size_t index); /* in the order they were added */
 
 /** An external id to add. */
 struct vault_id {
@@ -94,10 +96,11 @@ struct vault_id {
  * Add `count` new users in one durable edit; numbers[i] is theirs. Ids that exist, or come twice, get the number that
  * there is. The caller holds the store lock and has refreshed (writable). Errors: those of edits_append; HOLTER_INVALID.
  */
-holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vault_id *ids, size_t count,
-                        holter_error *err);
+holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vault_id *ids,
+                        size_t count, holter_error *err);
 /** Record that numbers are erased, and drop their entries by rewriting. Erase builds on it. */
-holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t count, holter_error *err);
+holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t count,
+                          holter_error *err);
 
 /**
  * A user's data key, unwrapped. *key counted: vault_key_unref; NULL in a store without sealing.

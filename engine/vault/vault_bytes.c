@@ -24,7 +24,8 @@ enum { ERASED_PER_RECORD_MAX = 65536 };
 
 /* ---- sealing ---- */
 
-static void associated_of_index(uint8_t out[static 28], const uint8_t store_id[static 16], uint32_t epoch)
+static void associated_of_index(uint8_t out[static 28], const uint8_t store_id[static 16],
+                                uint32_t epoch)
 {
     struct writer w = writer_over(out, 28);
     put_bytes(&w, "HLTINDEX", 8);
@@ -44,8 +45,8 @@ static void put_user_head(struct writer *w, const struct vault_entry *entry)
     put_bytes(w, entry->id_hash, sizeof entry->id_hash);
 }
 
-static void associated_of_entry(uint8_t out[static ENTRY_ASSOCIATED_BYTES], const uint8_t store_id[static 16],
-                                const struct vault_entry *entry)
+static void associated_of_entry(uint8_t out[static ENTRY_ASSOCIATED_BYTES],
+                                const uint8_t store_id[static 16], const struct vault_entry *entry)
 {
     struct writer w = writer_over(out, ENTRY_ASSOCIATED_BYTES);
     put_bytes(&w, "HLTENTRY", 8);
@@ -73,34 +74,39 @@ void blob_seal(uint8_t *blob, const struct vault *vault, const struct vault_entr
 
     uint8_t associated[ENTRY_ASSOCIATED_BYTES];
     associated_of_entry(associated, vault->spec.store_id, entry);
-    crypto_seal(blob + CRYPTO_NONCE_BYTES, plain, plain_bytes, associated, sizeof associated, blob, key);
+    crypto_seal(blob + CRYPTO_NONCE_BYTES, plain, plain_bytes, associated, sizeof associated, blob,
+                key);
     crypto_wipe(plain, sizeof plain); /* B2 */
 }
 
-holter_status blob_open(struct opened *out, const struct vault *vault, const struct vault_entry *entry,
-                        holter_error *err)
+holter_status blob_open(struct opened *out, const struct vault *vault,
+                        const struct vault_entry *entry, holter_error *err)
 {
     const struct crypto_key *key = NULL;
     if (vault->spec.keyring != NULL) {
         key = keyring_key(vault->spec.keyring, entry->epoch);
         if (key == NULL)
-            return error_set(err, HOLTER_DENIED, "vault in '%s': the keyring has no epoch %u, which seals user #%016llx",
-                             vault->spec.directory, (unsigned)entry->epoch, (unsigned long long)entry->number);
+            return error_set(
+                err, HOLTER_DENIED,
+                "vault in '%s': the keyring has no epoch %u, which seals user #%016llx",
+                vault->spec.directory, (unsigned)entry->epoch, (unsigned long long)entry->number);
     }
 
     uint8_t associated[ENTRY_ASSOCIATED_BYTES];
     associated_of_entry(associated, vault->spec.store_id, entry);
     const uint8_t *blob = users_blob(&vault->users, entry);
     size_t plain_bytes = entry->is_long ? VAULT_LONG_PLAIN_BYTES : VAULT_SHORT_PLAIN_BYTES;
-    bool is_right = crypto_open(out->plain, blob + CRYPTO_NONCE_BYTES, plain_bytes + CRYPTO_TAG_BYTES, associated,
-                                sizeof associated, blob, key);
+    bool is_right =
+        crypto_open(out->plain, blob + CRYPTO_NONCE_BYTES, plain_bytes + CRYPTO_TAG_BYTES,
+                    associated, sizeof associated, blob, key);
 
     out->data_key = out->plain;
     out->id = out->plain + CRYPTO_KEY_BYTES + 1;
     out->id_bytes = out->plain[CRYPTO_KEY_BYTES];
     size_t room = plain_bytes - CRYPTO_KEY_BYTES - 1;
     is_right = is_right && out->id_bytes > 0 && out->id_bytes <= room &&
-               entry->is_long == (out->id_bytes > VAULT_SHORT_ID_BYTES) && utf8_is_valid(out->id, out->id_bytes);
+               entry->is_long == (out->id_bytes > VAULT_SHORT_ID_BYTES) &&
+               utf8_is_valid(out->id, out->id_bytes);
     for (size_t i = out->id_bytes; is_right && i < room; i++)
         is_right = out->id[i] == 0;
     for (size_t i = 0; is_right && key == NULL && i < CRYPTO_KEY_BYTES; i++)
@@ -108,7 +114,8 @@ holter_status blob_open(struct opened *out, const struct vault *vault, const str
     if (is_right)
         return HOLTER_OK;
     crypto_wipe(out, sizeof *out); /* B2 */
-    return error_set(err, HOLTER_CORRUPT, "vault in '%s': the entry of user #%016llx does not open with its key",
+    return error_set(err, HOLTER_CORRUPT,
+                     "vault in '%s': the entry of user #%016llx does not open with its key",
                      vault->spec.directory, (unsigned long long)entry->number);
 }
 
@@ -162,7 +169,8 @@ struct edits_part *bodies_parts(const struct bodies *b)
 
 void bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob)
 {
-    struct buffer *body = bodies_begin(b, RECORD_USER, VAULT_USER_HEAD_BYTES + blob_bytes(entry->is_long));
+    struct buffer *body =
+        bodies_begin(b, RECORD_USER, VAULT_USER_HEAD_BYTES + blob_bytes(entry->is_long));
     if (body == NULL)
         return;
     uint8_t head[VAULT_USER_HEAD_BYTES];
@@ -185,8 +193,8 @@ void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count)
     }
 }
 
-holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec, const uint8_t *index_key,
-                               holter_error *err)
+holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
+                               const uint8_t *index_key, holter_error *err)
 {
     if (spec->keyring == NULL) {
         struct buffer *body = bodies_begin(b, RECORD_INDEX, 1);
@@ -216,8 +224,9 @@ holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec, 
 
 holter_status bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err)
 {
-    holter_status status = bodies_put_index(
-        b, &vault->spec, vault->index_key == NULL ? NULL : crypto_key_bytes(vault->index_key), err);
+    holter_status status =
+        bodies_put_index(b, &vault->spec,
+                         vault->index_key == NULL ? NULL : crypto_key_bytes(vault->index_key), err);
     if (status != HOLTER_OK)
         return status;
 
@@ -242,9 +251,11 @@ uint64_t vault_snapshot_bytes(const struct vault *vault)
 {
     enum { RECORD_HEAD_BYTES = 1 + 2 };
     const struct users *u = &vault->users;
-    uint64_t bytes = RECORD_HEAD_BYTES + VAULT_INDEX_SEALED_BYTES + (uint64_t)u->erased_count * sizeof(uint64_t);
+    uint64_t bytes =
+        RECORD_HEAD_BYTES + VAULT_INDEX_SEALED_BYTES + (uint64_t)u->erased_count * sizeof(uint64_t);
     for (int is_long = 0; is_long < 2; is_long++)
-        bytes += (uint64_t)u->living[is_long] * (RECORD_HEAD_BYTES + VAULT_USER_HEAD_BYTES + blob_bytes(is_long));
+        bytes += (uint64_t)u->living[is_long] *
+                 (RECORD_HEAD_BYTES + VAULT_USER_HEAD_BYTES + blob_bytes(is_long));
     return bytes;
 }
 
@@ -272,21 +283,23 @@ static bool record_next(struct record *out, struct reader *r, const uint8_t *bod
     return true;
 }
 
-static holter_status bad_record(const struct vault *vault, uint64_t version, size_t offset, const char *what,
-                                holter_error *err)
+static holter_status bad_record(const struct vault *vault, uint64_t version, size_t offset,
+                                const char *what, holter_error *err)
 {
     return error_set(err, HOLTER_CORRUPT, "vault in '%s', edit %llu, byte %zu of its body: %s",
                      vault->spec.directory, (unsigned long long)version, offset, what);
 }
 
-static holter_status apply_index(struct vault *vault, uint64_t version, struct record *record, holter_error *err)
+static holter_status apply_index(struct vault *vault, uint64_t version, struct record *record,
+                                 holter_error *err)
 {
     struct reader *r = &record->payload;
     uint8_t is_sealed = get_u8(r);
     if (is_sealed > 1 || (is_sealed == 0 && !reader_is_done(r)))
         return bad_record(vault, version, record->offset, "found a malformed index record", err);
     if (is_sealed == 0 && vault->spec.keyring != NULL)
-        return error_set(err, HOLTER_INVALID, "vault in '%s' is not sealed, but a keyring was given",
+        return error_set(err, HOLTER_INVALID,
+                         "vault in '%s' is not sealed, but a keyring was given",
                          vault->spec.directory);
     if (is_sealed == 1 && vault->spec.keyring == NULL)
         return error_set(err, HOLTER_DENIED, "vault in '%s' is sealed, and no keyring was given",
@@ -305,7 +318,8 @@ static holter_status apply_index(struct vault *vault, uint64_t version, struct r
 
     const struct crypto_key *key = keyring_key(vault->spec.keyring, epoch);
     if (key == NULL)
-        return error_set(err, HOLTER_DENIED, "vault in '%s': the keyring has no epoch %u, which seals the index",
+        return error_set(err, HOLTER_DENIED,
+                         "vault in '%s': the keyring has no epoch %u, which seals the index",
                          vault->spec.directory, (unsigned)epoch);
     associated_of_index(associated, vault->spec.store_id, epoch);
     uint8_t plain[CRYPTO_KEY_BYTES];
@@ -322,7 +336,8 @@ static holter_status apply_index(struct vault *vault, uint64_t version, struct r
     return HOLTER_OK;
 }
 
-static holter_status apply_user(struct vault *vault, uint64_t version, struct record *record, holter_error *err)
+static holter_status apply_user(struct vault *vault, uint64_t version, struct record *record,
+                                holter_error *err)
 {
     struct reader *r = &record->payload;
     struct vault_entry entry = { 0 };
@@ -343,20 +358,24 @@ static holter_status apply_user(struct vault *vault, uint64_t version, struct re
         (has_nonce && !is_sealed))
         return bad_record(vault, version, record->offset, "found a malformed user record", err);
     if (users_find_number(&vault->users, entry.number) != USERS_NONE)
-        return bad_record(vault, version, record->offset, "found a user's number that there is already", err);
+        return bad_record(vault, version, record->offset,
+                          "found a user's number that there is already", err);
     if (users_find_id(&vault->users, entry.id_hash) != USERS_NONE)
-        return bad_record(vault, version, record->offset, "found a user's id hash that there is already", err);
+        return bad_record(vault, version, record->offset,
+                          "found a user's id hash that there is already", err);
     users_add(&vault->users, &entry, blob);
     return HOLTER_OK;
 }
 
-static holter_status apply_erased(struct vault *vault, uint64_t version, struct record *record, holter_error *err)
+static holter_status apply_erased(struct vault *vault, uint64_t version, struct record *record,
+                                  holter_error *err)
 {
     while (record->payload.left > 0) {
         uint64_t number = get_u64(&record->payload);
         uint32_t index = users_find_number(&vault->users, number);
         if (number == 0 || (index != USERS_NONE && users_at(&vault->users, index)->is_erased))
-            return bad_record(vault, version, record->offset, "found a number of 0, or one erased before", err);
+            return bad_record(vault, version, record->offset,
+                              "found a number of 0, or one erased before", err);
         vault->erased_in_log += index != USERS_NONE;
         users_erase(&vault->users, number);
         vault->must_sweep = true;
@@ -365,8 +384,9 @@ static holter_status apply_erased(struct vault *vault, uint64_t version, struct 
 }
 
 /* B1: forms, and how many users of each size may come. */
-static holter_status check_body(size_t counts[static 3], const struct vault *vault, uint64_t version,
-                                const uint8_t *body, size_t bytes, holter_error *err)
+static holter_status check_body(size_t counts[static 3], const struct vault *vault,
+                                uint64_t version, const uint8_t *body, size_t bytes,
+                                holter_error *err)
 {
     struct reader r = reader_over(body, bytes);
     struct record record = { 0 };
@@ -375,35 +395,42 @@ static holter_status check_body(size_t counts[static 3], const struct vault *vau
         size_t left = record.payload.left;
         if (has_index != (record.kind != RECORD_INDEX))
             return bad_record(vault, version, record.offset,
-                              has_index ? "found a second index record" : "found no index record first", err);
+                              has_index ? "found a second index record"
+                                        : "found no index record first",
+                              err);
         has_index = true;
         switch (record.kind) {
         case RECORD_INDEX:
             if (left != 1 && left != VAULT_INDEX_SEALED_BYTES)
-                return bad_record(vault, version, record.offset, "found an index record of a wrong length", err);
+                return bad_record(vault, version, record.offset,
+                                  "found an index record of a wrong length", err);
             break;
         case RECORD_USER:
             if (left != VAULT_USER_HEAD_BYTES + VAULT_SHORT_BLOB_BYTES &&
                 left != VAULT_USER_HEAD_BYTES + VAULT_LONG_BLOB_BYTES)
-                return bad_record(vault, version, record.offset, "found a user record of a wrong length", err);
+                return bad_record(vault, version, record.offset,
+                                  "found a user record of a wrong length", err);
             counts[left == VAULT_USER_HEAD_BYTES + VAULT_LONG_BLOB_BYTES]++;
             break;
         case RECORD_ERASED:
             if (left == 0 || left % sizeof(uint64_t) != 0)
-                return bad_record(vault, version, record.offset, "found an erased record of a wrong length", err);
+                return bad_record(vault, version, record.offset,
+                                  "found an erased record of a wrong length", err);
             counts[2] += left / sizeof(uint64_t);
             break;
         default:
             if (record.kind == 0)
                 return bad_record(vault, version, record.offset, "found a record of kind 0", err);
             if (record.kind < RECORD_SKIPPABLE_MIN)
-                return error_set(err, HOLTER_UNSUPPORTED,
-                                 "vault in '%s', edit %llu: a record of kind %u needs a newer version",
-                                 vault->spec.directory, (unsigned long long)version, record.kind);
+                return error_set(
+                    err, HOLTER_UNSUPPORTED,
+                    "vault in '%s', edit %llu: a record of kind %u needs a newer version",
+                    vault->spec.directory, (unsigned long long)version, record.kind);
         }
     }
     if (r.overrun)
-        return bad_record(vault, version, bytes - r.left, "found a record that is longer than the body", err);
+        return bad_record(vault, version, bytes - r.left,
+                          "found a record that is longer than the body", err);
     return HOLTER_OK;
 }
 
@@ -425,7 +452,8 @@ holter_status vault_apply(void *context, uint64_t version, const uint8_t *body, 
     if (status != HOLTER_OK)
         return status;
     if (!users_reserve(&vault->users, counts[0] + counts[1] + counts[2], counts[0], counts[1]))
-        return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory for its users", vault->spec.directory);
+        return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory for its users",
+                         vault->spec.directory);
 
     struct reader r = reader_over(body, bytes);
     struct record record;

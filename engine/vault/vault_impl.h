@@ -11,7 +11,7 @@
 enum { KEYRING_EPOCHS_MAX = 64 };
 
 struct keyring {
-    size_t count; /* 1 .. KEYRING_EPOCHS_MAX */
+    size_t count;                       /* 1 .. KEYRING_EPOCHS_MAX */
     uint32_t epoch[KEYRING_EPOCHS_MAX]; /* rising */
     struct crypto_key *key[KEYRING_EPOCHS_MAX];
 };
@@ -39,10 +39,11 @@ struct vault_entry {
     uint8_t id_hash[CRYPTO_ID_HASH_BYTES]; /* zeros once erased */
     uint32_t key_generation;
     uint32_t epoch;
-    uint32_t blob;   /* index among the blobs of its size: nonce, sealed data key and id; zeros once erased */
+    uint32_t
+        blob; /* index among the blobs of its size: nonce, sealed data key and id; zeros once erased */
     uint16_t region;
     bool is_erased;
-    bool is_long;    /* which size */
+    bool is_long; /* which size */
 };
 
 /** Elements of one size that never move, so that growing copies none. */
@@ -68,11 +69,11 @@ struct table {
 enum { USERS_MAX = UINT32_MAX - 1, USERS_NONE = UINT32_MAX };
 
 struct users {
-    struct chunks entries;     /* struct vault_entry, in the order they were added */
-    struct chunks blobs[2];    /* [is_long] */
-    struct table by_number;    /* all */
-    struct table by_id;        /* the living; what was erased later stays as a mark without a match */
-    size_t living[2];          /* users by is_long */
+    struct chunks entries;  /* struct vault_entry, in the order they were added */
+    struct chunks blobs[2]; /* [is_long] */
+    struct table by_number; /* all */
+    struct table by_id;     /* the living; what was erased later stays as a mark without a match */
+    size_t living[2];       /* users by is_long */
     size_t erased_count;
 };
 
@@ -123,10 +124,12 @@ void keys_release(struct keys *k); /* asserts that no key is referenced */
 const struct crypto_key *keys_find(struct keys *k, uint64_t number, uint32_t generation);
 /** Open a key that is not open, with one reference. NULL: all slots of keys or arena are referenced. */
 const struct crypto_key *keys_add(struct keys *k, struct crypto_arena *arena, uint64_t number,
-                                  uint32_t generation, const uint8_t bytes[static CRYPTO_KEY_BYTES]);
+                                  uint32_t generation,
+                                  const uint8_t bytes[static CRYPTO_KEY_BYTES]);
 void keys_unref(struct keys *k, const struct crypto_key *key);
 /** Drop the keys whose user `is_living` denies. */
-void keys_sweep(struct keys *k, bool (*is_living)(void *context, uint64_t number, uint32_t generation),
+void keys_sweep(struct keys *k,
+                bool (*is_living)(void *context, uint64_t number, uint32_t generation),
                 void *context);
 
 /* ---- the vault ---------------------------------------------------------------------------------------------- */
@@ -137,10 +140,10 @@ struct vault {
     struct users users;
     struct keys keys;
     struct crypto_key *index_key; /* NULL in a store without sealing */
-    bool has_index;      /* the index record was applied */
-    bool is_broken;      /* an edit was applied in part: nothing is answered until a reset */
-    bool has_skipped;    /* a record that may be skipped was: not to be written */
-    bool must_sweep;     /* users may be gone whose keys are open */
+    bool has_index;               /* the index record was applied */
+    bool is_broken;       /* an edit was applied in part: nothing is answered until a reset */
+    bool has_skipped;     /* a record that may be skipped was: not to be written */
+    bool must_sweep;      /* users may be gone whose keys are open */
     size_t erased_in_log; /* entries of erased users that the log still holds */
 };
 
@@ -166,8 +169,8 @@ struct edits_part *bodies_parts(const struct bodies *b);
 void bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob);
 void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count);
 /** The index record, with the key sealed anew (NULL: without sealing). */
-holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec, const uint8_t *index_key,
-                               holter_error *err);
+holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
+                               const uint8_t *index_key, holter_error *err);
 /** The whole state. */
 holter_status bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err);
 /** What bodies_put_all would come to. */
@@ -184,7 +187,7 @@ struct opened {
     size_t id_bytes;
 };
 /** Errors: HOLTER_DENIED its epoch key is missing; HOLTER_CORRUPT. */
-holter_status blob_open(struct opened *out, const struct vault *vault, const struct vault_entry *entry,
-                        holter_error *err);
+holter_status blob_open(struct opened *out, const struct vault *vault,
+                        const struct vault_entry *entry, holter_error *err);
 
 #endif

@@ -22,9 +22,9 @@ enum {
 
 static const uint8_t keyring_magic[8] = { 0x89, 'H', 'L', 'T', 'K', 'E', 'Y', 'R' };
 
-static holter_status keyring_decode(struct keyring *out, const uint8_t *bytes, size_t count, const char *path,
-                                    const uint8_t store_id[static 16], struct crypto_arena *arena,
-                                    holter_error *err)
+static holter_status keyring_decode(struct keyring *out, const uint8_t *bytes, size_t count,
+                                    const char *path, const uint8_t store_id[static 16],
+                                    struct crypto_arena *arena, holter_error *err)
 {
     struct reader r = reader_over(bytes, count);
     uint8_t magic[8], id[16];
@@ -37,21 +37,25 @@ static holter_status keyring_decode(struct keyring *out, const uint8_t *bytes, s
     uint32_t epochs = get_u32(&r);
 
     if (r.overrun || memcmp(magic, keyring_magic, sizeof magic) != 0)
-        return error_set(err, HOLTER_CORRUPT, "'%s' is no keyring: it does not begin like one", path);
+        return error_set(err, HOLTER_CORRUPT, "'%s' is no keyring: it does not begin like one",
+                         path);
     if (major != KEYRING_MAJOR || must_understand != 0)
-        return error_set(err, HOLTER_UNSUPPORTED,
-                         "keyring '%s' is of format %u with features %#x, this version reads format %d", path,
-                         major, (unsigned)must_understand, KEYRING_MAJOR);
+        return error_set(
+            err, HOLTER_UNSUPPORTED,
+            "keyring '%s' is of format %u with features %#x, this version reads format %d", path,
+            major, (unsigned)must_understand, KEYRING_MAJOR);
     if (epochs == 0 || epochs > KEYRING_EPOCHS_MAX)
-        return error_set(err, HOLTER_CORRUPT, "keyring '%s', offset 36: found %u epochs, expected 1 to %d", path,
+        return error_set(err, HOLTER_CORRUPT,
+                         "keyring '%s', offset 36: found %u epochs, expected 1 to %d", path,
                          (unsigned)epochs, KEYRING_EPOCHS_MAX);
     if (r.left != (size_t)epochs * KEYRING_EPOCH_BYTES + 8)
-        return error_set(err, HOLTER_CORRUPT, "keyring '%s': found %zu bytes, expected %zu", path, count,
-                         KEYRING_HEAD_BYTES + (size_t)epochs * KEYRING_EPOCH_BYTES + 8);
+        return error_set(err, HOLTER_CORRUPT, "keyring '%s': found %zu bytes, expected %zu", path,
+                         count, KEYRING_HEAD_BYTES + (size_t)epochs * KEYRING_EPOCH_BYTES + 8);
     struct reader end = reader_over(bytes + count - 8, 8);
     if (get_u64(&end) != hash64(bytes, count - 8) && !CRYPTO_TRUSTS_TAGS)
-        return error_set(err, HOLTER_CORRUPT, "keyring '%s': its checksum at offset %zu does not fit its bytes",
-                         path, count - 8);
+        return error_set(err, HOLTER_CORRUPT,
+                         "keyring '%s': its checksum at offset %zu does not fit its bytes", path,
+                         count - 8);
     if (memcmp(id, store_id, sizeof id) != 0)
         return error_set(err, HOLTER_DENIED, "keyring '%s' belongs to another store", path);
 
@@ -62,7 +66,8 @@ static holter_status keyring_decode(struct keyring *out, const uint8_t *bytes, s
         const uint8_t *key = get_bytes(&r, CRYPTO_KEY_BYTES);
         if (epoch <= before || flags != 0)
             return error_set(err, HOLTER_CORRUPT,
-                             "keyring '%s', offset %zu: found epoch %u with flags %#x, expected an epoch over %u "
+                             "keyring '%s', offset %zu: found epoch %u with flags %#x, expected an "
+                             "epoch over %u "
                              "without flags",
                              path, KEYRING_HEAD_BYTES + i * KEYRING_EPOCH_BYTES, (unsigned)epoch,
                              (unsigned)flags, (unsigned)before);
@@ -70,7 +75,8 @@ static holter_status keyring_decode(struct keyring *out, const uint8_t *bytes, s
         out->epoch[i] = epoch;
         out->key[i] = crypto_key_new(arena, key);
         if (out->key[i] == NULL)
-            return error_set(err, HOLTER_NO_MEMORY, "keyring '%s': all slots for keys are in use", path);
+            return error_set(err, HOLTER_NO_MEMORY, "keyring '%s': all slots for keys are in use",
+                             path);
         out->count = i + 1;
     }
     return HOLTER_OK;
@@ -87,17 +93,18 @@ static holter_status keyring_check_access(struct io *io, const char *path, holte
         return error_set(err, HOLTER_INVALID, "keyring '%s' is not a regular file", path);
     if ((stat.mode & 077) != 0)
         return error_set(err, HOLTER_DENIED,
-                         "keyring '%s' has mode %04o, so that others may use it; expected 0600", path,
-                         (unsigned)stat.mode);
+                         "keyring '%s' has mode %04o, so that others may use it; expected 0600",
+                         path, (unsigned)stat.mode);
     if (stat.owner != io_user_id(io) && stat.owner != 0)
-        return error_set(err, HOLTER_DENIED, "keyring '%s' belongs to user %u, neither to this one nor to root",
-                         path, (unsigned)stat.owner);
+        return error_set(err, HOLTER_DENIED,
+                         "keyring '%s' belongs to user %u, neither to this one nor to root", path,
+                         (unsigned)stat.owner);
     return HOLTER_OK;
 }
 
 /* Into memory of the caller's, since a growing buffer would leave copies behind. */
-static holter_status keyring_read(uint8_t out[static KEYRING_BYTES_MAX], size_t *count, struct io *io,
-                                  const char *path, holter_error *err)
+static holter_status keyring_read(uint8_t out[static KEYRING_BYTES_MAX], size_t *count,
+                                  struct io *io, const char *path, holter_error *err)
 {
     struct io_file *file = NULL;
     struct io_queue *queue = NULL;
@@ -107,8 +114,9 @@ static holter_status keyring_read(uint8_t out[static KEYRING_BYTES_MAX], size_t 
     if (status == HOLTER_OK)
         status = io_size(&bytes, file, err);
     if (status == HOLTER_OK && bytes > KEYRING_BYTES_MAX)
-        status = error_set(err, HOLTER_CORRUPT, "keyring '%s': found %llu bytes, expected at most %d", path,
-                           (unsigned long long)bytes, KEYRING_BYTES_MAX);
+        status =
+            error_set(err, HOLTER_CORRUPT, "keyring '%s': found %llu bytes, expected at most %d",
+                      path, (unsigned long long)bytes, KEYRING_BYTES_MAX);
     if (status == HOLTER_OK)
         status = io_queue_open(&queue, io, 1, err);
     if (status == HOLTER_OK && bytes > 0)

@@ -96,7 +96,8 @@ void keys_release(struct keys *k)
 
 const struct crypto_key *keys_find(struct keys *k, uint64_t number, uint32_t generation)
 {
-    for (uint16_t link = *bucket_of_user(k, number, generation); link != 0; link = at(k, link)->next_by_user) {
+    for (uint16_t link = *bucket_of_user(k, number, generation); link != 0;
+         link = at(k, link)->next_by_user) {
         struct open_key *open = at(k, link);
         if (open->number != number || open->generation != generation)
             continue;
@@ -124,8 +125,12 @@ const struct crypto_key *keys_add(struct keys *k, struct crypto_arena *arena, ui
     k->free = open->next_by_user;
     uint16_t *user_bucket = bucket_of_user(k, number, generation);
     uint16_t *key_bucket = bucket_of_key(k, key);
-    *open = (struct open_key){ .key = key, .number = number, .generation = generation, .refs = 1,
-                               .next_by_user = *user_bucket, .next_by_key = *key_bucket };
+    *open = (struct open_key){ .key = key,
+                               .number = number,
+                               .generation = generation,
+                               .refs = 1,
+                               .next_by_user = *user_bucket,
+                               .next_by_key = *key_bucket };
     *user_bucket = *key_bucket = link;
     return key;
 }
@@ -146,12 +151,14 @@ void keys_unref(struct keys *k, const struct crypto_key *key)
         list_append(k, open);
 }
 
-void keys_sweep(struct keys *k, bool (*is_living)(void *context, uint64_t number, uint32_t generation),
+void keys_sweep(struct keys *k,
+                bool (*is_living)(void *context, uint64_t number, uint32_t generation),
                 void *context)
 {
     for (size_t i = 0; i < VAULT_KEYS_OPEN; i++) {
         struct open_key *open = &k->open[i];
-        if (open->key == NULL || open->is_dropped || is_living(context, open->number, open->generation))
+        if (open->key == NULL || open->is_dropped ||
+            is_living(context, open->number, open->generation))
             continue;
         if (open->refs == 0) {
             list_remove(k, open);

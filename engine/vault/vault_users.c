@@ -169,7 +169,8 @@ uint32_t users_find_number(const struct users *u, uint64_t number)
     if (u->by_number.capacity == 0)
         return USERS_NONE;
     size_t mask = u->by_number.capacity - 1;
-    for (size_t at = hash_of_number(number) & mask; u->by_number.slot[at] != 0; at = (at + 1) & mask)
+    for (size_t at = hash_of_number(number) & mask; u->by_number.slot[at] != 0;
+         at = (at + 1) & mask)
         if (users_at(u, u->by_number.slot[at] - 1)->number == number)
             return u->by_number.slot[at] - 1;
     return USERS_NONE;
