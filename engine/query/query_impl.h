@@ -30,6 +30,9 @@ struct query_source {
 struct query_view {
     struct shard_snapshot *snapshot;
     struct query_spec spec;
+    bool has_class;
+    uint8_t class; /* of spec.metric, where has_class */
+    int64_t reach; /* what begins from here on, up to spec.to, matters (Q2) */
     struct io_queue *queue;
     struct query_source *sources; /* in the order of the version's files */
     size_t source_count;
@@ -54,8 +57,11 @@ void query_view_release(struct query_view *view);
 void query_view_rewind(struct query_view *view);
 /** Go to the next series of the spec, in any file or memory. Errors: HOLTER_DONE; HOLTER_CORRUPT schemas differ. */
 holter_status query_view_next(struct query_view *view, holter_error *err);
-/** Begin view->merge over the series at hand, as merge_spec's from, to, ends_after. query_view_merge_end ends it. */
-holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, int64_t ends_after,
+/**
+ * Begin view->merge over the series at hand: rows that begin in [from, to), and where `overlapping` those that begin
+ * before and end after `from`. query_view_merge_end ends it, also after a failure.
+ */
+holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,
                                holter_error *err);
 void query_view_merge_end(struct query_view *view);
 

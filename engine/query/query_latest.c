@@ -58,7 +58,7 @@ static holter_status look_at_series(struct latest *latest, struct query_view *vi
     struct columns rows, last;
     columns_init(&rows, &view->schema);
     columns_init(&last, &view->schema);
-    holter_status status = query_view_merge(view, from, to, INT64_MAX, err);
+    holter_status status = query_view_merge(view, from, to, false, err);
     while (status == HOLTER_OK) {
         columns_clear(&rows);
         status = merge_next(view->merge, &rows, QUERY_ROWS_MAX, err);

@@ -55,8 +55,7 @@ static holter_status next_series(struct query_scan *scan, holter_error *err)
         columns_init(&scan->columns, &view->schema);
         scan->has_columns = true;
     }
-    return query_view_merge(view, view->spec.from, view->spec.to,
-                            view->spec.overlapping ? view->spec.from : INT64_MAX, err);
+    return query_view_merge(view, view->spec.from, view->spec.to, view->spec.overlapping, err);
 }
 
 static holter_status next_batch(struct query_scan *scan, holter_error *err)

@@ -8,7 +8,10 @@
  *   Q1  Every live file is asked whose users and times, by the manifest, reach into the spec: with rows, or
  *       with tombstones that may hide such rows. A file that cannot be read fails the view: no answer is
  *       better than one that lacks rows, or shows what was deleted.
- *   Q2  A metric's rows and tombstones lie in files of its class, and tombstones for all metrics in files of
+ *   Q2  An interval that begins before `from` and lasts beyond it may have another version, of the same begin,
+ *       that does not last, and which stands. So where such intervals are asked for, everything that begins
+ *       from the least begin of one on is read, wherever it ends: `reach`.
+ *   Q3  A metric's rows and tombstones lie in files of its class, and tombstones for all metrics in files of
  *       every class; so where a metric is named only its class is asked.
  */
 #include "query_impl.h"
@@ -17,22 +20,64 @@
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
-static bool has_rows_for(const struct query_spec *spec, int64_t begin_min, int64_t begin_max,
-                         int64_t end_max)
+/* Something with these extents may hold a row that is asked for, or another version of one. */
+static bool has_rows_for(const struct query_view *view, int64_t begin_min, int64_t begin_max)
 {
-    if (begin_min >= spec->to)
-        return false;
-    return begin_max >= spec->from || (spec->overlapping && end_max > spec->from);
+    return begin_min < view->spec.to && begin_max >= view->reach;
 }
 
-static bool reaches_into(const struct query_spec *spec, const struct manifest_file *file)
+/* Of a file, a series or a block: may hold an interval that lasts beyond `from`. */
+static bool may_last(int64_t from, int64_t begin_min, int64_t end_max)
 {
-    if (spec->user < file->user_min || spec->user > file->user_max)
-        return false;
-    if (file->rows > 0 && has_rows_for(spec, file->begin_min, file->begin_max, file->end_max))
+    return begin_min < from && end_max > from;
+}
+
+/* The least begin of those rows in memory that begin before `from` and last beyond it; else `from`. */
+static int64_t memory_reach(const struct columns *columns, int64_t from)
+{
+    for (size_t row = 0; row < columns->count && columns->time[row] < from; row++) {
+        if (columns_end(columns, row) > from)
+            return columns->time[row];
+    }
+    return from;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_of_interest(const struct query_view *view, const struct manifest_file *file)
+{
+    return (!view->has_class || file->class == view->class) && view->spec.user >= file->user_min &&
+           view->spec.user <= file->user_max;
+}
+
+/* Q2, over all series. */
+static void find_reach(struct query_view *view)
+{
+    const struct manifest_version *version = shard_snapshot_version(view->snapshot);
+    view->reach = view->spec.from;
+    if (!view->spec.overlapping)
+        return;
+    for (size_t i = 0; i < version->file_count; i++) {
+        const struct manifest_file *file = &version->files[i];
+        if (is_of_interest(view, file) && file->rows > 0 &&
+            may_last(view->spec.from, file->begin_min, file->end_max))
+            view->reach = least(view->reach, file->begin_min);
+    }
+    for (size_t i = 0; i < view->memory.series_count; i++) {
+        int64_t reach = memory_reach(&view->memory.series[i].columns, view->spec.from);
+        view->reach = least(view->reach, reach);
+    }
+}
+
+static bool reaches_into(const struct query_view *view, const struct manifest_file *file)
+{
+    if (file->rows > 0 && has_rows_for(view, file->begin_min, file->begin_max))
         return true;
-    return file->tombstones > 0 && file->tombstone_begin < spec->to &&
-           (file->tombstone_end > spec->from || spec->overlapping);
+    return file->tombstones > 0 && file->tombstone_begin < view->spec.to &&
+           file->tombstone_end > view->reach;
 }
 
 static holter_status add_tombstones(struct query_view *view, const struct tombstones *tombstones,
@@ -103,19 +148,14 @@ done:
 
 static holter_status open_sources(struct query_view *view, holter_error *err)
 {
-    const struct query_spec *spec = &view->spec;
     const struct manifest_version *version = shard_snapshot_version(view->snapshot);
-    bool has_class = spec->metric != 0 && spec->class_of != NULL;
-    const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
-    uint8_t class = has_class ? spec->class_of(shard->class_context, spec->metric) : 0;
-
     view->sources = core_calloc(version->file_count, sizeof *view->sources);
     view->runs = core_calloc(version->file_count + 1, sizeof *view->runs);
     if (view->sources == NULL || view->runs == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "query: %zu files", version->file_count);
     for (size_t i = 0; i < version->file_count; i++) {
         const struct manifest_file *file = &version->files[i];
-        if ((has_class && file->class != class) || !reaches_into(spec, file)) /* Q1, Q2 */
+        if (!is_of_interest(view, file) || !reaches_into(view, file)) /* Q1, Q3 */
             continue;
         holter_status status = open_source(view, file, err);
         if (status != HOLTER_OK)
@@ -127,14 +167,12 @@ static holter_status open_sources(struct query_view *view, holter_error *err)
 holter_status query_view_open(struct query_view *view, struct shard_snapshot *snapshot,
                               const struct query_spec *spec, holter_error *err)
 {
+    const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(snapshot));
     view->snapshot = snapshot;
     view->spec = *spec;
-    const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(snapshot));
-    holter_status status = io_queue_open(&view->queue, shard->io, IO_QUEUE_DEPTH_MAX, err);
-    if (status == HOLTER_OK)
-        status = open_sources(view, err);
-    if (status != HOLTER_OK)
-        return status;
+    view->has_class = spec->metric != 0 && spec->class_of != NULL;
+    if (view->has_class)
+        view->class = spec->class_of(shard->class_context, spec->metric);
 
     struct memtable_filter filter = {
         .metric = spec->metric,
@@ -143,11 +181,17 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
         .to = spec->to,
     };
     struct memtable_rows memory = { 0 };
-    status = shard_snapshot_rows(&memory, snapshot, spec->user, &filter, err);
+    holter_status status = shard_snapshot_rows(&memory, snapshot, spec->user, &filter, err);
     if (status != HOLTER_OK)
         return status;
     view->memory = memory;
-    return add_tombstones(view, &view->memory.tombstones, err);
+    find_reach(view);
+    status = add_tombstones(view, &view->memory.tombstones, err);
+    if (status == HOLTER_OK)
+        status = io_queue_open(&view->queue, shard->io, IO_QUEUE_DEPTH_MAX, err);
+    if (status == HOLTER_OK)
+        status = open_sources(view, err);
+    return status;
 }
 
 void query_view_release(struct query_view *view)
@@ -182,14 +226,14 @@ static bool is_asked_for(const struct query_spec *spec, uint32_t metric, uint32_
 }
 
 /* The next series of a section that the spec asks for; NULL: none. */
-static const struct segment_series *source_peek(struct query_source *source,
-                                                const struct query_spec *spec)
+static const struct segment_series *source_peek(const struct query_view *view,
+                                                struct query_source *source)
 {
     size_t count = segment_section_series_count(source->section);
     for (; source->next < count; source->next++) {
         const struct segment_series *series = segment_section_series(source->section, source->next);
-        if (is_asked_for(spec, series->metric, series->source) &&
-            has_rows_for(spec, series->begin_min, series->begin_max, series->end_max))
+        if (is_asked_for(&view->spec, series->metric, series->source) &&
+            has_rows_for(view, series->begin_min, series->begin_max))
             return series;
     }
     return NULL;
@@ -221,7 +265,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
 {
     bool found = false;
     for (size_t i = 0; i < view->source_count; i++) {
-        const struct segment_series *series = source_peek(&view->sources[i], &view->spec);
+        const struct segment_series *series = source_peek(view, &view->sources[i]);
         if (series != NULL)
             take_least(view, &found, series->metric, series->source, &series->schema);
     }
@@ -234,7 +278,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     bool is_equal = true;
     for (size_t i = 0; i < view->source_count; i++) {
         struct query_source *source = &view->sources[i];
-        source->series = source_peek(source, &view->spec);
+        source->series = source_peek(view, source);
         if (source->series != NULL &&
             (source->series->metric != view->metric || source->series->source != view->source))
             source->series = NULL;
@@ -258,16 +302,61 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
 
 /* ---- merging the series at hand ----------------------------------------------------------------------------- */
 
-holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to,
-                               int64_t ends_after, holter_error *err)
+/* *reach: of one source, the least begin of a block that may last beyond `from` (Q2), where that is lower. */
+static holter_status source_reach(int64_t *reach, const struct query_source *source, int64_t from,
+                                  holter_error *err)
 {
+    struct segment_run *run = NULL;
+    if (source->series == NULL ||
+        !may_last(from, source->series->begin_min, source->series->end_max))
+        return HOLTER_OK;
+    holter_status status =
+        segment_run_open(&run, source->section, source->next - 1, from, INT64_MAX, INT64_MAX, err);
+    if (status != HOLTER_OK)
+        return status;
+    size_t count = segment_run_block_count(run);
+    for (size_t i = 0; i < count; i++) {
+        const struct segment_block *block = segment_run_block(run, i);
+        if (may_last(from, block->begin_min, block->end_max))
+            *reach = least(*reach, block->begin_min);
+    }
+    segment_run_close(run);
+    return HOLTER_OK;
+}
+
+/* Q2, of the series at hand. */
+static holter_status series_reach(int64_t *reach, const struct query_view *view, int64_t from,
+                                  holter_error *err)
+{
+    *reach = from;
+    if (view->schema.kind != SAMPLE_INTERVAL)
+        return HOLTER_OK;
+    for (size_t i = 0; i < view->source_count; i++) {
+        holter_status status = source_reach(reach, &view->sources[i], from, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    if (view->memory_series != NULL)
+        *reach = least(*reach, memory_reach(&view->memory_series->columns, from));
+    return HOLTER_OK;
+}
+
+holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,
+                               holter_error *err)
+{
+    int64_t reach = from;
+    if (overlapping) {
+        holter_status status = series_reach(&reach, view, from, err);
+        if (status != HOLTER_OK)
+            return status;
+    }
     size_t run_count = 0;
     for (size_t i = 0; i < view->source_count; i++) {
         struct query_source *source = &view->sources[i];
         if (source->series == NULL)
             continue;
         holter_status status = segment_run_open(&source->run, source->section, source->next - 1,
-                                                from, to, ends_after, err);
+                                                reach, to, INT64_MAX, err);
         if (status != HOLTER_OK)
             return status;
         segment_run_merge(source->run, &view->runs[run_count++], source->file->sequence_min,
@@ -286,7 +375,7 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
         .schema = view->schema,
         .from = from,
         .to = to,
-        .ends_after = ends_after,
+        .ends_after = overlapping ? from : INT64_MAX,
     };
     return merge_new(&view->merge, &spec, err);
 }
