@@ -1,9 +1,9 @@
 /*
  * io.c -- the front of io: hands calls to the backend, and puts its errors into words.
  *
- * The two mappings from errno are here and nowhere else: error_of_path for calls that name a path, and
- * io_op_status for bytes that moved or did not. What every backend must refuse alike (a path that is too
- * long, an exclusive lock on a file that is only read) is refused here.
+ * The two mappings from errno are here and nowhere else: error_of_path for calls that name a path,
+ * and io_op_status for bytes that moved or did not. What every backend must refuse alike (a path
+ * that is too long, an exclusive lock on a file that is only read) is refused here.
  */
 #include "io_impl.h"
 
@@ -14,7 +14,7 @@
 
 enum { ERROR_TEXT_BYTES = 128, PARTS_MAX = 4, READ_RETRIES_MAX = 16 };
 
-/* ---- errors ----------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static const char *error_text(char out[static ERROR_TEXT_BYTES], int error)
 {
@@ -82,7 +82,7 @@ static holter_status check_path(const char *path, holter_error *err)
                      IO_PATH_BYTES_MAX - 1);
 }
 
-/* ---- a process's view of a machine ------------------------------------------------------------------ */
+/* ---- a process's view of a machine ----------------------------------------------------------- */
 
 void io_free(struct io *io)
 {
@@ -141,7 +141,7 @@ uint32_t io_user_id(struct io *io)
     return io->backend->user_id(io);
 }
 
-/* ---- files and directories -------------------------------------------------------------------------- */
+/* ---- files and directories ------------------------------------------------------------------- */
 
 holter_status io_open(struct io_file **out, struct io *io, const char *path, uint32_t flags,
                       holter_error *err)
@@ -325,7 +325,7 @@ holter_status io_space(struct io_space *out, struct io *io, const char *path, ho
     return error_of_path(io->backend->space(out, io, path), "tell the free space", path, err);
 }
 
-/* ---- batches of reads, writes, syncs ---------------------------------------------------------------- */
+/* ---- batches of reads, writes, syncs --------------------------------------------------------- */
 
 holter_status io_queue_open(struct io_queue **out, struct io *io, size_t depth, holter_error *err)
 {
@@ -402,9 +402,10 @@ holter_status io_op_status(const struct io_op *op, holter_error *err)
     if (op->result >= 0) {
         unsigned long long moved = (unsigned long long)op->result;
         if (op->kind == IO_READ)
-            return error_set(err, HOLTER_CORRUPT,
-                             "'%s' ends at offset %llu, found %llu of the %zu bytes expected at %llu",
-                             path, offset + moved, moved, op->bytes, offset);
+            return error_set(
+                err, HOLTER_CORRUPT,
+                "'%s' ends at offset %llu, found %llu of the %zu bytes expected at %llu", path,
+                offset + moved, moved, op->bytes, offset);
         return error_set(err, HOLTER_NO_SPACE,
                          "'%s': only %llu of %zu bytes at offset %llu were taken: no space left?",
                          path, moved, op->bytes, offset);
@@ -412,7 +413,8 @@ holter_status io_op_status(const struct io_op *op, holter_error *err)
 
     int error = (int)-op->result;
     if (error == ECANCELED)
-        return error_set(err, HOLTER_IO, "'%s': not begun, as the operation before it failed", path);
+        return error_set(err, HOLTER_IO, "'%s': not begun, as the operation before it failed",
+                         path);
     bool no_space = error == ENOSPC || error == EDQUOT || error == EFBIG;
     holter_status status = no_space && op->kind != IO_READ ? HOLTER_NO_SPACE : HOLTER_IO;
     if (op->kind == IO_SYNC)
@@ -479,7 +481,7 @@ holter_status io_sync(struct io_queue *queue, struct io_file *file, holter_error
     return io_op_status(&op, err);
 }
 
-/* ---- locks ------------------------------------------------------------------------------------------ */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 static holter_status lock_status(int error, const struct io_file *file, uint64_t offset,
                                  uint64_t bytes, holter_error *err)
@@ -542,7 +544,7 @@ holter_status io_lock_probe(bool *held, struct io_file *file, uint64_t offset, u
     return lock_status(error, file, offset, bytes, err);
 }
 
-/* ---- shared memory ---------------------------------------------------------------------------------- */
+/* ---- shared memory --------------------------------------------------------------------------- */
 
 holter_status io_map(struct io_shared **out, struct io_file *file, size_t bytes, bool writable,
                      holter_error *err)
@@ -595,7 +597,7 @@ void io_shared_store(struct io_shared *shared, size_t word, uint64_t value)
     shared->io->backend->shared_store(shared, word, value);
 }
 
-/* ---- mutexes, forks --------------------------------------------------------------------------------- */
+/* ---- mutexes, forks -------------------------------------------------------------------------- */
 
 holter_status io_mutex_new(struct io_mutex **out, struct io *io, holter_error *err)
 {
@@ -642,7 +644,7 @@ void io_fork_forget(struct io *io, void (*child)(void *context), void *context)
     io->backend->fork_forget(io, child, context);
 }
 
-/* ---- conveniences ----------------------------------------------------------------------------------- */
+/* ---- conveniences ---------------------------------------------------------------------------- */
 
 bool io_path_join(char out[static IO_PATH_BYTES_MAX], const char *a, const char *b, const char *c,
                   const char *d)
@@ -715,8 +717,8 @@ holter_status io_write_file(struct io *io, const char *path, const void *bytes, 
 done:
     io_queue_close(queue);
     io_close(file);
-    if (made)
-        (void)io_unlink(io, aside, NULL); /* where it stays, the next write of this path replaces it */
+    if (made) /* where it stays, the next write of this path replaces it */
+        (void)io_unlink(io, aside, NULL);
     return status;
 }
 

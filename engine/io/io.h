@@ -32,7 +32,7 @@ struct io_queue;
 struct io_shared;
 struct io_mutex;
 
-/* ---- a process's view of a machine ---------------------------------------------------------------- */
+/* ---- a process's view of a machine ----------------------------------------------------------- */
 
 /** The real system. *out owned: io_free. Errors: HOLTER_NO_MEMORY. */
 holter_status io_posix_new(struct io **out, holter_error *err);
@@ -59,7 +59,7 @@ struct io_process io_process_self(struct io *io);
 /** That very process (pid and start) is alive. */
 bool io_process_is_alive(struct io *io, struct io_process process);
 
-/* ---- files and directories ------------------------------------------------------------------------ */
+/* ---- files and directories ------------------------------------------------------------------- */
 
 enum io_open_flag {
     IO_WRITABLE = 1,  /* else for reading only; reading never needs permission to write */
@@ -121,7 +121,7 @@ struct io_space {
 };
 holter_status io_space(struct io_space *out, struct io *io, const char *path, holter_error *err);
 
-/* ---- batches of reads, writes, syncs --------------------------------------------------------------- */
+/* ---- batches of reads, writes, syncs --------------------------------------------------------- */
 
 enum io_op_kind { IO_READ = 1, IO_WRITE = 2, IO_SYNC = 3 };
 
@@ -217,7 +217,7 @@ void io_fork_forget(struct io *io, void (*child)(void *context), void *context);
 /** In a forked child only: close the descriptor so that the parent's locks are not shared on; keep the handle. */
 void io_abandon(struct io_file *file);
 
-/* ---- conveniences over the above ------------------------------------------------------------------- */
+/* ---- conveniences over the above ------------------------------------------------------------- */
 
 /** Join up to four parts with '/', NULL ends. False: it does not fit. */
 bool io_path_join(char out[static IO_PATH_BYTES_MAX], const char *a, const char *b, const char *c,

@@ -1,11 +1,11 @@
 /*
  * io_backend_sim.c -- the calls of io.h upon the simulated machine.
  *
- * Operations are not begun when they are submitted: io_wait draws one of those in flight, lets it happen,
- * and returns it. So any order among them can be seen, except as linked.
+ * Operations are not begun when they are submitted: io_wait draws one of those in flight, lets it
+ * happen, and returns it. So any order among them can be seen, except as linked.
  *
- * B1  A sync covers what was written when it began: at its submission, or, behind a link, when that was
- *     done. It keeps that version of the file; who writes afterwards writes a copy (S1).
+ * B1  A sync covers what was written when it began: at its submission, or, behind a link, when that
+ *     was done. It keeps that version of the file; who writes afterwards writes a copy (S1).
  * B2  No call of a dead process reaches the machine.
  */
 #include "io_sim_impl.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- clocks, randomness, processes ------------------------------------------------------------------ */
+/* ---- clocks, randomness, processes ----------------------------------------------------------- */
 
 static void backend_free(struct io *io)
 {
@@ -92,7 +92,7 @@ static uint32_t user_id(struct io *io)
     return 1000;
 }
 
-/* ---- files and directories -------------------------------------------------------------------------- */
+/* ---- files and directories ------------------------------------------------------------------- */
 
 static int find_to_open(struct sim *sim, const char *path, uint32_t flags, uint32_t *node)
 {
@@ -267,13 +267,14 @@ static int backend_space(struct io_space *out, struct io *io, const char *path)
     return sim_leave(process, &bend, error);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool has_bad_sector(const struct sim *sim, uint32_t node, uint64_t offset, size_t bytes)
 {
     for (size_t i = 0; i < sim->bad_count; i++) {
         uint64_t begin = sim->bad[i].sector * CORE_SECTOR_BYTES;
-        if (sim->bad[i].node == node && begin < offset + bytes && offset < begin + CORE_SECTOR_BYTES)
+        if (sim->bad[i].node == node && begin < offset + bytes &&
+            offset < begin + CORE_SECTOR_BYTES)
             return true;
     }
     return false;
@@ -307,11 +308,13 @@ static int64_t op_read(struct sim *sim, const struct io_op *op, const struct sim
     if (has_bad_sector(sim, number, op->offset, op->bytes))
         return -EIO;
     size_t bytes = bend->short_transfer ? part_of(sim, op) : op->bytes;
-    bool past_cache = (op->file->flags & IO_DIRECT) != 0;
-    return (int64_t)pages_read(sim_node(sim, number), op->offset, op->memory, bytes, past_cache);
+    const struct sim_node *node = sim_node(sim, number);
+    return (int64_t)(op->file->flags & IO_DIRECT
+                         ? pages_read_past_cache(node, op->offset, op->memory, bytes)
+                         : pages_read(node, op->offset, op->memory, bytes));
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* How many of the bytes find room. */
 static size_t room_for(const struct sim *sim, uint32_t number, uint64_t offset, size_t bytes)
@@ -339,7 +342,8 @@ static void write_some(struct sim *sim, const struct io_op *op)
     struct sim_node *node = sim_node_writable(sim, number);
     for (size_t done = 0; done < bytes;) {
         size_t within = (op->offset + done) % CORE_SECTOR_BYTES;
-        size_t part = CORE_SECTOR_BYTES - within < bytes - done ? CORE_SECTOR_BYTES - within : bytes - done;
+        size_t part =
+            CORE_SECTOR_BYTES - within < bytes - done ? CORE_SECTOR_BYTES - within : bytes - done;
         if (random_coin(&sim->random))
             pages_write(node, op->offset + done, (const uint8_t *)op->memory + done, part);
         done += part;
@@ -385,7 +389,7 @@ static int64_t op_write(struct sim *sim, const struct io_op *op, const struct si
     return (int64_t)bytes;
 }
 
-/* ---- syncing ---------------------------------------------------------------------------------------- */
+/* ---- syncing --------------------------------------------------------------------------------- */
 
 static int64_t op_sync(struct sim *sim, struct sim_flight *flight, const struct sim_bend *bend)
 {
@@ -413,7 +417,7 @@ static int64_t op_sync(struct sim *sim, struct sim_flight *flight, const struct 
     return 0;
 }
 
-/* ---- operations in flight --------------------------------------------------------------------------- */
+/* ---- operations in flight -------------------------------------------------------------------- */
 
 static void flight_begin(struct sim *sim, struct sim_flight *flight)
 {
@@ -426,8 +430,9 @@ static int64_t flight_run(struct sim_process *process, struct sim_flight *flight
 {
     struct sim *sim = process->sim;
     struct io_op *op = flight->op;
-    static const enum sim_call_kind kinds[] = { [IO_READ] = SIM_READ, [IO_WRITE] = SIM_WRITE,
-                                                [IO_SYNC] = SIM_SYNC };
+    static const enum sim_call_kind kinds[] = {
+        [IO_READ] = SIM_READ, [IO_WRITE] = SIM_WRITE, [IO_SYNC] = SIM_SYNC
+    };
     struct sim_bend bend;
     int error = sim_enter(process, kinds[op->kind], &bend);
     if (error != 0)
@@ -441,7 +446,7 @@ static int64_t flight_run(struct sim_process *process, struct sim_flight *flight
     return bend.cut ? sim_leave(process, &bend, 0) : result;
 }
 
-/* The operations linked behind one that is done begin, or are cancelled. The chain lies behind it. */
+/* What is linked behind an operation that is done begins, or is cancelled; it lies behind it. */
 static void flight_pass_on(struct sim *sim, struct sim_queue *queue, size_t index)
 {
     struct io_op *op = queue->flight[index].op;
@@ -558,7 +563,7 @@ void flights_forget(struct sim_process *process)
     }
 }
 
-/* ---- shared memory ---------------------------------------------------------------------------------- */
+/* ---- shared memory --------------------------------------------------------------------------- */
 
 static int backend_map(struct io_shared **out, struct io_file *base, size_t bytes, bool writable)
 {
@@ -615,7 +620,7 @@ static void shared_store(struct io_shared *base, size_t word, uint64_t value)
     sim_leave(process, &bend, 0);
 }
 
-/* ---- forks: there are none here --------------------------------------------------------------------- */
+/* ---- forks: there are none here -------------------------------------------------------------- */
 
 static int fork_watch(struct io *io, void (*child)(void *context), void *context)
 {

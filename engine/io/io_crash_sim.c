@@ -1,9 +1,9 @@
 /*
  * io_crash_sim.c -- what a power cut leaves of the simulated disk; hashes of it; damage at rest.
  *
- * The things that a crash chooses among come in a fixed order: the changes of directories in the order
- * in which they were made, then by number of the file its size, then its sectors. Files that no path
- * and no pending change reaches are gone whatever is chosen, and have no part in it.
+ * The things that a crash chooses among come in a fixed order: the changes of directories in the
+ * order in which they were made, then by number of the file its size, then its sectors. Files that
+ * no path and no pending change reaches are gone whatever is chosen, and have no part in it.
  */
 #include "io_sim_impl.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- power cuts ------------------------------------------------------------------------------------- */
+/* ---- power cuts ------------------------------------------------------------------------------ */
 
 /* Both directories of a change now show what is on disk. */
 static void settle_dir(struct sim *sim, uint32_t dir)
@@ -89,7 +89,7 @@ size_t sim_pending_count(const struct sim *sim)
     return count;
 }
 
-/* ---- image hashes ----------------------------------------------------------------------------------- */
+/* ---- image hashes ---------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -121,7 +121,7 @@ uint64_t sim_image_hash(const struct sim *sim, const char *name_excluded)
     return hash_dir(sim, SIM_ROOT, name_excluded);
 }
 
-/* ---- looking and damage ----------------------------------------------------------------------------- */
+/* ---- looking and damage ---------------------------------------------------------------------- */
 
 static int find_file(const struct sim *sim, const char *path, uint32_t *node)
 {
@@ -141,7 +141,7 @@ holter_status sim_file_read(struct buffer *out, const struct sim *sim, const cha
     buffer_append_zeros(out, (size_t)node->bytes);
     if (out->failed)
         return HOLTER_NO_MEMORY;
-    pages_read(node, 0, out->data, (size_t)node->bytes, false);
+    pages_read(node, 0, out->data, (size_t)node->bytes);
     return HOLTER_OK;
 }
 
@@ -151,8 +151,8 @@ static void settle_name(struct sim *sim, uint32_t dir, const char *text)
     size_t kept = 0;
     for (size_t i = 0; i < sim->change_count; i++) {
         struct sim_change change = sim->change[i];
-        bool ours = change.dir == dir && change.dir_to == dir && strcmp(change.name->text, text) == 0 &&
-                    change.name_to == NULL;
+        bool ours = change.dir == dir && change.dir_to == dir &&
+                    strcmp(change.name->text, text) == 0 && change.name_to == NULL;
         if (ours)
             change_release(&change);
         else

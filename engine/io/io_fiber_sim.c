@@ -1,12 +1,13 @@
 /*
  * io_fiber_sim.c -- simulated threads of execution, and the mutexes between them.
  *
- * A fiber has a stack of its own (ucontext) and runs until it waits, or, with switch_always, until a coin
- * at one of its calls says so. The scheduler draws the next among those that can run; when none can,
- * the clock jumps to the first deadline. Sanitizers are told of every change of stacks.
+ * A fiber has a stack of its own (ucontext) and runs until it waits, or, with switch_always, until
+ * a coin at one of its calls says so. The scheduler draws the next among those that can run; when
+ * none can, the clock jumps to the first deadline. Sanitizers are told of every change of stacks.
  *
- * Mutexes keep excluding the fibers of a dead process, whose calls all return at once: so they unwind one
- * after the other, and none sees what another left half done. Outside of fibers they let it pass.
+ * Mutexes keep excluding the fibers of a dead process, whose calls all return at once: so they
+ * unwind one after the other, and none sees what another left half done. Outside of fibers they let
+ * it pass.
  */
 #include "io_sim_impl.h"
 
@@ -84,7 +85,7 @@ struct sim_mutex {
     bool locked;
 };
 
-/* ---- changing stacks -------------------------------------------------------------------------------- */
+/* ---- changing stacks ------------------------------------------------------------------------- */
 
 static _Thread_local struct fiber *starting;
 
@@ -136,7 +137,7 @@ static void enter_fiber(struct sim *sim, struct fiber *fiber)
     fibers->current = NULL;
 }
 
-/* ---- making and freeing ----------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------- */
 
 void sim_spawn(struct sim *sim, struct io *io, void (*body)(void *context), void *context)
 {
@@ -198,7 +199,7 @@ void fibers_free(struct sim *sim)
     sim->fibers = NULL;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 bool fiber_is_inside(const struct sim *sim)
 {
@@ -240,7 +241,8 @@ void fibers_wake(struct sim *sim)
         return;
     for (size_t i = 0; i < sim->fibers->count; i++) {
         struct fiber *fiber = sim->fibers->fiber[i];
-        if (fiber->state == FIBER_WAITING || (fiber->state == FIBER_SLEEPING && fiber->process->dead))
+        if (fiber->state == FIBER_WAITING ||
+            (fiber->state == FIBER_SLEEPING && fiber->process->dead))
             fiber->state = FIBER_READY;
     }
 }
@@ -257,7 +259,7 @@ void fibers_hand_over(struct sim *sim)
         leave_fiber(sim);
 }
 
-/* ---- the scheduler ---------------------------------------------------------------------------------- */
+/* ---- the scheduler --------------------------------------------------------------------------- */
 
 static void forget_done(struct sim_fibers *fibers)
 {
@@ -336,7 +338,7 @@ bool sim_run(struct sim *sim)
     return !fibers->deadlocked;
 }
 
-/* ---- mutexes ---------------------------------------------------------------------------------------- */
+/* ---- mutexes --------------------------------------------------------------------------------- */
 
 int sim_mutex_new(struct io_mutex **out, struct io *io)
 {

@@ -1,9 +1,9 @@
 /*
  * io_impl.h -- what the files of io share: the table of calls that a backend provides.
  *
- * A backend answers 0 or a negative errno and makes no sentences; io.c turns errors into statuses and
- * sentences, so that every backend fails in the same words. Every handle begins with the struct below
- * that names its io; a backend embeds it as the first member of its own.
+ * A backend answers 0 or a negative errno and makes no sentences; io.c turns errors into statuses
+ * and sentences, so that every backend fails in the same words. Every handle begins with the struct
+ * below that names its io; a backend embeds it as the first member of its own.
  */
 #ifndef IO_IO_IMPL_H
 #define IO_IO_IMPL_H
@@ -21,8 +21,8 @@ struct io_backend {
     bool (*process_is_alive)(struct io *io, struct io_process process);
     uint32_t (*user_id)(struct io *io);
 
-    /* Leaves `io`, `path` and `flags` of the file to the caller; sets `direct`. IO_CREATE comes with
-     * IO_WRITABLE. -EISDIR for a directory, -ENXIO for what else is no regular file. */
+    /* Leaves `io`, `path` and `flags` of the file to the caller; sets `direct`. IO_CREATE comes
+     * with IO_WRITABLE. -EISDIR for a directory, -ENXIO for what else is no regular file. */
     int (*open)(struct io_file **out, struct io *io, const char *path, uint32_t flags);
     void (*close)(struct io_file *file);
     void (*abandon)(struct io_file *file);

@@ -1,8 +1,8 @@
 /*
  * io_lock_sim.c -- locks of byte ranges between simulated open files.
  *
- * As the kernel's locks of open file descriptions: a lock replaces what its own file holds in the range,
- * and conflicts with those of every other file, of the same process or another.
+ * As the kernel's locks of open file descriptions: a lock replaces what its own file holds in the
+ * range, and conflicts with those of every other file, of the same process or another.
  */
 #include "io_sim_impl.h"
 
@@ -13,7 +13,8 @@ static bool conflicts(const struct sim *sim, const struct sim_file *file, uint64
                       uint64_t end, enum io_lock_mode mode)
 {
     for (const struct sim_lock *lock = sim->locks; lock != NULL; lock = lock->next) {
-        if (lock->file == file || lock->node != file->node || lock->end <= begin || end <= lock->begin)
+        if (lock->file == file || lock->node != file->node || lock->end <= begin ||
+            end <= lock->begin)
             continue;
         if (mode == IO_LOCK_EXCLUSIVE || lock->mode == IO_LOCK_EXCLUSIVE)
             return true;
@@ -25,8 +26,12 @@ static void lock_add(struct sim *sim, struct sim_file *file, uint64_t begin, uin
                      enum io_lock_mode mode)
 {
     struct sim_lock *lock = sim_alloc(sizeof *lock);
-    *lock = (struct sim_lock){ .next = sim->locks, .file = file, .node = file->node, .begin = begin,
-                               .end = end, .mode = mode };
+    *lock = (struct sim_lock){ .next = sim->locks,
+                               .file = file,
+                               .node = file->node,
+                               .begin = begin,
+                               .end = end,
+                               .mode = mode };
     sim->locks = lock;
 }
 

@@ -1,8 +1,8 @@
 /*
- * io_machine_sim.c -- simulated machines and processes: their clock, the counting of calls, and faults.
+ * io_machine_sim.c -- simulated machines and processes: clock, the counting of calls, faults.
  *
- * Every call that can change something or fail begins with sim_enter, which hands over to another fiber,
- * counts, lets the watcher look, and then, by the call's number or kind, stops or bends it.
+ * Every call that can change something or fail begins with sim_enter, which hands over to another
+ * fiber, counts, lets the watcher look, and then, by the call's number or kind, stops or bends it.
  */
 #include "io_sim_impl.h"
 
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory that does not fail ---------------------------------------------------------------------- */
+/* ---- memory that does not fail --------------------------------------------------------------- */
 
-static bool is_allocating;
+static volatile bool is_allocating; /* volatile: a compiler knows that calloc looks at no static of ours */
 
 bool sim_is_allocating(void)
 {
@@ -37,7 +37,7 @@ void *sim_alloc(size_t bytes)
     return memory;
 }
 
-/* ---- machines --------------------------------------------------------------------------------------- */
+/* ---- machines -------------------------------------------------------------------------------- */
 
 struct sim *sim_new(const struct sim_options *options)
 {
@@ -107,7 +107,7 @@ void sim_free(struct sim *sim)
     free(sim);
 }
 
-/* ---- processes -------------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 struct io *sim_process_new(struct sim *sim)
 {
@@ -158,7 +158,7 @@ void sim_power_cut(struct sim *sim, bool torn)
     }
 }
 
-/* ---- the beginning and end of calls ----------------------------------------------------------------- */
+/* ---- the beginning and end of calls ---------------------------------------------------------- */
 
 void sim_stop_at(struct sim *sim, uint64_t call, enum sim_event event)
 {
@@ -286,7 +286,7 @@ bool sim_pass(struct sim_process *process)
     return !process->dead;
 }
 
-/* ---- faults ----------------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 void sim_fault_set(struct sim *sim, const struct sim_fault *fault)
 {
@@ -309,7 +309,7 @@ bool sim_fault_was_hit(const struct sim *sim)
     return false;
 }
 
-/* ---- clock ------------------------------------------------------------------------------------------ */
+/* ---- clock ----------------------------------------------------------------------------------- */
 
 void sim_clock_advance(struct sim *sim, int64_t ns)
 {

@@ -16,7 +16,7 @@
 
 static const uint8_t zeros[CORE_PAGE_BYTES];
 
-/* ---- chunks ----------------------------------------------------------------------------------------- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 static struct sim_chunk *chunk_ref(struct sim_chunk *chunk)
 {
@@ -75,7 +75,7 @@ static uint64_t chunk_hash(struct sim_chunk *chunk)
     return chunk->hash;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------ */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 struct sim_node *node_new(enum io_kind kind, uint32_t mode)
 {
@@ -135,27 +135,46 @@ struct sim_node *node_clone(const struct sim_node *node)
     return copy;
 }
 
-/* ---- reading and writing ---------------------------------------------------------------------------- */
+/* ---- reading and writing --------------------------------------------------------------------- */
 
-size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes, bool past_cache)
+/* How much of [offset, offset + bytes) lies in the page that `offset` is in. */
+static size_t part_in_page(uint64_t offset, uint64_t bytes)
+{
+    uint64_t left = CORE_PAGE_BYTES - offset % CORE_PAGE_BYTES;
+    return (size_t)(left < bytes ? left : bytes);
+}
+
+size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes)
 {
     if (offset >= node->bytes)
         return 0;
     if (bytes > node->bytes - offset)
         bytes = (size_t)(node->bytes - offset);
     for (size_t done = 0; done < bytes;) {
-        size_t within = (offset + done) % CORE_PAGE_BYTES;
-        size_t part = CORE_PAGE_BYTES - within < bytes - done ? CORE_PAGE_BYTES - within : bytes - done;
-        const struct sim_page *page = &node->page[(offset + done) / CORE_PAGE_BYTES];
-        memcpy((uint8_t *)out + done, chunk_bytes(page->now) + within, part);
-        for (size_t i = 0; past_cache && i < SIM_SECTORS; i++) { /* dirty ones are written back first */
-            size_t sector = i * CORE_SECTOR_BYTES;
-            if ((page->lost >> i & 1) && sector >= within && sector + CORE_SECTOR_BYTES <= within + part)
-                memcpy((uint8_t *)out + done + (sector - within), chunk_bytes(page->disk) + sector, CORE_SECTOR_BYTES);
-        }
+        uint64_t at = offset + done;
+        size_t part = part_in_page(at, bytes - done);
+        const struct sim_page *page = &node->page[at / CORE_PAGE_BYTES];
+        memcpy((uint8_t *)out + done, chunk_bytes(page->now) + at % CORE_PAGE_BYTES, part);
         done += part;
     }
     return bytes;
+}
+
+size_t pages_read_past_cache(const struct sim_node *node, uint64_t offset, void *out, size_t bytes)
+{
+    /* The kernel writes dirty sectors back before it reads, so only lost ones differ. */
+    size_t read = pages_read(node, offset, out, bytes);
+    for (size_t done = 0; done < read;) {
+        uint64_t at = offset + done;
+        uint64_t left = CORE_SECTOR_BYTES - at % CORE_SECTOR_BYTES;
+        size_t part = left < read - done ? (size_t)left : read - done;
+        const struct sim_page *page = &node->page[at / CORE_PAGE_BYTES];
+        size_t within = at % CORE_PAGE_BYTES;
+        if (page->lost >> within / CORE_SECTOR_BYTES & 1)
+            memcpy((uint8_t *)out + done, chunk_bytes(page->disk) + within, part);
+        done += part;
+    }
+    return read;
 }
 
 static void pages_extend(struct sim_node *node, uint64_t bytes)
@@ -202,9 +221,9 @@ void pages_write(struct sim_node *node, uint64_t offset, const void *bytes, size
         node->bytes_dirty = true;
     }
     for (size_t done = 0; done < count;) {
-        size_t within = (offset + done) % CORE_PAGE_BYTES;
-        size_t part = CORE_PAGE_BYTES - within < count - done ? CORE_PAGE_BYTES - within : count - done;
-        page_write(&node->page[(offset + done) / CORE_PAGE_BYTES], within,
+        uint64_t at = offset + done;
+        size_t part = part_in_page(at, count - done);
+        page_write(&node->page[at / CORE_PAGE_BYTES], at % CORE_PAGE_BYTES,
                    (const uint8_t *)bytes + done, part);
         done += part;
     }
@@ -215,7 +234,7 @@ void pages_write(struct sim_node *node, uint64_t offset, const void *bytes, size
 uint64_t pages_load_word(const struct sim_node *node, size_t word)
 {
     uint64_t value = 0;
-    pages_read(node, (uint64_t)word * sizeof value, &value, sizeof value, false);
+    pages_read(node, (uint64_t)word * sizeof value, &value, sizeof value);
     return value;
 }
 
@@ -228,7 +247,7 @@ void pages_store_word(struct sim_node *node, size_t word, uint64_t value)
         node->shared_bytes = offset + sizeof value;
 }
 
-/* ---- becoming durable ------------------------------------------------------------------------------- */
+/* ---- becoming durable ------------------------------------------------------------------------ */
 
 static void copy_sectors(uint8_t *to, const uint8_t *from, uint8_t bits)
 {
@@ -238,15 +257,16 @@ static void copy_sectors(uint8_t *to, const uint8_t *from, uint8_t bits)
     }
 }
 
-/* These sectors of `from` are on disk; those of them that `now` still has so are no longer dirty. */
+/* These sectors of `from` are on disk; those that `now` still has so are no longer dirty. */
 static void page_settle(struct sim_page *page, struct sim_chunk *from, uint8_t bits)
 {
     const uint8_t *bytes = chunk_bytes(from);
     const uint8_t *now = chunk_bytes(page->now);
     for (size_t i = 0; i < SIM_SECTORS; i++) {
         size_t at = i * CORE_SECTOR_BYTES;
-        if ((bits >> i & 1) && (now == bytes || memcmp(now + at, bytes + at, CORE_SECTOR_BYTES) == 0))
-            page->dirty &= (uint8_t)~(1u << i);
+        if ((bits >> i & 1) &&
+            (now == bytes || memcmp(now + at, bytes + at, CORE_SECTOR_BYTES) == 0))
+            page->dirty &= (uint8_t) ~(1u << i);
     }
     if (page->dirty == 0 && page->lost == 0)
         chunk_set(&page->disk, page->now); /* S2 */
@@ -266,9 +286,10 @@ static void settle_bytes(struct sim_node *node, uint64_t bytes)
 static void pages_settle(struct sim_node *node, uint64_t offset, size_t count)
 {
     for (size_t done = 0; done < count;) {
-        size_t within = (offset + done) % CORE_PAGE_BYTES;
-        size_t part = CORE_PAGE_BYTES - within < count - done ? CORE_PAGE_BYTES - within : count - done;
-        struct sim_page *page = &node->page[(offset + done) / CORE_PAGE_BYTES];
+        uint64_t at = offset + done;
+        size_t within = at % CORE_PAGE_BYTES;
+        size_t part = part_in_page(at, count - done);
+        struct sim_page *page = &node->page[at / CORE_PAGE_BYTES];
         page_settle(page, page->now, sector_bits(within, within + part) & page->dirty);
         done += part;
     }
@@ -293,7 +314,7 @@ void pages_sync(struct sim_node *node, const struct sim_node *covered)
     for (size_t i = 0; i < node->page_count; i++) {
         struct sim_page *page = &node->page[i];
         if (i < covered->page_count) {
-            /* What was lost since then stays lost; what became durable may be newer than `covered`. */
+            /* What was lost since then stays so; what became durable may be newer. */
             uint8_t bits = covered->page[i].dirty & page->dirty;
             if (bits != 0)
                 page_settle(page, covered->page[i].now, bits);
@@ -325,7 +346,7 @@ void pages_drop(struct sim_node *node, uint64_t offset, uint64_t count)
     uint64_t end = count > node->bytes - offset ? node->bytes : offset + count;
     for (uint64_t at = offset; at < end;) {
         size_t within = at % CORE_PAGE_BYTES;
-        size_t part = CORE_PAGE_BYTES - within < end - at ? CORE_PAGE_BYTES - within : (size_t)(end - at);
+        size_t part = part_in_page(at, end - at);
         struct sim_page *page = &node->page[at / CORE_PAGE_BYTES];
         uint8_t bits = page->dirty & sector_bits(within, within + part);
         page->lost |= bits;
@@ -366,7 +387,7 @@ void pages_flip(struct sim_node *node, uint64_t bit)
     node->hashed = false;
 }
 
-/* ---- a power cut ------------------------------------------------------------------------------------ */
+/* ---- a power cut ----------------------------------------------------------------------------- */
 
 void choice_begin_group(struct sim_choice *choice)
 {
@@ -398,7 +419,8 @@ size_t pages_pending_count(const struct sim_node *node)
 }
 
 /* Shared words reach the disk one by one, at any time, or never; some come out as neither. */
-static void garble_words(uint8_t *bytes, const uint8_t *now, uint8_t bits, struct sim_random *random)
+static void garble_words(uint8_t *bytes, const uint8_t *now, uint8_t bits,
+                         struct sim_random *random)
 {
     for (size_t at = 0; at < CORE_PAGE_BYTES; at += sizeof(uint64_t)) {
         if (!(bits >> at / CORE_SECTOR_BYTES & 1))

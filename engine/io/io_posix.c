@@ -1,18 +1,20 @@
 /*
  * io_posix.c -- the real system: Linux, by plain calls.
  *
- * Operations run when they are submitted, in order; completed ones wait in the queue for io_wait. So a
- * sync that is submitted covers every write submitted before it.
+ * Operations run when they are submitted, in order; completed ones wait in the queue for io_wait.
+ * So a sync that is submitted covers every write submitted before it.
  *
- * P1  Every descriptor is close-on-exec, and none is opened on what is not a regular file: a FIFO does
- *     not hang (O_NONBLOCK), and is refused.
- * P2  Locks are those of open file descriptions (fcntl OFD), which exclude files of one process as well.
- *     The kernel's waiting form knows no deadline, so we poll, from 50 us up to 2 ms apart.
- * P3  io_monotonic_ns is CLOCK_BOOTTIME. No pthread call waits on it, so a deadline is turned into one of
- *     CLOCK_MONOTONIC, and looked at again afterwards.
- * P4  A mutex is given to who waits longest: threads that share a log must queue in order, which pthread
- *     mutexes do not promise. (They also know no monotonic deadline that thread sanitizers understand.)
- * P5  The registry of fork watchers is whole in a child: pthread_atfork takes its mutex before the fork.
+ * P1  Every descriptor is close-on-exec, and none is opened on what is not a regular file: a FIFO
+ *     does not hang (O_NONBLOCK), and is refused.
+ * P2  Locks are those of open file descriptions (fcntl OFD), which exclude files of one process as
+ *     well. The kernel's waiting form knows no deadline, so we poll, from 50 us up to 2 ms apart.
+ * P3  io_monotonic_ns is CLOCK_BOOTTIME. No pthread call waits on it, so a deadline is turned into
+ *     one of CLOCK_MONOTONIC, and looked at again afterwards.
+ * P4  A mutex is given to who waits longest: threads that share a log must queue in order, which
+ *     pthread mutexes do not promise. (They also know no monotonic deadline that thread sanitizers
+ *     understand.)
+ * P5  The registry of fork watchers is whole in a child: pthread_atfork takes its mutex before the
+ *     fork.
  */
 #define _GNU_SOURCE
 #include "io_impl.h"
@@ -37,7 +39,8 @@
 
 static const int64_t LOCK_POLL_FIRST_NS = 50 * 1000;
 static const int64_t LOCK_POLL_LAST_NS = 2 * 1000 * 1000;
-static const size_t TRANSFER_BYTES_MAX = (size_t)1 << 30; /* the kernel moves less than 2 GiB at once */
+static const size_t TRANSFER_BYTES_MAX = (size_t)1
+                                         << 30; /* the kernel moves less than 2 GiB at once */
 
 struct posix_file {
     struct io_file base;
@@ -65,7 +68,7 @@ struct posix_mutex {
 
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "a word of a shared page is plain");
 
-/* ---- clocks, randomness, processes ------------------------------------------------------------------ */
+/* ---- clocks, randomness, processes ----------------------------------------------------------- */
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -216,7 +219,8 @@ static bool posix_process_is_alive(struct io *io, struct io_process process)
     uint64_t start_ns;
     int error = process_look(process.pid, &state, &start_ns);
     if (error == -ENOENT || error == -ESRCH)
-        return kill((pid_t)process.pid, 0) == 0 || errno != ESRCH; /* it ended just now, or no /proc */
+        return kill((pid_t)process.pid, 0) == 0 ||
+               errno != ESRCH; /* it ended just now, or no /proc */
     if (error != 0)
         return true;
     if (state == 'Z' || state == 'X')
@@ -230,15 +234,15 @@ static uint32_t posix_user_id(struct io *io)
     return geteuid();
 }
 
-/* ---- files and directories -------------------------------------------------------------------------- */
+/* ---- files and directories ------------------------------------------------------------------- */
 
 static enum io_kind kind_of(mode_t mode)
 {
     return S_ISREG(mode) ? IO_KIND_FILE : S_ISDIR(mode) ? IO_KIND_DIRECTORY : IO_KIND_OTHER;
 }
 
-/* O_DIRECT is asked for once the file is open: a file system that refuses it at open() answers EINVAL
- * after it has made the file. O_NONBLOCK was for opening alone. */
+/* O_DIRECT is asked for once the file is open: a file system that refuses it at open() answers
+ * EINVAL after it has made the file. O_NONBLOCK was for opening alone. */
 static int set_status_flags(int descriptor, uint32_t flags, bool *direct)
 {
     int now = fcntl(descriptor, F_GETFL);
@@ -414,7 +418,7 @@ static int posix_space(struct io_space *out, struct io *io, const char *path)
     return 0;
 }
 
-/* ---- operations ------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static int posix_queue_open(struct io_queue **out, struct io *io, size_t depth)
 {
@@ -453,7 +457,8 @@ static int64_t run_op(const struct io_op *op)
 
     size_t done = 0;
     while (done < op->bytes) {
-        size_t bytes = op->bytes - done < TRANSFER_BYTES_MAX ? op->bytes - done : TRANSFER_BYTES_MAX;
+        size_t bytes =
+            op->bytes - done < TRANSFER_BYTES_MAX ? op->bytes - done : TRANSFER_BYTES_MAX;
         ssize_t moved = transfer(op, descriptor, done, bytes);
         if (moved < 0)
             return done > 0 ? (int64_t)done : -errno;
@@ -488,7 +493,7 @@ static struct io_op *posix_wait(struct io_queue *base)
     return op;
 }
 
-/* ---- locks ------------------------------------------------------------------------------------------ */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 static int set_lock(int descriptor, short type, uint64_t offset, uint64_t bytes)
 {
@@ -534,8 +539,8 @@ static void posix_unlock(struct io_file *base, uint64_t offset, uint64_t bytes)
     if (file->descriptor < 0)
         return;
     int error = set_lock(file->descriptor, F_UNLCK, offset, bytes);
-    /* The kernel may need memory to split a range; it tries hard, and a range kept would block others
-     * until the file closes, so there is nothing better to do than to ask again. */
+    /* The kernel may need memory to split a range; it tries hard, and a range kept would block
+     * others until the file closes, so there is nothing better to do than to ask again. */
     for (unsigned again = 0; error == -ENOLCK && again < 100; again++) {
         posix_sleep_ns(base->io, LOCK_POLL_LAST_NS);
         error = set_lock(file->descriptor, F_UNLCK, offset, bytes);
@@ -559,7 +564,7 @@ static int posix_lock_probe(bool *held, struct io_file *base, uint64_t offset, u
     return 0;
 }
 
-/* ---- shared memory ---------------------------------------------------------------------------------- */
+/* ---- shared memory --------------------------------------------------------------------------- */
 
 static int posix_map(struct io_shared **out, struct io_file *base, size_t bytes, bool writable)
 {
@@ -598,7 +603,7 @@ static void posix_shared_store(struct io_shared *base, size_t word, uint64_t val
     atomic_store_explicit(&shared->memory[word], value, memory_order_release);
 }
 
-/* ---- mutexes ---------------------------------------------------------------------------------------- */
+/* ---- mutexes --------------------------------------------------------------------------------- */
 
 /* A thread that waits, on its own stack. Guarded by the mutex's guard. */
 struct waiter {
@@ -676,8 +681,7 @@ static void waiter_wait(struct posix_mutex *mutex, struct waiter *waiter, int64_
         int64_t left_ns = deadline_ns - clock_ns(CLOCK_BOOTTIME);
         if (left_ns <= 0)
             return;
-        struct timespec until =
-            timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), left_ns));
+        struct timespec until = timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), left_ns));
         pthread_cond_timedwait(&waiter->woken, &mutex->guard, &until);
     }
 }
@@ -725,7 +729,7 @@ static void posix_mutex_unlock(struct io_mutex *base)
     guard_unlock(mutex);
 }
 
-/* ---- forks ------------------------------------------------------------------------------------------ */
+/* ---- forks ----------------------------------------------------------------------------------- */
 
 struct fork_watch {
     struct fork_watch *next;
@@ -816,7 +820,7 @@ static void posix_fork_forget(struct io *io, void (*child)(void *context), void 
     pthread_mutex_unlock(&fork_mutex);
 }
 
-/* ---- the table -------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void posix_free(struct io *io)
 {

@@ -41,7 +41,7 @@ struct io *sim_process_new(struct sim *sim);
 void sim_process_kill(struct io *io);
 bool sim_process_is_dead(const struct io *io);
 
-/* ---- counting and stopping at calls ----------------------------------------------------------------- */
+/* ---- counting and stopping at calls ---------------------------------------------------------- */
 
 /** Calls so far that could change or fail: each op, open, rename, unlink, lock, map, shared store, sync.. */
 uint64_t sim_call_count(const struct sim *sim);
@@ -62,7 +62,7 @@ bool sim_has_stopped(const struct sim *sim); /* the event came to pass */
 void sim_watch(struct sim *sim, void (*watch)(void *context, const struct sim *sim, uint64_t call),
                void *context);
 
-/* ---- what a power cut leaves -------------------------------------------------------------------------- */
+/* ---- what a power cut leaves ----------------------------------------------------------------- */
 
 enum sim_crash_mode {
     SIM_CRASH_DURABLE = 0, /* only what was synced */
@@ -79,7 +79,7 @@ void sim_crash_keep(struct sim *sim, const uint8_t *keep, size_t keep_bytes);
 /** A hash of the tree as a fresh boot would find it: names, sizes, bytes. Head pages excluded by suffix. */
 uint64_t sim_image_hash(const struct sim *sim, const char *name_excluded);
 
-/* ---- faults --------------------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 enum sim_call_kind {
     SIM_ANY = 0, SIM_OPEN, SIM_READ, SIM_WRITE, SIM_SYNC, SIM_RENAME, SIM_UNLINK, SIM_MAKE_DIR,
@@ -103,7 +103,7 @@ void sim_fault_set(struct sim *sim, const struct sim_fault *fault);
 void sim_fault_clear(struct sim *sim);
 bool sim_fault_was_hit(const struct sim *sim);
 
-/* ---- damage, at rest (both in cache and on disk) --------------------------------------------------------- */
+/* ---- damage, at rest (both in cache and on disk) --------------------------------------------- */
 
 holter_status sim_file_read(struct buffer *out, const struct sim *sim, const char *path);
 /** Replace or make a file with exactly these bytes, durable. */
@@ -116,7 +116,7 @@ void sim_sector_bad(struct sim *sim, const char *path, uint64_t sector);
 /** Everything is mounted read-only. */
 void sim_read_only(struct sim *sim, bool read_only);
 
-/* ---- fibers ------------------------------------------------------------------------------------------------ */
+/* ---- fibers ---------------------------------------------------------------------------------- */
 
 /** A thread of execution in a process; runs in sim_run. */
 void sim_spawn(struct sim *sim, struct io *io, void (*body)(void *context), void *context);
@@ -128,7 +128,7 @@ bool sim_run(struct sim *sim);
 /** Hand over from within a fiber; outside of one does nothing. */
 void sim_yield(struct sim *sim);
 
-/* ---- clock, and the bookkeeping of nonces ----------------------------------------------------------------- */
+/* ---- clock, and the bookkeeping of nonces ---------------------------------------------------- */
 
 void sim_clock_advance(struct sim *sim, int64_t ns);
 /** The wall clock alone. */

@@ -9,12 +9,13 @@
  *     io_fiber_sim.c    fibers and mutexes
  *     io_backend_sim.c  the calls of io.h upon all this
  *
- * S1  Nodes and chunks are shared by machines and versions: who writes one that has other owners takes a
- *     copy first (node_writable, chunk_writable), so a copy of a machine costs a pointer a file.
+ * S1  Nodes and chunks are shared by machines and versions: who writes one that has other owners
+ *     takes a copy first (node_writable, chunk_writable), so a copy of a machine costs a pointer a
+ *     file.
  * S2  A page without dirty and lost sectors has the same content now and on disk.
  * S3  Bytes of a page past its file's size are zero, now and on disk.
- * S4  Memory of the machine itself comes from sim_alloc, which does not fail; memory that a real backend
- *     would take as well (handles, queues, names) may fail, and is answered with -ENOMEM.
+ * S4  Memory of the machine itself comes from sim_alloc, which does not fail; memory that a real
+ *     backend would take as well (handles, queues, names) may fail, and is answered with -ENOMEM.
  */
 #ifndef IO_IO_SIM_IMPL_H
 #define IO_IO_SIM_IMPL_H
@@ -32,7 +33,7 @@ enum {
 
 _Static_assert(SIM_SECTORS == 8, "a page's sectors are the bits of a byte");
 
-/* ---- memory that does not fail ---------------------------------------------------------------------- */
+/* ---- memory that does not fail --------------------------------------------------------------- */
 
 void *sim_alloc(size_t bytes); /* zeroed */
 void *sim_resize(void *memory, size_t bytes);
@@ -46,7 +47,7 @@ void *sim_resize(void *memory, size_t bytes);
         }                                                                                          \
     } while (0)
 
-/* ---- a repeatable stream of choices (splitmix64) ---------------------------------------------------- */
+/* ---- a repeatable stream of choices (splitmix64) --------------------------------------------- */
 
 struct sim_random {
     uint64_t state;
@@ -71,7 +72,7 @@ static inline bool random_coin(struct sim_random *random)
     return random_next(random) >> 63;
 }
 
-/* ---- files and directories -------------------------------------------------------------------------- */
+/* ---- files and directories ------------------------------------------------------------------- */
 
 struct sim_chunk {
     uint32_t refs;
@@ -115,7 +116,7 @@ struct sim_node {
     uint64_t bytes_disk; /* durable, at most `bytes` */
     bool bytes_dirty;    /* a crash may keep the size, and a sync makes it durable */
     bool unsettled;      /* now and disk may differ */
-    uint64_t shared_bytes; /* stored to through maps, from the file's beginning, since it was settled */
+    uint64_t shared_bytes; /* the file's beginning that maps stored to since it was settled */
     struct sim_page *page;
     size_t page_count;
     size_t page_capacity;
@@ -133,7 +134,9 @@ void node_unref(struct sim_node *node);
 struct sim_node *node_clone(const struct sim_node *node);
 
 /* io_pages_sim.c: `node` is writable in all that change it. */
-size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes, bool past_cache);
+size_t pages_read(const struct sim_node *node, uint64_t offset, void *out, size_t bytes);
+/* As a direct read: lost sectors are as the disk has them. */
+size_t pages_read_past_cache(const struct sim_node *node, uint64_t offset, void *out, size_t bytes);
 void pages_write(struct sim_node *node, uint64_t offset, const void *bytes, size_t count);
 /* And they become durable, by whole sectors, and the size with them. */
 void pages_write_through(struct sim_node *node, uint64_t offset, const void *bytes, size_t count);
@@ -165,7 +168,7 @@ void choice_begin_group(struct sim_choice *choice); /* draws the bias */
 bool choice_next(struct sim_choice *choice);
 void pages_crash(struct sim_node *node, struct sim_choice *choice);
 
-/* ---- the machine -------------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 enum sim_change_kind { SIM_CHANGE_LINK = 1, SIM_CHANGE_UNLINK = 2, SIM_CHANGE_RENAME = 3 };
 
@@ -288,7 +291,7 @@ static inline struct sim_node *sim_node(const struct sim *sim, uint32_t node)
 struct sim_node *sim_node_writable(struct sim *sim, uint32_t node);
 uint32_t sim_node_add(struct sim *sim, struct sim_node *node); /* moved */
 
-/* ---- io_tree_sim.c: 0 or a negative errno ------------------------------------------------------------- */
+/* ---- io_tree_sim.c: 0 or a negative errno ---------------------------------------------------- */
 
 struct sim_name *name_new(const char *text);
 struct sim_name *name_ref(struct sim_name *name);
@@ -316,11 +319,11 @@ void tree_sweep(struct sim *sim, bool with_open); /* frees the others */
 void tree_sweep_at_times(struct sim *sim);
 void tree_space(const struct sim *sim, uint64_t *bytes, uint64_t *inodes); /* in use */
 
-/* ---- io_machine_sim.c --------------------------------------------------------------------------------- */
+/* ---- io_machine_sim.c ------------------------------------------------------------------------ */
 
 /* How a call goes on, by fault or event. */
 struct sim_bend {
-    int error;           /* fail so; only where sim_enter lets the caller do harm first (writes, syncs) */
+    int error; /* fail so, but a write or sync may do harm before */
     bool short_transfer;
     bool drops;
     bool lies;
@@ -329,8 +332,8 @@ struct sim_bend {
 };
 
 /*
- * The beginning of each counted call: hand over, count, stop, fault. Returns 0: go on as *bend says, then
- * answer what sim_leave returns; else a negative errno to answer at once.
+ * The beginning of each counted call: hand over, count, stop, fault. Returns 0: go on as *bend
+ * says, then answer what sim_leave returns; else a negative errno to answer at once.
  */
 int sim_enter(struct sim_process *process, enum sim_call_kind kind, struct sim_bend *bend);
 int sim_leave(struct sim_process *process, const struct sim_bend *bend, int error);
@@ -346,7 +349,7 @@ extern const struct io_backend sim_backend;
 void flights_end(struct sim_process *process, bool torn);
 void flights_forget(struct sim_process *process);
 
-/* ---- io_lock_sim.c ------------------------------------------------------------------------------------ */
+/* ---- io_lock_sim.c --------------------------------------------------------------------------- */
 
 int sim_lock(struct io_file *file, uint64_t offset, uint64_t bytes, enum io_lock_mode mode,
              int64_t deadline_ns);
@@ -354,10 +357,10 @@ void sim_unlock(struct io_file *file, uint64_t offset, uint64_t bytes);
 int sim_lock_probe(bool *held, struct io_file *file, uint64_t offset, uint64_t bytes);
 void locks_release(struct sim *sim, const struct sim_file *file);
 
-/* ---- io_fiber_sim.c ----------------------------------------------------------------------------------- */
+/* ---- io_fiber_sim.c -------------------------------------------------------------------------- */
 
 bool fiber_is_inside(const struct sim *sim);
-/* Wait for fibers_wake or the deadline; outside of a fiber the clock jumps there. False: there is none. */
+/* Wait for fibers_wake or the deadline, to which the clock jumps outside of fibers. False: none. */
 bool fiber_wait(struct sim *sim, int64_t deadline_ns);
 void fiber_sleep(struct sim *sim, int64_t until_ns);
 void fibers_wake(struct sim *sim); /* who wait for a lock or mutex look again */

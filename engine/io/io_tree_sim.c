@@ -6,8 +6,8 @@
  * durable, a crash any subset of all, in their order. Files have numbers, so a rename that survives
  * without the creation before it still names the right file.
  *
- * A rename between directories is durable with the sync of either; what came before it under its two
- * names becomes durable with it, so that the disk never shows an order that was not.
+ * A rename between directories is durable with the sync of either; what came before it under its
+ * two names becomes durable with it, so that the disk never shows an order that was not.
  */
 #include "io_sim_impl.h"
 
@@ -17,7 +17,7 @@
 
 enum { DEPTH_MAX = 64 };
 
-/* ---- names and entries ------------------------------------------------------------------------------ */
+/* ---- names and entries ----------------------------------------------------------------------- */
 
 struct sim_name *name_new(const char *text)
 {
@@ -116,7 +116,7 @@ void entries_remove(struct sim_entries *entries, const char *name)
             (entries->count - place) * sizeof *entries->entry);
 }
 
-/* ---- nodes by number -------------------------------------------------------------------------------- */
+/* ---- nodes by number ------------------------------------------------------------------------- */
 
 struct sim_node *sim_node_writable(struct sim *sim, uint32_t number)
 {
@@ -236,7 +236,7 @@ void tree_space(const struct sim *sim, uint64_t *bytes, uint64_t *inodes)
     free(live);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------------ */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 /* The next name of a path; false at its end. */
 static bool next_name(const char **path, char name[static SIM_NAME_BYTES_MAX + 1], int *error)
@@ -310,7 +310,7 @@ int tree_find_parent(const struct sim *sim, const char *path, uint32_t *dir,
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? -EINVAL : 0;
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 void change_release(struct sim_change *change)
 {
@@ -347,8 +347,9 @@ int tree_make(struct sim *sim, const char *path, enum io_kind kind, uint32_t mod
     uint32_t made = sim_node_add(sim, node_new(kind, mode));
     struct sim_name *name = name_new(text);
     entries_set(&sim_node_writable(sim, dir)->now, name, made);
-    change_add(sim, (struct sim_change){ .kind = SIM_CHANGE_LINK, .node = made, .dir = dir,
-                                         .name = name, .dir_to = dir });
+    change_add(
+        sim, (struct sim_change){
+                 .kind = SIM_CHANGE_LINK, .node = made, .dir = dir, .name = name, .dir_to = dir });
     *node = made;
     return 0;
 }
@@ -370,8 +371,11 @@ int tree_unlink(struct sim *sim, const char *path)
         return -EISDIR;
     struct sim_name *name = name_ref(entry->name);
     entries_remove(&sim_node_writable(sim, dir)->now, text);
-    change_add(sim, (struct sim_change){ .kind = SIM_CHANGE_UNLINK, .node = node, .dir = dir,
-                                         .name = name, .dir_to = dir });
+    change_add(sim, (struct sim_change){ .kind = SIM_CHANGE_UNLINK,
+                                         .node = node,
+                                         .dir = dir,
+                                         .name = name,
+                                         .dir_to = dir });
     tree_sweep_at_times(sim);
     return 0;
 }
@@ -432,8 +436,12 @@ int tree_rename(struct sim *sim, const char *from, const char *to)
     struct sim_name *name_to = name_new(text_to);
     entries_remove(&sim_node_writable(sim, dir)->now, text);
     entries_set(&sim_node_writable(sim, dir_to)->now, name_to, node);
-    change_add(sim, (struct sim_change){ .kind = SIM_CHANGE_RENAME, .node = node, .dir = dir,
-                                         .name = name, .dir_to = dir_to, .name_to = name_to });
+    change_add(sim, (struct sim_change){ .kind = SIM_CHANGE_RENAME,
+                                         .node = node,
+                                         .dir = dir,
+                                         .name = name,
+                                         .dir_to = dir_to,
+                                         .name_to = name_to });
     tree_sweep_at_times(sim);
     return 0;
 }
@@ -469,7 +477,7 @@ static bool touches(const struct sim_change *change, uint32_t dir, const struct 
            strcmp(change->name_to->text, name->text) == 0;
 }
 
-/* A change between directories that is chosen, and comes after this one, touches one of its names. */
+/* A later change between directories that is chosen touches one of its names. */
 static bool is_needed(const struct sim *sim, const bool *chosen, size_t index)
 {
     for (size_t i = index + 1; i < sim->change_count; i++) {
@@ -498,8 +506,8 @@ int tree_sync(struct sim *sim, const char *path, struct sim_random *random)
     for (size_t i = sim->change_count; i > 0; i--) {
         const struct sim_change *change = &sim->change[i - 1];
         bool ours = change->dir == dir || change->dir_to == dir;
-        chosen[i - 1] = (ours && (random == NULL || random_coin(random))) ||
-                        is_needed(sim, chosen, i - 1);
+        chosen[i - 1] =
+            (ours && (random == NULL || random_coin(random))) || is_needed(sim, chosen, i - 1);
     }
     size_t kept = 0;
     for (size_t i = 0; i < sim->change_count; i++) {

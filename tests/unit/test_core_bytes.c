@@ -1,8 +1,8 @@
 /*
  * test_core_bytes.c -- bytes written are read back; whatever the bytes, a reader never leaves them.
  *
- * Values at the edges of each width go through writer, buffer and reader; hostile varints are refused in
- * all their forms; an overrun is remembered. Errors and hexadecimal text come last.
+ * Values at the edges of each width go through writer, buffer and reader; hostile varints are
+ * refused in all their forms; an overrun is remembered. Errors and hexadecimal text come last.
  */
 #include "core/core.h"
 
@@ -11,14 +11,21 @@
 #include <string.h>
 
 static const uint64_t edges[] = {
-    0,          1,          0x7f,          0x80,         0xff,
-    0x100,      0x3fff,     0x4000,        0xffff,       0x10000,
-    0x1fffff,   0x200000,   0x7fffffff,    0x80000000,   0xffffffff,
-    1ull << 32, 1ull << 35, (1ull << 56) - 1, 1ull << 56, (1ull << 63) - 1,
-    1ull << 63, UINT64_MAX - 1, UINT64_MAX,
+    0,          1,
+    0x7f,       0x80,
+    0xff,       0x100,
+    0x3fff,     0x4000,
+    0xffff,     0x10000,
+    0x1fffff,   0x200000,
+    0x7fffffff, 0x80000000,
+    0xffffffff, 1ull << 32,
+    1ull << 35, (1ull << 56) - 1,
+    1ull << 56, (1ull << 63) - 1,
+    1ull << 63, UINT64_MAX - 1,
+    UINT64_MAX,
 };
 
-/* ---- round trips ------------------------------------------------------------------------------------ */
+/* ---- round trips ----------------------------------------------------------------------------- */
 
 START_TEST(fixed_widths_come_back)
 {
@@ -113,7 +120,7 @@ START_TEST(zigzag_is_small_for_small_values)
 }
 END_TEST
 
-/* ---- hostile bytes ---------------------------------------------------------------------------------- */
+/* ---- hostile bytes --------------------------------------------------------------------------- */
 
 static const struct {
     uint8_t bytes[11];
@@ -210,7 +217,7 @@ START_TEST(a_writer_stops_at_its_end)
 }
 END_TEST
 
-/* ---- buffers ---------------------------------------------------------------------------------------- */
+/* ---- buffers --------------------------------------------------------------------------------- */
 
 START_TEST(buffers_grow_and_are_used_again)
 {
@@ -258,7 +265,7 @@ START_TEST(a_failed_allocation_is_remembered)
 }
 END_TEST
 
-/* ---- arithmetic ------------------------------------------------------------------------------------- */
+/* ---- arithmetic ------------------------------------------------------------------------------ */
 
 START_TEST(checked_arithmetic_refuses_what_does_not_fit)
 {
@@ -298,9 +305,17 @@ END_TEST
 static const struct {
     int64_t a, b, quotient;
 } divisions[] = {
-    { 7, 2, 3 },   { -7, 2, -4 }, { 6, 2, 3 },  { -6, 2, -3 },
-    { 0, 5, 0 },   { -1, 5, -1 }, { 4, 5, 0 },  { INT64_MIN, 1, INT64_MIN },
-    { INT64_MIN, INT64_MAX, -2 }, { INT64_MAX, INT64_MAX, 1 }, { -1, INT64_MAX, -1 },
+    { 7, 2, 3 },
+    { -7, 2, -4 },
+    { 6, 2, 3 },
+    { -6, 2, -3 },
+    { 0, 5, 0 },
+    { -1, 5, -1 },
+    { 4, 5, 0 },
+    { INT64_MIN, 1, INT64_MIN },
+    { INT64_MIN, INT64_MAX, -2 },
+    { INT64_MAX, INT64_MAX, 1 },
+    { -1, INT64_MAX, -1 },
 };
 
 START_TEST(division_rounds_down)
@@ -309,7 +324,7 @@ START_TEST(division_rounds_down)
 }
 END_TEST
 
-/* ---- text ------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 START_TEST(hexadecimal_text_ends)
 {
@@ -327,7 +342,8 @@ START_TEST(an_error_has_its_sentence)
     ck_assert_int_eq(error_set(&err, HOLTER_CORRUPT, "'%s' at %d", "f", 5), HOLTER_CORRUPT);
     ck_assert_int_eq(err.status, HOLTER_CORRUPT);
     ck_assert_str_eq(err.message, "'f' at 5");
-    ck_assert_int_eq(error_set(&err, HOLTER_IO, "more: %s", err.message), HOLTER_IO); /* quotes itself */
+    ck_assert_int_eq(error_set(&err, HOLTER_IO, "more: %s", err.message),
+                     HOLTER_IO); /* quotes itself */
     ck_assert_str_eq(err.message, "more: 'f' at 5");
     ck_assert_int_eq(error_set(NULL, HOLTER_BUSY, "nobody listens"), HOLTER_BUSY);
 }

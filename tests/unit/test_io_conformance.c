@@ -1,9 +1,10 @@
 /*
  * test_io_conformance.c -- every backend of io behaves as io.h says.
  *
- * One suite, run on the simulated machine, on the real system in a fresh directory under TMPDIR, and
- * where /dev/shm exists there too, as its file system differs in what it can do. Tests that need a real
- * process or thread, or something that only the real system has, say so and pass on the others.
+ * One suite, run on the simulated machine, on the real system in a fresh directory under TMPDIR,
+ * and where /dev/shm exists there too, as its file system differs in what it can do. Tests that
+ * need a real process or thread, or something that only the real system has, say so and pass on the
+ * others.
  */
 #include "io/io_sim.h"
 
@@ -35,8 +36,8 @@ static uint8_t *page; /* one page, aligned */
 #define ck_ok(call)                                                                                \
     do {                                                                                           \
         holter_status ck_status = (call);                                                          \
-        ck_assert_msg(ck_status == HOLTER_OK, "%s: %s: %s", #call,                                 \
-                      holter_status_name(ck_status), err.message);                                 \
+        ck_assert_msg(ck_status == HOLTER_OK, "%s: %s: %s", #call, holter_status_name(ck_status),  \
+                      err.message);                                                                \
     } while (0)
 
 #define ck_fails(call, wanted)                                                                     \
@@ -140,7 +141,7 @@ static void check_file(const char *name, const char *text)
     buffer_release(&found);
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 START_TEST(what_is_missing_is_not_found)
 {
@@ -261,7 +262,7 @@ START_TEST(modes_and_kinds_are_told)
 }
 END_TEST
 
-/* ---- bytes ------------------------------------------------------------------------------------------ */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 START_TEST(bytes_come_back)
 {
@@ -302,7 +303,8 @@ START_TEST(reads_are_short_at_the_end)
         uint64_t offset;
         size_t bytes;
         int64_t result;
-    } cases[] = { { 0, 10, 10 }, { 0, 32, 10 }, { 4, 32, 6 }, { 10, 4, 0 }, { 100, 4, 0 }, { 3, 0, 0 } };
+    } cases[] = { { 0, 10, 10 }, { 0, 32, 10 }, { 4, 32, 6 },
+                  { 10, 4, 0 },  { 100, 4, 0 }, { 3, 0, 0 } };
     for (size_t i = 0; i < CORE_COUNT(cases); i++) {
         struct io_op op = { .kind = IO_READ, .file = file, .memory = back };
         op.offset = cases[i].offset;
@@ -365,7 +367,7 @@ START_TEST(direct_and_durable_writes_work)
 }
 END_TEST
 
-/* ---- queues ----------------------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 START_TEST(every_operation_completes_once)
 {
@@ -379,8 +381,9 @@ START_TEST(every_operation_completes_once)
     io_submit(queue, ops, 0);
     ck_assert_ptr_null(io_wait(queue));
     for (size_t i = 0; i < 8; i++)
-        ops[i] = (struct io_op){ .kind = IO_WRITE, .file = file, .offset = i, .memory = text + i,
-                                 .bytes = 1 };
+        ops[i] = (struct io_op){
+            .kind = IO_WRITE, .file = file, .offset = i, .memory = text + i, .bytes = 1
+        };
     io_submit(queue, ops, 5);
     io_submit(queue, ops + 5, 3);
     for (size_t i = 0; i < 8; i++) {
@@ -477,7 +480,7 @@ START_TEST(closing_a_queue_waits)
 }
 END_TEST
 
-/* ---- directories ------------------------------------------------------------------------------------ */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 START_TEST(rename_replaces_and_open_files_stay)
 {
@@ -534,7 +537,8 @@ START_TEST(names_are_listed_by_their_bytes)
 {
     if (!start(_i))
         return;
-    static const char *const sorted[] = { "1", "10", "2", "B", "a", "ab", "b", "c", "d", "e", "\xc3\xa9" };
+    static const char *const sorted[] = { "1", "10", "2", "B", "a",       "ab",
+                                          "b", "c",  "d", "e", "\xc3\xa9" };
     struct io_names names;
     ck_ok(io_list(&names, io, root, &err));
     ck_assert_uint_eq(names.count, 0);
@@ -565,7 +569,7 @@ START_TEST(space_is_told)
 }
 END_TEST
 
-/* ---- permission ------------------------------------------------------------------------------------- */
+/* ---- permission ------------------------------------------------------------------------------ */
 
 /* In a child without root's rights: which of these does not end as it should, by bit. */
 static unsigned denials(void)
@@ -638,7 +642,7 @@ START_TEST(a_read_only_mount_is_read)
 }
 END_TEST
 
-/* ---- locks ------------------------------------------------------------------------------------------ */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 static holter_status try_lock(struct io_file *file, uint64_t offset, uint64_t bytes,
                               enum io_lock_mode mode)
@@ -768,7 +772,8 @@ START_TEST(waiting_for_a_lock_ends_at_the_deadline)
     int64_t waited_ns = io_monotonic_ns(io) - before_ns;
     ck_assert_int_ge(waited_ns, 20 * MS);
     ck_assert_int_lt(waited_ns, INT64_C(2000) * MS);
-    ck_ok(io_lock(b, 1, 1, IO_LOCK_SHARED, before_ns, &err)); /* free: the deadline does not matter */
+    ck_ok(
+        io_lock(b, 1, 1, IO_LOCK_SHARED, before_ns, &err)); /* free: the deadline does not matter */
     io_close(a);
     io_close(b);
     end();
@@ -845,7 +850,8 @@ START_TEST(death_frees_locks)
         ck_fails(try_lock(mine, 0, 1, IO_LOCK_EXCLUSIVE), HOLTER_BUSY);
         ck_assert(io_process_is_alive(io, process));
         kill(child, SIGKILL);
-        ck_ok(io_lock(mine, 0, 1, IO_LOCK_EXCLUSIVE, io_monotonic_ns(io) + INT64_C(5000) * MS, &err));
+        ck_ok(
+            io_lock(mine, 0, 1, IO_LOCK_EXCLUSIVE, io_monotonic_ns(io) + INT64_C(5000) * MS, &err));
         siginfo_t info;
         ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
         ck_assert(!io_process_is_alive(io, process)); /* not yet waited for: no life either */
@@ -859,7 +865,7 @@ START_TEST(death_frees_locks)
 }
 END_TEST
 
-/* ---- shared memory ---------------------------------------------------------------------------------- */
+/* ---- shared memory --------------------------------------------------------------------------- */
 
 START_TEST(shared_words_are_seen_by_all)
 {
@@ -907,7 +913,7 @@ START_TEST(maps_stay_within_the_file_and_its_flags)
 }
 END_TEST
 
-/* ---- clock, randomness, processes, mutexes ---------------------------------------------------------- */
+/* ---- clock, randomness, processes, mutexes --------------------------------------------------- */
 
 START_TEST(clocks_go_on)
 {
@@ -1057,8 +1063,9 @@ START_TEST(threads_queue_in_order_for_a_mutex)
     for (unsigned i = 0; i < 6; i++) { /* the third and the last leave the queue again */
         queueing[i] = (struct queueing){ .mutex = mutex, .number = i - (i > 2), .next = &next };
         bool gives_up = i == 2 || i == 5;
-        ck_assert_int_eq(
-            pthread_create(&threads[i], NULL, gives_up ? give_up : take_turn, &queueing[i]), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, gives_up ? give_up : take_turn,
+                                        &queueing[i]),
+                         0);
         io_sleep_ns(io, 15 * MS);
     }
     io_sleep_ns(io, 10 * MS);
@@ -1074,7 +1081,7 @@ START_TEST(threads_queue_in_order_for_a_mutex)
 }
 END_TEST
 
-/* ---- forks ------------------------------------------------------------------------------------------ */
+/* ---- forks ----------------------------------------------------------------------------------- */
 
 static struct io_file *inherited;
 static unsigned forks_seen;
@@ -1108,7 +1115,7 @@ static int after_fork(void)
         io_lock(inherited, 0, 1, IO_LOCK_EXCLUSIVE, 0, NULL) != HOLTER_IO)
         return 2;
     io_unlock(inherited, 0, 1); /* nothing of ours is held any more */
-    pid_t grandchild = fork(); /* one watcher forgot itself */
+    pid_t grandchild = fork();  /* one watcher forgot itself */
     if (grandchild == 0)
         _exit(forks_seen == 3 ? 0 : 1);
     int status;
@@ -1163,7 +1170,7 @@ START_TEST(a_forked_child_leaves_what_it_inherited)
 }
 END_TEST
 
-/* ---- conveniences ----------------------------------------------------------------------------------- */
+/* ---- conveniences ---------------------------------------------------------------------------- */
 
 START_TEST(a_file_is_written_whole)
 {

@@ -1,8 +1,9 @@
 /*
- * test_io_sim.c -- the simulated machine keeps what io_sim.h promises: it loses what may be lost, all of it
- * and nothing else, bends calls as it is told, and repeats a run by its seed.
+ * test_io_sim.c -- the simulated machine keeps what io_sim.h promises: it loses what may be lost,
+ * all of it and nothing else, bends calls as it is told, and repeats a run by its seed.
  *
- * Where a crash chooses, we try many seeds and ask that every outcome allowed is seen, and no other.
+ * Where a crash chooses, we try many seeds and ask that every outcome allowed is seen, and no
+ * other.
  */
 #include "io/io_sim.h"
 
@@ -21,8 +22,8 @@ static uint8_t *page;
 #define ck_ok(call)                                                                                \
     do {                                                                                           \
         holter_status ck_status = (call);                                                          \
-        ck_assert_msg(ck_status == HOLTER_OK, "%s: %s: %s", #call,                                 \
-                      holter_status_name(ck_status), err.message);                                 \
+        ck_assert_msg(ck_status == HOLTER_OK, "%s: %s: %s", #call, holter_status_name(ck_status),  \
+                      err.message);                                                                \
     } while (0)
 
 static void start(const struct sim_options *options)
@@ -87,7 +88,7 @@ static struct sim *crashed(enum sim_crash_mode mode, uint64_t seed)
     return copy;
 }
 
-/* ---- what a power cut leaves ------------------------------------------------------------------------ */
+/* ---- what a power cut leaves ----------------------------------------------------------------- */
 
 START_TEST(what_is_not_synced_is_lost)
 {
@@ -186,7 +187,7 @@ START_TEST(a_crash_keeps_exactly_the_chosen_items)
         size_t bytes;
         bool first, second;
     } cases[] = {
-        { 0x0, false, 0, false, false },  { 0x1, true, 0, false, false },
+        { 0x0, false, 0, false, false },   { 0x1, true, 0, false, false },
         { 0x2, false, 700, false, false }, { 0x4, false, 512, true, false },
         { 0x8, false, 700, false, true },  { 0xa, false, 700, false, true },
         { 0xf, true, 700, true, true },
@@ -370,8 +371,9 @@ START_TEST(operations_complete_in_any_order)
     for (unsigned round = 0; round < 64; round++) {
         struct io_op ops[4] = { 0 };
         for (size_t i = 0; i < 4; i++)
-            ops[i] = (struct io_op){ .kind = IO_WRITE, .file = file, .offset = i, .memory = page,
-                                     .bytes = 1 };
+            ops[i] = (struct io_op){
+                .kind = IO_WRITE, .file = file, .offset = i, .memory = page, .bytes = 1
+            };
         io_submit(queue, ops, 4);
         first[io_wait(queue) - ops] = true;
         while (io_wait(queue) != NULL)
@@ -430,7 +432,7 @@ START_TEST(shared_words_survive_a_kill_and_are_anything_after_a_cut)
         buffer_release(&found);
         sim_free(copy);
     }
-    ck_assert(old && new && garbage);
+    ck_assert(old && new &&garbage);
 
     struct io *reader = sim_process_new(sim);
     sim_process_kill(io);
@@ -449,7 +451,7 @@ START_TEST(shared_words_survive_a_kill_and_are_anything_after_a_cut)
 }
 END_TEST
 
-/* ---- stopping --------------------------------------------------------------------------------------- */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 START_TEST(the_dead_do_nothing)
 {
@@ -492,14 +494,14 @@ static void workload(struct io *by)
     struct io_queue *own;
     if (io_queue_open(&own, by, 1, NULL) != HOLTER_OK)
         return;
-    if (io_open(&file, by, "w", IO_CREATE, NULL) == HOLTER_OK) {             /* 0 */
-        if (io_lock(file, 0, 1, IO_LOCK_EXCLUSIVE, 0, NULL) == HOLTER_OK &&   /* 1 */
-            io_write_exactly(own, file, 0, "abc", 3, NULL) == HOLTER_OK &&   /* 2 */
-            io_sync(own, file, NULL) == HOLTER_OK &&                         /* 3 */
-            io_rename(by, "w", "x", NULL) == HOLTER_OK)                      /* 4 */
-            (void)(io_sync_dir(by, "/", NULL) == HOLTER_OK &&                /* 5 */
-                   io_unlink(by, "x", NULL) == HOLTER_OK);                   /* 6 */
-        io_unlock(file, 0, 1);                                               /* 7 */
+    if (io_open(&file, by, "w", IO_CREATE, NULL) == HOLTER_OK) {            /* 0 */
+        if (io_lock(file, 0, 1, IO_LOCK_EXCLUSIVE, 0, NULL) == HOLTER_OK && /* 1 */
+            io_write_exactly(own, file, 0, "abc", 3, NULL) == HOLTER_OK &&  /* 2 */
+            io_sync(own, file, NULL) == HOLTER_OK &&                        /* 3 */
+            io_rename(by, "w", "x", NULL) == HOLTER_OK)                     /* 4 */
+            (void)(io_sync_dir(by, "/", NULL) == HOLTER_OK &&               /* 5 */
+                   io_unlink(by, "x", NULL) == HOLTER_OK);                  /* 6 */
+        io_unlock(file, 0, 1);                                              /* 7 */
         io_close(file);
     }
     io_queue_close(own);
@@ -544,7 +546,8 @@ START_TEST(a_torn_stop_does_a_part)
         struct io_file *through = file_open(io, "f", IO_WRITABLE | IO_DSYNC);
         memset(page, 'n', CORE_PAGE_BYTES);
         sim_stop_at(sim, sim_call_count(sim), SIM_POWER_CUT_TORN);
-        ck_assert_int_eq(io_write_exactly(queue, through, 0, page, CORE_PAGE_BYTES, &err), HOLTER_IO);
+        ck_assert_int_eq(io_write_exactly(queue, through, 0, page, CORE_PAGE_BYTES, &err),
+                         HOLTER_IO);
         size_t pending = sim_pending_count(sim);
         some += pending > 0 && pending < 8;
         ck_assert_uint_le(pending, 8);
@@ -591,7 +594,7 @@ START_TEST(a_watcher_sees_the_machine_before_each_call)
 }
 END_TEST
 
-/* ---- faults ----------------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 static const struct {
     int error;
@@ -741,6 +744,11 @@ START_TEST(a_disk_may_lie)
     sim_fault_set(sim, &(struct sim_fault){ .kind = SIM_SYNC, .lies = true });
     ck_ok(io_write_exactly(queue, file, 1000, "n", 1, &err));
     ck_ok(io_sync(queue, file, &err));
+    ck_ok(io_read_exactly(queue, file, 0, page, CORE_PAGE_BYTES, &err));
+    ck_assert_int_eq(page[0], 'n'); /* the cache has it, */
+    ck_ok(io_read_exactly(queue, direct, 0, page, CORE_PAGE_BYTES, &err));
+    ck_assert_int_eq(page[0], 'o');    /* the disk has not, */
+    ck_assert_int_eq(page[1000], 'n'); /* and what only a sync lied about is written back yet */
     sim_crash(sim, SIM_CRASH_DURABLE, 0);
     memset(page, 'o', CORE_PAGE_BYTES);
     ck_assert(file_is(sim, "f", page, CORE_PAGE_BYTES));
@@ -781,7 +789,8 @@ START_TEST(bytes_and_inodes_run_out)
     ck_ok(io_space(&space, io, "/", &err));
     ck_assert_uint_eq(space.bytes_free, 4 * CORE_PAGE_BYTES);
     ck_assert_uint_eq(space.inodes_free, 2);
-    ck_ok(io_write_exactly(queue, a, 0, page, CORE_PAGE_BYTES, &err)); /* in its place: needs none */
+    ck_ok(
+        io_write_exactly(queue, a, 0, page, CORE_PAGE_BYTES, &err)); /* in its place: needs none */
     ck_ok(io_make_dir(io, "d", &err));
     ck_ok(io_open(&b, io, "d/b", IO_CREATE, &err));
     ck_assert_int_eq(io_open(&c, io, "c", IO_CREATE, &err), HOLTER_NO_SPACE);
@@ -789,7 +798,9 @@ START_TEST(bytes_and_inodes_run_out)
 
     uint8_t *bytes = core_alloc_pages(4 * CORE_PAGE_BYTES); /* three pages are left */
     ck_assert_ptr_nonnull(bytes);
-    struct io_op op = { .kind = IO_WRITE, .file = b, .memory = bytes, .bytes = 4 * CORE_PAGE_BYTES };
+    struct io_op op = {
+        .kind = IO_WRITE, .file = b, .memory = bytes, .bytes = 4 * CORE_PAGE_BYTES
+    };
     io_submit(queue, &op, 1);
     ck_assert_ptr_eq(io_wait(queue), &op);
     ck_assert_int_eq(op.result, 3 * CORE_PAGE_BYTES);
@@ -857,7 +868,7 @@ START_TEST(damage_lasts)
 }
 END_TEST
 
-/* ---- copies, hashes, seeds -------------------------------------------------------------------------- */
+/* ---- copies, hashes, seeds ------------------------------------------------------------------- */
 
 START_TEST(copies_are_independent)
 {
@@ -1010,7 +1021,7 @@ START_TEST(keeping_all_items_is_losing_nothing)
 }
 END_TEST
 
-/* ---- fibers ----------------------------------------------------------------------------------------- */
+/* ---- fibers ---------------------------------------------------------------------------------- */
 
 struct fiber_work {
     struct io *io;
@@ -1066,8 +1077,12 @@ START_TEST(fibers_exclude_each_other)
         struct io_mutex *mutex;
         ck_ok(io_mutex_new(&mutex, io, &err));
         for (unsigned i = 0; i < 3; i++) {
-            work[i] = (struct fiber_work){ .io = io, .mutex = mutex, .rounds = 20, .shared = &shared,
-                                           .trace = traces[run], .letter = (char)('a' + i) };
+            work[i] = (struct fiber_work){ .io = io,
+                                           .mutex = mutex,
+                                           .rounds = 20,
+                                           .shared = &shared,
+                                           .trace = traces[run],
+                                           .letter = (char)('a' + i) };
             sim_spawn(sim, io, under_mutex, &work[i]);
         }
         ck_assert(sim_run(sim));
@@ -1079,8 +1094,9 @@ START_TEST(fibers_exclude_each_other)
         shared = 0;
         for (unsigned i = 0; i < 3; i++) {
             others[i] = sim_process_new(sim);
-            work[i] = (struct fiber_work){ .io = others[i], .path = "lock", .rounds = 10,
-                                           .shared = &shared };
+            work[i] = (struct fiber_work){
+                .io = others[i], .path = "lock", .rounds = 10, .shared = &shared
+            };
             sim_spawn(sim, others[i], under_lock, &work[i]);
         }
         int64_t before_ns = io_monotonic_ns(io);
@@ -1135,7 +1151,8 @@ START_TEST(a_killed_fibers_lock_goes_to_who_waits)
     ck_assert(sim_run(sim));
     ck_assert_int_eq(wait.status, HOLTER_OK);
     ck_assert_uint_eq(shared, 1);
-    ck_assert_int_lt(io_monotonic_ns(io) - begin_ns, INT64_C(2000000000)); /* not the holder's hour */
+    ck_assert_int_lt(io_monotonic_ns(io) - begin_ns,
+                     INT64_C(2000000000)); /* not the holder's hour */
     io_free(holder);
     io_free(waiter);
     stop();
