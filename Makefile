@@ -21,11 +21,10 @@ CFLAGS_cover := -O0 --coverage
 INCLUDES := -Iinclude -Iengine
 CFLAGS_ALL = $(CFLAGS_BASE) $(CFLAGS_$(VARIANT)) $(INCLUDES) $(CFLAGS)
 LIBS := -lsodium -lzstd -lxxhash -lpthread -lm
-LIBS_TOOL := -lzstd
 LIBS_TEST := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck)
 
 PACKAGES := gcc libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libsodium-dev check \
-	python3 zstd binutils
+	python3 zstd binutils libjansson-dev util-linux
 
 # ---- rooms, lowest first; a room includes what its NEEDS names and nothing else (checked by `make lint`)
 
@@ -83,6 +82,25 @@ $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
 # make unit T=io: the unit tests of one room; without T all of them
 unit: $(if $(T),$(filter $(OUT)/tests/unit/test_$(T)%,$(UNIT_BINARIES)),$(UNIT_BINARIES))
 	@for t in $^; do CK_FORK=$(if $(filter asan ubsan tsan,$(VARIANT)),no,yes) ./$$t || exit 1; done
+
+# ---- tool: holter, a file per verb, on the public interface alone; its transcripts are tests/cli/*.test
+
+TOOL_OBJECTS := $(call objects,$(TOOL_SOURCES))
+LIBS_TOOL := -ljansson
+
+$(OUT)/holter: $(TOOL_OBJECTS) $(OUT)/libholter.a
+	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS) $(LIBS_TOOL)
+
+# parts of the tool that need no store, tested by themselves
+$(OUT)/tests/unit/test_tool_csv: $(call objects,tools/csv.c)
+$(OUT)/tests/unit/test_tool_times: $(call objects,tools/times.c)
+$(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
+
+# make cli T=import: the transcripts of that name; without T all of them, and the real data if it is there
+cli: $(OUT)/holter
+	HOLTER=$(CURDIR)/$(OUT)/holter python3 tests/cli/run.py $(T)
+
+.PHONY: cli
 
 clean:
 	rm -rf out

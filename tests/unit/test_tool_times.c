@@ -1,0 +1,291 @@
+/*
+ * test_tool_times.c -- times and durations are read exactly, or refused with the right reason, and written back.
+ *
+ * Expected numbers come from `date -u -d ... +%s` and from the calendar, not from the code; every day from 1678 to 2261
+ * is walked with a plain calendar beside it.
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../../tools/times.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define S 1000000000LL
+
+static const struct {
+    const char *format;
+    const char *text;
+    enum time_result result;
+    int64_t time_ns;
+} times[] = {
+    /* unix */
+    { "unix_s", "0", TIME_OK, 0 },
+    { "unix_s", "1460445660", TIME_OK, 1460445660 * S },
+    { "unix_s", "1460445660.000000001", TIME_OK, 1460445660 * S + 1 },
+    { "unix_s", "1460445660.5", TIME_OK, 1460445660 * S + 500000000 },
+    { "unix_s", "-1.5", TIME_OK, -1500000000 },
+    { "unix_s", "1.0000000001", TIME_TOO_FINE, 0 },
+    { "unix_s", "9223372036.854775806", TIME_OK, INT64_MAX - 1 },
+    { "unix_s", "9223372036.854775807", TIME_OUT_OF_RANGE, 0 },
+    { "unix_s", "-9223372036.854775806", TIME_OK, -(INT64_MAX - 1) },
+    { "unix_s", "9223372037", TIME_OUT_OF_RANGE, 0 },
+    { "unix_s", "99999999999999999999999999", TIME_OUT_OF_RANGE, 0 },
+    { "unix_s", "", TIME_MALFORMED, 0 },
+    { "unix_s", "-", TIME_MALFORMED, 0 },
+    { "unix_s", "1.", TIME_MALFORMED, 0 },
+    { "unix_s", ".5", TIME_MALFORMED, 0 },
+    { "unix_s", "1e9", TIME_MALFORMED, 0 },
+    { "unix_s", " 1", TIME_MALFORMED, 0 },
+    { "unix_s", "+1", TIME_MALFORMED, 0 },
+    { "unix_ms", "1460445660123", TIME_OK, 1460445660123000000 },
+    { "unix_ms", "-1", TIME_OK, -1000000 },
+    { "unix_ms", "1.000001", TIME_OK, 1000001 },
+    { "unix_ms", "1.0000001", TIME_TOO_FINE, 0 },
+    { "unix_ns", "1460445660123456789", TIME_OK, 1460445660123456789 },
+    { "unix_ns", "-9223372036854775806", TIME_OK, -(INT64_MAX - 1) },
+    { "unix_ns", "9223372036854775807", TIME_OUT_OF_RANGE, 0 },
+    { "unix_ns", "-9223372036854775808", TIME_OUT_OF_RANGE, 0 },
+    { "unix_ns", "1.5", TIME_TOO_FINE, 0 },
+    /* RFC 3339 */
+    { "rfc3339", "2016-04-12T07:21:00Z", TIME_OK, 1460445660 * S },
+    { "rfc3339", "2016-04-12t07:21:00z", TIME_OK, 1460445660 * S },
+    { "rfc3339", "2016-04-12 07:21:00Z", TIME_OK, 1460445660 * S },
+    { "rfc3339", "2016-04-12T09:21:00+02:00", TIME_OK, 1460445660 * S },
+    { "rfc3339", "2016-04-12T01:51:00-05:30", TIME_OK, 1460445660 * S },
+    { "rfc3339", "2016-04-12T07:21:00.123456789Z", TIME_OK, 1460445660 * S + 123456789 },
+    { "rfc3339", "2016-04-12T07:21:00.1234567890Z", TIME_TOO_FINE, 0 },
+    { "rfc3339", "1969-12-31T23:59:59.75Z", TIME_OK, -250000000 },
+    { "rfc3339", "2262-04-11T23:47:16.854775806Z", TIME_OK, INT64_MAX - 1 },
+    { "rfc3339", "2262-04-11T23:47:16.854775807Z", TIME_OUT_OF_RANGE, 0 },
+    { "rfc3339", "1677-09-21T00:12:43.145224194Z", TIME_OK, -(INT64_MAX - 1) },
+    { "rfc3339", "1677-09-21T00:12:43.145224193Z", TIME_OUT_OF_RANGE, 0 },
+    { "rfc3339", "9999-12-31T23:59:59Z", TIME_OUT_OF_RANGE, 0 },
+    { "rfc3339", "0000-01-01T00:00:00Z", TIME_OUT_OF_RANGE, 0 },
+    { "rfc3339", "2016-04-12T07:21:00", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-04-12", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-4-12T07:21:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-13-12T07:21:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2015-02-29T07:21:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "1900-02-29T07:21:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2000-02-29T00:00:00Z", TIME_OK, 951782400 * S },
+    { "rfc3339", "2016-04-31T07:21:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-04-12T24:00:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-04-12T07:60:00Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-12-31T23:59:60Z", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-04-12T07:21:00Z ", TIME_MALFORMED, 0 },
+    { "rfc3339", "2016-04-12T07:21:00+2:00", TIME_MALFORMED, 0 },
+    /* patterns */
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 7:21:00 AM", TIME_OK, 1460445660 * S },
+    { "%m/%d/%Y %I:%M:%S %p", "04/12/2016 07:21:00 pm", TIME_OK, 1460488860 * S },
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 12:00:00 AM", TIME_OK, 1460419200 * S },
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 12:00:00 PM", TIME_OK, 1460462400 * S },
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 13:00:00 PM", TIME_MALFORMED, 0 },
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 0:00:00 AM", TIME_MALFORMED, 0 },
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 7:21:00", TIME_MALFORMED, 0 },
+    { "%m/%d/%Y %I:%M:%S %p", "4/12/2016 7:21:00 XM", TIME_MALFORMED, 0 },
+    { "%Y-%m-%d %H:%M:%S", "2016-04-12 07:21:00", TIME_OK, 1460445660 * S },
+    { "%Y-%m-%d %H:%M:%S", "2016-04-12  07:21:00", TIME_OK, 1460445660 * S },
+    { "%Y-%m-%d %H:%M:%S", "2016-04-12T07:21:00", TIME_MALFORMED, 0 },
+    { "%Y-%m-%d %H:%M:%S", "2016-04-12 07:21", TIME_MALFORMED, 0 },
+    { "%Y-%m-%d %H:%M:%S", "16-04-12 07:21:00", TIME_MALFORMED, 0 },
+    { "%F %T.%f", "2016-04-12 07:21:00.000001", TIME_OK, 1460445660 * S + 1000 },
+    { "%F %T.%f", "2016-04-12 07:21:00.0000000001", TIME_TOO_FINE, 0 },
+    { "%F", "2016-04-12", TIME_OK, 1460419200 * S },
+    { "%y%m%d%H%M%S", "160412072100", TIME_OK, 1460445660 * S },
+    { "%y%m%d", "690101", TIME_OK, -31536000 * S },
+    { "%y%m%d", "680101", TIME_OK, 3092601600 * S },
+    { "%d %b %Y %R", "12 Apr 2016 07:21", TIME_OK, 1460445660 * S },
+    { "%d %B %Y %R", "12 APRIL 2016 07:21", TIME_OK, 1460445660 * S },
+    { "%d %b %Y", "12 May 2016", TIME_OK, 1463011200 * S },
+    { "%d %b %Y", "12 Mai 2016", TIME_MALFORMED, 0 },
+    { "%e.%m.%Y", " 2.4.2016", TIME_OK, 1459555200 * S },
+    { "%b %e %Y", "Apr  2 2016", TIME_OK, 1459555200 * S },
+    { "%Y-%j", "2016-103", TIME_OK, 1460419200 * S },
+    { "%Y-%j", "2015-366", TIME_MALFORMED, 0 },
+    { "%F %T%z", "2016-04-12 09:21:00+0200", TIME_OK, 1460445660 * S },
+    { "%F %T %z", "2016-04-12 09:21:00 +02", TIME_OK, 1460445660 * S },
+    { "%F %T%z", "2016-04-12 07:21:00Z", TIME_OK, 1460445660 * S },
+    { "%s", "1460445660", TIME_OK, 1460445660 * S },
+    { "@%s.%f", "@-1.5", TIME_OK, -1500000000 },
+    { "%%%F", "%2016-04-12", TIME_OK, 1460419200 * S },
+    { "%F", "2016-04-12x", TIME_MALFORMED, 0 },
+    { "%F", "2500-01-01", TIME_OUT_OF_RANGE, 0 },
+};
+
+START_TEST(times_are_read_exactly)
+{
+    struct time_format format;
+    ck_assert_ptr_null(time_format_read(&format, times[_i].format));
+    int64_t time_ns = 77;
+    ck_assert_int_eq(time_read(&time_ns, &format, times[_i].text, strlen(times[_i].text)),
+                     times[_i].result);
+    ck_assert_int_eq(time_ns, times[_i].result == TIME_OK ? times[_i].time_ns : 77);
+}
+END_TEST
+
+static const char *const bad_formats[] = {
+    "",
+    "iso",
+    "%Y-%m-%d %Q",
+    "%Y",
+    "%m-%d",
+    "%Y %y %m %d",
+    "%Y-%m-%d %I",
+    "%F %p",
+    "%F %H %I %p",
+    "%F %F",
+    "%Y-%m-%d %",
+    "%H:%M:%S",
+    "%F %f",
+    "%Y-%m-%d\xc3\xa4",
+    "%F 1234567890123456789012345678901234567890123456789012345678901234567890",
+};
+
+START_TEST(bad_formats_are_refused)
+{
+    struct time_format format;
+    ck_assert_ptr_nonnull(time_format_read(&format, bad_formats[_i]));
+}
+END_TEST
+
+START_TEST(offset_shifts_what_does_not_tell)
+{
+    struct time_format format;
+    int64_t time_ns = 0;
+    ck_assert_ptr_null(time_format_read(&format, "%F %T"));
+    ck_assert(time_offset_read(&format.offset_s, "+05:30"));
+    ck_assert_int_eq(time_read(&time_ns, &format, "2016-04-12 12:51:00", 19), TIME_OK);
+    ck_assert_int_eq(time_ns, 1460445660 * S);
+    ck_assert(time_offset_read(&format.offset_s, "UTC"));
+    ck_assert_int_eq(format.offset_s, 0);
+    ck_assert(!time_offset_read(&format.offset_s, "Europe/Berlin"));
+    ck_assert(!time_offset_read(&format.offset_s, "+5:30"));
+    ck_assert(!time_offset_read(&format.offset_s, ""));
+}
+END_TEST
+
+START_TEST(bounds_may_be_dates)
+{
+    int64_t time_ns = 0;
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12"), TIME_OK);
+    ck_assert_int_eq(time_ns, 1460419200 * S);
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00Z"), TIME_OK);
+    ck_assert_int_eq(time_ns, 1460445660 * S);
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00"), TIME_MALFORMED);
+    ck_assert_int_eq(time_read_bound(&time_ns, "yesterday"), TIME_MALFORMED);
+}
+END_TEST
+
+static const struct {
+    int64_t time_ns;
+    const char *text;
+} written[] = {
+    { 0, "1970-01-01T00:00:00Z" },
+    { 1460445660 * S, "2016-04-12T07:21:00Z" },
+    { 1460445660 * S + 500000000, "2016-04-12T07:21:00.5Z" },
+    { 1460445660 * S + 1, "2016-04-12T07:21:00.000000001Z" },
+    { -1, "1969-12-31T23:59:59.999999999Z" },
+    { INT64_MAX - 1, "2262-04-11T23:47:16.854775806Z" },
+    { -(INT64_MAX - 1), "1677-09-21T00:12:43.145224194Z" },
+    { 951782400 * S, "2000-02-29T00:00:00Z" },
+};
+
+START_TEST(times_are_written_shortest)
+{
+    char text[TIME_TEXT_BYTES_MAX];
+    ck_assert_uint_eq(time_write(text, written[_i].time_ns), strlen(written[_i].text));
+    ck_assert_str_eq(text, written[_i].text);
+}
+END_TEST
+
+/* Beside a calendar that counts month by month. */
+START_TEST(every_day_is_itself)
+{
+    static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    struct time_format format;
+    ck_assert_ptr_null(time_format_read(&format, "rfc3339"));
+    int64_t day = -106650; /* 1678-01-01 */
+    for (int year = 1678; year <= 2261; year++)
+        for (int month = 1; month <= 12; month++) {
+            bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+            for (int d = 1; d <= lengths[month - 1] + (month == 2 && is_leap); d++, day++) {
+                char wanted[TIME_TEXT_BYTES_MAX], text[TIME_TEXT_BYTES_MAX];
+                snprintf(wanted, sizeof wanted, "%04d-%02d-%02dT23:59:59Z", year, month, d);
+                int64_t time_ns = 0;
+                ck_assert_int_eq(time_read(&time_ns, &format, wanted, strlen(wanted)), TIME_OK);
+                ck_assert_int_eq(time_ns, (day * 86400 + 86399) * S);
+                time_write(text, time_ns);
+                ck_assert_str_eq(text, wanted);
+            }
+        }
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    enum time_result result;
+    int64_t duration_ns;
+    const char *written; /* NULL: not read */
+} durations[] = {
+    { "60", TIME_OK, 60 * S, "60" },
+    { "60s", TIME_OK, 60 * S, "60" },
+    { "1m", TIME_OK, 60 * S, "60" },
+    { "1min", TIME_OK, 60 * S, "60" },
+    { "1.5h", TIME_OK, 5400 * S, "5400" },
+    { "2d", TIME_OK, 172800 * S, "172800" },
+    { "250ms", TIME_OK, 250000000, "0.25" },
+    { "1us", TIME_OK, 1000, "0.000001" },
+    { "1.5us", TIME_OK, 1500, "0.0000015" },
+    { "1ns", TIME_OK, 1, "0.000000001" },
+    { "0", TIME_OK, 0, "0" },
+    { "1.000000000000", TIME_OK, S, "1" },
+    { "0.0000000001", TIME_TOO_FINE, 0, NULL },
+    { "1.5ns", TIME_TOO_FINE, 0, NULL },
+    { "0.0001us", TIME_TOO_FINE, 0, NULL },
+    { "9223372036.854775807", TIME_OK, INT64_MAX, "9223372036.854775807" },
+    { "9223372036.854775808", TIME_OUT_OF_RANGE, 0, NULL },
+    { "106752d", TIME_OUT_OF_RANGE, 0, NULL },
+    { "99999999999999999999", TIME_OUT_OF_RANGE, 0, NULL },
+    { "", TIME_MALFORMED, 0, NULL },
+    { "-1", TIME_MALFORMED, 0, NULL },
+    { "1 s", TIME_MALFORMED, 0, NULL },
+    { "1.s", TIME_MALFORMED, 0, NULL },
+    { "s", TIME_MALFORMED, 0, NULL },
+    { "1w", TIME_MALFORMED, 0, NULL },
+};
+
+START_TEST(durations_are_exact)
+{
+    int64_t duration_ns = 77;
+    ck_assert_int_eq(duration_read(&duration_ns, durations[_i].text, strlen(durations[_i].text)),
+                     durations[_i].result);
+    ck_assert_int_eq(duration_ns, durations[_i].result == TIME_OK ? durations[_i].duration_ns : 77);
+    if (durations[_i].written == NULL)
+        return;
+    char text[DURATION_TEXT_BYTES_MAX];
+    ck_assert_uint_eq(duration_write(text, duration_ns), strlen(durations[_i].written));
+    ck_assert_str_eq(text, durations[_i].written);
+}
+END_TEST
+
+static Suite *times_suite(void)
+{
+    Suite *suite = suite_create("tool times");
+    TCase *tcase = tcase_create("times");
+    tcase_add_loop_test(tcase, times_are_read_exactly, 0, (int)COUNT(times));
+    tcase_add_loop_test(tcase, bad_formats_are_refused, 0, (int)COUNT(bad_formats));
+    tcase_add_test(tcase, offset_shifts_what_does_not_tell);
+    tcase_add_test(tcase, bounds_may_be_dates);
+    tcase_add_loop_test(tcase, times_are_written_shortest, 0, (int)COUNT(written));
+    tcase_add_test(tcase, every_day_is_itself);
+    tcase_add_loop_test(tcase, durations_are_exact, 0, (int)COUNT(durations));
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int main(void)
+{
+    return run_suite(times_suite());
+}

@@ -1,0 +1,302 @@
+/*
+ * import_rows.c -- rows that were read and are not yet committed, and what became of all rows.
+ */
+#include "import_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <xxhash.h>
+
+enum { SOURCE_KEY_BYTES_MAX = sizeof(uint32_t) + HOLTER_SOURCE_NAME_BYTES_MAX };
+
+int import_rows_init(struct import_rows *rows, holter_store *store, const char *region)
+{
+    memset(rows, 0, sizeof *rows);
+    rows->store = store;
+    rows->region = region;
+    /* Not secret, only not the same each time. */
+    uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)rows << 20;
+    names_init(&rows->users, seed);
+    names_init(&rows->sources, seed);
+    rows->rows = malloc(IMPORT_ROWS_MAX * sizeof *rows->rows);
+    rows->values = malloc(IMPORT_VALUES_MAX * sizeof *rows->values);
+    rows->texts = malloc(IMPORT_TEXT_BYTES_MAX);
+    if (rows->rows == NULL || rows->values == NULL || rows->texts == NULL)
+        return say_no_memory();
+    holter_error err = { 0 };
+    holter_batch_options options = { .exact = 1 };
+    holter_status status = holter_batch_new(&rows->batch, store, &options, &err);
+    return status == HOLTER_OK ? TOOL_OK : say_error(&err);
+}
+
+void import_rows_release(struct import_rows *rows)
+{
+    holter_batch_free(rows->batch);
+    names_release(&rows->users);
+    names_release(&rows->sources);
+    free(rows->rows);
+    free(rows->values);
+    free(rows->texts);
+    memset(rows, 0, sizeof *rows);
+}
+
+bool import_rows_full(const struct import_rows *rows)
+{
+    return rows->row_count == IMPORT_ROWS_MAX ||
+           IMPORT_VALUES_MAX - rows->value_count < HOLTER_FIELDS_MAX ||
+           IMPORT_TEXT_BYTES_MAX - rows->text_bytes <
+               (size_t)HOLTER_FIELDS_MAX * HOLTER_TEXT_BYTES_MAX;
+}
+
+int64_t import_rows_user(struct import_rows *rows, const char *id, size_t bytes)
+{
+    return names_need(&rows->users, id, bytes);
+}
+
+int64_t import_rows_source(struct import_rows *rows, uint32_t user, const char *name, size_t bytes)
+{
+    char key[SOURCE_KEY_BYTES_MAX];
+    memcpy(key, &user, sizeof user);
+    memcpy(key + sizeof user, name, bytes);
+    return names_need(&rows->sources, key, sizeof user + bytes);
+}
+
+const char *import_rows_keep(struct import_rows *rows, const char *bytes, size_t count)
+{
+    char *kept = rows->texts + rows->text_bytes;
+    memcpy(kept, bytes, count);
+    rows->text_bytes += count;
+    return kept;
+}
+
+/* ---- commit ------------------------------------------------------------------------------------------- */
+
+static int users_resolve(struct import_rows *rows)
+{
+    size_t count = rows->users.count - rows->users_known;
+    if (count == 0)
+        return TOOL_OK;
+    int code = TOOL_OK;
+    holter_error err = { 0 };
+    struct name *items = rows->users.items + rows->users_known;
+    holter_id *ids = malloc(count * sizeof *ids);
+    uint64_t *numbers = malloc(count * sizeof *numbers);
+    if (ids == NULL || numbers == NULL) {
+        code = say_no_memory();
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++)
+        ids[i] = (holter_id){ items[i].bytes, items[i].count };
+    if (holter_users_add(rows->store, ids, count, rows->region, numbers, &err) != HOLTER_OK) {
+        code = say_error(&err);
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++) {
+        items[i].number = numbers[i];
+        items[i].is_known = true;
+    }
+    rows->users_known = rows->users.count;
+done:
+    free(ids);
+    free(numbers);
+    return code;
+}
+
+static int sources_resolve(struct import_rows *rows)
+{
+    for (; rows->sources_known < rows->sources.count; rows->sources_known++) {
+        struct name *item = &rows->sources.items[rows->sources_known];
+        uint32_t user;
+        memcpy(&user, item->bytes, sizeof user);
+        holter_error err = { 0 };
+        uint32_t number;
+        if (holter_source_need(rows->store, rows->users.items[user].number,
+                               item->bytes + sizeof user, &number, &err) != HOLTER_OK)
+            return say_error(&err);
+        item->number = number;
+        item->is_known = true;
+    }
+    return TOOL_OK;
+}
+
+/* Into the batch, as many rows as `refused` lets; *count is how many were looked at. */
+static int batch_fill(struct import_rows *rows, size_t *count,
+                      bool (*refused)(void *context, const struct import_row *row, const char *why),
+                      void *context)
+{
+    size_t i = 0;
+    int code = TOOL_OK;
+    for (; i < rows->row_count; i++) {
+        struct import_row *row = &rows->rows[i];
+        holter_row written = {
+            .user = rows->users.items[row->user].number,
+            .metric = row->metric,
+            .source = (uint32_t)rows->sources.items[row->source].number,
+            .time_ns = row->time_ns,
+            .duration_ns = row->duration_ns,
+            .values = rows->values + row->first_value,
+            .value_count = row->value_count,
+            .flags = row->flags,
+            .revision = row->revision,
+        };
+        holter_error err = { 0 };
+        holter_status status = holter_batch_add(rows->batch, &written, &row->batch_index, &err);
+        if (status == HOLTER_OK)
+            continue;
+        row->batch_index = SIZE_MAX;
+        if (status != HOLTER_INVALID) {
+            code = say_error(&err);
+            break;
+        }
+        rows->counts.refused++;
+        if (!refused(context, row, err.message)) {
+            rows->counts.rows -= rows->row_count - i - 1; /* those after it were not looked at */
+            *count = i;
+            return TOOL_FAILED;
+        }
+    }
+    rows->counts.not_stored += rows->row_count - i;
+    *count = i;
+    return code;
+}
+
+static bool is_same_identity(const struct import_rows *rows, const struct import_row *a,
+                             const struct import_row *b)
+{
+    if (a->user != b->user || a->metric != b->metric || a->source != b->source ||
+        a->time_ns != b->time_ns)
+        return false;
+    if (a->key_field < 0)
+        return true;
+    const holter_value *key_a = &rows->values[a->first_value + (uint32_t)a->key_field];
+    const holter_value *key_b = &rows->values[b->first_value + (uint32_t)b->key_field];
+    if (!a->key_is_text)
+        return key_a->integer == key_b->integer;
+    return key_a->text.count == key_b->text.count &&
+           memcmp(key_a->text.bytes, key_b->text.bytes, key_a->text.count) == 0;
+}
+
+static uint64_t identity_hash(const struct import_rows *rows, const struct import_row *row)
+{
+    uint64_t parts[] = { (uint64_t)row->user << 32 | row->source, row->metric,
+                         (uint64_t)row->time_ns, 0 };
+    if (row->key_field >= 0) {
+        const holter_value *key = &rows->values[row->first_value + (uint32_t)row->key_field];
+        parts[3] = row->key_is_text ? XXH3_64bits(key->text.bytes, key->text.count)
+                                    : (uint64_t)key->integer;
+    }
+    return XXH3_64bits(parts, sizeof parts);
+}
+
+/*
+ * A superseded row yields to a later row of this import, which corrects it, or to a revision that stands already. The
+ * batch does not tell which, so look for a later row of the same identity. There are few of these, mostly none.
+ */
+static int superseded_count(struct import_rows *rows, size_t count)
+{
+    size_t slot_count = 1;
+    while (slot_count < count * 2)
+        slot_count *= 2;
+    uint32_t *slots =
+        calloc(slot_count,
+               sizeof *slots); /* index + 1 of the row with the greatest revision so far */
+    if (slots == NULL)
+        return say_no_memory();
+    for (size_t i = count; i-- > 0;) {
+        struct import_row *row = &rows->rows[i];
+        if (row->batch_index == SIZE_MAX)
+            continue;
+        size_t slot = (size_t)identity_hash(rows, row) & (slot_count - 1);
+        while (slots[slot] != 0 && !is_same_identity(rows, &rows->rows[slots[slot] - 1], row))
+            slot = (slot + 1) & (slot_count - 1);
+        bool yields = slots[slot] != 0 && rows->rows[slots[slot] - 1].revision >= row->revision;
+        if (holter_batch_answer(rows->batch, row->batch_index).answer == HOLTER_SUPERSEDED) {
+            if (yields)
+                rows->counts.corrected++;
+            else
+                rows->counts.superseded++;
+        }
+        if (!yields)
+            slots[slot] = (uint32_t)i + 1;
+    }
+    free(slots);
+    return TOOL_OK;
+}
+
+static int answers_count(struct import_rows *rows, size_t count)
+{
+    struct import_counts *counts = &rows->counts;
+    bool has_superseded = false;
+    for (size_t i = 0; i < count; i++) {
+        if (rows->rows[i].batch_index == SIZE_MAX)
+            continue;
+        holter_row_answer answer = holter_batch_answer(rows->batch, rows->rows[i].batch_index);
+        if (answer.answer != HOLTER_PENDING &&
+            (answer.flags & (HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE)) != 0)
+            counts->flagged++;
+        switch (answer.answer) {
+        case HOLTER_PENDING:
+            counts->not_stored++;
+            break;
+        case HOLTER_ACCEPTED:
+        case HOLTER_NEW:
+            counts->fresh++;
+            break;
+        case HOLTER_DUPLICATE:
+            counts->duplicate++;
+            break;
+        case HOLTER_CORRECTED:
+            counts->corrected++;
+            break;
+        case HOLTER_SUPERSEDED:
+            has_superseded = true;
+            break;
+        }
+    }
+    return has_superseded ? superseded_count(rows, count) : TOOL_OK;
+}
+
+static void rows_forget(struct import_rows *rows)
+{
+    rows->row_count = 0;
+    rows->value_count = 0;
+    rows->text_bytes = 0;
+    if (rows->users.bytes + rows->sources.bytes <= IMPORT_NAMES_BYTES_MAX)
+        return;
+    names_clear(&rows->users);
+    names_clear(&rows->sources);
+    rows->users_known = rows->sources_known = 0;
+}
+
+int import_rows_commit(struct import_rows *rows,
+                       bool (*refused)(void *context, const struct import_row *row,
+                                       const char *why),
+                       void *context)
+{
+    if (rows->row_count == 0) {
+        rows_forget(rows); /* texts of refused rows */
+        return TOOL_OK;
+    }
+    size_t count = 0;
+    int filled = TOOL_OK;
+    int code = users_resolve(rows);
+    if (code == TOOL_OK)
+        code = sources_resolve(rows);
+    if (code == TOOL_OK) {
+        filled = batch_fill(rows, &count, refused, context);
+        holter_error err = { 0 };
+        if (holter_batch_count(rows->batch) > 0 &&
+            holter_commit(rows->store, rows->batch, &err) != HOLTER_OK)
+            code = say_error(&err);
+        int counted = answers_count(rows, count);
+        if (code == TOOL_OK)
+            code = filled != TOOL_OK ? filled : counted;
+        holter_batch_clear(rows->batch);
+    } else {
+        rows->counts.not_stored += rows->row_count;
+    }
+    rows_forget(rows);
+    return code;
+}

@@ -1,0 +1,59 @@
+/*
+ * times.h -- times and durations as text, exact to the nanosecond.
+ *
+ * Any thread. Nothing here asks the system: no locale, no zone files.
+ */
+#ifndef TOOLS_TIMES_H
+#define TOOLS_TIMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum time_kind { TIME_UNIX_S, TIME_UNIX_MS, TIME_UNIX_NS, TIME_RFC3339, TIME_PATTERN };
+
+enum { TIME_STEPS_MAX = 64, TIME_TEXT_BYTES_MAX = 40, DURATION_TEXT_BYTES_MAX = 40 };
+
+/** How times are written in a file. */
+struct time_format {
+    enum time_kind kind;
+    int64_t offset_s; /* what --tz says: local time less UTC, where the text does not tell */
+    unsigned char
+        steps[TIME_STEPS_MAX]; /* TIME_PATTERN: a conversion's letter, or 0x80 + a literal */
+    size_t step_count;
+};
+
+enum time_result {
+    TIME_OK,
+    TIME_MALFORMED,
+    TIME_OUT_OF_RANGE, /* well formed, and outside 1677-09-21 .. 2262-04-11, what an int64 of nanoseconds holds */
+    TIME_TOO_FINE, /* more digits than nanoseconds */
+};
+
+/**
+ * Read "unix_s", "unix_ms", "unix_ns", "rfc3339" or a pattern of strptime: %Y %y %m %d %e %j %H %I %M %S %p %f %b
+ * %B %h %z %s %T %F %D %R %n %t %%, white space and literals. Numbers may lack leading zeros, but %Y.
+ * Returns NULL, or a static sentence that says what is wrong.
+ */
+const char *time_format_read(struct time_format *out, const char *text);
+
+/** "UTC", "Z", or an offset such as +05:30. */
+bool time_offset_read(int64_t *out_s, const char *text);
+
+/** *out_ns untouched on failure. Cost: some tens of nanoseconds. */
+enum time_result time_read(int64_t *out_ns, const struct time_format *format, const char *text,
+                           size_t bytes);
+
+/** RFC 3339 with an offset, or a date alone, which means its first moment in UTC. */
+enum time_result time_read_bound(int64_t *out_ns, const char *text);
+
+/** RFC 3339 in UTC with the shortest exact fraction; zero-terminated. Returns its length. */
+size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns);
+
+/** A decimal and one of ns us ms s m min h d; seconds without one. Not negative. */
+enum time_result duration_read(int64_t *out_ns, const char *text, size_t bytes);
+
+/** Seconds with the shortest exact fraction; zero-terminated. Returns its length. */
+size_t duration_write(char out[static DURATION_TEXT_BYTES_MAX], int64_t duration_ns);
+
+#endif
