@@ -32,6 +32,7 @@ struct edits {
     struct edits_log log;
     struct edits_header header; /* of the copies that the state was applied from */
     uint64_t generation_seen;   /* the greatest ever met or tried */
+    uint64_t generation_synced; /* the one whose names this handle knows to be durable */
     uint64_t version;           /* 0: the owner's state is incomplete */
     uint64_t offset;            /* after the last edit applied */
     uint64_t version_published; /* version_max as told last */
@@ -159,17 +160,31 @@ static holter_status make_anew(struct edits *edits, struct edits_log *log, uint6
         goto done;
     core_assert(maker.offset == end);
     edits_maker_move(&maker, log);
+    edits->generation_synced = log->header.generation;
 done:
     edits_maker_release(&maker);
     return status;
 }
 
-static holter_status sync_copies(struct edits_log *log, holter_error *err)
+/*
+ * Copies that are clean, but that this handle did not make: whoever renamed them may have died before it synced the
+ * directory, and where nobody tells what was published, before it synced the last edit.
+ */
+static holter_status settle(struct edits *edits, struct edits_log *log, bool is_published, holter_error *err)
 {
-    struct io_op ops[EDITS_COPIES];
-    for (size_t c = 0; c < EDITS_COPIES; c++)
-        ops[c] = (struct io_op){ .kind = IO_SYNC, .file = log->copies[c].file };
-    return edits_run(log->queue, ops, EDITS_COPIES, err);
+    holter_status status = HOLTER_OK;
+    if (!is_published) {
+        struct io_op ops[EDITS_COPIES];
+        for (size_t c = 0; c < EDITS_COPIES; c++)
+            ops[c] = (struct io_op){ .kind = IO_SYNC, .file = log->copies[c].file };
+        status = edits_run(log->queue, ops, EDITS_COPIES, err);
+    }
+    if (status == HOLTER_OK && edits->generation_synced != log->header.generation) {
+        status = io_sync_dir(edits->spec.io, edits->spec.directory, err);
+        if (status == HOLTER_OK)
+            edits->generation_synced = log->header.generation;
+    }
+    return status;
 }
 
 /* ---- second pass: applying -------------------------------------------------------------------------- */
@@ -235,8 +250,8 @@ static holter_status catch_up(struct edits *edits, bool writable, uint64_t versi
         status = scan_log(&scan, &log, writable, version_max, err);
     if (status == HOLTER_OK && writable && scan.is_doubtful)
         status = make_anew(edits, &log, scan.offset, err);
-    else if (status == HOLTER_OK && writable && version_max == UINT64_MAX)
-        status = sync_copies(&log, err); /* nobody tells what of it had been */
+    else if (status == HOLTER_OK && writable)
+        status = settle(edits, &log, version_max != UINT64_MAX, err);
     if (status != HOLTER_OK)
         goto done;
 
@@ -466,6 +481,7 @@ holter_status edits_rewrite(struct edits *edits, const struct edits_part *parts,
         edits->offset = maker.offset;
         edits_maker_move(&maker, &edits->log);
         edits->header = edits->log.header;
+        edits->generation_synced = edits->header.generation;
     }
     edits_maker_release(&maker);
     return status;
