@@ -26,6 +26,7 @@ static struct {
     bool is_for_ever;
     unsigned long left; /* allocations that still succeed */
     bool has_failed;
+    bool (*is_exempt)(void); /* may be NULL; allocations that must succeed: the simulator's own (sim_is_allocating) */
 } alloc_fail;
 
 /* From now on `left` allocations succeed. */
@@ -46,7 +47,7 @@ static inline bool alloc_fail_disarm(void)
 
 static inline bool alloc_fails(void)
 {
-    if (!alloc_fail.is_armed)
+    if (!alloc_fail.is_armed || (alloc_fail.is_exempt != NULL && alloc_fail.is_exempt()))
         return false;
     if (alloc_fail.left > 0) {
         alloc_fail.left--;

@@ -1,0 +1,538 @@
+/*
+ * test_wal_append.c -- what an append acknowledged is read back, whatever failed before, and places only move with it.
+ *
+ * Small files (64 KiB), so that groups, linked parts and appends run over their ends. Every call fails in turn, once
+ * and for ever, by each of several errnos; every allocation fails in turn.
+ */
+#include "alloc_fail.h"
+#include "wal_world.h"
+
+#include <errno.h>
+
+static struct world world;
+
+static void setup(void)
+{
+    world_init(&world, 11);
+}
+
+static void teardown(void)
+{
+    world_release(&world);
+}
+
+/* What a test of failures does: every way of appending, over several files. Stops nowhere. */
+static void work(struct world *w)
+{
+    (void)world_append(w, 1, 100, false, NULL);
+    (void)world_append(w, 5, 300, false, NULL);
+    (void)world_append(w, 4, 9000, true, NULL); /* a part over several groups */
+    (void)wal_mark(w->wal, &w->end, NULL);
+    (void)world_append(w, 3, 7000, false, NULL); /* over the file's end */
+    (void)world_append(w, 6, 5000, true, NULL);
+    (void)world_append(w, 1, 16, false, NULL);
+    (void)wal_mark(w->wal, &w->end, NULL);
+}
+
+START_TEST(an_append_is_read_back)
+{
+    must_append(&world, 3, 50, false);
+    ck_assert_uint_eq(world.end.file, 1);
+    ck_assert_uint_eq(world.end.offset, 2 * WAL_PAGE_BYTES);
+    must_read_to_end(&world);
+    struct wal_place end;
+    bool is_torn = true;
+    must_recover(&world, NULL, &end, &is_torn);
+    ck_assert_mem_eq(&end, &world.end, sizeof end);
+    ck_assert(!is_torn);
+}
+END_TEST
+
+START_TEST(an_empty_log_has_no_frames)
+{
+    struct wal_place end;
+    bool is_torn = true;
+    must_recover(&world, NULL, &end, &is_torn);
+    ck_assert_uint_eq(end.file, 0);
+    ck_assert_uint_eq(end.sequence, 1);
+    ck_assert(!is_torn);
+    must_mark(&world); /* there is nothing to cover */
+    ck_assert_uint_eq(world.end.file, 0);
+}
+END_TEST
+
+START_TEST(appends_run_over_groups_and_files)
+{
+    work(&world);
+    for (size_t i = 0; i < world.try_count; i++)
+        ck_assert(world.tried[i].is_acknowledged);
+    ck_assert_uint_ge(world.end.file, 2);
+    must_read_to_end(&world);
+    struct wal_place end;
+    must_recover(&world, &world.end, &end, NULL);
+    ck_assert_mem_eq(&end, &world.end, sizeof end);
+}
+END_TEST
+
+START_TEST(a_reader_goes_on_from_any_published_place)
+{
+    struct wal_place places[8] = { { 0, 0, 1 } };
+    for (size_t i = 1; i < 8; i++) {
+        must_append(&world, 2, 6000, i % 2 == 0);
+        places[i] = world.end;
+    }
+    ck_assert_uint_ge(world.end.file, 2);
+    for (size_t from = 0; from < 8; from++) {
+        for (size_t to = from; to < 8; to++) {
+            struct wal_read_spec spec = { .from = places[from], .end = &places[to] };
+            struct wal_reader *reader;
+            struct wal_frame_read frame;
+            ck_assert_int_eq(wal_reader_open(&reader, world.wal, &spec, NULL), HOLTER_OK);
+            for (uint64_t s = places[from].sequence; s < places[to].sequence; s++) {
+                ck_assert_int_eq(wal_reader_next(reader, &frame, NULL), HOLTER_OK);
+                ck_assert_uint_eq(frame.sequence, s);
+                world_find(&world, &frame);
+            }
+            ck_assert_int_eq(wal_reader_next(reader, &frame, NULL), HOLTER_DONE);
+            wal_reader_close(reader);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_frame_is_read_again_by_its_place)
+{
+    struct { uint64_t file, offset, sequence; } seen[WORLD_TRIES_MAX];
+    size_t count = 0;
+    work(&world);
+    struct wal_read_spec spec = { .from = { 0, 0, 1 }, .end = &world.end };
+    struct wal_reader *reader;
+    struct wal_frame_read frame;
+    struct buffer scratch;
+    ck_assert_int_eq(wal_reader_open(&reader, world.wal, &spec, NULL), HOLTER_OK);
+    for (; wal_reader_next(reader, &frame, NULL) == HOLTER_OK; count++) {
+        seen[count].file = frame.file;
+        seen[count].offset = frame.offset;
+        seen[count].sequence = frame.sequence;
+    }
+    wal_reader_close(reader);
+    ck_assert_uint_eq(count, world.try_count);
+
+    buffer_init(&scratch);
+    for (size_t i = count; i-- > 0;) {
+        ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, seen[i].file, seen[i].offset, NULL),
+                         HOLTER_OK);
+        ck_assert_uint_eq(frame.sequence, seen[i].sequence);
+        world_find(&world, &frame);
+    }
+    static const uint64_t wrong[] = { 0, WAL_PAGE_BYTES, WORLD_FILE_BYTES - 8, WORLD_FILE_BYTES, UINT64_MAX };
+    for (size_t i = 0; i < CORE_COUNT(wrong); i++)
+        ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, 1, wrong[i], NULL), HOLTER_CORRUPT);
+    ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, 99, seen[0].offset, NULL), HOLTER_CORRUPT);
+    buffer_release(&scratch);
+}
+END_TEST
+
+START_TEST(a_frame_opens_only_as_what_it_was)
+{
+    must_append(&world, 1, 40, false);
+    struct wal_read_spec spec = { .from = { 0, 0, 1 }, .end = &world.end };
+    struct wal_reader *reader;
+    struct wal_frame_read frame;
+    struct buffer body;
+    buffer_init(&body);
+    ck_assert_int_eq(wal_reader_open(&reader, world.wal, &spec, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_reader_next(reader, &frame, NULL), HOLTER_OK);
+    struct crypto_key *key = world.key[frame.user - 1];
+    for (int i = 0; i < 6; i++) {
+        struct wal_frame_read other = frame;
+        other.sequence += i == 0;
+        other.user += i == 1;
+        other.key_generation += i == 2;
+        other.flags ^= i == 3 ? WAL_LINK_MORE : 0u;
+        other.log_id[15] ^= i == 4;
+        holter_error err = { 0 };
+        ck_assert_int_eq(wal_frame_open(&body, world.wal, &other, world.arena,
+                                        i == 5 ? world.key[frame.user % WORLD_USERS] : key, &err),
+                         HOLTER_CORRUPT);
+        ck_assert_uint_eq(body.bytes, 0);
+    }
+    ck_assert_int_eq(wal_frame_open(&body, world.wal, &frame, world.arena, NULL, NULL), HOLTER_INVALID);
+    ck_assert_int_eq(wal_frame_open(&body, world.wal, &frame, world.arena, key, NULL), HOLTER_OK);
+    ck_assert_uint_eq(body.bytes, 40);
+    buffer_release(&body);
+    wal_reader_close(reader);
+}
+END_TEST
+
+START_TEST(a_store_without_sealing_works_too)
+{
+    struct wal_spec spec = { .io = world.io, .directory = WORLD_DIRECTORY, .place = 1, .file_bytes = WORLD_FILE_BYTES };
+    struct wal *wal;
+    uint8_t body[] = "plain";
+    struct wal_frame frame = { .user = 9, .body = body, .body_bytes = sizeof body };
+    struct wal_place place = { 0, 0, 1 }, from = place;
+    ck_assert_int_eq(wal_open(&wal, &spec, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_append(wal, &place, &frame, 1, NULL, NULL), HOLTER_OK);
+    struct wal_read_spec read = { .from = from, .end = &place };
+    struct wal_reader *reader;
+    struct wal_frame_read got;
+    struct buffer plain;
+    buffer_init(&plain);
+    ck_assert_int_eq(wal_reader_open(&reader, wal, &read, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_reader_next(reader, &got, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_frame_open(&plain, wal, &got, NULL, NULL, NULL), HOLTER_OK);
+    ck_assert_uint_eq(plain.bytes, sizeof body);
+    ck_assert_mem_eq(plain.data, body, sizeof body);
+    frame.key = world.key[0];
+    ck_assert_int_eq(wal_append(wal, &place, &frame, 1, world.arena, NULL), HOLTER_INVALID);
+    buffer_release(&plain);
+    wal_reader_close(reader);
+    wal_close(wal);
+}
+END_TEST
+
+START_TEST(frames_that_no_reader_would_take_are_refused)
+{
+    uint8_t body[64] = { 1 };
+    struct wal_frame good = { .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body };
+    struct wal_place place = world.end;
+    struct wal_frame frames[2];
+    static const struct { size_t bytes; uint32_t flags[2]; uint64_t user; } refused[] = {
+        { 0, { 0, 0 }, 1 },
+        { 1 << 20, { 0, 0 }, 1 },
+        { 64, { WAL_LINK_GOES_ON, 0 }, 1 },
+        { 64, { WAL_LINK_MORE, 0 }, 1 },
+        { 64, { 0, WAL_LINK_MORE }, 1 },
+        { 64, { WAL_LINK_MORE, WAL_LINK_GOES_ON | WAL_LINK_MORE }, 1 },
+        { 64, { WAL_LINK_MORE, WAL_LINK_GOES_ON }, 2 },
+        { 64, { 4, 0 }, 1 },
+    };
+    for (size_t i = 0; i < CORE_COUNT(refused); i++) {
+        for (size_t f = 0; f < 2; f++) {
+            frames[f] = good;
+            frames[f].flags = refused[i].flags[f];
+        }
+        frames[0].body_bytes = refused[i].bytes;
+        frames[1].user = refused[i].user;
+        ck_assert_int_eq(wal_append(world.wal, &place, frames, 2, world.arena, NULL), HOLTER_INVALID);
+    }
+    ck_assert_int_eq(wal_append(world.wal, &place, frames, 0, world.arena, NULL), HOLTER_INVALID);
+    struct wal_place wrong = { 1, 100, 1 };
+    ck_assert_int_eq(wal_append(world.wal, &wrong, &good, 1, world.arena, NULL), HOLTER_INVALID);
+    wrong = (struct wal_place){ 0, 0, 0 };
+    ck_assert_int_eq(wal_append(world.wal, &wrong, &good, 1, world.arena, NULL), HOLTER_INVALID);
+    ck_assert_mem_eq(&place, &world.end, sizeof place);
+    must_append(&world, 1, wal_frame_body_bytes_max(world.wal), false);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(an_append_given_up_leaves_nothing)
+{
+    uint8_t body[64] = { 1 };
+    struct wal_frame frame = { .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body };
+    struct wal_write *write;
+    must_append(&world, 1, 100, false);
+    ck_assert_int_eq(wal_write_begin(&write, world.wal, &world.end, &frame, 1, world.arena, NULL), HOLTER_OK);
+    wal_write_abort(write);
+    wal_write_abort(NULL);
+    uint64_t file = world.end.file;
+    must_append(&world, 1, 100, false);
+    ck_assert_uint_eq(world.end.file, file);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(several_logs_append_in_one_submission)
+{
+    struct wal *wals[2];
+    struct wal_write *writes[2];
+    struct wal_place places[2] = { { 0, 0, 1 }, { 0, 0, 1 } };
+    struct io_op ops[2];
+    struct io_queue *queue;
+    uint8_t body[64] = { 1 };
+    struct wal_frame frame = { .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body };
+    static const char *const directories[] = { "a", "b" };
+    ck_assert_int_eq(io_queue_open(&queue, world.io, 8, NULL), HOLTER_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct wal_spec spec = { .io = world.io, .directory = directories[i], .place = 1 + i, .is_sealed = true,
+                                 .file_bytes = WORLD_FILE_BYTES };
+        size_t count;
+        ck_assert_int_eq(io_make_dir(world.io, directories[i], NULL), HOLTER_OK);
+        ck_assert_int_eq(wal_open(&wals[i], &spec, NULL), HOLTER_OK);
+        ck_assert_int_eq(wal_write_begin(&writes[i], wals[i], &places[i], &frame, 1, world.arena, NULL), HOLTER_OK);
+        ck_assert_ptr_nonnull(wal_write_ops(writes[i], &count));
+        ck_assert_uint_eq(count, 1);
+        ops[i] = *wal_write_ops(writes[i], &count);
+    }
+    io_submit(queue, ops, 2);
+    while (io_wait(queue) != NULL)
+        continue;
+    for (size_t i = 0; i < 2; i++) {
+        size_t count;
+        wal_write_ops(writes[i], &count)->result = ops[i].result;
+        ck_assert_int_eq(wal_write_end(writes[i], &places[i], NULL), HOLTER_OK);
+        ck_assert_uint_eq(places[i].sequence, 2);
+        wal_close(wals[i]);
+    }
+    io_queue_close(queue);
+}
+END_TEST
+
+/* ---- taking over -------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_successor_goes_on_in_a_file_that_is_clean)
+{
+    must_append(&world, 2, 100, false);
+    world_new_process(&world);
+    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 2, 100, false);
+    ck_assert_uint_eq(world.end.file, 1);
+    must_read_to_end(&world);
+}
+END_TEST
+
+/* A byte in the first, in a later page of what a torn group could reach. */
+START_TEST(a_successor_leaves_a_file_with_bytes_behind_its_end)
+{
+    must_append(&world, 2, 100, false);
+    uint64_t at = _i == 0 ? world.end.offset : WORLD_FILE_BYTES - 1;
+    ck_assert_int_eq(sim_file_flip(world.sim, WORLD_DIRECTORY "/log-0000000000000001", 8 * at), HOLTER_OK);
+    world_new_process(&world);
+    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 2, 100, false);
+    ck_assert_uint_eq(world.end.file, 2);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(a_successor_leaves_a_file_that_a_newer_one_follows)
+{
+    must_append(&world, 2, 100, false);
+    struct wal_place published = world.end;
+    wal_begin_new_file(world.wal);
+    must_append(&world, 1, 100, false); /* file 2, never published */
+    world.end = published;
+    world.tried[world.try_count - 1].is_acknowledged = false;
+    world_new_process(&world);
+    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 1, 100, false);
+    ck_assert_uint_eq(world.end.file, 3);
+    must_read_to_end(&world);
+    struct wal_place end;
+    must_recover(&world, &world.end, &end, NULL); /* file 2 is void */
+    ck_assert_mem_eq(&end, &world.end, sizeof end);
+}
+END_TEST
+
+START_TEST(an_append_at_a_place_not_taken_over_begins_a_new_file)
+{
+    must_append(&world, 2, 100, false);
+    world_new_process(&world);
+    must_append(&world, 2, 100, false);
+    ck_assert_uint_eq(world.end.file, 2);
+    must_read_to_end(&world);
+}
+END_TEST
+
+/* ---- failures --------------------------------------------------------------------------------------------------------- */
+
+static const int errnos[] = { EIO, ENOSPC, EDQUOT, EINTR, EACCES, ENOMEM, EMFILE };
+
+static void check_after_faults(struct world *w)
+{
+    must_append(w, 2, 500, false); /* writes go on */
+    must_read_to_end(w);
+    sim_crash(w->sim, SIM_CRASH_DURABLE, 1);
+    world_new_process(w);
+    struct wal_place end;
+    must_recover(w, &w->end, &end, NULL);
+    must_read_to_end(w);
+}
+
+static void fail_every(enum sim_call_kind kind, int error, bool for_ever, bool short_transfer)
+{
+    bool was_hit = true;
+    for (uint64_t nth = 0; was_hit; nth++) {
+        struct world w;
+        world_init(&w, 100 + nth);
+        struct sim_fault fault = { .kind = kind, .nth = nth, .error = error, .for_ever = for_ever,
+                                   .short_transfer = short_transfer, .drops = true };
+        sim_fault_set(w.sim, &fault);
+        work(&w);
+        was_hit = sim_fault_was_hit(w.sim);
+        sim_fault_clear(w.sim);
+        check_after_faults(&w);
+        world_release(&w);
+        ck_assert_uint_lt(nth, 1000);
+    }
+}
+
+START_TEST(any_call_may_fail_once)
+{
+    fail_every(SIM_ANY, errnos[_i], false, false);
+}
+END_TEST
+
+START_TEST(any_call_may_fail_for_ever)
+{
+    fail_every(SIM_ANY, errnos[_i], true, false);
+}
+END_TEST
+
+START_TEST(any_transfer_may_be_short)
+{
+    fail_every(_i == 0 ? SIM_WRITE : SIM_READ, 0, false, true);
+}
+END_TEST
+
+START_TEST(a_failed_append_gives_up_its_file)
+{
+    must_append(&world, 1, 100, false);
+    struct sim_fault fault = { .kind = SIM_WRITE, .error = EIO };
+    sim_fault_set(world.sim, &fault);
+    ck_assert_int_eq(world_append(&world, 1, 100, false, NULL), HOLTER_IO);
+    must_append(&world, 1, 100, false);
+    ck_assert_uint_eq(world.end.file, 2);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(a_full_disk_refuses_and_loses_nothing)
+{
+    world_release(&world);
+    world_init(&world, 5);
+    struct sim_options options = { .seed = 5, .bytes_max = 3 * WORLD_FILE_BYTES + (20 << 10) };
+    struct world w = { .next_id = 1, .end = { 0, 0, 1 } };
+    w.sim = sim_new(&options);
+    w.io = sim_process_new(w.sim);
+    ck_assert_int_eq(io_make_dir(w.io, WORLD_DIRECTORY, NULL), HOLTER_OK);
+    ck_assert_int_eq(io_sync_dir(w.io, ".", NULL), HOLTER_OK);
+    world_keys(&w);
+    world_open_wal(&w);
+    holter_status status = HOLTER_OK;
+    for (int i = 0; i < 60 && status == HOLTER_OK; i++)
+        status = world_append(&w, 1, 5000, false, NULL);
+    ck_assert_int_eq(status, HOLTER_NO_SPACE);
+    ck_assert_int_eq(world_append(&w, 1, 5000, false, NULL), HOLTER_NO_SPACE);
+    must_read_to_end(&w);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(any_allocation_may_fail)
+{
+    bool has_failed = true;
+    alloc_fail.is_exempt = sim_is_allocating;
+    for (unsigned long left = 0; has_failed; left++) {
+        struct world w;
+        struct wal_read_spec spec = { .from = { 0, 0, 1 } };
+        struct wal_reader *reader;
+        struct wal_frame_read frame;
+        world_init(&w, left);
+        alloc_fail_arm(left, _i == 1);
+        work(&w);
+        if (wal_reader_open(&reader, w.wal, &spec, NULL) == HOLTER_OK) {
+            while (wal_reader_next(reader, &frame, NULL) == HOLTER_OK)
+                continue;
+            wal_reader_close(reader);
+        }
+        (void)wal_take_over(w.wal, &w.end, NULL);
+        has_failed = alloc_fail_disarm();
+        check_after_faults(&w);
+        world_release(&w);
+        ck_assert_uint_lt(left, 2000);
+    }
+}
+END_TEST
+
+/* ---- nonces ------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t u32_at(const uint8_t *bytes)
+{
+    struct reader r = reader_over(bytes, 4);
+    return get_u32(&r);
+}
+
+static int compare_nonces(const void *a, const void *b)
+{
+    return memcmp(a, b, CRYPTO_NONCE_BYTES);
+}
+
+/* Nonces of all frames in all groups of a file, void or not, by the offsets of format-spec/log.md. */
+static size_t collect_nonces(uint8_t (*out)[CRYPTO_NONCE_BYTES], const struct buffer *file)
+{
+    static const uint8_t magic[] = { 0x89, 'H', 'L', 'T', 'L', 'O', 'G', 'G' };
+    size_t count = 0;
+    for (size_t page = WAL_PAGE_BYTES; page < file->bytes; page += WAL_PAGE_BYTES) {
+        if (memcmp(file->data + page, magic, sizeof magic) != 0)
+            continue;
+        size_t at = page + 80;
+        for (uint32_t left = u32_at(file->data + page + 68); left > 0; left--) {
+            memcpy(out[count++], file->data + at + 32, CRYPTO_NONCE_BYTES);
+            at += 56 + u32_at(file->data + at + 24);
+        }
+    }
+    return count;
+}
+
+START_TEST(no_nonce_comes_twice)
+{
+    static uint8_t nonces[4 * WORLD_TRIES_MAX][CRYPTO_NONCE_BYTES];
+    size_t count = 0;
+    work(&world);
+    for (uint64_t nth = 0; nth < 6; nth++) { /* failures make the same sequences come again */
+        struct sim_fault fault = { .kind = SIM_WRITE, .nth = nth, .error = EIO };
+        sim_fault_set(world.sim, &fault);
+        work(&world);
+        sim_fault_clear(world.sim);
+    }
+    struct io_names names;
+    struct buffer file;
+    buffer_init(&file);
+    ck_assert_int_eq(sim_files(&names, world.sim), HOLTER_OK);
+    for (size_t i = 0; i < names.count; i++) {
+        ck_assert_int_eq(sim_file_read(&file, world.sim, names.name[i]), HOLTER_OK);
+        count += collect_nonces(nonces + count, &file);
+    }
+    ck_assert_uint_gt(names.count, 6);
+    io_names_release(&names);
+    buffer_release(&file);
+    ck_assert_uint_ge(count, 100);
+    qsort(nonces, count, sizeof nonces[0], compare_nonces);
+    for (size_t i = 1; i < count; i++)
+        ck_assert(memcmp(nonces[i - 1], nonces[i], CRYPTO_NONCE_BYTES) != 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("wal_append");
+    TCase *all = tcase_create("all");
+    tcase_add_checked_fixture(all, setup, teardown);
+    tcase_set_timeout(all, 120);
+    tcase_add_test(all, an_append_is_read_back);
+    tcase_add_test(all, an_empty_log_has_no_frames);
+    tcase_add_test(all, appends_run_over_groups_and_files);
+    tcase_add_test(all, a_reader_goes_on_from_any_published_place);
+    tcase_add_test(all, a_frame_is_read_again_by_its_place);
+    tcase_add_test(all, a_frame_opens_only_as_what_it_was);
+    tcase_add_test(all, a_store_without_sealing_works_too);
+    tcase_add_test(all, frames_that_no_reader_would_take_are_refused);
+    tcase_add_test(all, an_append_given_up_leaves_nothing);
+    tcase_add_test(all, several_logs_append_in_one_submission);
+    tcase_add_test(all, a_successor_goes_on_in_a_file_that_is_clean);
+    tcase_add_loop_test(all, a_successor_leaves_a_file_with_bytes_behind_its_end, 0, 2);
+    tcase_add_test(all, a_successor_leaves_a_file_that_a_newer_one_follows);
+    tcase_add_test(all, an_append_at_a_place_not_taken_over_begins_a_new_file);
+    tcase_add_loop_test(all, any_call_may_fail_once, 0, (int)CORE_COUNT(errnos));
+    tcase_add_loop_test(all, any_call_may_fail_for_ever, 0, (int)CORE_COUNT(errnos));
+    tcase_add_loop_test(all, any_transfer_may_be_short, 0, 2);
+    tcase_add_test(all, a_failed_append_gives_up_its_file);
+    tcase_add_test(all, a_full_disk_refuses_and_loses_nothing);
+    tcase_add_loop_test(all, any_allocation_may_fail, 0, 2);
+    tcase_add_test(all, no_nonce_comes_twice);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
