@@ -102,8 +102,9 @@ holter_status segment_open(struct segment **out, const struct segment_spec *spec
         status = io_open(&segment->file, spec->io, segment->path, 0, err);
     if (status == HOLTER_OK)
         status = io_queue_open(&queue, spec->io, 1, err);
-    if (status == HOLTER_OK)
-        status = header_read(segment, queue, err);
+    if (status != HOLTER_OK)
+        goto done;
+    status = header_read(segment, queue, err);
     if (status == HOLTER_OK || status == HOLTER_IO) /* the footer tells all that a header which cannot be read would */
         status = footer_read(segment, queue, err);
     if (status == HOLTER_OK && footer_hash != 0 && segment->footer.summary.footer_hash != footer_hash)
