@@ -87,6 +87,13 @@ static inline struct buffer world_bytes(const char *path)
     return bytes;
 }
 
+static inline uint64_t world_size(const char *path)
+{
+    struct io_stat stat = { .bytes = 0 };
+    MUST(io_stat(&stat, world.io, path, &world.err));
+    return stat.bytes;
+}
+
 static inline holter_status world_add(uint64_t *number, const char *id)
 {
     struct vault_id one = { .bytes = id, .count = strlen(id), .region = 3 };
