@@ -8,12 +8,12 @@
  *     section: | pieces of payload .. | per series: piece of block headers | index piece |
  *
  *   S1  Sorted by (user, metric, source, time, key); an identity comes once. Blocks are of one series,
- *       SEGMENT_BLOCK_ROWS rows each but the last of a series.
+ *       SEGMENT_BLOCK_ROWS rows each but the last of a series; one of texts also ends once they reach 64 KiB.
  *   S2  A piece is sealed on its own: nonce = the file's random 16-byte id and the piece's offset; associated data
  *       binds store, file, user, key generation, offset, kind and length. Ids are drawn anew at every attempt.
- *   S3  Directory and footer are there twice; either will do.
+ *   S3  Header, directory and footer are there twice; either will do, page by page.
  *   S4  The file is written aside, synced, read back past the cache and verified, then renamed, the directory synced.
- *   S5  A section of less than 4 KiB is one piece.
+ *   S5  A section that takes less than 4 KiB as one piece is one, and so is one of tombstones alone.
  *
  * Needs core, io, codec, crypto, merge. Threads: a writer one at a time; an open segment is immutable, any thread with
  * a queue of its own. Bytes: format-spec/segment.md.
@@ -63,22 +63,33 @@ struct segment_summary {
     uint64_t footer_hash;
 };
 
-/** Draws the id, makes "seg-ID.tmp". *out owned: segment_writer_free. */
+/**
+ * Draws the id, makes "seg-ID.tmp". *out owned: segment_writer_free. After any failure of a write the writer is given up:
+ * every later call answers that status, and nothing more is written.
+ * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY, as in all below.
+ * Cost     about 1.5 MiB of memory, 64 bytes for each user, 300 for each block of the series at hand; writes of 1 MiB.
+ */
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,
                                  const struct segment_traits *traits, holter_error *err);
 /** Unlinks what was not finished. */
 void segment_writer_free(struct segment_writer *writer);
-/** Begin a user's section; numbers rise. `arena` and `key` are borrowed until the section ends. */
+/**
+ * Begin a user's section; numbers rise. Where neither tombstones nor rows follow, the user is left out. `key` is borrowed for
+ * the call, `arena` until the section ends: a slot of it is taken.   Errors: HOLTER_NO_MEMORY also where no slot is free.
+ */
 holter_status segment_writer_user(struct segment_writer *writer, uint64_t user, uint32_t key_generation,
                                   struct crypto_arena *arena, const struct crypto_key *key,
                                   holter_error *err);
-/** The user's tombstones, before any series. */
+/** The user's tombstones, once, before any series. */
 holter_status segment_writer_tombstones(struct segment_writer *writer, const struct tombstones *tombstones,
                                         holter_error *err);
-/** Begin a series; (metric, source) rise within a user. */
+/** Begin a series; (metric, source) rise within a user, neither is 0. A series without rows is left out. */
 holter_status segment_writer_series(struct segment_writer *writer, uint32_t metric, uint32_t source,
                                     const struct schema *schema, holter_error *err);
-/** Rows that go on where the last ended, rising by (time, key). Any number at a time; revisions too. */
+/**
+ * Rows that go on where the last ended, rising by (time, key). Any number at a time; revisions too.
+ * Errors: HOLTER_INVALID rows that do not rise, which gives the writer up; it may be told by a later call.
+ */
 holter_status segment_writer_rows(struct segment_writer *writer, const struct columns *columns,
                                   size_t first, size_t count, holter_error *err);
 /**
@@ -132,7 +143,10 @@ struct segment_series {
     int64_t revision_min, revision_max;
 };
 
-/** Open and decode a user's index. `queue`, `arena`, `key` borrowed until closed. *out owned. */
+/**
+ * Open and decode a user's index. `queue` and `arena` (a slot of it) borrowed until closed, `key` for the call. *out owned.
+ * Errors: HOLTER_CORRUPT also where it was sealed under another key; HOLTER_NO_MEMORY also where no slot is free.
+ */
 holter_status segment_section_open(struct segment_section **out, struct segment *segment,
                                    const struct segment_user *user, struct io_queue *queue,
                                    struct crypto_arena *arena, const struct crypto_key *key,
@@ -166,10 +180,11 @@ void segment_run_close(struct segment_run *run);
 /** Fill in a merge_run that reads from `run`: not exact, with the segment's sequence range. */
 void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
                        uint64_t sequence_max);
+/** All blocks of the series, also those that the run leaves out. */
 size_t segment_run_block_count(const struct segment_run *run);
 const struct segment_block *segment_run_block(const struct segment_run *run, size_t index);
 
-/** Hash every section and page, without keys. Findings are reported; *damaged counts them. */
+/** Hash every section, page and copy, without keys. Findings are reported; *damaged grows by their number. */
 holter_status segment_verify(struct segment *segment, struct io_queue *queue,
                              void (*report)(void *context, const char *sentence), void *context,
                              size_t *damaged, holter_error *err);

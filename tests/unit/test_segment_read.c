@@ -166,6 +166,7 @@ START_TEST(a_section_opens_at_its_own_place_only)
     for (size_t i = 0; i < 2; i++) {
         segment_make(&world, &content, &summary[i], &segment[i]);
         content_path(path[i], summary[i].id);
+        buffer_init(&bytes[i]);
         ck_assert_int_eq(sim_file_read(&bytes[i], world.sim, path[i]), HOLTER_OK);
         for (size_t u = 0; u < 2; u++)
             ck_assert_int_eq(segment_user_at(&user[i][u], segment[i], world.queue, u, &err), HOLTER_OK);

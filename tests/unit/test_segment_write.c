@@ -302,7 +302,7 @@ END_TEST
 /* More than one chunk, so that there are writes before the last. */
 static void faults_content(struct content *content)
 {
-    content_make(content, 12, 20, 6, 60000);
+    content_make(content, 5, 6, 4, 25000);
 }
 
 /* Segments in the directory: each is whole. Answers how many; *aside counts unfinished ones. */
