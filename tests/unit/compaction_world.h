@@ -65,7 +65,7 @@ struct world {
     int64_t value;     /* each row has one of its own */
     uint64_t erased;   /* a user; 0: none */
     uint64_t keys_held;
-    int64_t weeks;     /* that commits touch */
+    int64_t weeks; /* that commits touch */
 };
 
 /* Metrics 1 and 2 are of class 0, metric 3 of class 1. */
@@ -81,8 +81,8 @@ static int64_t world_week(int64_t week)
 
 /* ---- keys ------------------------------------------------------------------------------------------- */
 
-static holter_status world_key_new(const struct crypto_key **out, struct world *world, uint64_t user,
-                                   uint32_t generation)
+static holter_status world_key_new(const struct crypto_key **out, struct world *world,
+                                   uint64_t user, uint32_t generation)
 {
     uint8_t bytes[CRYPTO_KEY_BYTES] = { 0 };
     memcpy(bytes, &user, sizeof user);
@@ -187,9 +187,8 @@ static holter_status world_commit(void *context, const struct manifest_edit *edi
     world_check_files(files, count);
 
     size_t bytes = count * sizeof *files;
-    holter_status status =
-        io_write_file(world->io, "shard/live", count > 0 ? (void *)files : "-",
-                      count > 0 ? bytes : 1, 0, error);
+    holter_status status = io_write_file(world->io, "shard/live", count > 0 ? (void *)files : "-",
+                                         count > 0 ? bytes : 1, 0, error);
     if (status != HOLTER_OK)
         return status;
     memcpy(world->files, files, bytes);
@@ -202,8 +201,7 @@ static holter_status world_commit(void *context, const struct manifest_edit *edi
 static inline void world_reload(struct world *world)
 {
     struct buffer live;
-    holter_status status =
-        io_read_file(&live, world->io, "shard/live", sizeof world->files, &err);
+    holter_status status = io_read_file(&live, world->io, "shard/live", sizeof world->files, &err);
     if (status == HOLTER_NOT_FOUND)
         status = HOLTER_OK;
     CHECK_OK(status);
@@ -265,7 +263,6 @@ static inline void world_copy_free(struct world *copy)
 
 /* ---- commits, and the flush of some --------------------------------------------------------------------- */
 
-
 /* What commits since the last flush wrote: rows by user, metric, source; tombstones by user and class. */
 struct world_memory {
     struct columns rows[WORLD_USERS][WORLD_METRICS][WORLD_SOURCES];
@@ -316,8 +313,8 @@ static void world_row(struct world *world, struct world_memory *memory, int user
         .time = time,
         .duration = metric > 0 ? (int64_t)random_below(&world->random, 5) : 0,
         .field = { world->value++ },
-        .flags = (uint16_t)(random_below(&world->random, 256) << 8 |
-                            random_below(&world->random, 16)),
+        .flags =
+            (uint16_t)(random_below(&world->random, 256) << 8 | random_below(&world->random, 16)),
         .revision = revision,
         .sequence = world->sequence,
     };
@@ -450,8 +447,8 @@ static void world_flush_user(struct world *world, struct segment_writer *writer,
             holter_status status = merge_next(merge, &standing, SIZE_MAX, &err);
             if (status != HOLTER_DONE) {
                 CHECK_OK(status);
-                CHECK_OK(segment_writer_series(writer, spec.metric, spec.source, &rows->schema,
-                                               &err));
+                CHECK_OK(
+                    segment_writer_series(writer, spec.metric, spec.source, &rows->schema, &err));
                 CHECK_OK(segment_writer_rows(writer, &standing, 0, standing.count, &err));
             }
             merge_free(merge);
@@ -509,7 +506,7 @@ static void world_flush(struct world *world, struct world_memory *memory, uint64
 }
 
 /* A few frames, flushed together. */
-static void world_flush_random(struct world *world)
+static inline void world_flush_random(struct world *world)
 {
     struct world_memory memory;
     uint64_t first = world->sequence;
@@ -545,7 +542,8 @@ static holter_status world_step(struct world *world, struct compaction_result *r
 }
 
 /* Steps until there is nothing to do; they end. */
-static struct compaction_result world_settle(struct world *world, int64_t now_ns, bool everything)
+static inline struct compaction_result world_settle(struct world *world, int64_t now_ns,
+                                                    bool everything)
 {
     struct compaction_result sum = { 0 };
     for (int steps = 0;; steps++) {
