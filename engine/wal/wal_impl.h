@@ -222,7 +222,7 @@ void wal_walk_restart(struct wal_walk *walk, const struct wal_place *from, const
 struct wal_place wal_walk_place(const struct wal_walk *walk);
 /** HOLTER_DONE at the end; HOLTER_CORRUPT, with the sentence: no way on but wal_walk_skip. */
 holter_status wal_walk_next(struct wal_group *group, struct wal_walk *walk, holter_error *err);
-/** After damage: go to the next group that can be read. False: there is none. */
+/** After damage: go to the next group of the file that can be read, or to the next file. False: there is none. */
 bool wal_walk_skip(struct wal_walk *walk);
 /** The frame at *position of a group that wal_walk_next gave (0: the first one); *position moves past it. */
 struct wal_frame_read wal_group_frame(const struct wal_group *group, size_t *position,

@@ -375,23 +375,21 @@ holter_status wal_walk_next(struct wal_group *group, struct wal_walk *walk, holt
 
 bool wal_walk_skip(struct wal_walk *walk)
 {
+    const struct wal_walk_file *file = &walk->files[walk->index];
+    uint64_t end = file->has_limit ? file->limit : file->header.file_bytes;
     walk->is_linked = false;
-    while (walk->index < walk->count) {
-        const struct wal_walk_file *file = &walk->files[walk->index];
-        uint64_t end = file->has_limit ? file->limit : file->header.file_bytes;
-        for (walk->offset += WAL_PAGE_BYTES; walk->offset < end; walk->offset += WAL_PAGE_BYTES) {
-            struct wal_group group;
-            const char *found;
-            if (read_group(&group, walk, walk->offset, end, &found, NULL) != HOLTER_OK)
-                continue;
-            walk->sequence = group.header.first_sequence;
-            return true;
-        }
-        if (walk->index + 1 == walk->count)
-            return false;
-        walk->index++;
-        walk->offset = 0; /* the header page; the first group is looked at next */
-        walk->sequence = walk->files[walk->index].header.first_sequence;
+    for (walk->offset += WAL_PAGE_BYTES; walk->offset < end; walk->offset += WAL_PAGE_BYTES) {
+        struct wal_group group;
+        const char *found;
+        if (read_group(&group, walk, walk->offset, end, &found, NULL) != HOLTER_OK)
+            continue;
+        walk->sequence = group.header.first_sequence;
+        return true;
     }
-    return false;
+    if (walk->index + 1 == walk->count)
+        return false;
+    walk->index++;
+    walk->offset = WAL_PAGE_BYTES;
+    walk->sequence = walk->files[walk->index].header.first_sequence;
+    return true;
 }
