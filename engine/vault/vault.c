@@ -204,7 +204,7 @@ void vault_key_unref(struct vault *vault, const struct crypto_key *key)
 
 static holter_status append(struct vault *vault, const struct bodies *bodies, holter_error *err)
 {
-    struct edits_part *parts = bodies_parts(bodies);
+    struct edits_part *parts = vault_bodies_parts(bodies);
     if (parts == NULL)
         return no_memory(vault, err);
     holter_status status = edits_append(vault->edits, parts, bodies->count, err);
@@ -218,10 +218,10 @@ static holter_status rewrite(struct vault *vault, holter_error *err)
     struct bodies bodies;
     struct edits_part *parts = NULL;
     bodies_init(&bodies);
-    holter_status status = bodies_put_all(&bodies, vault, err);
+    holter_status status = vault_bodies_put_all(&bodies, vault, err);
     if (status != HOLTER_OK)
         goto done;
-    parts = bodies_parts(&bodies);
+    parts = vault_bodies_parts(&bodies);
     if (parts == NULL) {
         status = no_memory(vault, err);
         goto done;
@@ -231,7 +231,7 @@ static holter_status rewrite(struct vault *vault, holter_error *err)
         vault->erased_in_log = 0;
 done:
     free(parts);
-    bodies_release(&bodies);
+    vault_bodies_release(&bodies);
     return status;
 }
 
@@ -391,7 +391,7 @@ static holter_status add_pending(struct vault *vault, struct pending *p, const s
     if (status == HOLTER_OK)
         status = append(vault, &bodies, err);
 done:
-    bodies_release(&bodies);
+    vault_bodies_release(&bodies);
     return status;
 }
 
@@ -479,7 +479,7 @@ holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t c
         if (status == HOLTER_OK)
             status = rewrite(vault, err);
     }
-    bodies_release(&bodies);
+    vault_bodies_release(&bodies);
     free(living);
     return status;
 }
@@ -537,7 +537,7 @@ holter_status vault_create(const struct vault_spec *spec, holter_error *err)
     crypto_wipe(index_key, sizeof index_key);
     if (status != HOLTER_OK)
         goto done;
-    struct edits_part *parts = bodies_parts(&bodies);
+    struct edits_part *parts = vault_bodies_parts(&bodies);
     if (parts == NULL) {
         status = error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory", spec->directory);
         goto done;
@@ -545,7 +545,7 @@ holter_status vault_create(const struct vault_spec *spec, holter_error *err)
     status = edits_create(&edits, parts, bodies.count, err);
     free(parts);
 done:
-    bodies_release(&bodies);
+    vault_bodies_release(&bodies);
     return status;
 }
 

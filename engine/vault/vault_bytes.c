@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Stored. A new kind also needs: vault.md, vault_apply, bodies_put_all. */
+/** Stored. A new kind also needs: vault.md, vault_apply, vault_bodies_put_all. */
 enum record_kind {
     RECORD_INDEX = 1,
     RECORD_USER = 2,
@@ -126,7 +126,7 @@ void bodies_init(struct bodies *b)
     *b = (struct bodies){ 0 };
 }
 
-void bodies_release(struct bodies *b)
+void vault_bodies_release(struct bodies *b)
 {
     for (size_t i = 0; i < b->count; i++)
         buffer_release(&b->body[i]);
@@ -159,7 +159,7 @@ struct buffer *bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes
     return body;
 }
 
-struct edits_part *bodies_parts(const struct bodies *b)
+struct edits_part *vault_bodies_parts(const struct bodies *b)
 {
     struct edits_part *parts = b->failed ? NULL : core_calloc(b->count, sizeof *parts);
     for (size_t i = 0; parts != NULL && i < b->count; i++)
@@ -222,7 +222,7 @@ holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
     return HOLTER_OK;
 }
 
-holter_status bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err)
+holter_status vault_bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err)
 {
     holter_status status =
         bodies_put_index(b, &vault->spec,
@@ -294,8 +294,9 @@ static holter_status apply_index(struct vault *vault, uint64_t version, struct r
                                  holter_error *err)
 {
     struct reader *r = &record->payload;
+    size_t bytes = r->left;
     uint8_t is_sealed = get_u8(r);
-    if (is_sealed > 1 || (is_sealed == 0 && !reader_is_done(r)))
+    if (is_sealed > 1 || bytes != (is_sealed == 1 ? VAULT_INDEX_SEALED_BYTES : 1))
         return bad_record(vault, version, record->offset, "found a malformed index record", err);
     if (is_sealed == 0 && vault->spec.keyring != NULL)
         return error_set(err, HOLTER_INVALID,
@@ -313,7 +314,8 @@ static holter_status apply_index(struct vault *vault, uint64_t version, struct r
     uint32_t epoch = get_u32(r);
     get_copy(r, nonce, sizeof nonce);
     get_copy(r, sealed, sizeof sealed);
-    if (!reader_is_done(r) || epoch == 0)
+    core_assert(reader_is_done(r)); /* the length was checked */
+    if (epoch == 0)
         return bad_record(vault, version, record->offset, "found a malformed index record", err);
 
     const struct crypto_key *key = keyring_key(vault->spec.keyring, epoch);

@@ -160,11 +160,11 @@ struct bodies {
 };
 
 void bodies_init(struct bodies *b);
-void bodies_release(struct bodies *b);
+void vault_bodies_release(struct bodies *b);
 /** Where a record with a payload of this size goes: kind and size are written. NULL: no memory. */
 struct buffer *bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes);
 /** As edits takes them; free() it. NULL: no memory. */
-struct edits_part *bodies_parts(const struct bodies *b);
+struct edits_part *vault_bodies_parts(const struct bodies *b);
 
 void bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob);
 void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count);
@@ -172,8 +172,8 @@ void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count);
 holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
                                const uint8_t *index_key, holter_error *err);
 /** The whole state. */
-holter_status bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err);
-/** What bodies_put_all would come to. */
+holter_status vault_bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err);
+/** What vault_bodies_put_all would come to. */
 uint64_t vault_snapshot_bytes(const struct vault *vault);
 
 /** Seal id and data key into a blob whose first bytes hold the nonce; entry is complete. */

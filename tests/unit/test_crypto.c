@@ -42,14 +42,17 @@ static void teardown(void)
     crypto_arena_free(arena);
 }
 
-static const char sunscreen[] = "Ladies and Gentlemen of the class of '99: If I could offer you only one tip "
-                                "for the future, sunscreen would be it.";
+static const char sunscreen[] =
+    "Ladies and Gentlemen of the class of '99: If I could offer you only one tip "
+    "for the future, sunscreen would be it.";
 enum { SUNSCREEN_BYTES = sizeof sunscreen - 1, SEALED_BYTES = SUNSCREEN_BYTES + CRYPTO_TAG_BYTES };
 static const char nonce_hex[] = "404142434445464748494a4b4c4d4e4f5051525354555657";
 static const char associated_hex[] = "50515253c0c1c2c3c4c5c6c7";
 static const char sealed_hex[] =
-    "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39"
-    "ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9"
+    "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e"
+    "39"
+    "ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3ff"
+    "f9"
     "21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49";
 
 START_TEST(sealing_equals_the_draft)
@@ -82,20 +85,27 @@ START_TEST(opening_refuses_every_change)
     from_hex(associated, associated_hex);
     crypto_seal(sealed, sunscreen, SUNSCREEN_BYTES, associated, sizeof associated, nonce, with);
 
-    struct { uint8_t *bytes; size_t count; } parts[] = {
-        { sealed, sizeof sealed }, { nonce, sizeof nonce }, { associated, sizeof associated },
+    struct {
+        uint8_t *bytes;
+        size_t count;
+    } parts[] = {
+        { sealed, sizeof sealed },
+        { nonce, sizeof nonce },
+        { associated, sizeof associated },
     };
     for (size_t p = 0; p < CORE_COUNT(parts); p++)
         for (size_t bit = 0; bit < parts[p].count * 8; bit++) {
             parts[p].bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
             memset(out, 1, sizeof out);
-            ck_assert(!crypto_open(out, sealed, sizeof sealed, associated, sizeof associated, nonce, with));
+            ck_assert(!crypto_open(out, sealed, sizeof sealed, associated, sizeof associated, nonce,
+                                   with));
             ck_assert_mem_eq(out, zeros, sizeof out);
             parts[p].bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
     for (size_t bytes = 0; bytes < sizeof sealed; bytes++)
         ck_assert(!crypto_open(out, sealed, bytes, associated, sizeof associated, nonce, with));
-    ck_assert(!crypto_open(out, sealed, sizeof sealed, associated, sizeof associated - 1, nonce, with));
+    ck_assert(
+        !crypto_open(out, sealed, sizeof sealed, associated, sizeof associated - 1, nonce, with));
     ck_assert(!crypto_open(out, sealed, sizeof sealed, NULL, 0, nonce, with));
     ck_assert(!crypto_open(out, sealed, sizeof sealed, associated, sizeof associated, nonce,
                            with == NULL ? key : NULL));

@@ -63,7 +63,8 @@ START_TEST(what_is_no_keyring_is_told)
     uint8_t other[16] = { 99 };
     ck_assert_int_eq(try_open("none"), HOLTER_NOT_FOUND);
     ck_assert_int_eq(try_open("d"), HOLTER_INVALID);
-    ck_assert_int_eq(keyring_open(&keyring, world.io, "k", other, world.arena, &world.err), HOLTER_DENIED);
+    ck_assert_int_eq(keyring_open(&keyring, world.io, "k", other, world.arena, &world.err),
+                     HOLTER_DENIED);
     ck_assert_ptr_null(keyring);
 }
 END_TEST
@@ -73,7 +74,8 @@ START_TEST(every_flipped_bit_is_refused)
     for (uint64_t bit = 0; bit < KEYRING_BYTES * 8; bit++) {
         MUST(sim_file_flip(world.sim, "k", bit));
         holter_status status = try_open("k");
-        ck_assert_msg(status == HOLTER_CORRUPT || status == HOLTER_UNSUPPORTED, "bit %u: %d", (unsigned)bit, status);
+        ck_assert_msg(status == HOLTER_CORRUPT || status == HOLTER_UNSUPPORTED, "bit %u: %d",
+                      (unsigned)bit, status);
         MUST(sim_file_flip(world.sim, "k", bit));
     }
     ck_assert_int_eq(try_open("k"), HOLTER_OK);
@@ -98,10 +100,17 @@ static const struct {
     uint8_t byte;
     holter_status status;
 } forms[] = {
-    { 0, 0x88, HOLTER_CORRUPT },      { 8, 1, HOLTER_UNSUPPORTED },  { 10, 9, HOLTER_OK }, /* a minor version */
-    { 15, 0x80, HOLTER_UNSUPPORTED }, { 19, 0x80, HOLTER_OK }, /* may be ignored */
-    { 20, 7, HOLTER_DENIED },         { 36, 0, HOLTER_CORRUPT },     { 36, 2, HOLTER_CORRUPT },
-    { 36, 65, HOLTER_CORRUPT },       { 39, 0xff, HOLTER_CORRUPT },  { 40, 0, HOLTER_CORRUPT }, /* epoch 0 */
+    { 0, 0x88, HOLTER_CORRUPT },
+    { 8, 1, HOLTER_UNSUPPORTED },
+    { 10, 9, HOLTER_OK }, /* a minor version */
+    { 15, 0x80, HOLTER_UNSUPPORTED },
+    { 19, 0x80, HOLTER_OK }, /* may be ignored */
+    { 20, 7, HOLTER_DENIED },
+    { 36, 0, HOLTER_CORRUPT },
+    { 36, 2, HOLTER_CORRUPT },
+    { 36, 65, HOLTER_CORRUPT },
+    { 39, 0xff, HOLTER_CORRUPT },
+    { 40, 0, HOLTER_CORRUPT }, /* epoch 0 */
     { 44, 1, HOLTER_CORRUPT }, /* a flag */
 };
 
@@ -147,9 +156,11 @@ START_TEST(a_full_arena_is_told)
     static const uint8_t zeros[CRYPTO_KEY_BYTES];
     MUST(crypto_arena_new(&small, 1, &world.err));
     key = crypto_key_new(small, zeros);
-    ck_assert_int_eq(keyring_open(&keyring, world.io, "k", world_store_id, small, &world.err), HOLTER_NO_MEMORY);
+    ck_assert_int_eq(keyring_open(&keyring, world.io, "k", world_store_id, small, &world.err),
+                     HOLTER_NO_MEMORY);
     crypto_key_free(key);
-    ck_assert_int_eq(keyring_open(&keyring, world.io, "k", world_store_id, small, &world.err), HOLTER_OK);
+    ck_assert_int_eq(keyring_open(&keyring, world.io, "k", world_store_id, small, &world.err),
+                     HOLTER_OK);
     keyring_close(keyring);
     crypto_arena_free(small);
 }
@@ -185,7 +196,8 @@ START_TEST(every_failing_allocation_is_told)
         alloc_fail_arm(nth, false);
         status = keyring_open(&keyring, world.io, "k", world_store_id, world.arena, &world.err);
         bool has_failed = alloc_fail_disarm();
-        ck_assert(status == HOLTER_OK ? !has_failed : status == HOLTER_NO_MEMORY && keyring == NULL);
+        ck_assert(status == HOLTER_OK ? !has_failed
+                                      : status == HOLTER_NO_MEMORY && keyring == NULL);
     }
     keyring_close(keyring);
 }
@@ -197,8 +209,9 @@ static const struct {
     mode_t mode;
     holter_status status;
 } modes[] = {
-    { 0600, HOLTER_OK },     { 0400, HOLTER_OK },     { 0640, HOLTER_DENIED }, { 0604, HOLTER_DENIED },
-    { 0620, HOLTER_DENIED }, { 0610, HOLTER_DENIED }, { 0601, HOLTER_DENIED }, { 0666, HOLTER_DENIED },
+    { 0600, HOLTER_OK },     { 0400, HOLTER_OK },     { 0640, HOLTER_DENIED },
+    { 0604, HOLTER_DENIED }, { 0620, HOLTER_DENIED }, { 0610, HOLTER_DENIED },
+    { 0601, HOLTER_DENIED }, { 0666, HOLTER_DENIED },
 };
 
 START_TEST(a_keyring_that_others_may_use_is_denied)
@@ -211,14 +224,16 @@ START_TEST(a_keyring_that_others_may_use_is_denied)
     MUST(keyring_create(io, path, world_store_id, &world.err));
     for (size_t i = 0; i < CORE_COUNT(modes); i++) {
         ck_assert_int_eq(chmod(path, modes[i].mode), 0);
-        holter_status status = keyring_open(&keyring, io, path, world_store_id, world.arena, &world.err);
+        holter_status status =
+            keyring_open(&keyring, io, path, world_store_id, world.arena, &world.err);
         ck_assert_int_eq(status, modes[i].status);
         keyring_close(keyring);
     }
     ck_assert_int_eq(chmod(path, 0600), 0);
     if (geteuid() == 0) { /* only root can give a file away */
         ck_assert_int_eq(chown(path, 12345, (gid_t)-1), 0);
-        ck_assert_int_eq(keyring_open(&keyring, io, path, world_store_id, world.arena, &world.err), HOLTER_DENIED);
+        ck_assert_int_eq(keyring_open(&keyring, io, path, world_store_id, world.arena, &world.err),
+                         HOLTER_DENIED);
     }
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(rmdir(directory), 0);

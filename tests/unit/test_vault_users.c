@@ -17,7 +17,8 @@ static void setup_plain(void)
     world_setup(is_sealed = false);
 }
 
-static const char long_id[] = "an-id-of-more-than-63-bytes-which-is-sealed-in-the-longer-form-0123456789";
+static const char long_id[] =
+    "an-id-of-more-than-63-bytes-which-is-sealed-in-the-longer-form-0123456789";
 
 START_TEST(users_are_found_by_id_and_by_number)
 {
@@ -68,7 +69,8 @@ START_TEST(an_id_that_is_there_or_comes_twice_has_one_number)
     ck_assert_uint_ne(numbers[0], old);
     ck_assert_uint_eq(vault_user_count(world.vault), 3);
 
-    MUST(vault_add(numbers, world.vault, ids, CORE_COUNT(ids), &world.err)); /* all are there: no edit */
+    MUST(vault_add(numbers, world.vault, ids, CORE_COUNT(ids),
+                   &world.err)); /* all are there: no edit */
     ck_assert_uint_eq(vault_version(world.vault), version + 1);
 }
 END_TEST
@@ -79,7 +81,8 @@ static const struct {
 } bad_ids[] = {
     { "", 0 },
     { "0123456789012345678901234567890123456789012345678901234567890123"
-      "01234567890123456789012345678901234567890123456789012345678901234", 129 },
+      "01234567890123456789012345678901234567890123456789012345678901234",
+      129 },
     { "\xff", 1 },
     { "a\x80", 2 },
     { "\xc0\xaf", 2 },         /* over-long */
@@ -97,7 +100,8 @@ START_TEST(ids_that_are_none_are_refused_without_being_told)
     ck_assert_int_eq(vault_add(numbers, world.vault, ids, 2, &world.err), HOLTER_INVALID);
     ck_assert_uint_eq(numbers[0], 77);
     ck_assert_uint_eq(vault_user_count(world.vault), 0);
-    ck_assert_int_eq(vault_find(&user, world.vault, ids[1].bytes, ids[1].count, &world.err), HOLTER_INVALID);
+    ck_assert_int_eq(vault_find(&user, world.vault, ids[1].bytes, ids[1].count, &world.err),
+                     HOLTER_INVALID);
     if (ids[1].count > 4)
         ck_assert_ptr_null(strstr(world.err.message, "01234"));
 }
@@ -134,7 +138,8 @@ START_TEST(the_length_of_an_id_does_not_show)
     uint64_t number;
     MUST(world_add(&number, "x"));
     bytes[0] = world_size("d/vault.a");
-    MUST(world_add(&number, "012345678901234567890123456789012345678901234567890123456789012")); /* 63 */
+    MUST(world_add(&number,
+                   "012345678901234567890123456789012345678901234567890123456789012")); /* 63 */
     bytes[1] = world_size("d/vault.a");
     MUST(world_add(&number, "y"));
     ck_assert_uint_eq(world_size("d/vault.a") - bytes[1], bytes[1] - bytes[0]);
@@ -204,7 +209,8 @@ START_TEST(the_least_recently_used_key_leaves_first)
     for (size_t i = 0; i < VAULT_KEYS_OPEN; i++)
         MUST(vault_key(&keys[i], world.vault, numbers[i], 1, &world.err));
     /* V4: all are referenced. */
-    ck_assert_int_eq(vault_key(&keys[MANY - 1], world.vault, numbers[MANY - 1], 1, &world.err), HOLTER_NO_MEMORY);
+    ck_assert_int_eq(vault_key(&keys[MANY - 1], world.vault, numbers[MANY - 1], 1, &world.err),
+                     HOLTER_NO_MEMORY);
 
     /* Give back 5, then 3; the next one to open takes the place of 5. */
     const struct crypto_key *three = keys[3];
@@ -226,7 +232,10 @@ START_TEST(keys_stay_while_they_are_referenced)
     enum { USERS = MANY, STEPS = 40000, HELD = 600 };
     static uint64_t numbers[USERS];
     static uint8_t bytes[USERS][CRYPTO_KEY_BYTES];
-    static struct { const struct crypto_key *key; size_t user; } held[HELD];
+    static struct {
+        const struct crypto_key *key;
+        size_t user;
+    } held[HELD];
     struct random random = { 5 };
     size_t count = 0;
     add_many(numbers, USERS, "u");
@@ -239,7 +248,8 @@ START_TEST(keys_stay_while_they_are_referenced)
     for (size_t step = 0; step < STEPS; step++) {
         if (count == HELD || (count > 0 && random_below(&random, 2) == 0)) {
             size_t at = random_below(&random, count);
-            ck_assert_mem_eq(crypto_key_bytes(held[at].key), bytes[held[at].user], CRYPTO_KEY_BYTES);
+            ck_assert_mem_eq(crypto_key_bytes(held[at].key), bytes[held[at].user],
+                             CRYPTO_KEY_BYTES);
             vault_key_unref(world.vault, held[at].key);
             held[at] = held[--count];
         } else {
@@ -309,9 +319,11 @@ START_TEST(an_erased_number_stays_erased)
     size_t bytes;
     const struct crypto_key *key;
     add_many(numbers, 5, "person-");
-    MUST(vault_key(&key, world.vault, numbers[1], 1, &world.err)); /* in use while its user is erased */
+    MUST(vault_key(&key, world.vault, numbers[1], 1,
+                   &world.err)); /* in use while its user is erased */
     uint64_t generation = vault_generation(world.vault), version = vault_version(world.vault);
-    MUST(vault_erase(world.vault, (uint64_t[]){ numbers[3], numbers[1], numbers[3] }, 3, &world.err));
+    MUST(vault_erase(world.vault, (uint64_t[]){ numbers[3], numbers[1], numbers[3] }, 3,
+                     &world.err));
     vault_key_unref(world.vault, key);
     ck_assert_uint_gt(vault_generation(world.vault), generation);
     ck_assert_uint_eq(vault_version(world.vault), version + 1);
@@ -322,7 +334,8 @@ START_TEST(an_erased_number_stays_erased)
             char name[16];
             bool is_erased = i == 1 || i == 3;
             snprintf(name, sizeof name, "person-%zu", i);
-            ck_assert_uint_eq(vault_user_at(world.vault, i).number, numbers[i]); /* in their order */
+            ck_assert_uint_eq(vault_user_at(world.vault, i).number,
+                              numbers[i]); /* in their order */
             MUST(vault_find_number(&user, world.vault, numbers[i], &world.err));
             ck_assert(user.is_erased == is_erased);
             ck_assert_int_eq(world_find(&user, name), is_erased ? HOLTER_NOT_FOUND : HOLTER_OK);
@@ -334,7 +347,8 @@ START_TEST(an_erased_number_stays_erased)
                 vault_key_unref(world.vault, key);
             if (!is_sealed)
                 for (int copy = 0; copy < 2; copy++)
-                    ck_assert(file_holds(copy == 0 ? "d/vault.a" : "d/vault.b", name, strlen(name)) == !is_erased);
+                    ck_assert(file_holds(copy == 0 ? "d/vault.a" : "d/vault.b", name,
+                                         strlen(name)) == !is_erased);
         }
         world_reopen();
     }
@@ -352,7 +366,8 @@ START_TEST(erasing_an_unknown_number_does_nothing)
 {
     uint64_t number;
     MUST(world_add(&number, "a"));
-    ck_assert_int_eq(vault_erase(world.vault, (uint64_t[]){ number, number + 1 }, 2, &world.err), HOLTER_NOT_FOUND);
+    ck_assert_int_eq(vault_erase(world.vault, (uint64_t[]){ number, number + 1 }, 2, &world.err),
+                     HOLTER_NOT_FOUND);
     ck_assert(!vault_user_at(world.vault, 0).is_erased);
 }
 END_TEST
@@ -487,7 +502,8 @@ int main(void)
         tcase_add_checked_fixture(tcase, kinds[i].setup, world_teardown);
         tcase_add_test(tcase, users_are_found_by_id_and_by_number);
         tcase_add_test(tcase, an_id_that_is_there_or_comes_twice_has_one_number);
-        tcase_add_loop_test(tcase, ids_that_are_none_are_refused_without_being_told, 0, CORE_COUNT(bad_ids));
+        tcase_add_loop_test(tcase, ids_that_are_none_are_refused_without_being_told, 0,
+                            CORE_COUNT(bad_ids));
         tcase_add_test(tcase, no_sentence_repeats_an_id);
         tcase_add_test(tcase, ids_of_every_length_come_back);
         tcase_add_test(tcase, a_vault_is_made_once);

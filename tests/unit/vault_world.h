@@ -29,7 +29,9 @@ static struct {
 
 static inline struct vault_spec world_spec(void)
 {
-    struct vault_spec spec = { .io = world.io, .directory = "d", .keyring = world.keyring, .arena = world.arena };
+    struct vault_spec spec = {
+        .io = world.io, .directory = "d", .keyring = world.keyring, .arena = world.arena
+    };
     memcpy(spec.store_id, world_store_id, sizeof spec.store_id);
     return spec;
 }
@@ -52,11 +54,9 @@ static inline void world_reopen(void)
     MUST(world_open(true));
 }
 
-static inline void world_setup(bool is_sealed)
+/* On a machine that is there. */
+static inline void world_make(bool is_sealed)
 {
-    memset(&world, 0, sizeof world);
-    world.sim = sim_new(&(struct sim_options){ .seed = 7 });
-    world.io = sim_process_new(world.sim);
     MUST(crypto_arena_new(&world.arena, WORLD_SLOTS, &world.err));
     MUST(io_make_dir(world.io, "d", &world.err));
     MUST(io_sync_dir(world.io, ".", &world.err));
@@ -69,13 +69,22 @@ static inline void world_setup(bool is_sealed)
     MUST(world_open(true));
 }
 
+static inline void world_setup(bool is_sealed)
+{
+    memset(&world, 0, sizeof world);
+    world.sim = sim_new(&(struct sim_options){ .seed = 7 });
+    world.io = sim_process_new(world.sim);
+    world_make(is_sealed);
+}
+
 static inline void world_teardown(void)
 {
     world_close();
     keyring_close(world.keyring);
     crypto_arena_free(world.arena);
     io_free(world.io);
-    sim_free(world.sim);
+    if (world.sim != NULL)
+        sim_free(world.sim);
 }
 
 /** A file's bytes; buffer_release. */
