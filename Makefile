@@ -5,7 +5,12 @@ OUT := out/$(VARIANT)
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifndef V
+Q := @
+endif
 CFLAGS_BASE := -std=c17 -g -fno-strict-aliasing -fvisibility=hidden -fPIC -Wall -Wextra -Wpedantic \
 	-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla \
 	-Wimplicit-fallthrough -Wundef -Wwrite-strings -D_FILE_OFFSET_BITS=64 -D_POSIX_C_SOURCE=200809L
@@ -64,7 +69,24 @@ all: $(OUT)/holter $(OUT)/libholter.a $(OUT)/libholter.so
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# ---- library: one object with holter_* as its only global symbols, so that short room names cannot clash
+
+LIB_OBJECT := $(OUT)/libholter.o
+SONAME := libholter.so.0
+
+$(LIB_OBJECT): $(ENGINE_OBJECTS)
+	$(Q)$(LD) -r $^ -o $@
+	$(Q)$(if $(filter cover,$(VARIANT)),,objcopy --wildcard --keep-global-symbol='holter_*' $@)
+
+$(OUT)/libholter.a: $(LIB_OBJECT)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $<
+
+$(OUT)/libholter.so: $(LIB_OBJECT) engine/libholter.map
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=engine/libholter.map $< -o $@ $(LIBS)
+	$(Q)ln -sf libholter.so $(OUT)/$(SONAME)
 
 # ---- unit tests: tests/unit/test_<room>_<what>.c, one binary each, linked with that room and its needs only
 
@@ -75,7 +97,7 @@ test_room = $(word 2,$(subst _, ,$(basename $(notdir $(1)))))
 define unit_rule
 $(OUT)/tests/unit/$(basename $(notdir $(1))): $(call objects,$(1) \
 	$(foreach r,$(NEEDS_$(call test_room,$(1))) $(call test_room,$(1)),$(call room_sources,$(r))))
-	$$(CC) $$(CFLAGS_ALL) $$^ -o $$@ $$(LIBS_TEST) $$(LIBS)
+	$(Q)$$(CC) $$(CFLAGS_ALL) $$^ -o $$@ $$(LIBS_TEST) $$(LIBS)
 endef
 $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
 
@@ -89,7 +111,7 @@ TOOL_OBJECTS := $(call objects,$(TOOL_SOURCES))
 LIBS_TOOL := -ljansson
 
 $(OUT)/holter: $(TOOL_OBJECTS) $(OUT)/libholter.a
-	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS) $(LIBS_TOOL)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS) $(LIBS_TOOL)
 
 # parts of the tool that need no store, tested by themselves
 $(OUT)/tests/unit/test_tool_csv: $(call objects,tools/csv.c)

@@ -108,14 +108,14 @@ static holter_status rewrite(struct catalog *catalog, holter_error *err)
 {
     struct bodies bodies = { 0 };
     holter_status status = HOLTER_NO_MEMORY;
-    bodies_put_all(&bodies, catalog);
-    struct edits_part *parts = bodies_parts(&bodies);
+    catalog_bodies_put_all(&bodies, catalog);
+    struct edits_part *parts = catalog_bodies_parts(&bodies);
     if (parts != NULL)
         status = edits_rewrite(catalog->edits, parts, bodies.count, err);
     else
         no_memory(&catalog->spec, err);
     free(parts);
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     return status;
 }
 
@@ -176,7 +176,7 @@ holter_status catalog_add_region(struct catalog *catalog, const char *name, uint
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *number = region.number;
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     return status;
 }
 
@@ -209,7 +209,7 @@ holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_m
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *number = added.number;
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     return status;
 }
 
@@ -250,7 +250,7 @@ holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *value = (int64_t)count;
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     return status;
 }
 
@@ -460,7 +460,7 @@ holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source
     for (size_t i = 0; i < count && status == HOLTER_OK; i++)
         sources[i].number = numbers[i];
 done:
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     free(numbers);
     free(nonces);
     return status;
@@ -488,13 +488,13 @@ holter_status catalog_create(const struct catalog_spec *spec, const char *region
         bodies_put_metric(&bodies, &metric);
     }
     holter_status status = HOLTER_NO_MEMORY;
-    struct edits_part *parts = bodies_parts(&bodies);
+    struct edits_part *parts = catalog_bodies_parts(&bodies);
     if (parts != NULL)
         status = edits_create(&edits, parts, bodies.count, err);
     else
         no_memory(spec, err);
     free(parts);
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     return status;
 }
 
@@ -515,7 +515,7 @@ static holter_status add_builtin(struct catalog *catalog, holter_error *err)
     holter_status status = HOLTER_OK;
     if (missing > 0 && !catalog->has_skipped)
         status = append(catalog, &bodies, err);
-    bodies_release(&bodies);
+    catalog_bodies_release(&bodies);
     return status;
 }
 

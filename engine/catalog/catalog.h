@@ -116,6 +116,8 @@ uint64_t catalog_version(const struct catalog *catalog);
 holter_status catalog_refresh(struct catalog *catalog, bool writable, uint64_t version_max,
                               holter_error *err);
 
+bool catalog_region_name_is_valid(const char *name);
+
 /* Regions and metrics: pointers are borrowed until the next refresh or change. */
 size_t catalog_region_count(const struct catalog *catalog);
 const struct catalog_region *catalog_region_at(const struct catalog *catalog, size_t index);

@@ -13,7 +13,7 @@
 
 /* ---- writing ---- */
 
-void bodies_release(struct bodies *b)
+void catalog_bodies_release(struct bodies *b)
 {
     for (size_t i = 0; i < b->count; i++)
         buffer_release(&b->body[i]);
@@ -76,7 +76,7 @@ void bodies_put_source(struct bodies *b, const struct source *source)
     bodies_put(b, RECORD_SOURCE, &(struct buffer){ .data = bytes, .bytes = sizeof bytes - w.left });
 }
 
-void bodies_put_all(struct bodies *b, const struct catalog *catalog)
+void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->region_count; i++)
         bodies_put_region(b, &catalog->regions[i]);
@@ -86,7 +86,7 @@ void bodies_put_all(struct bodies *b, const struct catalog *catalog)
         bodies_put_source(b, &catalog->sources.all[i]);
 }
 
-struct edits_part *bodies_parts(const struct bodies *b)
+struct edits_part *catalog_bodies_parts(const struct bodies *b)
 {
     struct edits_part *parts = b->failed ? NULL : core_calloc(b->count, sizeof *parts);
     for (size_t i = 0; parts != NULL && i < b->count; i++)

@@ -6,7 +6,7 @@
 
 #include "catalog.h"
 
-/** Stored. A new kind also needs: catalog.md, changes_decode, changes_commit, bodies_put_all. */
+/** Stored. A new kind also needs: catalog.md, changes_decode, changes_commit, catalog_bodies_put_all. */
 enum record_kind {
     RECORD_REGION = 1,
     RECORD_METRIC = 2,
@@ -157,14 +157,14 @@ struct bodies {
     bool failed;
 };
 
-void bodies_release(struct bodies *b);
+void catalog_bodies_release(struct bodies *b);
 void bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload);
 void bodies_put_region(struct bodies *b, const struct catalog_region *region);
 void bodies_put_metric(struct bodies *b, const struct catalog_metric *metric);
 void bodies_put_source(struct bodies *b, const struct source *source);
-void bodies_put_all(struct bodies *b, const struct catalog *catalog);
+void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog);
 /** As edits takes them; free() it. NULL: no memory. */
-struct edits_part *bodies_parts(const struct bodies *b);
+struct edits_part *catalog_bodies_parts(const struct bodies *b);
 
 struct metric *find_metric(const struct catalog *catalog, uint32_t number);
 struct metric *find_metric_by_name(const struct catalog *catalog, const char *name);

@@ -313,3 +313,8 @@ void metric_free(struct metric *metric)
     }
     free(metric);
 }
+
+bool catalog_region_name_is_valid(const char *name)
+{
+    return region_name_is_valid(name, strlen(name));
+}

@@ -30,8 +30,6 @@ holter_status head_open(struct head **out, struct io *io, const char *path,
                         const uint8_t store_id[static 16], uint32_t place, bool writable,
                         holter_error *err);
 void head_close(struct head *head);
-/** The page was published in an earlier boot and in none after it: whatever wrote beside it has ended. */
-bool head_boot_is_over(struct head *head);
 /** The facts published last. False: none in this boot (after some repeats against running publishers). */
 bool head_read(struct head *head, unsigned pair, uint64_t words[static HEAD_WORDS]);
 void head_publish(struct head *head, unsigned pair, const uint64_t words[static HEAD_WORDS]);

@@ -100,7 +100,7 @@ static holter_status recover(struct shard *shard, const struct manifest_version 
     struct wal_read_spec spec = {
         .from = flushed,
         .closed = closed_counts ? &closed : NULL,
-        .covered_only = !is_appending && (shard->head == NULL || !head_boot_is_over(shard->head)),
+        .covered_only = !is_appending,
     };
     holter_status status = memtable_new(&memtable, err);
     if (status != HOLTER_OK)

@@ -1,0 +1,539 @@
+/*
+ * store_commit.c -- a batch to its shards: sort, settle what a batch holds twice, answer exactly where asked, write.
+ *
+ * The batch's users are grouped by shard; all shards' synced writes go into one submission. Each user's part stands or
+ * falls on its own: what was stored leaves the batch and has its answers, the rest stays pending.
+ */
+#include "store/store_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A series of the batch, as it will be written. */
+struct commit_series {
+    uint64_t user;
+    uint32_t metric, source;
+    struct batch_series *from;
+    struct columns kept; /* a copy without the rows that are not written; else empty */
+    bool has_kept;
+};
+
+/* A user of the batch. */
+struct commit_user {
+    uint64_t user;
+    struct shard *shard;
+    const struct crypto_key *key;
+    uint32_t key_generation;
+    size_t series_first, series_count;
+    size_t tombstone_first, tombstone_count;
+    bool has_key, is_stored;
+};
+
+/* A shard that the batch touches, and the range of its users. */
+struct commit_shard {
+    struct shard *shard;
+    struct shard_write *write;
+    size_t user_first, user_count;
+};
+
+struct commit {
+    holter_store *store;
+    holter_batch *batch;
+    struct commit_user *users; /* by shard's place, then number */
+    size_t user_count;
+    struct commit_shard *shards;
+    size_t shard_count;
+    struct commit_series *series; /* by user, metric, source */
+    struct batch_tombstone *tombstones; /* by user */
+    struct wal_part *wal_parts; /* as series */
+    struct wal_tombstone *wal_tombstones;
+    struct shard_part *parts;   /* as users */
+    holter_row_answer *answers; /* what they will be */
+    uint8_t *drops;             /* of one series: 1 for rows that are not written */
+    size_t drop_capacity;
+    holter_status status;       /* the first failure */
+    holter_error *err;
+};
+
+static void fail(struct commit *commit, holter_status status, const holter_error *one)
+{
+    if (commit->status != HOLTER_OK)
+        return;
+    commit->status = status;
+    error_set(commit->err, status, "%s", one->message);
+}
+
+/* ---- grouping -------------------------------------------------------------------------------------------------- */
+
+static int by_series(const void *a, const void *b)
+{
+    const struct commit_series *left = a;
+    const struct commit_series *right = b;
+    if (left->user != right->user)
+        return left->user < right->user ? -1 : 1;
+    if (left->metric != right->metric)
+        return left->metric < right->metric ? -1 : 1;
+    return (left->source > right->source) - (left->source < right->source);
+}
+
+static int by_tombstone_user(const void *a, const void *b)
+{
+    uint64_t left = ((const struct batch_tombstone *)a)->user;
+    uint64_t right = ((const struct batch_tombstone *)b)->user;
+    return (left > right) - (left < right);
+}
+
+static int by_shard(const void *a, const void *b)
+{
+    const struct commit_user *left = a;
+    const struct commit_user *right = b;
+    uint32_t left_place = left->shard != NULL ? shard_spec_get(left->shard)->place : 0;
+    uint32_t right_place = right->shard != NULL ? shard_spec_get(right->shard)->place : 0;
+    if (left_place != right_place)
+        return left_place < right_place ? -1 : 1;
+    return (left->user > right->user) - (left->user < right->user);
+}
+
+static bool allocate(struct commit *commit)
+{
+    const holter_batch *batch = commit->batch;
+    size_t users_max = batch->series_count + batch->tombstone_count;
+    commit->users = core_calloc(users_max, sizeof *commit->users);
+    commit->shards = core_calloc(users_max, sizeof *commit->shards);
+    commit->parts = core_calloc(users_max, sizeof *commit->parts);
+    commit->series = core_calloc(batch->series_count, sizeof *commit->series);
+    commit->wal_parts = core_calloc(batch->series_count, sizeof *commit->wal_parts);
+    commit->tombstones = core_calloc(batch->tombstone_count, sizeof *commit->tombstones);
+    commit->wal_tombstones = core_calloc(batch->tombstone_count, sizeof *commit->wal_tombstones);
+    commit->answers = core_calloc(batch->row_count, sizeof *commit->answers);
+    return commit->users != NULL && commit->shards != NULL && commit->parts != NULL && commit->series != NULL &&
+           commit->wal_parts != NULL && commit->tombstones != NULL && commit->wal_tombstones != NULL &&
+           commit->answers != NULL;
+}
+
+/* The users of the batch, with the ranges of their series and deletions. */
+static void find_users(struct commit *commit)
+{
+    const holter_batch *batch = commit->batch;
+    size_t s = 0;
+    size_t t = 0;
+    for (size_t i = 0; i < batch->series_count; i++) {
+        struct batch_series *from = &batch->series[i];
+        commit->series[i] = (struct commit_series){ .user = from->user,
+                                                    .metric = from->metric,
+                                                    .source = from->source,
+                                                    .from = from };
+    }
+    if (batch->series_count > 1)
+        qsort(commit->series, batch->series_count, sizeof *commit->series, by_series);
+    if (batch->tombstone_count > 0)
+        memcpy(commit->tombstones, batch->tombstones, batch->tombstone_count * sizeof *commit->tombstones);
+    if (batch->tombstone_count > 1)
+        qsort(commit->tombstones, batch->tombstone_count, sizeof *commit->tombstones, by_tombstone_user);
+    for (size_t i = 0; i < batch->tombstone_count; i++)
+        commit->wal_tombstones[i] = commit->tombstones[i].tombstone;
+    while (s < batch->series_count || t < batch->tombstone_count) {
+        uint64_t of_series = s < batch->series_count ? commit->series[s].user : UINT64_MAX;
+        uint64_t of_tombstone = t < batch->tombstone_count ? commit->tombstones[t].user : UINT64_MAX;
+        struct commit_user *user = &commit->users[commit->user_count++];
+        user->user = of_series < of_tombstone ? of_series : of_tombstone;
+        user->series_first = s;
+        user->tombstone_first = t;
+        while (s < batch->series_count && commit->series[s].user == user->user)
+            s++;
+        while (t < batch->tombstone_count && commit->tombstones[t].user == user->user)
+            t++;
+        user->series_count = s - user->series_first;
+        user->tombstone_count = t - user->tombstone_first;
+    }
+}
+
+/* Each user's shard and newest key. Who has none stays in the batch. */
+static void find_shards(struct commit *commit)
+{
+    for (size_t i = 0; i < commit->user_count; i++) {
+        struct commit_user *user = &commit->users[i];
+        holter_error one;
+        holter_status status = store_user_shard(&user->shard, commit->store, user->user, &one);
+        if (status == HOLTER_OK) {
+            status = store_key_get(commit->store, user->user, 0, &user->key, &user->key_generation, &one);
+            user->has_key = status == HOLTER_OK;
+        }
+        if (status != HOLTER_OK) {
+            user->shard = NULL;
+            fail(commit, status, &one);
+        }
+    }
+    if (commit->user_count > 1)
+        qsort(commit->users, commit->user_count, sizeof *commit->users, by_shard);
+    for (size_t i = 0; i < commit->user_count; i++) {
+        struct commit_user *user = &commit->users[i];
+        if (user->shard == NULL)
+            continue;
+        bool is_next = commit->shard_count == 0 || commit->shards[commit->shard_count - 1].shard != user->shard;
+        if (is_next)
+            commit->shards[commit->shard_count++] = (struct commit_shard){ .shard = user->shard, .user_first = i };
+        commit->shards[commit->shard_count - 1].user_count++;
+    }
+}
+
+/* ---- what a batch holds twice ----------------------------------------------------------------------------------- */
+
+static bool room_for_drops(struct commit *commit, size_t count)
+{
+    void *drops = commit->drops;
+    if (!core_grow(&drops, &commit->drop_capacity, count, 1))
+        return false;
+    commit->drops = drops;
+    memset(commit->drops, 0, count);
+    return true;
+}
+
+/* Leave out the rows that commit->drops marks. */
+static bool keep_rest(struct commit_series *series, const struct columns *from, const uint8_t *drops)
+{
+    struct columns kept;
+    columns_init(&kept, &from->schema);
+    bool has_memory = true;
+    for (size_t i = 0; i < from->count && has_memory;) {
+        size_t first = i;
+        uint8_t is_dropped = drops[i];
+        while (i < from->count && drops[i] == is_dropped)
+            i++;
+        if (!is_dropped)
+            has_memory = columns_append_rows(&kept, from, first, i - first);
+    }
+    if (!has_memory) {
+        columns_release(&kept);
+        return false;
+    }
+    if (series->has_kept)
+        columns_release(&series->kept);
+    series->kept = kept;
+    series->has_kept = true;
+    return true;
+}
+
+static const struct columns *rows_of(const struct commit_series *series)
+{
+    return series->has_kept ? &series->kept : &series->from->columns;
+}
+
+static bool is_same_row(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b)
+{
+    return columns_row_is_equal(a, row_a, b, row_b) && a->flags[row_a] == b->flags[row_b];
+}
+
+/* Sort, and of rows with one identity keep the one that stands: the greatest revision, of these the last. */
+static bool settle_series(struct commit *commit, struct commit_series *series)
+{
+    struct columns *rows = &series->from->columns;
+    bool has_dropped = false;
+    if (!columns_sort(rows) || !room_for_drops(commit, rows->count))
+        return false;
+    for (size_t i = 0; i < rows->count; i++)
+        commit->answers[rows->sequence[i]] =
+            (holter_row_answer){ .answer = HOLTER_ACCEPTED, .flags = rows->flags[i] };
+    for (size_t i = rows->count; i-- > 1;) {
+        if (columns_compare(rows, i - 1, rows, i) != 0)
+            continue;
+        size_t standing = i;
+        while (commit->drops[standing] != 0)
+            standing++;
+        commit->drops[i - 1] = 1;
+        has_dropped = true;
+        commit->answers[rows->sequence[i - 1]].answer =
+            is_same_row(rows, i - 1, rows, standing) ? HOLTER_DUPLICATE : HOLTER_SUPERSEDED;
+    }
+    return !has_dropped || keep_rest(series, rows, commit->drops);
+}
+
+/* ---- exact answers ------------------------------------------------------------------------------------------------- */
+
+/* Rows in a span that the batch replaces are written whatever is there. */
+static bool is_replaced(const struct commit *commit, const struct commit_user *user,
+                        const struct commit_series *series, int64_t time)
+{
+    for (size_t i = 0; i < user->tombstone_count; i++) {
+        const struct wal_tombstone *one = &commit->wal_tombstones[user->tombstone_first + i];
+        bool applies = (one->metric == 0 || one->metric == series->metric) &&
+                       (one->source == 0 || one->source == series->source);
+        if (applies && one->begin <= time && time < one->end)
+            return true;
+    }
+    return false;
+}
+
+/* One row against the stored row of its identity: its answer, and whether it needs to be written. */
+static holter_answer answer_against(const struct columns *rows, size_t row, const struct columns *stored,
+                                    size_t stored_row, bool *is_needed)
+{
+    bool is_newer = rows->revision[row] >= stored->revision[stored_row];
+    if (is_same_row(rows, row, stored, stored_row)) {
+        *is_needed = rows->revision[row] > stored->revision[stored_row];
+        return HOLTER_DUPLICATE;
+    }
+    *is_needed = is_newer;
+    return is_newer ? HOLTER_CORRECTED : HOLTER_SUPERSEDED;
+}
+
+/* Walk the stored rows and the batch's, both rising, and answer each of the batch's. */
+static holter_status answer_series(struct commit *commit, const struct commit_user *user,
+                                   struct commit_series *series, struct shard_snapshot *snapshot,
+                                   holter_error *err)
+{
+    const struct columns *rows = rows_of(series);
+    struct query_scan *scan = NULL;
+    const struct columns *stored = NULL;
+    size_t at = 0;
+    bool is_done = false;
+    bool has_dropped = false;
+    uint32_t metric, source;
+    struct query_spec spec = { .user = series->user,
+                               .metric = series->metric,
+                               .source = series->source,
+                               .from = rows->time[0],
+                               .to = rows->time[rows->count - 1] + 1,
+                               .class_of = store_class_of };
+    if (!room_for_drops(commit, rows->count))
+        return error_set(err, HOLTER_NO_MEMORY, "no memory to compare a batch");
+    holter_status status = query_scan_open(&scan, snapshot, &spec, err);
+    for (size_t i = 0; status == HOLTER_OK && i < rows->count; i++) {
+        int order = -1;
+        while (status == HOLTER_OK && !is_done) {
+            if (stored == NULL || at == stored->count) {
+                status = query_scan_next(scan, &metric, &source, &stored, err);
+                at = 0;
+                is_done = status == HOLTER_DONE;
+                status = is_done ? HOLTER_OK : status;
+                if (is_done || status != HOLTER_OK)
+                    break;
+            }
+            order = columns_compare(stored, at, rows, i);
+            if (order >= 0)
+                break;
+            at++;
+        }
+        if (status != HOLTER_OK)
+            break;
+        holter_row_answer *answer = &commit->answers[rows->sequence[i]];
+        bool is_needed = true;
+        answer->answer = HOLTER_NEW;
+        if (!is_done && order == 0)
+            answer->answer = answer_against(rows, i, stored, at, &is_needed);
+        if (!is_needed && !is_replaced(commit, user, series, rows->time[i])) {
+            commit->drops[i] = 1;
+            has_dropped = true;
+        }
+    }
+    query_scan_close(scan);
+    if (status == HOLTER_OK && has_dropped && !keep_rest(series, rows, commit->drops))
+        status = error_set(err, HOLTER_NO_MEMORY, "no memory to compare a batch");
+    return status;
+}
+
+static holter_status answer_shard(struct commit *commit, const struct commit_shard *shard, holter_error *err)
+{
+    struct shard_snapshot *snapshot;
+    holter_status status = shard_write_snapshot(&snapshot, shard->write, err);
+    if (status != HOLTER_OK)
+        return status;
+    for (size_t u = 0; status == HOLTER_OK && u < shard->user_count; u++) {
+        const struct commit_user *user = &commit->users[shard->user_first + u];
+        for (size_t s = 0; status == HOLTER_OK && s < user->series_count; s++)
+            status = answer_series(commit, user, &commit->series[user->series_first + s], snapshot, err);
+    }
+    shard_snapshot_close(snapshot);
+    return status;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+
+/* The parts of a shard's users; those without anything left to write are left out. */
+static size_t make_parts(struct commit *commit, const struct commit_shard *shard)
+{
+    size_t count = 0;
+    for (size_t u = 0; u < shard->user_count; u++) {
+        const struct commit_user *user = &commit->users[shard->user_first + u];
+        size_t rows = 0;
+        size_t series_count = 0;
+        for (size_t s = 0; s < user->series_count; s++) {
+            const struct commit_series *series = &commit->series[user->series_first + s];
+            const struct columns *columns = rows_of(series);
+            if (columns->count == 0)
+                continue;
+            rows += columns->count;
+            commit->wal_parts[user->series_first + series_count++] =
+                (struct wal_part){ .metric = series->metric, .source = series->source, .columns = *columns };
+        }
+        if (rows == 0 && user->tombstone_count == 0)
+            continue;
+        commit->parts[shard->user_first + count++] =
+            (struct shard_part){ .user = user->user,
+                                 .key_generation = user->key_generation,
+                                 .key = user->key,
+                                 .tombstones = commit->wal_tombstones + user->tombstone_first,
+                                 .tombstone_count = user->tombstone_count,
+                                 .parts = commit->wal_parts + user->series_first,
+                                 .part_count = series_count };
+    }
+    return count;
+}
+
+static void begin_shard(struct commit *commit, struct commit_shard *shard)
+{
+    holter_error one;
+    holter_status status = shard_write_begin(&shard->write, shard->shard, &one);
+    if (status == HOLTER_OK && commit->batch->is_exact)
+        status = answer_shard(commit, shard, &one);
+    if (status == HOLTER_OK) {
+        size_t count = make_parts(commit, shard);
+        status = shard_write_put(shard->write, commit->parts + shard->user_first, count, &one);
+    }
+    if (status != HOLTER_OK) {
+        shard_write_abort(shard->write);
+        shard->write = NULL;
+        fail(commit, status, &one);
+    }
+}
+
+/* All shards' operations together, as many at once as the queue holds. */
+static void write_all(struct commit *commit)
+{
+    struct io_queue *queue = commit->batch->queue;
+    size_t in_flight = 0;
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        size_t count = 0;
+        struct io_op *ops = NULL;
+        if (commit->shards[i].write != NULL)
+            ops = shard_write_ops(commit->shards[i].write, &count);
+        if (count == 0)
+            continue;
+        while (in_flight + count > IO_QUEUE_DEPTH_MAX && io_wait(queue) != NULL)
+            in_flight--;
+        io_submit(queue, ops, count);
+        in_flight += count;
+    }
+    while (io_wait(queue) != NULL) {
+    }
+}
+
+static void end_shard(struct commit *commit, struct commit_shard *shard)
+{
+    holter_error one;
+    if (shard->write == NULL)
+        return;
+    holter_status status = shard_write_end(shard->write, &one);
+    shard->write = NULL;
+    if (status != HOLTER_OK) {
+        fail(commit, status, &one);
+        return;
+    }
+    for (size_t u = 0; u < shard->user_count; u++) {
+        struct commit_user *user = &commit->users[shard->user_first + u];
+        user->is_stored = true;
+        for (size_t s = 0; s < user->series_count; s++) {
+            const struct columns *rows = &commit->series[user->series_first + s].from->columns;
+            for (size_t i = 0; i < rows->count; i++)
+                commit->batch->answers[rows->sequence[i]] = commit->answers[rows->sequence[i]];
+        }
+    }
+}
+
+static bool user_is_stored(void *context, uint64_t user)
+{
+    const struct commit *commit = context;
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        const struct commit_shard *shard = &commit->shards[i];
+        size_t low = shard->user_first;
+        size_t high = shard->user_first + shard->user_count;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (commit->users[middle].user < user)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low < shard->user_first + shard->user_count && commit->users[low].user == user)
+            return commit->users[low].is_stored;
+    }
+    return false;
+}
+
+static void release(struct commit *commit)
+{
+    for (size_t i = 0; commit->users != NULL && i < commit->user_count; i++) {
+        if (commit->users[i].has_key)
+            store_key_put(commit->store, commit->users[i].key);
+    }
+    for (size_t i = 0; commit->series != NULL && i < commit->batch->series_count; i++) {
+        if (commit->series[i].has_kept)
+            columns_release(&commit->series[i].kept);
+    }
+    free(commit->users);
+    free(commit->shards);
+    free(commit->parts);
+    free(commit->series);
+    free(commit->wal_parts);
+    free(commit->tombstones);
+    free(commit->wal_tombstones);
+    free(commit->answers);
+    free(commit->drops);
+}
+
+/* A flush that is due; one that fails is tried again by a later commit, and by holter_flush, which tells why. */
+static void flush_where_due(const struct commit *commit)
+{
+    for (size_t i = 0; commit->store->flushes_by_itself && i < commit->shard_count; i++) {
+        if (shard_flush_is_due(commit->shards[i].shard))
+            (void)shard_flush(NULL, commit->shards[i].shard, false, NULL);
+    }
+}
+
+static holter_status commit_batch(struct commit *commit)
+{
+    holter_batch *batch = commit->batch;
+    bool has_memory = allocate(commit);
+    if (has_memory)
+        find_users(commit);
+    for (size_t i = 0; has_memory && i < batch->series_count; i++)
+        has_memory = settle_series(commit, &commit->series[i]);
+    if (!has_memory) {
+        release(commit);
+        return error_set(commit->err, HOLTER_NO_MEMORY, "no memory to commit a batch of %zu rows",
+                         batch->row_count);
+    }
+    find_shards(commit);
+    for (size_t i = 0; i < commit->shard_count; i++)
+        begin_shard(commit, &commit->shards[i]);
+    write_all(commit);
+    for (size_t i = 0; i < commit->shard_count; i++)
+        end_shard(commit, &commit->shards[i]);
+    flush_where_due(commit);
+    /* The copies go before the series of the batch that they were made from. */
+    for (size_t i = 0; i < batch->series_count; i++) {
+        if (commit->series[i].has_kept)
+            columns_release(&commit->series[i].kept);
+        commit->series[i].has_kept = false;
+    }
+    batch_drop(batch, user_is_stored, commit);
+    release(commit);
+    return commit->status;
+}
+
+holter_status holter_commit(holter_store *store, holter_batch *batch, holter_error *err)
+{
+    if (batch == NULL || batch->store != store)
+        return error_set(err, HOLTER_INVALID, "there is no batch of this store");
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (!store->is_writable) {
+        status = error_set(err, HOLTER_INVALID, "'%s': opened for reading only", store->path);
+    } else if (batch->series_count + batch->tombstone_count > 0) {
+        struct commit commit = { .store = store, .batch = batch, .err = err, .status = HOLTER_OK };
+        status = commit_batch(&commit);
+    }
+    store_leave(store);
+    return status;
+}

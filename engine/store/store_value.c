@@ -1,0 +1,252 @@
+/*
+ * store_value.c -- values from text and to text, exactly.
+ *
+ * A decimal is read as an integer of its digits and an exponent of ten, so no rounding happens on the way: 36.55 at the
+ * field's exponent -2 is 3655, and 36.555 is refused (or rounded half to even where the caller asked for it).
+ */
+#include "store/store_impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIGITS_MAX = 400, FLOAT_TEXT_BYTES_MAX = 400 };
+
+/* sign, digits without leading zeros, and the power of ten of the last digit. */
+struct decimal {
+    bool is_negative;
+    char digits[DIGITS_MAX];
+    size_t count;
+    int64_t exponent;
+};
+
+static bool read_exponent(int64_t *out, const char *at, const char *end)
+{
+    bool is_negative = at < end && *at == '-';
+    int64_t value = 0;
+    if (at < end && (*at == '-' || *at == '+'))
+        at++;
+    if (at == end)
+        return false;
+    for (; at < end; at++) {
+        if (*at < '0' || *at > '9' || value > 100000)
+            return false;
+        value = value * 10 + (*at - '0');
+    }
+    *out = is_negative ? -value : value;
+    return true;
+}
+
+static bool read_decimal(struct decimal *out, const char *at, const char *end)
+{
+    *out = (struct decimal){ 0 };
+    bool has_digit = false;
+    bool is_fraction = false;
+    if (at < end && (*at == '-' || *at == '+'))
+        out->is_negative = *at++ == '-';
+    for (; at < end && *at != 'e' && *at != 'E'; at++) {
+        if (*at == '.' && !is_fraction) {
+            is_fraction = true;
+            continue;
+        }
+        if (*at < '0' || *at > '9')
+            return false;
+        has_digit = true;
+        if (is_fraction)
+            out->exponent--;
+        if (out->count == 0 && *at == '0')
+            continue;
+        if (out->count == DIGITS_MAX)
+            return false;
+        out->digits[out->count++] = *at;
+    }
+    int64_t exponent = 0;
+    if (!has_digit || (at < end && !read_exponent(&exponent, at + 1, end)))
+        return false;
+    out->exponent += exponent;
+    while (out->count > 0 && out->digits[out->count - 1] == '0') {
+        out->count--;
+        out->exponent++;
+    }
+    if (out->count == 0)
+        out->exponent = 0;
+    return true;
+}
+
+/* Half to even, at `keep` digits. */
+static void round_digits(struct decimal *d, size_t keep)
+{
+    bool is_up = d->digits[keep] > '5' || (d->digits[keep] == '5' && d->count > keep + 1) ||
+                 (d->digits[keep] == '5' && keep > 0 && (d->digits[keep - 1] - '0') % 2 == 1);
+    d->exponent += (int64_t)(d->count - keep);
+    d->count = keep;
+    if (!is_up)
+        return;
+    size_t i = keep;
+    while (i > 0 && d->digits[i - 1] == '9')
+        d->digits[--i] = '0';
+    if (i > 0) {
+        d->digits[i - 1]++;
+        return;
+    }
+    memmove(d->digits + 1, d->digits, d->count);
+    d->digits[0] = '1';
+    d->count++;
+}
+
+static holter_status parse_int(holter_value *out, const holter_field *field, const char *text, size_t bytes,
+                               int round, holter_error *err)
+{
+    struct decimal d;
+    if (!read_decimal(&d, text, text + bytes))
+        return error_set(err, HOLTER_INVALID, "found what is no number, expected a decimal");
+    int64_t shift = d.exponent - field->exponent;
+    if (d.count > 0 && shift < 0) {
+        if (!round)
+            return error_set(err, HOLTER_INVALID,
+                             "found %" PRId64 " digits after the point, expected at most %d (or ask for rounding)",
+                             -d.exponent, field->exponent < 0 ? -field->exponent : 0);
+        if ((uint64_t)-shift > d.count) { /* less than half of the last place */
+            out->integer = 0;
+            return HOLTER_OK;
+        }
+        round_digits(&d, d.count - (size_t)-shift);
+        shift = 0;
+    }
+    int64_t value = 0;
+    bool fits = d.count == 0 || (uint64_t)shift + d.count <= 19;
+    for (size_t i = 0; fits && d.count > 0 && i < d.count + (uint64_t)shift; i++) {
+        int64_t digit = i < d.count ? d.digits[i] - '0' : 0;
+        fits = checked_mul_i64(&value, value, 10) &&
+               checked_add_i64(&value, value, d.is_negative ? -digit : digit);
+    }
+    if (!fits)
+        return error_set(err, HOLTER_INVALID, "found a number beyond 64 bits at exponent %d", field->exponent);
+    out->integer = value;
+    return HOLTER_OK;
+}
+
+static holter_status parse_float(holter_value *out, const char *text, size_t bytes, holter_error *err)
+{
+    char copy[FLOAT_TEXT_BYTES_MAX];
+    struct decimal d;
+    if (bytes >= sizeof copy)
+        return error_set(err, HOLTER_INVALID, "found %zu bytes, expected a decimal", bytes);
+    memcpy(copy, text, bytes);
+    copy[bytes] = '\0';
+    bool is_word = strcmp(copy, "nan") == 0 || strcmp(copy, "NaN") == 0 || strcmp(copy, "inf") == 0 ||
+                   strcmp(copy, "-inf") == 0 || strcmp(copy, "Infinity") == 0 ||
+                   strcmp(copy, "-Infinity") == 0;
+    if (!is_word && !read_decimal(&d, text, text + bytes))
+        return error_set(err, HOLTER_INVALID, "found what is no number, expected a decimal");
+    double value = strtod(copy, NULL);
+    if (!is_word && isinf(value))
+        return error_set(err, HOLTER_INVALID, "found a number beyond a double's range");
+    out->real = value;
+    return HOLTER_OK;
+}
+
+static holter_status parse_enum(holter_value *out, const holter_field *field, const char *text, size_t bytes,
+                                holter_error *err)
+{
+    for (size_t i = 0; i < field->label_count; i++) {
+        if (strlen(field->labels[i]) == bytes && memcmp(field->labels[i], text, bytes) == 0) {
+            out->integer = (int64_t)i;
+            return HOLTER_OK;
+        }
+    }
+    struct decimal d;
+    holter_value number;
+    const holter_field plain = { .exponent = 0 };
+    bool is_number = read_decimal(&d, text, text + bytes) &&
+                     parse_int(&number, &plain, text, bytes, 0, NULL) == HOLTER_OK;
+    if (!is_number || number.integer < 0 || (uint64_t)number.integer >= field->label_count)
+        return error_set(err, HOLTER_INVALID, "found no label of '%s', expected one of its %zu labels or a number",
+                         field->name, field->label_count);
+    *out = number;
+    return HOLTER_OK;
+}
+
+holter_status holter_value_parse(holter_value *out, const holter_metric *metric, size_t field,
+                                 const char *text, size_t text_bytes, int round, holter_error *err)
+{
+    if (out == NULL || metric == NULL || text == NULL || field >= metric->field_count)
+        return error_set(err, HOLTER_INVALID, "there is no such field");
+    const holter_field *of = &metric->fields[field];
+    switch (of->type) {
+    case HOLTER_INT:
+        return parse_int(out, of, text, text_bytes, round, err);
+    case HOLTER_FLOAT:
+        return parse_float(out, text, text_bytes, err);
+    case HOLTER_ENUM:
+        return parse_enum(out, of, text, text_bytes, err);
+    case HOLTER_TEXT:
+        if (text_bytes > HOLTER_TEXT_BYTES_MAX)
+            return error_set(err, HOLTER_INVALID, "found a text of %zu bytes, expected at most %d", text_bytes,
+                             HOLTER_TEXT_BYTES_MAX);
+        out->text.bytes = text;
+        out->text.count = text_bytes;
+        return HOLTER_OK;
+    }
+    return error_set(err, HOLTER_INVALID, "field %zu has no known type", field);
+}
+
+/* ---- to text --------------------------------------------------------------------------------------------------- */
+
+static size_t format_int(char *out, size_t room, int64_t value, int exponent)
+{
+    char digits[32];
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    int count = snprintf(digits, sizeof digits, "%" PRIu64, magnitude);
+    const char *sign = value < 0 ? "-" : "";
+    if (exponent >= 0)
+        return (size_t)snprintf(out, room, "%s%s%.*s", sign, digits, magnitude == 0 ? 0 : exponent,
+                                "000000000000000000");
+    int places = -exponent;
+    if (count > places)
+        return (size_t)snprintf(out, room, "%s%.*s.%s", sign, count - places, digits, digits + count - places);
+    return (size_t)snprintf(out, room, "%s0.%.*s%s", sign, places - count, "000000000000000000", digits);
+}
+
+/* The shortest decimal that reads back as these bits. */
+static size_t format_float(char *out, size_t room, double value)
+{
+    char text[64];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    return (size_t)snprintf(out, room, "%s", text);
+}
+
+size_t holter_value_format(char *out, size_t room, const holter_metric *metric, size_t field,
+                           holter_value value)
+{
+    if (room > 0)
+        out[0] = '\0';
+    if (metric == NULL || field >= metric->field_count)
+        return 0;
+    const holter_field *of = &metric->fields[field];
+    switch (of->type) {
+    case HOLTER_INT:
+        return format_int(out, room, value.integer, of->exponent);
+    case HOLTER_FLOAT:
+        return format_float(out, room, value.real);
+    case HOLTER_ENUM:
+        if (value.integer >= 0 && (uint64_t)value.integer < of->label_count)
+            return (size_t)snprintf(out, room, "%s", of->labels[value.integer]);
+        return (size_t)snprintf(out, room, "%" PRId64, value.integer);
+    case HOLTER_TEXT:
+        if (room > 0) {
+            size_t bytes = value.text.count < room - 1 ? value.text.count : room - 1;
+            memcpy(out, value.text.bytes, bytes);
+            out[bytes] = '\0';
+        }
+        return value.text.count;
+    }
+    return 0;
+}
