@@ -246,6 +246,73 @@ START_TEST(no_race_takes_a_file_from_a_pinned_version)
 }
 END_TEST
 
+/*
+ * The same at its narrowest: a page that is published and a probe, against one pin. Whoever probes after it
+ * published and finds the version free may unlink its files, so a pin must not stand on it.
+ */
+struct narrow {
+    struct head *head;
+    struct io_file *lock_file;
+    bool is_free;
+    struct manifest_version *pinned;
+};
+
+static void narrow_writer(void *context)
+{
+    struct narrow *narrow = context;
+    uint64_t words[HEAD_WORDS] = { [MANIFEST_HEAD_VERSION] = 3, [MANIFEST_HEAD_GENERATION] = 1 };
+    bool is_held;
+    head_publish(narrow->head, MANIFEST_HEAD_PAIR, words);
+    MUST(io_lock_probe(&is_held, narrow->lock_file, MANIFEST_PIN_BASE, 3, &err));
+    narrow->is_free = !is_held;
+}
+
+static void narrow_reader(void *context)
+{
+    struct narrow *narrow = context;
+    MUST(manifest_pin(&narrow->pinned, reader.manifest, &err));
+}
+
+START_TEST(no_pin_stands_on_a_version_found_free)
+{
+    size_t found_free = 0, found_held = 0;
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        world_close(&writer);
+        if (reader.io != NULL)
+            world_close(&reader);
+        sim_free(sim);
+        sim = sim_new(&(struct sim_options){ .seed = seed, .switch_always = true });
+        struct io *io = sim_process_new(sim);
+        struct manifest_spec spec = world_spec(io);
+        struct narrow narrow = { .pinned = NULL };
+        uint64_t words[HEAD_WORDS] = { [MANIFEST_HEAD_VERSION] = 2, [MANIFEST_HEAD_GENERATION] = 1 };
+        MUST(io_make_dir(io, "s", &err));
+        MUST(sim_file_write(sim, "s/lock", "", 0));
+        MUST(manifest_create(&spec, &err));
+        io_free(io);
+        MUST(world_open(&writer, sim, true, false, &err)); /* publishes nothing by itself */
+        MUST(flush(writer.manifest, 1));
+        MUST(head_open(&narrow.head, writer.io, "s/head", world_store, 1, true, &err));
+        head_publish(narrow.head, MANIFEST_HEAD_PAIR, words);
+        MUST(world_open(&reader, sim, false, true, &err));
+        MUST(flush(writer.manifest, 2));
+        narrow.lock_file = writer.lock_file;
+        sim_spawn(sim, reader.io, narrow_reader, &narrow);
+        sim_spawn(sim, writer.io, narrow_writer, &narrow);
+        ck_assert(sim_run(sim));
+        head_close(narrow.head);
+        uint64_t version = narrow.pinned->version;
+        ck_assert(version == 2 || version == 3);
+        ck_assert_msg(!(narrow.is_free && version == 2), "seed %llu", (unsigned long long)seed);
+        found_free += narrow.is_free;
+        found_held += !narrow.is_free;
+        manifest_unpin(reader.manifest, narrow.pinned);
+    }
+    ck_assert_uint_gt(found_free, 20);
+    ck_assert_uint_gt(found_held, 20);
+}
+END_TEST
+
 /* ---- crashes and failing calls ------------------------------------------------------------------------ */
 
 struct promise {
@@ -362,6 +429,7 @@ int main(void)
     tcase_add_test(tests, a_pin_of_a_later_version_keeps_nothing_that_left_before);
     tcase_add_test(tests, a_new_writer_respects_pins_of_before);
     tcase_add_test(tests, no_race_takes_a_file_from_a_pinned_version);
+    tcase_add_test(tests, no_pin_stands_on_a_version_found_free);
     tcase_add_loop_test(tests, no_stop_loses_a_commit, 0, 3);
     tcase_add_loop_test(tests, no_failing_call_loses_a_commit, 0, (int)CORE_COUNT(faults));
     suite_add_tcase(suite, tests);
