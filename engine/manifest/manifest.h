@@ -65,7 +65,7 @@ struct manifest;
 struct manifest_spec {
     struct io *io;
     const char *directory;    /* the shard's; borrowed */
-    struct io_file *lock_file; /* of this handle; borrowed; carries the pins */
+    struct io_file *lock_file; /* of this handle; borrowed; carries the pins. NULL: nobody can sweep, pins only count */
     struct head *head;        /* borrowed; may be NULL (read-only store without one) */
     uint8_t store_id[16];
     uint32_t place;
@@ -103,7 +103,9 @@ struct manifest_edit {
 /**
  * Make the next version, durable and published. The caller holds the maintenance lock and has refreshed (writable).
  * Errors   HOLTER_INVALID an edit that breaks C1, C2 or names a file that is not live (nothing is written);
- *          those of edits_append.   Cost: edits_append, now and then edits_rewrite.
+ *          those of edits_append: not done, but another writer may still take it up until this handle has refreshed
+ *          (writable); so leave the files that it named to manifest_sweep.
+ * Cost     edits_append, now and then edits_rewrite.
  */
 holter_status manifest_commit(struct manifest *manifest, const struct manifest_edit *edit,
                               holter_error *err);
@@ -124,8 +126,8 @@ void manifest_log_name(char out[static MANIFEST_LOG_NAME_BYTES], uint64_t number
 bool manifest_log_name_parse(uint64_t *number, const char *name);
 
 /**
- * Unlink what no version needs (P2): segments that left, log files before `flushed.file`, "*.tmp" and files made
- * ahead by jobs that died. Under the maintenance lock. Files that cannot go yet stay for a later sweep.
+ * Unlink what no version needs (P2): segments that left, log files before `flushed.file`, "seg-*.tmp", "manifest.*.tmp"
+ * and, of files the log has passed, "log-*.tmp" (later ones may be an appender's). Refreshes (writable) first. Under the maintenance lock. Files that cannot go yet stay for a later sweep.
  * *left: how many had to stay.
  */
 holter_status manifest_sweep(struct manifest *manifest, size_t *left, holter_error *err);
