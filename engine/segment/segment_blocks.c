@@ -1,9 +1,10 @@
 /*
  * segment_blocks.c -- what the headers of a series' blocks say, measured, and as columns of bytes.
  *
- * Sums of integers are exact: values are summed in halves of 32 bits, which cannot overflow over a block and which the
- * compiler turns into SIMD, and put together in 128 bits. They are stored less min * count, which takes few bytes.
- * Sums of floats are double-doubles by TwoSum. Bytes: format-spec/segment.md, "Block headers".
+ * Sums of integers are exact: values are summed in halves of 32 bits, which cannot overflow over a
+ * block and which the compiler turns into SIMD, and put together in 128 bits. They are stored less
+ * min * count, which takes few bytes. Sums of floats are double-doubles by TwoSum. Bytes:
+ * format-spec/segment.md, "Block headers".
  */
 #include "segment_impl.h"
 
@@ -20,7 +21,7 @@ static holter_status refuse(const char **what, const char *sentence)
     return HOLTER_CORRUPT;
 }
 
-/* ---- 128 bits, modulo 2^128 ----------------------------------------------------------------------------------------- */
+/* ---- 128 bits, modulo 2^128 ------------------------------------------------------------------ */
 
 struct wide {
     uint64_t low, high;
@@ -98,7 +99,7 @@ static struct wide get_wide(struct reader *r)
     return (struct wide){ 0 };
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static uint64_t double_bits(double value)
 {
@@ -134,8 +135,8 @@ static uint32_t rows_keep(int64_t *keep, const struct columns *c, size_t first, 
     return flagged;
 }
 
-static void measure_ints(struct segment_block *out, size_t field, const int64_t *words, const int64_t *keep,
-                         size_t count, bool has_sum)
+static void measure_ints(struct segment_block *out, size_t field, const int64_t *words,
+                         const int64_t *keep, size_t count, bool has_sum)
 {
     int64_t min = INT64_MAX;
     int64_t max = INT64_MIN;
@@ -158,8 +159,8 @@ static void measure_ints(struct segment_block *out, size_t field, const int64_t 
 }
 
 /* TwoSum: Knuth, The Art of Computer Programming, volume 2, section 4.2.2, theorem B. */
-static void measure_floats(struct segment_block *out, size_t field, const int64_t *words, const int64_t *keep,
-                           size_t count)
+static void measure_floats(struct segment_block *out, size_t field, const int64_t *words,
+                           const int64_t *keep, size_t count)
 {
     double min = INFINITY;
     double max = -INFINITY;
@@ -185,7 +186,8 @@ static void measure_floats(struct segment_block *out, size_t field, const int64_
     out->field[field].sum_high = (int64_t)double_bits(low);
 }
 
-void segment_block_measure(struct segment_block *out, const struct columns *c, size_t first, size_t count)
+void segment_block_measure(struct segment_block *out, const struct columns *c, size_t first,
+                           size_t count)
 {
     core_assert(count > 0);
     core_assert(count <= SEGMENT_BLOCK_ROWS);
@@ -215,7 +217,7 @@ void segment_block_measure(struct segment_block *out, const struct columns *c, s
     }
 }
 
-/* ---- encoding -------------------------------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static uint64_t gap_of(const struct segment_block *blocks, size_t i)
 {
@@ -232,7 +234,8 @@ static uint64_t end_span_of(const struct segment_block *block)
     return (uint64_t)block->end_max - (uint64_t)block->begin_max;
 }
 
-static bool divides_all(uint64_t unit, const struct schema *schema, const struct segment_block *blocks, size_t count)
+static bool divides_all(uint64_t unit, const struct schema *schema,
+                        const struct segment_block *blocks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && (gap_of(blocks, i) % unit != 0 || span_of(&blocks[i - 1]) % unit != 0))
@@ -243,7 +246,8 @@ static bool divides_all(uint64_t unit, const struct schema *schema, const struct
     return true;
 }
 
-static size_t unit_choose(const struct schema *schema, const struct segment_block *blocks, size_t count)
+static size_t unit_choose(const struct schema *schema, const struct segment_block *blocks,
+                          size_t count)
 {
     size_t unit = CORE_COUNT(units) - 1;
     while (unit > 0 && !divides_all(units[unit], schema, blocks, count))
@@ -251,18 +255,23 @@ static size_t unit_choose(const struct schema *schema, const struct segment_bloc
     return unit;
 }
 
-static void field_encode(struct buffer *out, uint8_t type, const struct segment_block *blocks, size_t count, size_t f)
+static void field_encode(struct buffer *out, uint8_t type, const struct segment_block *blocks,
+                         size_t count, size_t f)
 {
     if (type == FIELD_INT || type == FIELD_ENUM) {
         for (size_t i = 0; i < count; i++)
-            buffer_append_zigzag(out, wrap_sub_i64(blocks[i].field[f].min, i > 0 ? blocks[i - 1].field[f].min : 0));
+            buffer_append_zigzag(out, wrap_sub_i64(blocks[i].field[f].min,
+                                                   i > 0 ? blocks[i - 1].field[f].min : 0));
         for (size_t i = 0; i < count; i++)
-            buffer_append_varint(out, (uint64_t)blocks[i].field[f].max - (uint64_t)blocks[i].field[f].min);
+            buffer_append_varint(out, (uint64_t)blocks[i].field[f].max -
+                                          (uint64_t)blocks[i].field[f].min);
     }
     if (type == FIELD_INT) {
         for (size_t i = 0; i < count; i++) {
-            struct wide sum = { (uint64_t)blocks[i].field[f].sum_low, (uint64_t)blocks[i].field[f].sum_high };
-            append_wide(out, wide_sub(sum, wide_times(blocks[i].field[f].min, blocks[i].rows - blocks[i].flagged)));
+            struct wide sum = { (uint64_t)blocks[i].field[f].sum_low,
+                                (uint64_t)blocks[i].field[f].sum_high };
+            append_wide(out, wide_sub(sum, wide_times(blocks[i].field[f].min,
+                                                      blocks[i].rows - blocks[i].flagged)));
         }
     }
     if (type == FIELD_FLOAT) {
@@ -277,15 +286,17 @@ static void field_encode(struct buffer *out, uint8_t type, const struct segment_
     }
 }
 
-void segment_blocks_encode(struct buffer *out, const struct schema *schema, const struct segment_block *blocks,
-                           const struct segment_place *places, size_t count)
+void segment_blocks_encode(struct buffer *out, const struct schema *schema,
+                           const struct segment_block *blocks, const struct segment_place *places,
+                           size_t count)
 {
     core_assert(count > 0);
     size_t unit = unit_choose(schema, blocks, count);
     buffer_append_u8(out, BLOCKS_FORM);
     buffer_append_u8(out, (uint8_t)unit);
     for (size_t i = 0; i + 1 < count; i++)
-        buffer_append_zigzag(out, (int64_t)blocks[i].rows - (i > 0 ? (int64_t)blocks[i - 1].rows : 0));
+        buffer_append_zigzag(out,
+                             (int64_t)blocks[i].rows - (i > 0 ? (int64_t)blocks[i - 1].rows : 0));
     for (size_t i = 1; i < count; i++)
         buffer_append_varint(out, gap_of(blocks, i) / units[unit]);
     for (size_t i = 0; i + 1 < count; i++)
@@ -299,24 +310,26 @@ void segment_blocks_encode(struct buffer *out, const struct schema *schema, cons
     for (size_t f = 0; f < schema->field_count; f++)
         field_encode(out, schema->types[f], blocks, count, f);
     for (size_t i = 0; i < count; i++)
-        buffer_append_varint(out, (uint64_t)places[i].bytes << 2 | (uint64_t)places[i].starts_piece << 1 |
+        buffer_append_varint(out, (uint64_t)places[i].bytes << 2 |
+                                      (uint64_t)places[i].starts_piece << 1 |
                                       (uint64_t)places[i].has_revision);
 }
 
-/* ---- decoding -------------------------------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* base + steps * unit, at most `limit`; false where it is not. */
 static bool time_add(int64_t *out, int64_t base, uint64_t steps, uint64_t unit, int64_t limit)
 {
     uint64_t span;
-    if (!checked_mul_u64(&span, steps, unit) || base > limit || span > (uint64_t)limit - (uint64_t)base)
+    if (!checked_mul_u64(&span, steps, unit) || base > limit ||
+        span > (uint64_t)limit - (uint64_t)base)
         return false;
     *out = (int64_t)((uint64_t)base + span);
     return true;
 }
 
-static holter_status rows_decode(struct segment_block *blocks, struct reader *r, const struct segment_series *series,
-                                 const char **what)
+static holter_status rows_decode(struct segment_block *blocks, struct reader *r,
+                                 const struct segment_series *series, const char **what)
 {
     uint64_t left = series->rows;
     int64_t rows = 0;
@@ -334,9 +347,11 @@ static holter_status rows_decode(struct segment_block *blocks, struct reader *r,
     return HOLTER_OK;
 }
 
-/* Gaps and spans are put into begin_min and begin_max first, as the one column ends before the other begins. */
-static holter_status times_decode(struct segment_block *blocks, struct reader *r, const struct segment_series *series,
-                                  size_t unit, const char **what)
+/* Gaps and spans are put into begin_min and begin_max first, as the one column ends before the
+   other begins. */
+static holter_status times_decode(struct segment_block *blocks, struct reader *r,
+                                  const struct segment_series *series, size_t unit,
+                                  const char **what)
 {
     size_t count = series->blocks;
     for (size_t i = 1; i < count; i++)
@@ -348,10 +363,12 @@ static holter_status times_decode(struct segment_block *blocks, struct reader *r
     int64_t at = series->begin_min;
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
-            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_min, units[unit], series->begin_max);
+            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_min, units[unit],
+                                            series->begin_max);
         blocks[i].begin_min = at;
         if (i + 1 < count)
-            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_max, units[unit], series->begin_max);
+            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_max, units[unit],
+                                            series->begin_max);
         else
             at = series->begin_max;
         blocks[i].begin_max = at;
@@ -359,22 +376,24 @@ static holter_status times_decode(struct segment_block *blocks, struct reader *r
     }
     for (size_t i = 0; i < count; i++) {
         if (series->schema.kind == SAMPLE_INTERVAL)
-            is_right = is_right && time_add(&blocks[i].end_max, blocks[i].begin_max, get_varint(r), units[unit],
-                                            series->end_max);
+            is_right = is_right && time_add(&blocks[i].end_max, blocks[i].begin_max, get_varint(r),
+                                            units[unit], series->end_max);
         end_max = blocks[i].end_max > end_max ? blocks[i].end_max : end_max;
     }
     if (!is_right || end_max != series->end_max)
         return refuse(what, "the times of its blocks are not those of the series");
-    if (unit + 1 < CORE_COUNT(units) && divides_all(units[unit + 1], &series->schema, blocks, count))
+    if (unit + 1 < CORE_COUNT(units) &&
+        divides_all(units[unit + 1], &series->schema, blocks, count))
         return refuse(what, "the times of its blocks have a larger unit than it names");
     return HOLTER_OK;
 }
 
-static holter_status ints_decode(struct segment_block *blocks, struct reader *r, size_t count, size_t f, bool has_sum,
-                                 const char **what)
+static holter_status ints_decode(struct segment_block *blocks, struct reader *r, size_t count,
+                                 size_t f, bool has_sum, const char **what)
 {
     for (size_t i = 0; i < count; i++)
-        blocks[i].field[f].min = wrap_add_i64(i > 0 ? blocks[i - 1].field[f].min : 0, get_zigzag(r));
+        blocks[i].field[f].min =
+            wrap_add_i64(i > 0 ? blocks[i - 1].field[f].min : 0, get_zigzag(r));
     for (size_t i = 0; i < count; i++) {
         uint64_t span = get_varint(r);
         int64_t min = blocks[i].field[f].min;
@@ -397,8 +416,8 @@ static holter_status ints_decode(struct segment_block *blocks, struct reader *r,
     return HOLTER_OK;
 }
 
-static holter_status floats_decode(struct segment_block *blocks, struct reader *r, size_t count, size_t f,
-                                   const char **what)
+static holter_status floats_decode(struct segment_block *blocks, struct reader *r, size_t count,
+                                   size_t f, const char **what)
 {
     for (size_t i = 0; i < count; i++)
         blocks[i].field[f].min = get_i64(r);
@@ -418,8 +437,9 @@ static holter_status floats_decode(struct segment_block *blocks, struct reader *
 }
 
 /* Where pieces begin, and what they hold, follows from the bytes of the blocks. */
-static holter_status places_decode(struct segment_place *places, struct reader *r, const struct segment_entry *entry,
-                                   bool is_whole, const char **what)
+static holter_status places_decode(struct segment_place *places, struct reader *r,
+                                   const struct segment_entry *entry, bool is_whole,
+                                   const char **what)
 {
     size_t count = entry->series.blocks;
     uint64_t tag = is_whole ? 0 : CRYPTO_TAG_BYTES;
@@ -460,8 +480,10 @@ static holter_status places_decode(struct segment_place *places, struct reader *
     return HOLTER_OK;
 }
 
-holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places, const uint8_t *plain,
-                                    size_t bytes, const struct segment_entry *entry, bool is_whole, const char **what)
+holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places,
+                                    const uint8_t *plain, size_t bytes,
+                                    const struct segment_entry *entry, bool is_whole,
+                                    const char **what)
 {
     const struct segment_series *series = &entry->series;
     size_t count = series->blocks;

@@ -1,8 +1,8 @@
 /*
  * segment_format.c -- the structures of fixed size, and how a piece is sealed.
  *
- * Header, footer and directory page end in the XXH3-64 of all bytes before it, spare ones included, so that no bit of
- * them is unwatched. Bytes: format-spec/segment.md.
+ * Header, footer and directory page end in the XXH3-64 of all bytes before it, spare ones included,
+ * so that no bit of them is unwatched. Bytes: format-spec/segment.md.
  */
 #include "segment_impl.h"
 
@@ -46,9 +46,10 @@ static uint64_t load_u64(const uint8_t *bytes)
     return get_u64(&r);
 }
 
-/* ---- what header and footer begin with: 57 bytes ------------------------------------------------------------------ */
+/* ---- what header and footer begin with: 57 bytes --------------------------------------------- */
 
-static void identity_encode(struct writer *w, const uint8_t magic[static 8], const struct segment_identity *identity)
+static void identity_encode(struct writer *w, const uint8_t magic[static 8],
+                            const struct segment_identity *identity)
 {
     put_bytes(w, magic, 8);
     put_u16(w, FORMAT_MAJOR);
@@ -62,7 +63,8 @@ static void identity_encode(struct writer *w, const uint8_t magic[static 8], con
 }
 
 /* `in` is the whole sector. Bounds are the caller's array; then version, checksum, fields. */
-static holter_status identity_decode(struct reader *r, const uint8_t *in, const uint8_t magic[static 8],
+static holter_status identity_decode(struct reader *r, const uint8_t *in,
+                                     const uint8_t magic[static 8],
                                      const struct segment_identity *expected, const char **what)
 {
     *r = reader_over(in, CHECKED_BYTES);
@@ -104,9 +106,10 @@ static holter_status identity_decode(struct reader *r, const uint8_t *in, const 
     return HOLTER_OK;
 }
 
-/* ---- header ------------------------------------------------------------------------------------------------------- */
+/* ---- header ---------------------------------------------------------------------------------- */
 
-void segment_header_encode(uint8_t out[static SEGMENT_HEADER_BYTES], const struct segment_identity *identity)
+void segment_header_encode(uint8_t out[static SEGMENT_HEADER_BYTES],
+                           const struct segment_identity *identity)
 {
     struct writer w = writer_over(out, SEGMENT_HEADER_BYTES);
     identity_encode(&w, header_magic, identity);
@@ -127,9 +130,10 @@ holter_status segment_header_decode(const uint8_t in[static SEGMENT_HEADER_BYTES
     return HOLTER_OK;
 }
 
-/* ---- footer ------------------------------------------------------------------------------------------------------- */
+/* ---- footer ---------------------------------------------------------------------------------- */
 
-uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES], const struct segment_identity *identity,
+uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES],
+                               const struct segment_identity *identity,
                                const struct segment_footer *footer)
 {
     const struct segment_traits *traits = &footer->traits;
@@ -172,7 +176,8 @@ static bool is_range(uint64_t count, int64_t low, int64_t middle, int64_t high)
 }
 
 /* The places of a file follow from where its sections end and how many users it has. */
-static holter_status footer_check(const struct segment_footer *footer, uint64_t file_bytes, const char **what)
+static holter_status footer_check(const struct segment_footer *footer, uint64_t file_bytes,
+                                  const char **what)
 {
     const struct segment_traits *traits = &footer->traits;
     const struct segment_summary *summary = &footer->summary;
@@ -187,23 +192,28 @@ static holter_status footer_check(const struct segment_footer *footer, uint64_t 
     if (summary->rows == 0 && summary->tombstones == 0)
         return refuse(what, "it names neither rows nor tombstones");
     if (!is_range(summary->rows, summary->begin_min, summary->begin_max, summary->end_max) ||
-        !is_range(summary->tombstones, summary->tombstone_begin, summary->tombstone_begin, summary->tombstone_end))
+        !is_range(summary->tombstones, summary->tombstone_begin, summary->tombstone_begin,
+                  summary->tombstone_end))
         return refuse(what, "its range of times falls");
 
-    uint64_t pages = summary->users / SEGMENT_PAGE_ENTRIES + (summary->users % SEGMENT_PAGE_ENTRIES != 0);
+    uint64_t pages =
+        summary->users / SEGMENT_PAGE_ENTRIES + (summary->users % SEGMENT_PAGE_ENTRIES != 0);
     if (pages != footer->page_count)
         return refuse(what, "its count of pages does not hold its users");
     if (footer->sections_end <= SEGMENT_SECTIONS_OFFSET || footer->sections_end > file_bytes)
         return refuse(what, "its sections end outside of the file");
-    uint64_t directory = (footer->sections_end + SEGMENT_PAGE_BYTES - 1) / SEGMENT_PAGE_BYTES * SEGMENT_PAGE_BYTES;
+    uint64_t directory =
+        (footer->sections_end + SEGMENT_PAGE_BYTES - 1) / SEGMENT_PAGE_BYTES * SEGMENT_PAGE_BYTES;
     if (footer->directory_offset != directory ||
         directory + 2 * pages * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES != file_bytes)
         return refuse(what, "its directory is not where its sections end");
     return HOLTER_OK;
 }
 
-holter_status segment_footer_decode(struct segment_footer *out, const uint8_t in[static SEGMENT_FOOTER_BYTES],
-                                    const struct segment_identity *expected, uint64_t file_bytes, const char **what)
+holter_status segment_footer_decode(struct segment_footer *out,
+                                    const uint8_t in[static SEGMENT_FOOTER_BYTES],
+                                    const struct segment_identity *expected, uint64_t file_bytes,
+                                    const char **what)
 {
     struct reader r;
     holter_status status = identity_decode(&r, in, footer_magic, expected, what);
@@ -243,7 +253,7 @@ holter_status segment_footer_decode(struct segment_footer *out, const uint8_t in
     return status;
 }
 
-/* ---- directory ---------------------------------------------------------------------------------------------------- */
+/* ---- directory ------------------------------------------------------------------------------- */
 
 void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct segment_user *user)
 {
@@ -260,8 +270,9 @@ void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct 
     core_assert(w.left == 0 && !w.overrun);
 }
 
-uint64_t segment_page_encode(uint8_t out[static SEGMENT_PAGE_BYTES], const uint8_t id[static SEGMENT_ID_BYTES],
-                             uint32_t page, const uint8_t *entries, size_t count)
+uint64_t segment_page_encode(uint8_t out[static SEGMENT_PAGE_BYTES],
+                             const uint8_t id[static SEGMENT_ID_BYTES], uint32_t page,
+                             const uint8_t *entries, size_t count)
 {
     core_assert(count > 0);
     core_assert(count <= SEGMENT_PAGE_ENTRIES);
@@ -283,8 +294,8 @@ uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES])
     return load_u64(in + PAGE_CHECKED_BYTES);
 }
 
-static holter_status entry_decode(struct segment_user *out, struct reader *r, const struct segment_footer *footer,
-                                  const char **what)
+static holter_status entry_decode(struct segment_user *out, struct reader *r,
+                                  const struct segment_footer *footer, const char **what)
 {
     struct segment_user user = { 0 };
     user.user = get_u64(r);
@@ -297,7 +308,8 @@ static holter_status entry_decode(struct segment_user *out, struct reader *r, co
     user.end_max = get_i64(r);
     user.section_hash = get_u64(r);
 
-    if (user.section_offset < SEGMENT_SECTIONS_OFFSET || user.section_offset > footer->sections_end ||
+    if (user.section_offset < SEGMENT_SECTIONS_OFFSET ||
+        user.section_offset > footer->sections_end ||
         user.section_bytes > footer->sections_end - user.section_offset)
         return refuse(what, "a section lies outside of the sections");
     if (user.index_bytes <= CRYPTO_TAG_BYTES || user.index_bytes > user.section_bytes)
@@ -311,9 +323,10 @@ static holter_status entry_decode(struct segment_user *out, struct reader *r, co
     return HOLTER_OK;
 }
 
-holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_ENTRIES], size_t *count,
-                                  const uint8_t in[static SEGMENT_PAGE_BYTES], const struct segment_footer *footer,
-                                  uint32_t page, const char **what)
+holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_ENTRIES],
+                                  size_t *count, const uint8_t in[static SEGMENT_PAGE_BYTES],
+                                  const struct segment_footer *footer, uint32_t page,
+                                  const char **what)
 {
     const struct segment_summary *summary = &footer->summary;
     core_assert(page < footer->page_count);
@@ -321,9 +334,11 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
         return refuse(what, "its checksum is not that of its bytes");
 
     bool is_last = page + 1 == footer->page_count;
-    uint64_t wanted = is_last ? summary->users - (uint64_t)page * SEGMENT_PAGE_ENTRIES : SEGMENT_PAGE_ENTRIES;
+    uint64_t wanted =
+        is_last ? summary->users - (uint64_t)page * SEGMENT_PAGE_ENTRIES : SEGMENT_PAGE_ENTRIES;
     const uint8_t *tail = in + SEGMENT_PAGE_ENTRIES * SEGMENT_ENTRY_BYTES;
-    struct reader r = reader_over(tail, PAGE_CHECKED_BYTES - SEGMENT_PAGE_ENTRIES * SEGMENT_ENTRY_BYTES);
+    struct reader r =
+        reader_over(tail, PAGE_CHECKED_BYTES - SEGMENT_PAGE_ENTRIES * SEGMENT_ENTRY_BYTES);
     const uint8_t *id = get_bytes(&r, SEGMENT_ID_BYTES);
     uint32_t number = get_u32(&r);
     uint32_t used = get_u32(&r);
@@ -333,8 +348,8 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
         return refuse(what, "it names another page");
     if (used != wanted)
         return refuse(what, "its count of entries does not fit the footer's count of users");
-    if (!is_zero(r.at, r.left) ||
-        !is_zero(in + wanted * SEGMENT_ENTRY_BYTES, (SEGMENT_PAGE_ENTRIES - wanted) * SEGMENT_ENTRY_BYTES))
+    if (!is_zero(r.at, r.left) || !is_zero(in + wanted * SEGMENT_ENTRY_BYTES,
+                                           (SEGMENT_PAGE_ENTRIES - wanted) * SEGMENT_ENTRY_BYTES))
         return refuse(what, "its spare bytes are not zero");
 
     struct segment_user users[SEGMENT_PAGE_ENTRIES];
@@ -345,11 +360,13 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
             return status;
         if (i > 0 && users[i].user <= users[i - 1].user)
             return refuse(what, "its users do not rise");
-        if (i > 0 && users[i].section_offset != users[i - 1].section_offset + users[i - 1].section_bytes)
+        if (i > 0 &&
+            users[i].section_offset != users[i - 1].section_offset + users[i - 1].section_bytes)
             return refuse(what, "a section does not begin where the one before ends");
     }
     const struct segment_user *last = &users[wanted - 1];
-    if (page == 0 && (users[0].user != summary->user_min || users[0].section_offset != SEGMENT_SECTIONS_OFFSET))
+    if (page == 0 &&
+        (users[0].user != summary->user_min || users[0].section_offset != SEGMENT_SECTIONS_OFFSET))
         return refuse(what, "its first user is not the footer's first");
     if (is_last && (last->user != summary->user_max ||
                     last->section_offset + last->section_bytes != footer->sections_end))
@@ -375,10 +392,12 @@ uint64_t segment_footer_offset(const struct segment_footer *footer, int copy)
     return footer->directory_offset + (uint64_t)footer->page_count * SEGMENT_PAGE_BYTES;
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
-static void piece_bind(uint8_t associated[static SEGMENT_ASSOCIATED_BYTES], uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                       const struct segment_identity *identity, const struct segment_piece *piece, size_t plain_bytes)
+static void piece_bind(uint8_t associated[static SEGMENT_ASSOCIATED_BYTES],
+                       uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                       const struct segment_identity *identity, const struct segment_piece *piece,
+                       size_t plain_bytes)
 {
     core_assert(plain_bytes <= UINT32_MAX);
     struct writer w = writer_over(associated, SEGMENT_ASSOCIATED_BYTES);
@@ -398,8 +417,9 @@ static void piece_bind(uint8_t associated[static SEGMENT_ASSOCIATED_BYTES], uint
     core_assert(w.left == 0 && !w.overrun);
 }
 
-void segment_piece_seal(uint8_t *out, const uint8_t *plain, size_t bytes, const struct segment_identity *identity,
-                        const struct segment_piece *piece, const struct crypto_key *key)
+void segment_piece_seal(uint8_t *out, const uint8_t *plain, size_t bytes,
+                        const struct segment_identity *identity, const struct segment_piece *piece,
+                        const struct crypto_key *key)
 {
     uint8_t associated[SEGMENT_ASSOCIATED_BYTES];
     uint8_t nonce[CRYPTO_NONCE_BYTES];
@@ -407,15 +427,17 @@ void segment_piece_seal(uint8_t *out, const uint8_t *plain, size_t bytes, const 
     crypto_seal(out, plain, bytes, associated, sizeof associated, nonce, key);
 }
 
-bool segment_piece_open(uint8_t *bytes_in_place, size_t bytes, const struct segment_identity *identity,
-                        const struct segment_piece *piece, const struct crypto_key *key)
+bool segment_piece_open(uint8_t *bytes_in_place, size_t bytes,
+                        const struct segment_identity *identity, const struct segment_piece *piece,
+                        const struct crypto_key *key)
 {
     if (bytes <= CRYPTO_TAG_BYTES || bytes - CRYPTO_TAG_BYTES > UINT32_MAX)
         return false;
     uint8_t associated[SEGMENT_ASSOCIATED_BYTES];
     uint8_t nonce[CRYPTO_NONCE_BYTES];
     piece_bind(associated, nonce, identity, piece, bytes - CRYPTO_TAG_BYTES);
-    return crypto_open(bytes_in_place, bytes_in_place, bytes, associated, sizeof associated, nonce, key);
+    return crypto_open(bytes_in_place, bytes_in_place, bytes, associated, sizeof associated, nonce,
+                       key);
 }
 
 void segment_name(char out[static SEGMENT_NAME_BYTES], const uint8_t id[static SEGMENT_ID_BYTES])

@@ -1,9 +1,10 @@
 /*
- * segment_impl.h -- what the files of segment share: the fixed structures, the index of a section, block headers.
+ * segment_impl.h -- what the files of segment share: the fixed structures, the index of a section,
+ * block headers.
  *
- * Each structure of format-spec/segment.md has an encode and a decode here, bytes to bytes and back, without files, so that
- * each is tested and fuzzed alone. Decoders answer a bare status and, where asked, the word for what is wrong; whoever knows
- * file and offset makes the sentence.
+ * Each structure of format-spec/segment.md has an encode and a decode here, bytes to bytes and
+ * back, without files, so that each is tested and fuzzed alone. Decoders answer a bare status and,
+ * where asked, the word for what is wrong; whoever knows file and offset makes the sentence.
  */
 #ifndef SEGMENT_SEGMENT_IMPL_H
 #define SEGMENT_SEGMENT_IMPL_H
@@ -20,16 +21,17 @@ enum {
     SEGMENT_TAIL_BYTES = 4096, /* both footers, and the zeros before the second one */
     SEGMENT_FILE_BYTES_MIN = 4096 + 2 * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES,
     SEGMENT_ASSOCIATED_BYTES = 64,
-    SEGMENT_SERIES_BYTES_MIN = 16, /* of an index */
-    SEGMENT_BLOCK_BYTES_MIN = 2,   /* of block headers */
+    SEGMENT_SERIES_BYTES_MIN = 16,    /* of an index */
+    SEGMENT_BLOCK_BYTES_MIN = 2,      /* of block headers */
     SEGMENT_BLOCK_TEXT_BYTES = 65536, /* of texts: a block ends with the row that reaches it */
-    SEGMENT_CHUNK_BYTES = 1 << 20, /* of what is written and read back at once */
+    SEGMENT_CHUNK_BYTES = 1 << 20,    /* of what is written and read back at once */
     SEGMENT_NAME_BYTES = 4 + 2 * SEGMENT_ID_BYTES + 1,
     SEGMENT_TIERS = 3,
     SEGMENT_CLASSES = 4,
 };
 
-/** Stored, in associated data. A new kind also needs: format-spec/segment.md, segment_index_decode's sum of places. */
+/** Stored, in associated data. A new kind also needs: format-spec/segment.md,
+    segment_index_decode's sum of places. */
 enum segment_piece_kind {
     SEGMENT_PIECE_PAYLOAD = 1,
     SEGMENT_PIECE_BLOCKS = 2,
@@ -37,7 +39,7 @@ enum segment_piece_kind {
     SEGMENT_PIECE_WHOLE = 4,
 };
 
-/* ---- segment_format.c: header, footer, directory, sealing -------------------------------------------------------- */
+/* ---- segment_format.c: header, footer, directory, sealing ------------------------------------ */
 
 /** What every structure of a file is bound to. */
 struct segment_identity {
@@ -56,26 +58,32 @@ struct segment_footer {
     uint64_t directory_hash;
 };
 
-void segment_header_encode(uint8_t out[static SEGMENT_HEADER_BYTES], const struct segment_identity *identity);
+void segment_header_encode(uint8_t out[static SEGMENT_HEADER_BYTES],
+                           const struct segment_identity *identity);
 /** Errors: HOLTER_CORRUPT, HOLTER_UNSUPPORTED; *what then says which field. */
 holter_status segment_header_decode(const uint8_t in[static SEGMENT_HEADER_BYTES],
                                     const struct segment_identity *expected, const char **what);
 
 /** Answers the footer hash. */
-uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES], const struct segment_identity *identity,
+uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES],
+                               const struct segment_identity *identity,
                                const struct segment_footer *footer);
 /** `file_bytes` is the file's length. Errors: HOLTER_CORRUPT, HOLTER_UNSUPPORTED. */
-holter_status segment_footer_decode(struct segment_footer *out, const uint8_t in[static SEGMENT_FOOTER_BYTES],
-                                    const struct segment_identity *expected, uint64_t file_bytes, const char **what);
+holter_status segment_footer_decode(struct segment_footer *out,
+                                    const uint8_t in[static SEGMENT_FOOTER_BYTES],
+                                    const struct segment_identity *expected, uint64_t file_bytes,
+                                    const char **what);
 
 void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct segment_user *user);
 /** `entries` of SEGMENT_ENTRY_BYTES each, `count` of them. Answers the page's checksum. */
-uint64_t segment_page_encode(uint8_t out[static SEGMENT_PAGE_BYTES], const uint8_t id[static SEGMENT_ID_BYTES],
-                             uint32_t page, const uint8_t *entries, size_t count);
+uint64_t segment_page_encode(uint8_t out[static SEGMENT_PAGE_BYTES],
+                             const uint8_t id[static SEGMENT_ID_BYTES], uint32_t page,
+                             const uint8_t *entries, size_t count);
 /** Entries of page `page`, into `out`, of which there are *count. Errors: HOLTER_CORRUPT. */
-holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_ENTRIES], size_t *count,
-                                  const uint8_t in[static SEGMENT_PAGE_BYTES], const struct segment_footer *footer,
-                                  uint32_t page, const char **what);
+holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_ENTRIES],
+                                  size_t *count, const uint8_t in[static SEGMENT_PAGE_BYTES],
+                                  const struct segment_footer *footer, uint32_t page,
+                                  const char **what);
 uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES]); /* as stored */
 
 /** Offsets of directory pages and footers, first copy (0) and second (1). */
@@ -90,22 +98,26 @@ struct segment_piece {
     uint64_t offset; /* in the file */
 };
 /** out[bytes + CRYPTO_TAG_BYTES]; out may be plain. */
-void segment_piece_seal(uint8_t *out, const uint8_t *plain, size_t bytes, const struct segment_identity *identity,
-                        const struct segment_piece *piece, const struct crypto_key *key);
-/** In place; `bytes` include the tag. False: it is not what was sealed under this key, at this place. */
-bool segment_piece_open(uint8_t *bytes_in_place, size_t bytes, const struct segment_identity *identity,
-                        const struct segment_piece *piece, const struct crypto_key *key);
+void segment_piece_seal(uint8_t *out, const uint8_t *plain, size_t bytes,
+                        const struct segment_identity *identity, const struct segment_piece *piece,
+                        const struct crypto_key *key);
+/** In place; `bytes` include the tag. False: it is not what was sealed under this key, at this
+    place. */
+bool segment_piece_open(uint8_t *bytes_in_place, size_t bytes,
+                        const struct segment_identity *identity, const struct segment_piece *piece,
+                        const struct crypto_key *key);
 
 void segment_name(char out[static SEGMENT_NAME_BYTES], const uint8_t id[static SEGMENT_ID_BYTES]);
 
-/* ---- segment_index.c: the index of a section ---------------------------------------------------------------------- */
+/* ---- segment_index.c: the index of a section ------------------------------------------------- */
 
 struct segment_entry {
     struct segment_series series;
-    int64_t revision_base;   /* of rows in blocks without revisions */
-    uint64_t payload_bytes;  /* as in the index */
+    int64_t revision_base;  /* of rows in blocks without revisions */
+    uint64_t payload_bytes; /* as in the index */
     uint64_t header_bytes;
-    uint64_t payload_offset; /* from the section's first byte, or in the plain bytes of a whole one; by decode only */
+    /* By decode only: from the section's first byte, or in the plain bytes of a whole one. */
+    uint64_t payload_offset;
     uint64_t header_offset;
 };
 
@@ -116,19 +128,21 @@ struct segment_index {
 };
 
 /** Append an index. `tombstones` in their stored form. */
-void segment_index_encode(struct buffer *out, const struct buffer *tombstones, const struct segment_entry *entries,
-                          size_t count);
+void segment_index_encode(struct buffer *out, const struct buffer *tombstones,
+                          const struct segment_entry *entries, size_t count);
 /**
- * *out release it. `is_whole`: what follows the index in the piece are the section's blocks and block headers.
- * section_bytes  of the section, index_bytes of its index piece, both with tags; not looked at where it is whole.
+ * *out release it. `is_whole`: what follows the index in the piece are the section's blocks and
+ * block headers.
+ * section_bytes  of the section, index_bytes of its index piece, both with tags; not looked at
+ * where it is whole.
  * Errors         HOLTER_CORRUPT, HOLTER_NO_MEMORY.
  */
-holter_status segment_index_decode(struct segment_index *out, const uint8_t *plain, size_t bytes, bool is_whole,
-                                   uint64_t section_bytes, uint64_t index_bytes, uint64_t sequence_max,
-                                   const char **what);
+holter_status segment_index_decode(struct segment_index *out, const uint8_t *plain, size_t bytes,
+                                   bool is_whole, uint64_t section_bytes, uint64_t index_bytes,
+                                   uint64_t sequence_max, const char **what);
 void segment_index_release(struct segment_index *index);
 
-/* ---- segment_blocks.c: block headers ------------------------------------------------------------------------------- */
+/* ---- segment_blocks.c: block headers --------------------------------------------------------- */
 
 /** Where a block lies. The first three are stored, the others follow from them. */
 struct segment_place {
@@ -140,18 +154,23 @@ struct segment_place {
     uint64_t offset;       /* in the plain piece */
 };
 
-/** Fill in statistics and times of rows [first, first + count), count at most SEGMENT_BLOCK_ROWS. */
-void segment_block_measure(struct segment_block *out, const struct columns *c, size_t first, size_t count);
-void segment_blocks_encode(struct buffer *out, const struct schema *schema, const struct segment_block *blocks,
-                           const struct segment_place *places, size_t count);
+/** Fill in statistics and times of rows [first, first + count), count at most
+    SEGMENT_BLOCK_ROWS. */
+void segment_block_measure(struct segment_block *out, const struct columns *c, size_t first,
+                           size_t count);
+void segment_blocks_encode(struct buffer *out, const struct schema *schema,
+                           const struct segment_block *blocks, const struct segment_place *places,
+                           size_t count);
 /**
- * Arrays of entry->series.blocks each, which the caller allocated once he saw that `bytes` are at least
- * SEGMENT_BLOCK_BYTES_MIN for each. Errors: HOLTER_CORRUPT.
+ * Arrays of entry->series.blocks each, which the caller allocated once he saw that `bytes` are at
+ * least SEGMENT_BLOCK_BYTES_MIN for each. Errors: HOLTER_CORRUPT.
  */
-holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places, const uint8_t *plain,
-                                    size_t bytes, const struct segment_entry *entry, bool is_whole, const char **what);
+holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places,
+                                    const uint8_t *plain, size_t bytes,
+                                    const struct segment_entry *entry, bool is_whole,
+                                    const char **what);
 
-/* ---- segment_read.c -------------------------------------------------------------------------------------------------- */
+/* ---- segment_read.c -------------------------------------------------------------------------- */
 
 struct segment {
     struct io *io;

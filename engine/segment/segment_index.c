@@ -1,8 +1,10 @@
 /*
- * segment_index.c -- the index of a user's section: tombstones, and for each series what it is and where it lies.
+ * segment_index.c -- the index of a user's section: tombstones, and for each series what it is and
+ * where it lies.
  *
- * No offset is stored: series lie one after another, so that sizes tell all places, nothing can overlap, and a section
- * whose sizes do not add up is refused. Bytes: format-spec/segment.md, "Index".
+ * No offset is stored: series lie one after another, so that sizes tell all places, nothing can
+ * overlap, and a section whose sizes do not add up is refused. Bytes: format-spec/segment.md,
+ * "Index".
  */
 #include "segment_impl.h"
 
@@ -14,8 +16,8 @@ static holter_status refuse(const char **what, const char *sentence)
     return HOLTER_CORRUPT;
 }
 
-void segment_index_encode(struct buffer *out, const struct buffer *tombstones, const struct segment_entry *entries,
-                          size_t count)
+void segment_index_encode(struct buffer *out, const struct buffer *tombstones,
+                          const struct segment_entry *entries, size_t count)
 {
     buffer_append(out, tombstones->data, tombstones->bytes);
     buffer_append_varint(out, count);
@@ -82,8 +84,10 @@ static holter_status entry_decode(struct segment_entry *out, struct reader *r, c
     if (series->rows == 0 || blocks == 0 || blocks > series->rows || blocks > UINT32_MAX)
         return refuse(what, "a series' counts of rows and blocks do not fit");
     series->blocks = (uint32_t)blocks;
-    if (!sample_time_is_valid(series->begin_min) || !add_span(&series->begin_max, series->begin_min, begin_span) ||
-        !sample_time_is_valid(series->begin_max) || !add_span(&series->end_max, series->begin_max, end_span))
+    if (!sample_time_is_valid(series->begin_min) ||
+        !add_span(&series->begin_max, series->begin_min, begin_span) ||
+        !sample_time_is_valid(series->begin_max) ||
+        !add_span(&series->end_max, series->begin_max, end_span))
         return refuse(what, "a series' times are out of range");
     if (series->schema.kind == SAMPLE_INSTANT && end_span != 0)
         return refuse(what, "a series of instants has an end of its own");
@@ -96,7 +100,8 @@ static holter_status entry_decode(struct segment_entry *out, struct reader *r, c
 }
 
 /* Places follow from sizes; false: they do not add up to `bytes`. */
-static bool entries_place(struct segment_entry *entries, size_t count, uint64_t first, uint64_t bytes)
+static bool entries_place(struct segment_entry *entries, size_t count, uint64_t first,
+                          uint64_t bytes)
 {
     uint64_t at = first;
     for (size_t i = 0; i < count; i++) {
@@ -112,9 +117,9 @@ static bool entries_place(struct segment_entry *entries, size_t count, uint64_t 
     return at == bytes;
 }
 
-holter_status segment_index_decode(struct segment_index *out, const uint8_t *plain, size_t bytes, bool is_whole,
-                                   uint64_t section_bytes, uint64_t index_bytes, uint64_t sequence_max,
-                                   const char **what)
+holter_status segment_index_decode(struct segment_index *out, const uint8_t *plain, size_t bytes,
+                                   bool is_whole, uint64_t section_bytes, uint64_t index_bytes,
+                                   uint64_t sequence_max, const char **what)
 {
     struct segment_index index = { 0 };
     tombstones_init(&index.tombstones);
@@ -122,7 +127,8 @@ holter_status segment_index_decode(struct segment_index *out, const uint8_t *pla
     struct reader r = reader_over(plain, bytes);
     holter_status status = tombstones_decode(&index.tombstones, &r, 0);
     if (status != HOLTER_OK) {
-        *what = status == HOLTER_CORRUPT ? "its tombstones are not valid" : "no memory for its tombstones";
+        *what = status == HOLTER_CORRUPT ? "its tombstones are not valid"
+                                         : "no memory for its tombstones";
         goto done;
     }
     for (size_t i = 0; i < index.tombstones.count; i++) {
@@ -154,8 +160,9 @@ holter_status segment_index_decode(struct segment_index *out, const uint8_t *pla
             goto done;
         const struct segment_series *series = &entry->series;
         const struct segment_series *before = index.count > 0 ? &entry[-1].series : NULL;
-        if (before != NULL && (series->metric < before->metric ||
-                               (series->metric == before->metric && series->source <= before->source))) {
+        if (before != NULL &&
+            (series->metric < before->metric ||
+             (series->metric == before->metric && series->source <= before->source))) {
             status = refuse(what, "its series do not rise");
             goto done;
         }
@@ -163,7 +170,8 @@ holter_status segment_index_decode(struct segment_index *out, const uint8_t *pla
 
     uint64_t first = is_whole ? bytes - r.left : 0;
     uint64_t end = is_whole ? bytes : section_bytes - index_bytes;
-    if ((!is_whole && (r.left != 0 || count == 0)) || !entries_place(index.entries, index.count, first, end)) {
+    if ((!is_whole && (r.left != 0 || count == 0)) ||
+        !entries_place(index.entries, index.count, first, end)) {
         status = refuse(what, "its sizes do not add up");
         goto done;
     }

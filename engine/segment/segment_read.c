@@ -1,16 +1,17 @@
 /*
  * segment_read.c -- opening a segment, and finding a user in its directory.
  *
- * An open segment is immutable: header and footer are checked once, directory pages are read with the caller's queue into
- * memory of the call, so that any thread may look up. Of two copies either will do: the second is looked at only where the
- * first is not whole (S3).
+ * An open segment is immutable: header and footer are checked once, directory pages are read with
+ * the caller's queue into memory of the call, so that any thread may look up. Of two copies either
+ * will do: the second is looked at only where the first is not whole (S3).
  */
 #include "segment_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether a failed read may be the fault of one bad sector, so that the other copy is worth a look. */
+/* Whether a failed read may be the fault of one bad sector, so that the other copy is worth a
+   look. */
 static bool is_damage(holter_status status)
 {
     return status == HOLTER_IO || status == HOLTER_CORRUPT || status == HOLTER_UNSUPPORTED;
@@ -36,8 +37,8 @@ static holter_status header_read(struct segment *segment, struct io_queue *queue
     return status;
 }
 
-static holter_status footer_read_at(struct segment *segment, struct io_queue *queue, uint64_t offset,
-                                    uint64_t file_bytes, holter_error *err)
+static holter_status footer_read_at(struct segment *segment, struct io_queue *queue,
+                                    uint64_t offset, uint64_t file_bytes, holter_error *err)
 {
     uint8_t bytes[SEGMENT_FOOTER_BYTES];
     const char *what = NULL;
@@ -46,12 +47,13 @@ static holter_status footer_read_at(struct segment *segment, struct io_queue *qu
         return status;
     status = segment_footer_decode(&segment->footer, bytes, &segment->identity, file_bytes, &what);
     if (status != HOLTER_OK)
-        error_set(err, status, "segment '%s': footer at offset %llu: %s", segment->path, (unsigned long long)offset,
-                  what);
+        error_set(err, status, "segment '%s': footer at offset %llu: %s", segment->path,
+                  (unsigned long long)offset, what);
     return status;
 }
 
-/* The first footer lies in front of a directory whose size only a footer tells: try them all, the smallest first. */
+/* The first footer lies in front of a directory whose size only a footer tells: try them all,
+   the smallest first. */
 static holter_status footer_read(struct segment *segment, struct io_queue *queue, holter_error *err)
 {
     uint64_t file_bytes = 0;
@@ -59,28 +61,32 @@ static holter_status footer_read(struct segment *segment, struct io_queue *queue
     if (status != HOLTER_OK)
         return status;
     if (file_bytes < SEGMENT_FILE_BYTES_MIN || file_bytes % SEGMENT_PAGE_BYTES != 0)
-        return error_set(err, HOLTER_CORRUPT,
-                         "segment '%s': found %llu bytes, expected a multiple of %d, and %d at the least", segment->path,
-                         (unsigned long long)file_bytes, SEGMENT_PAGE_BYTES, SEGMENT_FILE_BYTES_MIN);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "segment '%s': found %llu bytes, expected a multiple of %d, and %d at the least",
+            segment->path, (unsigned long long)file_bytes, SEGMENT_PAGE_BYTES,
+            SEGMENT_FILE_BYTES_MIN);
     status = footer_read_at(segment, queue, file_bytes - SEGMENT_FOOTER_BYTES, file_bytes, err);
     if (!is_damage(status))
         return status;
 
-    uint64_t pages_max = (file_bytes - SEGMENT_TAIL_BYTES - SEGMENT_PAGE_BYTES) / (2 * SEGMENT_PAGE_BYTES);
+    uint64_t pages_max =
+        (file_bytes - SEGMENT_TAIL_BYTES - SEGMENT_PAGE_BYTES) / (2 * SEGMENT_PAGE_BYTES);
     for (uint64_t pages = 1; pages <= pages_max; pages++) {
         uint64_t offset = file_bytes - SEGMENT_TAIL_BYTES - pages * SEGMENT_PAGE_BYTES;
         holter_status other = footer_read_at(segment, queue, offset, file_bytes, NULL);
         if (other == HOLTER_OK && segment->footer.page_count == pages)
             return HOLTER_OK;
         if (!is_damage(other) && other != HOLTER_OK)
-            return error_set(err, other, "segment '%s': footer at offset %llu cannot be read", segment->path,
-                             (unsigned long long)offset);
+            return error_set(err, other, "segment '%s': footer at offset %llu cannot be read",
+                             segment->path, (unsigned long long)offset);
     }
     return status; /* with the sentence of the one at the end */
 }
 
 holter_status segment_open(struct segment **out, const struct segment_spec *spec,
-                           const uint8_t id[static SEGMENT_ID_BYTES], uint64_t footer_hash, holter_error *err)
+                           const uint8_t id[static SEGMENT_ID_BYTES], uint64_t footer_hash,
+                           holter_error *err)
 {
     *out = NULL;
     struct io_queue *queue = NULL;
@@ -97,7 +103,8 @@ holter_status segment_open(struct segment **out, const struct segment_spec *spec
 
     holter_status status = HOLTER_OK;
     if (!io_path_join(segment->path, spec->directory, name, NULL, NULL))
-        status = error_set(err, HOLTER_INVALID, "segment: the path of directory '%s' is too long", spec->directory);
+        status = error_set(err, HOLTER_INVALID, "segment: the path of directory '%s' is too long",
+                           spec->directory);
     if (status == HOLTER_OK)
         status = io_open(&segment->file, spec->io, segment->path, 0, err);
     if (status == HOLTER_OK)
@@ -105,10 +112,13 @@ holter_status segment_open(struct segment **out, const struct segment_spec *spec
     if (status != HOLTER_OK)
         goto done;
     status = header_read(segment, queue, err);
-    if (status == HOLTER_OK || status == HOLTER_IO) /* the footer tells all that a header which cannot be read would */
+    if (status == HOLTER_OK ||
+        status == HOLTER_IO) /* the footer tells all that a header which cannot be read would */
         status = footer_read(segment, queue, err);
-    if (status == HOLTER_OK && footer_hash != 0 && segment->footer.summary.footer_hash != footer_hash)
-        status = error_set(err, HOLTER_CORRUPT, "segment '%s': found footer hash %016llx, expected %016llx",
+    if (status == HOLTER_OK && footer_hash != 0 &&
+        segment->footer.summary.footer_hash != footer_hash)
+        status = error_set(err, HOLTER_CORRUPT,
+                           "segment '%s': found footer hash %016llx, expected %016llx",
                            segment->path, (unsigned long long)segment->footer.summary.footer_hash,
                            (unsigned long long)footer_hash);
     if (status != HOLTER_OK)
@@ -129,10 +139,11 @@ void segment_close(struct segment *segment)
     free(segment);
 }
 
-/* ---- directory ------------------------------------------------------------------------------------------------------- */
+/* ---- directory ------------------------------------------------------------------------------- */
 
-static holter_status page_read(struct segment_user users[static SEGMENT_PAGE_ENTRIES], size_t *count,
-                               struct segment *segment, struct io_queue *queue, uint32_t page, holter_error *err)
+static holter_status page_read(struct segment_user users[static SEGMENT_PAGE_ENTRIES],
+                               size_t *count, struct segment *segment, struct io_queue *queue,
+                               uint32_t page, holter_error *err)
 {
     holter_status status = HOLTER_OK;
     for (int copy = 0; copy < 2; copy++) {
@@ -143,8 +154,8 @@ static holter_status page_read(struct segment_user users[static SEGMENT_PAGE_ENT
         if (status == HOLTER_OK) {
             status = segment_page_decode(users, count, bytes, &segment->footer, page, &what);
             if (status != HOLTER_OK)
-                error_set(err, status, "segment '%s': directory page at offset %llu: %s", segment->path,
-                          (unsigned long long)offset, what);
+                error_set(err, status, "segment '%s': directory page at offset %llu: %s",
+                          segment->path, (unsigned long long)offset, what);
         }
         if (!is_damage(status))
             break;
@@ -157,15 +168,17 @@ uint64_t segment_user_count(const struct segment *segment)
     return segment->footer.summary.users;
 }
 
-holter_status segment_user_at(struct segment_user *out, struct segment *segment, struct io_queue *queue,
-                              uint64_t index, holter_error *err)
+holter_status segment_user_at(struct segment_user *out, struct segment *segment,
+                              struct io_queue *queue, uint64_t index, holter_error *err)
 {
     if (index >= segment->footer.summary.users)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user at index %llu of %llu", segment->path,
-                         (unsigned long long)index, (unsigned long long)segment->footer.summary.users);
+        return error_set(err, HOLTER_INVALID, "segment '%s': user at index %llu of %llu",
+                         segment->path, (unsigned long long)index,
+                         (unsigned long long)segment->footer.summary.users);
     struct segment_user users[SEGMENT_PAGE_ENTRIES];
     size_t count = 0;
-    holter_status status = page_read(users, &count, segment, queue, (uint32_t)(index / SEGMENT_PAGE_ENTRIES), err);
+    holter_status status =
+        page_read(users, &count, segment, queue, (uint32_t)(index / SEGMENT_PAGE_ENTRIES), err);
     if (status == HOLTER_OK)
         *out = users[index % SEGMENT_PAGE_ENTRIES];
     return status;
@@ -173,16 +186,17 @@ holter_status segment_user_at(struct segment_user *out, struct segment *segment,
 
 static holter_status user_not_found(const struct segment *segment, uint64_t user, holter_error *err)
 {
-    return error_set(err, HOLTER_NOT_FOUND, "segment '%s': user #%llu has nothing here", segment->path,
-                     (unsigned long long)user);
+    return error_set(err, HOLTER_NOT_FOUND, "segment '%s': user #%llu has nothing here",
+                     segment->path, (unsigned long long)user);
 }
 
 /*
- * A page between `low` and `high` (excluded) to look at. User numbers are random, so the place is guessed from the number
- * at first, which finds it in one or two reads; halving then bounds the count.
+ * A page between `low` and `high` (excluded) to look at. User numbers are random, so the place is
+ * guessed from the number at first, which finds it in one or two reads; halving then bounds the
+ * count.
  */
-static uint32_t page_guess(uint32_t low, uint32_t high, uint64_t user, uint64_t user_low, uint64_t user_high,
-                           unsigned reads)
+static uint32_t page_guess(uint32_t low, uint32_t high, uint64_t user, uint64_t user_low,
+                           uint64_t user_high, unsigned reads)
 {
     uint32_t pages = high - low;
     if (reads >= 3 || user_high <= user_low || user < user_low)
@@ -192,8 +206,8 @@ static uint32_t page_guess(uint32_t low, uint32_t high, uint64_t user, uint64_t 
     return guess < (double)(pages - 1) ? low + (uint32_t)guess : high - 1;
 }
 
-holter_status segment_user_find(struct segment_user *out, struct segment *segment, struct io_queue *queue,
-                                uint64_t user, holter_error *err)
+holter_status segment_user_find(struct segment_user *out, struct segment *segment,
+                                struct io_queue *queue, uint64_t user, holter_error *err)
 {
     uint64_t user_low = segment->footer.summary.user_min;
     uint64_t user_high = segment->footer.summary.user_max;

@@ -2,7 +2,8 @@
  * segment_section.c -- a user's section: its index, and runs over the blocks of a series.
  *
  *     section: index opened once (a whole section: all of it)
- *     run:     block headers opened at the start, then piece by piece, each block decoded into the same columns
+ *     run:     block headers opened at the start, then piece by piece, each block decoded
+ *              into the same columns
  *
  * Piece and columns belong to the run, so a block is borrowed until the next read.
  */
@@ -16,7 +17,7 @@ struct segment_section {
     struct io_queue *queue;
     struct crypto_key *key;
     bool is_whole;
-    uint8_t *plain;      /* of the index piece; kept where it is the whole section, else NULL */
+    uint8_t *plain; /* of the index piece; kept where it is the whole section, else NULL */
     struct segment_index index;
 };
 
@@ -35,23 +36,25 @@ struct segment_run {
 };
 
 /* Read and open a piece of `bytes` (sealed, checked to lie in the section) into memory. */
-static holter_status piece_read(const struct segment_section *section, enum segment_piece_kind kind, uint64_t offset,
-                                uint8_t *memory, size_t bytes, holter_error *err)
+static holter_status piece_read(const struct segment_section *section, enum segment_piece_kind kind,
+                                uint64_t offset, uint8_t *memory, size_t bytes, holter_error *err)
 {
     struct segment *segment = section->segment;
     const struct segment_user *user = &section->user;
-    holter_status status = io_read_exactly(section->queue, segment->file, offset, memory, bytes, err);
+    holter_status status =
+        io_read_exactly(section->queue, segment->file, offset, memory, bytes, err);
     if (status != HOLTER_OK)
         return status;
     struct segment_piece piece = { user->user, user->key_generation, kind, offset };
     if (!segment_piece_open(memory, bytes, &segment->identity, &piece, section->key))
-        return error_set(err, HOLTER_CORRUPT,
-                         "segment '%s': user #%llu: the %zu bytes at offset %llu are not what was sealed there",
-                         segment->path, (unsigned long long)user->user, bytes, (unsigned long long)offset);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "segment '%s': user #%llu: the %zu bytes at offset %llu are not what was sealed there",
+            segment->path, (unsigned long long)user->user, bytes, (unsigned long long)offset);
     return HOLTER_OK;
 }
 
-/* ---- sections -------------------------------------------------------------------------------------------------------- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 /* The directory is not sealed: what it says of times has to be what the index says. */
 static bool is_directory_right(const struct segment_section *section)
@@ -79,46 +82,53 @@ static holter_status section_read(struct segment_section *section, holter_error 
     struct segment *segment = section->segment;
     section->plain = malloc(user->index_bytes);
     if (section->plain == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': user #%llu: no memory for an index of %u bytes",
+        return error_set(err, HOLTER_NO_MEMORY,
+                         "segment '%s': user #%llu: no memory for an index of %u bytes",
                          segment->path, (unsigned long long)user->user, user->index_bytes);
     enum segment_piece_kind kind = section->is_whole ? SEGMENT_PIECE_WHOLE : SEGMENT_PIECE_INDEX;
-    holter_status status = piece_read(section, kind, user->index_offset, section->plain, user->index_bytes, err);
+    holter_status status =
+        piece_read(section, kind, user->index_offset, section->plain, user->index_bytes, err);
     if (status != HOLTER_OK)
         return status;
 
     const char *what = NULL;
-    status = segment_index_decode(&section->index, section->plain, user->index_bytes - CRYPTO_TAG_BYTES,
-                                  section->is_whole, user->section_bytes, user->index_bytes,
-                                  segment->footer.traits.sequence_max, &what);
+    status =
+        segment_index_decode(&section->index, section->plain, user->index_bytes - CRYPTO_TAG_BYTES,
+                             section->is_whole, user->section_bytes, user->index_bytes,
+                             segment->footer.traits.sequence_max, &what);
     if (status == HOLTER_OK && !is_directory_right(section)) {
         status = HOLTER_CORRUPT;
         what = "its times are not those of the directory";
     }
     if (status != HOLTER_OK)
-        return error_set(err, status, "segment '%s': user #%llu: index at offset %llu: %s", segment->path,
-                         (unsigned long long)user->user, (unsigned long long)user->index_offset, what);
+        return error_set(err, status, "segment '%s': user #%llu: index at offset %llu: %s",
+                         segment->path, (unsigned long long)user->user,
+                         (unsigned long long)user->index_offset, what);
     return HOLTER_OK;
 }
 
 holter_status segment_section_open(struct segment_section **out, struct segment *segment,
-                                   const struct segment_user *user, struct io_queue *queue, struct crypto_arena *arena,
-                                   const struct crypto_key *key, holter_error *err)
+                                   const struct segment_user *user, struct io_queue *queue,
+                                   struct crypto_arena *arena, const struct crypto_key *key,
+                                   holter_error *err)
 {
     *out = NULL;
     const struct segment_footer *footer = &segment->footer;
     if (segment->identity.is_sealed && key == NULL)
         return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has no key", segment->path,
                          (unsigned long long)user->user);
-    if (user->section_offset < SEGMENT_SECTIONS_OFFSET || user->section_offset > footer->sections_end ||
+    if (user->section_offset < SEGMENT_SECTIONS_OFFSET ||
+        user->section_offset > footer->sections_end ||
         user->section_bytes > footer->sections_end - user->section_offset ||
         user->index_bytes <= CRYPTO_TAG_BYTES || user->index_bytes > user->section_bytes ||
         user->index_offset != user->section_offset + user->section_bytes - user->index_bytes)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has a place outside of it", segment->path,
-                         (unsigned long long)user->user);
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has a place outside of it",
+                         segment->path, (unsigned long long)user->user);
 
     struct segment_section *section = calloc(1, sizeof *section);
     if (section == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory for a section", segment->path);
+        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory for a section",
+                         segment->path);
     section->segment = segment;
     section->user = *user;
     section->queue = queue;
@@ -129,7 +139,8 @@ holter_status segment_section_open(struct segment_section **out, struct segment 
     if (segment->identity.is_sealed) {
         section->key = crypto_key_derive(arena, key, "holt-seg", segment->identity.id);
         if (section->key == NULL)
-            status = error_set(err, HOLTER_NO_MEMORY, "segment '%s': no room for a key", segment->path);
+            status =
+                error_set(err, HOLTER_NO_MEMORY, "segment '%s': no room for a key", segment->path);
     }
     if (status == HOLTER_OK)
         status = section_read(section, err);
@@ -166,13 +177,14 @@ size_t segment_section_series_count(const struct segment_section *section)
     return section->index.count;
 }
 
-const struct segment_series *segment_section_series(const struct segment_section *section, size_t index)
+const struct segment_series *segment_section_series(const struct segment_section *section,
+                                                    size_t index)
 {
     core_assert(index < section->index.count);
     return &section->index.entries[index].series;
 }
 
-/* ---- runs -------------------------------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 static holter_status run_no_memory(const struct segment_run *run, holter_error *err)
 {
@@ -218,12 +230,13 @@ static holter_status blocks_read(struct segment_run *run, holter_error *err)
         run->places = core_calloc(count, sizeof *run->places);
         if (run->blocks == NULL || run->places == NULL)
             return run_no_memory(run, err);
-        status = segment_blocks_decode(run->blocks, run->places, plain, (size_t)bytes, entry, section->is_whole, &what);
+        status = segment_blocks_decode(run->blocks, run->places, plain, (size_t)bytes, entry,
+                                       section->is_whole, &what);
     }
     if (status != HOLTER_OK)
         return error_set(err, status, "segment '%s': user #%llu: block headers at offset %llu: %s",
-                         section->segment->path, (unsigned long long)section->user.user, (unsigned long long)offset,
-                         what);
+                         section->segment->path, (unsigned long long)section->user.user,
+                         (unsigned long long)offset, what);
     return HOLTER_OK;
 }
 
@@ -231,12 +244,13 @@ static bool is_wanted(const struct segment_run *run, const struct segment_block 
 {
     if (block->begin_min < run->to && block->begin_max >= run->from)
         return true;
-    return block->begin_min < run->from && run->ends_after != INT64_MAX && block->end_max > run->ends_after;
+    return block->begin_min < run->from && run->ends_after != INT64_MAX &&
+           block->end_max > run->ends_after;
 }
 
 /* The plain piece that holds a block. */
-static holter_status run_piece(struct segment_run *run, const struct segment_place *place, const uint8_t **plain,
-                               holter_error *err)
+static holter_status run_piece(struct segment_run *run, const struct segment_place *place,
+                               const uint8_t **plain, holter_error *err)
 {
     const struct segment_section *section = run->section;
     if (section->is_whole) {
@@ -248,8 +262,10 @@ static holter_status run_piece(struct segment_run *run, const struct segment_pla
         run->has_piece = false;
         if (!run_reserve(run, bytes))
             return run_no_memory(run, err);
-        uint64_t offset = section->user.section_offset + run->entry->payload_offset + place->piece_offset;
-        holter_status status = piece_read(section, SEGMENT_PIECE_PAYLOAD, offset, run->piece, (size_t)bytes, err);
+        uint64_t offset =
+            section->user.section_offset + run->entry->payload_offset + place->piece_offset;
+        holter_status status =
+            piece_read(section, SEGMENT_PIECE_PAYLOAD, offset, run->piece, (size_t)bytes, err);
         if (status != HOLTER_OK)
             return status;
         run->piece_offset = place->piece_offset;
@@ -259,7 +275,8 @@ static holter_status run_piece(struct segment_run *run, const struct segment_pla
     return HOLTER_OK;
 }
 
-static holter_status block_decode(struct segment_run *run, size_t index, const uint8_t *plain, holter_error *err)
+static holter_status block_decode(struct segment_run *run, size_t index, const uint8_t *plain,
+                                  holter_error *err)
 {
     const struct segment_block *block = &run->blocks[index];
     const struct segment_place *place = &run->places[index];
@@ -271,16 +288,18 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
     if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||
-        columns->time[0] != block->begin_min || columns->time[columns->count - 1] != block->begin_max)
+        columns->time[0] != block->begin_min ||
+        columns->time[columns->count - 1] != block->begin_max)
         return error_set(err, HOLTER_CORRUPT,
-                         "segment '%s': user #%llu: block %zu of metric %u, source %u is not what its header says",
-                         run->section->segment->path, (unsigned long long)run->section->user.user, index,
-                         run->entry->series.metric, run->entry->series.source);
+                         "segment '%s': user #%llu: block %zu of metric %u, source %u is not what "
+                         "its header says",
+                         run->section->segment->path, (unsigned long long)run->section->user.user,
+                         index, run->entry->series.metric, run->entry->series.source);
     return HOLTER_OK;
 }
 
-static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first, size_t *count,
-                              holter_error *err)
+static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first,
+                              size_t *count, holter_error *err)
 {
     struct segment_run *run = merge->context;
     size_t blocks = run->entry->series.blocks;
@@ -302,14 +321,16 @@ static holter_status run_read(struct merge_run *merge, const struct columns **bl
     return HOLTER_OK;
 }
 
-holter_status segment_run_open(struct segment_run **out, struct segment_section *section, size_t series, int64_t from,
-                               int64_t to, int64_t ends_after, holter_error *err)
+holter_status segment_run_open(struct segment_run **out, struct segment_section *section,
+                               size_t series, int64_t from, int64_t to, int64_t ends_after,
+                               holter_error *err)
 {
     core_assert(series < section->index.count);
     *out = NULL;
     struct segment_run *run = calloc(1, sizeof *run);
     if (run == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to read a series", section->segment->path);
+        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to read a series",
+                         section->segment->path);
     run->section = section;
     run->entry = &section->index.entries[series];
     run->from = from;
@@ -338,7 +359,8 @@ void segment_run_close(struct segment_run *run)
     free(run);
 }
 
-void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min, uint64_t sequence_max)
+void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
+                       uint64_t sequence_max)
 {
     *merge = (struct merge_run){
         .read = run_read,

@@ -1,8 +1,9 @@
 /*
  * segment_verify.c -- every byte of a segment against its hashes, without any key.
  *
- * Both copies of header, directory and footer are looked at, so that one that has gone bad is known while the other is
- * still good. Reads go past the cache where the file still has its name, as the disk is in question, not the memory.
+ * Both copies of header, directory and footer are looked at, so that one that has gone bad is known
+ * while the other is still good. Reads go past the cache where the file still has its name, as the
+ * disk is in question, not the memory.
  */
 #include "segment_impl.h"
 
@@ -14,7 +15,7 @@ struct verify {
     struct segment *segment;
     struct io_queue *queue;
     struct io_file *file;
-    uint8_t *window; /* SEGMENT_CHUNK_BYTES of the file .. */
+    uint8_t *window;        /* SEGMENT_CHUNK_BYTES of the file .. */
     uint64_t window_offset; /* .. from here on; a multiple of 4,096 */
     size_t window_bytes;
     holter_status window_status; /* of reading them */
@@ -29,26 +30,29 @@ static void finding(struct verify *v, uint64_t offset, const char *what, const c
     v->damaged++;
     if (v->report == NULL)
         return;
-    snprintf(sentence, sizeof sentence, "segment '%s': %s at offset %llu: %s", v->segment->path, what,
-             (unsigned long long)offset, detail);
+    snprintf(sentence, sizeof sentence, "segment '%s': %s at offset %llu: %s", v->segment->path,
+             what, (unsigned long long)offset, detail);
     v->report(v->context, sentence);
 }
 
-/* Up to `bytes` at `offset`, through the window. *take: how many there are; NULL: they cannot be read. */
+/* Up to `bytes` at `offset`, through the window. *take: how many there are; NULL: they cannot be
+   read. */
 static const uint8_t *window_get(struct verify *v, uint64_t offset, size_t bytes, size_t *take)
 {
     uint64_t file_bytes = v->segment->footer.summary.bytes;
-    bool is_inside = v->window_bytes > 0 && offset >= v->window_offset && offset < v->window_offset + v->window_bytes;
+    bool is_inside = v->window_bytes > 0 && offset >= v->window_offset &&
+                     offset < v->window_offset + v->window_bytes;
     if (!is_inside) {
         v->window_offset = offset / SEGMENT_PAGE_BYTES * SEGMENT_PAGE_BYTES;
         uint64_t left = file_bytes - v->window_offset;
         v->window_bytes = left < SEGMENT_CHUNK_BYTES ? (size_t)left : SEGMENT_CHUNK_BYTES;
         v->window_status =
             io_read_exactly(v->queue, v->file, v->window_offset, v->window, v->window_bytes, NULL);
-        if (v->window_status != HOLTER_OK) { /* then page by page, so that one bad sector hides no other place */
+        if (v->window_status !=
+            HOLTER_OK) { /* then page by page, so that one bad sector hides no other place */
             v->window_bytes = SEGMENT_PAGE_BYTES;
-            v->window_status =
-                io_read_exactly(v->queue, v->file, v->window_offset, v->window, v->window_bytes, NULL);
+            v->window_status = io_read_exactly(v->queue, v->file, v->window_offset, v->window,
+                                               v->window_bytes, NULL);
         }
     }
     size_t at = (size_t)(offset - v->window_offset);
@@ -94,8 +98,8 @@ static void footers_verify(struct verify *v)
         uint64_t offset = segment_footer_offset(&v->segment->footer, copy);
         const char *what = "it cannot be read";
         if (!bytes_get(v, offset, bytes, sizeof bytes) ||
-            segment_footer_decode(&footer, bytes, &v->segment->identity, v->segment->footer.summary.bytes, &what) !=
-                HOLTER_OK)
+            segment_footer_decode(&footer, bytes, &v->segment->identity,
+                                  v->segment->footer.summary.bytes, &what) != HOLTER_OK)
             finding(v, offset, "footer", what);
         else if (footer.summary.footer_hash != v->segment->footer.summary.footer_hash)
             finding(v, offset, "footer", "it is not the one the file was opened with");
@@ -106,7 +110,8 @@ static void zeros_verify(struct verify *v, uint64_t offset, uint64_t end)
 {
     while (offset < end) {
         size_t take = 0;
-        size_t left = end - offset < SEGMENT_PAGE_BYTES ? (size_t)(end - offset) : SEGMENT_PAGE_BYTES;
+        size_t left =
+            end - offset < SEGMENT_PAGE_BYTES ? (size_t)(end - offset) : SEGMENT_PAGE_BYTES;
         const uint8_t *bytes = window_get(v, offset, left, &take);
         if (bytes == NULL) {
             finding(v, offset, "padding", "it cannot be read");
@@ -127,7 +132,8 @@ static holter_status directory_verify(struct verify *v, int copy, holter_error *
     const struct segment_footer *footer = &v->segment->footer;
     struct hash64_stream *hash = hash64_stream_new();
     if (hash == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it", v->segment->path);
+        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it",
+                         v->segment->path);
     size_t damaged = v->damaged;
     uint64_t user_last = 0;
     uint64_t section_end = SEGMENT_SECTIONS_OFFSET;
@@ -149,23 +155,28 @@ static holter_status directory_verify(struct verify *v, int copy, holter_error *
         user_last = users[count - 1].user;
         section_end = users[count - 1].section_offset + users[count - 1].section_bytes;
     }
-    if (v->damaged == damaged && !CRYPTO_TRUSTS_TAGS && hash64_stream_get(hash) != footer->directory_hash)
-        finding(v, segment_page_offset(footer, 0, copy), "directory", "its hash is not the footer's");
+    if (v->damaged == damaged && !CRYPTO_TRUSTS_TAGS &&
+        hash64_stream_get(hash) != footer->directory_hash)
+        finding(v, segment_page_offset(footer, 0, copy), "directory",
+                "its hash is not the footer's");
     hash64_stream_free(hash);
     return HOLTER_OK;
 }
 
-static holter_status section_verify(struct verify *v, const struct segment_user *user, holter_error *err)
+static holter_status section_verify(struct verify *v, const struct segment_user *user,
+                                    holter_error *err)
 {
     struct hash64_stream *hash = hash64_stream_new();
     if (hash == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it", v->segment->path);
+        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it",
+                         v->segment->path);
     uint64_t offset = user->section_offset;
     uint64_t end = offset + user->section_bytes;
     bool is_read = true;
     while (offset < end) {
         size_t take = 0;
-        size_t left = end - offset < SEGMENT_CHUNK_BYTES ? (size_t)(end - offset) : SEGMENT_CHUNK_BYTES;
+        size_t left =
+            end - offset < SEGMENT_CHUNK_BYTES ? (size_t)(end - offset) : SEGMENT_CHUNK_BYTES;
         const uint8_t *bytes = window_get(v, offset, left, &take);
         if (bytes != NULL)
             hash64_stream_add(hash, bytes, take);
@@ -183,7 +194,8 @@ static holter_status section_verify(struct verify *v, const struct segment_user 
     return HOLTER_OK;
 }
 
-/* Sections are found through the directory as a reader finds them: where a page is bad twice, they are not looked at. */
+/* Sections are found through the directory as a reader finds them: where a page is bad twice,
+   they are not looked at. */
 static holter_status sections_verify(struct verify *v, holter_error *err)
 {
     holter_status status = HOLTER_OK;
@@ -203,18 +215,22 @@ static holter_status sections_verify(struct verify *v, holter_error *err)
 }
 
 holter_status segment_verify(struct segment *segment, struct io_queue *queue,
-                             void (*report)(void *context, const char *sentence), void *context, size_t *damaged,
-                             holter_error *err)
+                             void (*report)(void *context, const char *sentence), void *context,
+                             size_t *damaged, holter_error *err)
 {
     struct io_file *direct = NULL;
-    struct verify v = { .segment = segment, .queue = queue, .file = segment->file, .report = report,
+    struct verify v = { .segment = segment,
+                        .queue = queue,
+                        .file = segment->file,
+                        .report = report,
                         .context = context };
     if (io_open(&direct, segment->io, segment->path, IO_DIRECT, NULL) == HOLTER_OK)
         v.file = direct;
     v.window = core_alloc_pages(SEGMENT_CHUNK_BYTES);
     holter_status status = HOLTER_OK;
     if (v.window == NULL)
-        status = error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it", segment->path);
+        status =
+            error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it", segment->path);
     if (status == HOLTER_OK) {
         headers_verify(&v);
         status = sections_verify(&v, err);
@@ -227,7 +243,8 @@ holter_status segment_verify(struct segment *segment, struct io_queue *queue,
         status = directory_verify(&v, 1, err);
     if (status == HOLTER_OK) {
         uint64_t footer_last = segment_footer_offset(&segment->footer, 1);
-        zeros_verify(&v, footer_last - (SEGMENT_TAIL_BYTES - 2 * SEGMENT_FOOTER_BYTES), footer_last);
+        zeros_verify(&v, footer_last - (SEGMENT_TAIL_BYTES - 2 * SEGMENT_FOOTER_BYTES),
+                     footer_last);
         footers_verify(&v);
         *damaged += v.damaged;
     }

@@ -3,14 +3,14 @@
  *
  *     rows -> pending block -> piece (16 KiB, sealed) -> chunk (1 MiB, hashed) -> "seg-ID.tmp"
  *
- * What is held in memory: a chunk, a piece, a block, the block headers and index of the user at hand, 64 bytes for each
- * user of the directory and 8 for each chunk. While a section may still be one piece (S5), its payload is held back too,
- * which is at most 4 KiB.
+ * What is held in memory: a chunk, a piece, a block, the block headers and index of the user at
+ * hand, 64 bytes for each user of the directory and 8 for each chunk. While a section may still be
+ * one piece (S5), its payload is held back too, which is at most 4 KiB.
  *
  *   SW1  Every byte is written once, at rising offsets, so that no nonce comes twice.
  *   SW2  After any failure nothing more is written; freeing the writer unlinks the file.
- *   SW3  Chunks are hashed as they are handed to the disk, and again as they come back past its cache (S4); only then
- *        does the file get its name.
+ *   SW3  Chunks are hashed as they are handed to the disk, and again as they come back past its
+ *        cache (S4); only then does the file get its name.
  */
 #include "segment_impl.h"
 
@@ -73,7 +73,8 @@ static holter_status writer_fail(struct segment_writer *writer, holter_status st
 
 static holter_status no_memory(struct segment_writer *writer, holter_error *err)
 {
-    return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to write it", writer->path_aside);
+    return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to write it",
+                     writer->path_aside);
 }
 
 static holter_status writer_check(struct segment_writer *writer, holter_error *err)
@@ -81,19 +82,21 @@ static holter_status writer_check(struct segment_writer *writer, holter_error *e
     if (writer->is_finished)
         return error_set(err, HOLTER_INVALID, "segment '%s': it is finished", writer->path);
     if (writer->given_up != HOLTER_OK)
-        return error_set(err, writer->given_up, "segment '%s': it was given up after an earlier failure",
+        return error_set(err, writer->given_up,
+                         "segment '%s': it was given up after an earlier failure",
                          writer->path_aside);
     return HOLTER_OK;
 }
 
-/* ---- bytes to the file -------------------------------------------------------------------------------------------- */
+/* ---- bytes to the file ----------------------------------------------------------------------- */
 
 static holter_status chunk_flush(struct segment_writer *writer, holter_error *err)
 {
     if (writer->chunk_used == 0)
         return HOLTER_OK;
     void *hashes = writer->chunk_hashes;
-    if (!core_grow(&hashes, &writer->chunk_capacity, writer->chunk_count + 1, sizeof *writer->chunk_hashes))
+    if (!core_grow(&hashes, &writer->chunk_capacity, writer->chunk_count + 1,
+                   sizeof *writer->chunk_hashes))
         return no_memory(writer, err);
     writer->chunk_hashes = hashes;
     writer->chunk_hashes[writer->chunk_count++] = hash64(writer->chunk, writer->chunk_used);
@@ -103,7 +106,8 @@ static holter_status chunk_flush(struct segment_writer *writer, holter_error *er
     return io_write_exactly(writer->queue, writer->file, offset, writer->chunk, bytes, err);
 }
 
-static holter_status append(struct segment_writer *writer, const void *bytes, size_t count, holter_error *err)
+static holter_status append(struct segment_writer *writer, const void *bytes, size_t count,
+                            holter_error *err)
 {
     const uint8_t *at = bytes;
     while (count > 0) {
@@ -131,24 +135,27 @@ static holter_status append_zeros(struct segment_writer *writer, size_t count, h
 }
 
 /* Seal `bytes` of plain as the section's next piece. */
-static holter_status piece_write(struct segment_writer *writer, enum segment_piece_kind kind, const uint8_t *plain,
-                                 size_t bytes, holter_error *err)
+static holter_status piece_write(struct segment_writer *writer, enum segment_piece_kind kind,
+                                 const uint8_t *plain, size_t bytes, holter_error *err)
 {
     if (bytes > UINT32_MAX - CRYPTO_TAG_BYTES)
-        return error_set(err, HOLTER_INVALID, "segment '%s': a piece of user #%llu would take %zu bytes",
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': a piece of user #%llu would take %zu bytes",
                          writer->path_aside, (unsigned long long)writer->user.user, bytes);
     buffer_clear(&writer->sealed);
     if (!buffer_reserve(&writer->sealed, bytes + CRYPTO_TAG_BYTES))
         return no_memory(writer, err);
-    struct segment_piece piece = { writer->user.user, writer->user.key_generation, kind, writer->offset };
+    struct segment_piece piece = { writer->user.user, writer->user.key_generation, kind,
+                                   writer->offset };
     segment_piece_seal(writer->sealed.data, plain, bytes, &writer->identity, &piece, writer->key);
     hash64_stream_add(writer->hash, writer->sealed.data, bytes + CRYPTO_TAG_BYTES);
     return append(writer, writer->sealed.data, bytes + CRYPTO_TAG_BYTES, err);
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* The section is too large for one piece: write the payload that was held back, a piece for each finished series. */
+/* The section is too large for one piece: write the payload that was held back, a piece for each
+   finished series. */
 static holter_status held_write(struct segment_writer *writer, holter_error *err)
 {
     core_assert(writer->is_held);
@@ -173,7 +180,8 @@ static holter_status held_write(struct segment_writer *writer, holter_error *err
 static holter_status payload_write(struct segment_writer *writer, size_t bytes, holter_error *err)
 {
     struct segment_entry *entry = &writer->entries[writer->entry_count];
-    holter_status status = piece_write(writer, SEGMENT_PIECE_PAYLOAD, writer->piece.data, bytes, err);
+    holter_status status =
+        piece_write(writer, SEGMENT_PIECE_PAYLOAD, writer->piece.data, bytes, err);
     if (status != HOLTER_OK)
         return status;
     entry->payload_bytes += bytes + CRYPTO_TAG_BYTES;
@@ -183,7 +191,8 @@ static holter_status payload_write(struct segment_writer *writer, size_t bytes, 
 }
 
 /* S1: rows rise by (time, key), also over the edge between blocks. */
-static bool rows_rise(const struct segment_writer *writer, const struct columns *c, size_t first, size_t count)
+static bool rows_rise(const struct segment_writer *writer, const struct columns *c, size_t first,
+                      size_t count)
 {
     if (writer->last.count > 0 && columns_compare(&writer->last, 0, c, first) >= 0)
         return false;
@@ -197,7 +206,8 @@ static bool rows_rise(const struct segment_writer *writer, const struct columns 
 }
 
 /* Revisions of the series, and whether the block has to carry its own. */
-static bool revisions_measure(struct segment_entry *entry, const struct columns *c, size_t first, size_t count)
+static bool revisions_measure(struct segment_entry *entry, const struct columns *c, size_t first,
+                              size_t count)
 {
     struct segment_series *series = &entry->series;
     if (series->rows == 0) {
@@ -218,26 +228,30 @@ static bool revisions_measure(struct segment_entry *entry, const struct columns 
     return differs != 0;
 }
 
-static holter_status block_write(struct segment_writer *writer, const struct columns *c, size_t first, size_t count,
-                                 holter_error *err)
+static holter_status block_write(struct segment_writer *writer, const struct columns *c,
+                                 size_t first, size_t count, holter_error *err)
 {
     struct segment_entry *entry = &writer->entries[writer->entry_count];
     struct segment_series *series = &entry->series;
     if (!rows_rise(writer, c, first, count))
-        return error_set(err, HOLTER_INVALID, "segment '%s': rows of user #%llu, metric %u do not rise",
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': rows of user #%llu, metric %u do not rise",
                          writer->path_aside, (unsigned long long)writer->user.user, series->metric);
     columns_clear(&writer->last);
     if (!columns_append_rows(&writer->last, c, first + count - 1, 1))
         return no_memory(writer, err);
     if (series->blocks == UINT32_MAX)
-        return error_set(err, HOLTER_INVALID, "segment '%s': a series of user #%llu has too many blocks",
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': a series of user #%llu has too many blocks",
                          writer->path_aside, (unsigned long long)writer->user.user);
 
     void *blocks = writer->blocks;
     void *places = writer->places;
-    bool fits = core_grow(&blocks, &writer->block_capacity, writer->block_count + 1, sizeof *writer->blocks);
+    bool fits = core_grow(&blocks, &writer->block_capacity, writer->block_count + 1,
+                          sizeof *writer->blocks);
     writer->blocks = blocks;
-    fits = fits && core_grow(&places, &writer->place_capacity, writer->block_count + 1, sizeof *writer->places);
+    fits = fits && core_grow(&places, &writer->place_capacity, writer->block_count + 1,
+                             sizeof *writer->places);
     writer->places = places;
     if (!fits)
         return no_memory(writer, err);
@@ -260,7 +274,8 @@ static holter_status block_write(struct segment_writer *writer, const struct col
         return no_memory(writer, err);
     size_t bytes = writer->piece.bytes - start;
     if (bytes > UINT32_MAX - CRYPTO_TAG_BYTES)
-        return error_set(err, HOLTER_INVALID, "segment '%s': a block of user #%llu would take %zu bytes",
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': a block of user #%llu would take %zu bytes",
                          writer->path_aside, (unsigned long long)writer->user.user, bytes);
 
     holter_status status = HOLTER_OK;
@@ -286,9 +301,10 @@ static holter_status pending_write(struct segment_writer *writer, holter_error *
     return status;
 }
 
-/* How many of the rows join a block that has `rows` and `text_bytes` already; *is_full: the block ends with them. */
-static size_t rows_taken(bool *is_full, const struct columns *c, size_t first, size_t count, size_t rows,
-                         size_t text_bytes)
+/* How many of the rows join a block that has `rows` and `text_bytes` already; *is_full: the
+   block ends with them. */
+static size_t rows_taken(bool *is_full, const struct columns *c, size_t first, size_t count,
+                         size_t rows, size_t text_bytes)
 {
     size_t room = SEGMENT_BLOCK_ROWS - rows;
     size_t take = count < room ? count : room;
@@ -310,7 +326,7 @@ static size_t rows_taken(bool *is_full, const struct columns *c, size_t first, s
     return take;
 }
 
-/* ---- series, sections ------------------------------------------------------------------------------------------------- */
+/* ---- series, sections ------------------------------------------------------------------------ */
 
 static holter_status series_end(struct segment_writer *writer, holter_error *err)
 {
@@ -324,8 +340,8 @@ static holter_status series_end(struct segment_writer *writer, holter_error *err
     struct segment_entry *entry = &writer->entries[writer->entry_count];
     if (entry->series.rows > 0) {
         size_t before = writer->headers.bytes;
-        segment_blocks_encode(&writer->headers, &entry->series.schema, writer->blocks, writer->places,
-                              writer->block_count);
+        segment_blocks_encode(&writer->headers, &entry->series.schema, writer->blocks,
+                              writer->places, writer->block_count);
         entry->header_bytes = writer->headers.bytes - before;
         if (writer->is_held) {
             buffer_append(&writer->held, writer->piece.data, writer->piece.bytes);
@@ -344,7 +360,8 @@ static holter_status series_end(struct segment_writer *writer, holter_error *err
 }
 
 /* S5. *is_written: the section was small enough, and is written. */
-static holter_status section_write_whole(struct segment_writer *writer, bool *is_written, holter_error *err)
+static holter_status section_write_whole(struct segment_writer *writer, bool *is_written,
+                                         holter_error *err)
 {
     struct buffer plain;
     buffer_init(&plain);
@@ -352,7 +369,8 @@ static holter_status section_write_whole(struct segment_writer *writer, bool *is
     buffer_append(&plain, writer->held.data, writer->held.bytes);
     buffer_append(&plain, writer->headers.data, writer->headers.bytes);
     holter_status status = plain.failed ? no_memory(writer, err) : HOLTER_OK;
-    *is_written = writer->entry_count == 0 || plain.bytes + CRYPTO_TAG_BYTES < SEGMENT_SMALL_SECTION_BYTES;
+    *is_written =
+        writer->entry_count == 0 || plain.bytes + CRYPTO_TAG_BYTES < SEGMENT_SMALL_SECTION_BYTES;
     if (status == HOLTER_OK && *is_written) {
         status = piece_write(writer, SEGMENT_PIECE_WHOLE, plain.data, plain.bytes, err);
         writer->user.index_bytes = (uint32_t)(plain.bytes + CRYPTO_TAG_BYTES);
@@ -368,7 +386,8 @@ static holter_status section_write_index(struct segment_writer *writer, holter_e
     for (size_t i = 0; i < writer->entry_count; i++) {
         struct segment_entry *entry = &writer->entries[i];
         size_t bytes = (size_t)entry->header_bytes;
-        holter_status status = piece_write(writer, SEGMENT_PIECE_BLOCKS, writer->headers.data + at, bytes, err);
+        holter_status status =
+            piece_write(writer, SEGMENT_PIECE_BLOCKS, writer->headers.data + at, bytes, err);
         if (status != HOLTER_OK)
             return status;
         entry->header_bytes += CRYPTO_TAG_BYTES;
@@ -450,9 +469,10 @@ static holter_status section_end(struct segment_writer *writer, holter_error *er
     return HOLTER_OK;
 }
 
-/* ---- the end of the file ------------------------------------------------------------------------------------------------ */
+/* ---- the end of the file --------------------------------------------------------------------- */
 
-static holter_status directory_write(struct segment_writer *writer, uint64_t *directory_hash, holter_error *err)
+static holter_status directory_write(struct segment_writer *writer, uint64_t *directory_hash,
+                                     holter_error *err)
 {
     struct hash64_stream *hash = hash64_stream_new();
     if (hash == NULL)
@@ -461,10 +481,11 @@ static holter_status directory_write(struct segment_writer *writer, uint64_t *di
     uint64_t users = writer->footer.summary.users;
     for (uint32_t page = 0; status == HOLTER_OK && page < writer->footer.page_count; page++) {
         uint64_t first = (uint64_t)page * SEGMENT_PAGE_ENTRIES;
-        uint64_t count = users - first < SEGMENT_PAGE_ENTRIES ? users - first : SEGMENT_PAGE_ENTRIES;
+        uint64_t count =
+            users - first < SEGMENT_PAGE_ENTRIES ? users - first : SEGMENT_PAGE_ENTRIES;
         uint8_t bytes[SEGMENT_PAGE_BYTES];
-        segment_page_encode(bytes, writer->identity.id, page, writer->directory.data + first * SEGMENT_ENTRY_BYTES,
-                            (size_t)count);
+        segment_page_encode(bytes, writer->identity.id, page,
+                            writer->directory.data + first * SEGMENT_ENTRY_BYTES, (size_t)count);
         hash64_stream_add(hash, bytes + SEGMENT_PAGE_BYTES - 8, 8);
         status = append(writer, bytes, sizeof bytes, err);
     }
@@ -479,13 +500,15 @@ static holter_status tail_write(struct segment_writer *writer, holter_error *err
     uint64_t users = footer->summary.users;
     uint64_t pages = users / SEGMENT_PAGE_ENTRIES + (users % SEGMENT_PAGE_ENTRIES != 0);
     if (pages > UINT32_MAX)
-        return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many", writer->path_aside,
-                         (unsigned long long)users);
+        return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many",
+                         writer->path_aside, (unsigned long long)users);
     footer->page_count = (uint32_t)pages;
     footer->sections_end = writer->offset;
-    size_t padding = (SEGMENT_PAGE_BYTES - writer->offset % SEGMENT_PAGE_BYTES) % SEGMENT_PAGE_BYTES;
+    size_t padding =
+        (SEGMENT_PAGE_BYTES - writer->offset % SEGMENT_PAGE_BYTES) % SEGMENT_PAGE_BYTES;
     footer->directory_offset = writer->offset + padding;
-    footer->summary.bytes = footer->directory_offset + 2 * pages * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES;
+    footer->summary.bytes =
+        footer->directory_offset + 2 * pages * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES;
 
     uint8_t bytes[SEGMENT_FOOTER_BYTES];
     holter_status status = append_zeros(writer, padding, err);
@@ -517,17 +540,20 @@ static holter_status read_back(struct segment_writer *writer, holter_error *err)
     uint64_t bytes = 0;
     status = io_size(&bytes, file, err);
     if (status == HOLTER_OK && bytes != writer->offset)
-        status = error_set(err, HOLTER_CORRUPT, "segment '%s': read back it has %llu bytes, %llu were written",
-                           writer->path_aside, (unsigned long long)bytes, (unsigned long long)writer->offset);
+        status = error_set(err, HOLTER_CORRUPT,
+                           "segment '%s': read back it has %llu bytes, %llu were written",
+                           writer->path_aside, (unsigned long long)bytes,
+                           (unsigned long long)writer->offset);
     for (size_t i = 0; status == HOLTER_OK && i < writer->chunk_count; i++) {
         uint64_t offset = (uint64_t)i * SEGMENT_CHUNK_BYTES;
         uint64_t left = writer->offset - offset;
         size_t take = left < SEGMENT_CHUNK_BYTES ? (size_t)left : SEGMENT_CHUNK_BYTES;
         status = io_read_exactly(writer->queue, file, offset, writer->chunk, take, err);
         if (status == HOLTER_OK && hash64(writer->chunk, take) != writer->chunk_hashes[i])
-            status = error_set(err, HOLTER_CORRUPT,
-                               "segment '%s': read back, the %zu bytes at offset %llu are not what was written",
-                               writer->path_aside, take, (unsigned long long)offset);
+            status = error_set(
+                err, HOLTER_CORRUPT,
+                "segment '%s': read back, the %zu bytes at offset %llu are not what was written",
+                writer->path_aside, take, (unsigned long long)offset);
     }
     io_close(file);
     return status;
@@ -551,7 +577,8 @@ static holter_status finish(struct segment_writer *writer, holter_error *err)
     if (status != HOLTER_OK)
         return status;
     if (writer->footer.summary.users == 0)
-        return error_set(err, HOLTER_NOT_FOUND, "segment '%s': there is nothing to write", writer->path_aside);
+        return error_set(err, HOLTER_NOT_FOUND, "segment '%s': there is nothing to write",
+                         writer->path_aside);
     status = tail_write(writer, err);
     if (status == HOLTER_OK)
         status = io_sync(writer->queue, writer->file, err);
@@ -569,7 +596,7 @@ static holter_status finish(struct segment_writer *writer, holter_error *err)
     return io_sync_dir(writer->spec.io, writer->spec.directory, err);
 }
 
-/* ---- entry points --------------------------------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 static holter_status writer_begin(struct segment_writer *writer, holter_error *err)
 {
@@ -612,11 +639,13 @@ holter_status segment_writer_new(struct segment_writer **out, const struct segme
     *out = NULL;
     if (traits->tier == 0 || traits->tier > SEGMENT_TIERS || traits->class >= SEGMENT_CLASSES ||
         traits->sequence_min > traits->sequence_max)
-        return error_set(err, HOLTER_INVALID, "segment: tier %u, class %u or the range of sequences is not valid",
+        return error_set(err, HOLTER_INVALID,
+                         "segment: tier %u, class %u or the range of sequences is not valid",
                          traits->tier, traits->class);
     struct segment_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment in '%s': no memory to write it", spec->directory);
+        return error_set(err, HOLTER_NO_MEMORY, "segment in '%s': no memory to write it",
+                         spec->directory);
     writer->spec = *spec;
     writer->footer.traits = *traits;
     memcpy(writer->identity.store_id, spec->store_id, sizeof writer->identity.store_id);
@@ -658,15 +687,16 @@ void segment_writer_free(struct segment_writer *writer)
     free(writer);
 }
 
-holter_status segment_writer_user(struct segment_writer *writer, uint64_t user, uint32_t key_generation,
-                                  struct crypto_arena *arena, const struct crypto_key *key, holter_error *err)
+holter_status segment_writer_user(struct segment_writer *writer, uint64_t user,
+                                  uint32_t key_generation, struct crypto_arena *arena,
+                                  const struct crypto_key *key, holter_error *err)
 {
     holter_status status = writer_check(writer, err);
     if (status != HOLTER_OK)
         return status;
     if (writer->spec.is_sealed && key == NULL)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has no key", writer->path_aside,
-                         (unsigned long long)user);
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has no key",
+                         writer->path_aside, (unsigned long long)user);
     bool rises = !writer->has_user || user > writer->user.user;
     if (!rises || (writer->footer.summary.users > 0 && user <= writer->footer.summary.user_max))
         return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu comes after a greater one",
@@ -681,8 +711,9 @@ holter_status segment_writer_user(struct segment_writer *writer, uint64_t user, 
     if (writer->spec.is_sealed) {
         writer->key = crypto_key_derive(arena, key, "holt-seg", writer->identity.id);
         if (writer->key == NULL)
-            return writer_fail(writer, error_set(err, HOLTER_NO_MEMORY, "segment '%s': no room for a key",
-                                                 writer->path_aside));
+            return writer_fail(writer,
+                               error_set(err, HOLTER_NO_MEMORY, "segment '%s': no room for a key",
+                                         writer->path_aside));
     }
     writer->has_user = true;
     writer->is_held = true;
@@ -702,19 +733,22 @@ holter_status segment_writer_user(struct segment_writer *writer, uint64_t user, 
     return HOLTER_OK;
 }
 
-holter_status segment_writer_tombstones(struct segment_writer *writer, const struct tombstones *tombstones,
-                                        holter_error *err)
+holter_status segment_writer_tombstones(struct segment_writer *writer,
+                                        const struct tombstones *tombstones, holter_error *err)
 {
     struct segment_summary *summary = &writer->footer.summary;
     holter_status status = writer_check(writer, err);
     if (status != HOLTER_OK)
         return status;
-    if (!writer->has_user || writer->has_series || writer->entry_count > 0 || writer->has_tombstones)
-        return error_set(err, HOLTER_INVALID, "segment '%s': tombstones come once, before the series of a user",
+    if (!writer->has_user || writer->has_series || writer->entry_count > 0 ||
+        writer->has_tombstones)
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': tombstones come once, before the series of a user",
                          writer->path_aside);
     for (size_t i = 0; i < tombstones->count; i++) {
         if (tombstones->at[i].sequence > writer->footer.traits.sequence_max)
-            return error_set(err, HOLTER_INVALID, "segment '%s': a tombstone of user #%llu has sequence %llu",
+            return error_set(err, HOLTER_INVALID,
+                             "segment '%s': a tombstone of user #%llu has sequence %llu",
                              writer->path_aside, (unsigned long long)writer->user.user,
                              (unsigned long long)tombstones->at[i].sequence);
     }
@@ -744,13 +778,15 @@ holter_status segment_writer_series(struct segment_writer *writer, uint32_t metr
     if (status != HOLTER_OK)
         return status;
     if (!writer->has_user || metric == 0 || source == 0 || !schema_is_valid(schema))
-        return error_set(err, HOLTER_INVALID, "segment '%s': metric %u, source %u or its schema is not valid",
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': metric %u, source %u or its schema is not valid",
                          writer->path_aside, metric, source);
     if (writer->has_series || writer->entry_count > 0) {
         size_t last = writer->has_series ? writer->entry_count : writer->entry_count - 1;
         const struct segment_series *before = &writer->entries[last].series;
         if (metric < before->metric || (metric == before->metric && source <= before->source))
-            return error_set(err, HOLTER_INVALID, "segment '%s': metric %u, source %u comes after a greater one",
+            return error_set(err, HOLTER_INVALID,
+                             "segment '%s': metric %u, source %u comes after a greater one",
                              writer->path_aside, metric, source);
     }
     status = series_end(writer, err);
@@ -758,7 +794,8 @@ holter_status segment_writer_series(struct segment_writer *writer, uint32_t metr
         return writer_fail(writer, status);
 
     void *entries = writer->entries;
-    if (!core_grow(&entries, &writer->entry_capacity, writer->entry_count + 1, sizeof *writer->entries))
+    if (!core_grow(&entries, &writer->entry_capacity, writer->entry_count + 1,
+                   sizeof *writer->entries))
         return writer_fail(writer, no_memory(writer, err));
     writer->entries = entries;
     writer->entries[writer->entry_count] = (struct segment_entry){
@@ -772,19 +809,21 @@ holter_status segment_writer_series(struct segment_writer *writer, uint32_t metr
     return HOLTER_OK;
 }
 
-holter_status segment_writer_rows(struct segment_writer *writer, const struct columns *columns, size_t first,
-                                  size_t count, holter_error *err)
+holter_status segment_writer_rows(struct segment_writer *writer, const struct columns *columns,
+                                  size_t first, size_t count, holter_error *err)
 {
     holter_status status = writer_check(writer, err);
     if (status != HOLTER_OK)
         return status;
     if (!writer->has_series || first > columns->count || count > columns->count - first ||
         !schema_is_equal(&columns->schema, &writer->pending.schema))
-        return error_set(err, HOLTER_INVALID, "segment '%s': rows without their series", writer->path_aside);
+        return error_set(err, HOLTER_INVALID, "segment '%s': rows without their series",
+                         writer->path_aside);
 
     while (status == HOLTER_OK && count > 0) {
         bool is_full;
-        size_t take = rows_taken(&is_full, columns, first, count, writer->pending.count, writer->pending.text.bytes);
+        size_t take = rows_taken(&is_full, columns, first, count, writer->pending.count,
+                                 writer->pending.text.bytes);
         if (is_full && writer->pending.count == 0) {
             status = block_write(writer, columns, first, take, err);
         } else if (!columns_append_rows(&writer->pending, columns, first, take)) {
@@ -798,7 +837,8 @@ holter_status segment_writer_rows(struct segment_writer *writer, const struct co
     return writer_fail(writer, status);
 }
 
-holter_status segment_writer_finish(struct segment_writer *writer, struct segment_summary *summary, holter_error *err)
+holter_status segment_writer_finish(struct segment_writer *writer, struct segment_summary *summary,
+                                    holter_error *err)
 {
     holter_status status = writer_check(writer, err);
     if (status != HOLTER_OK)

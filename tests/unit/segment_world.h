@@ -1,7 +1,9 @@
 /*
- * segment_world.h -- a machine with a shard's directory, seeded contents, and a segment's answers against them.
+ * segment_world.h -- a machine with a shard's directory, seeded contents, and a segment's answers
+ * against them.
  *
- * Every value of a field is bounded away from what a neighbour has, so that a wrong row is seen, not only a missing one.
+ * Every value of a field is bounded away from what a neighbour has, so that a wrong row is seen,
+ * not only a missing one.
  */
 #ifndef TESTS_UNIT_SEGMENT_WORLD_H
 #define TESTS_UNIT_SEGMENT_WORLD_H
@@ -15,10 +17,10 @@
 #include <string.h>
 
 /* ck_assert costs a system call each time, and there are millions here. */
-#define CHECK(fact)                                                                                                    \
-    do {                                                                                                               \
-        if (!(fact))                                                                                                   \
-            ck_abort_msg("%s", #fact);                                                                                 \
+#define CHECK(fact)                                                                                \
+    do {                                                                                           \
+        if (!(fact))                                                                               \
+            ck_abort_msg("%s", #fact);                                                             \
     } while (0)
 
 enum { WORLD_SERIES_MAX = 24, WORLD_SEQUENCE_MAX = 900 };
@@ -66,7 +68,9 @@ static inline void world_process_end(struct world *world)
 
 static inline void world_init(struct world *world, uint64_t seed, bool is_sealed)
 {
-    *world = (struct world){ .spec = { .directory = "shard", .place = 1 << 16 | 3, .is_sealed = is_sealed } };
+    *world = (struct world){
+        .spec = { .directory = "shard", .place = 1 << 16 | 3, .is_sealed = is_sealed }
+    };
     memset(world->spec.store_id, 0x5a, sizeof world->spec.store_id);
     world->sim = sim_new(&(struct sim_options){ .seed = seed });
     world_process(world);
@@ -95,7 +99,7 @@ static inline struct crypto_key *world_key(struct world *world, uint64_t user)
     return key;
 }
 
-/* ---- contents ------------------------------------------------------------------------------------------------------- */
+/* ---- contents -------------------------------------------------------------------------------- */
 
 static const struct schema world_schemas[] = {
     { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } },
@@ -103,12 +107,16 @@ static const struct schema world_schemas[] = {
     { SAMPLE_INSTANT, 2, SCHEMA_NO_KEY, { FIELD_FLOAT, FIELD_INT } },
     { SAMPLE_INTERVAL, 3, 1, { FIELD_FLOAT, FIELD_ENUM, FIELD_TEXT } },
     { SAMPLE_INSTANT, 2, 0, { FIELD_TEXT, FIELD_INT } },
-    { SAMPLE_INSTANT, 8, SCHEMA_NO_KEY,
-      { FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_TEXT, FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_INT } },
+    { SAMPLE_INSTANT,
+      8,
+      SCHEMA_NO_KEY,
+      { FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_TEXT, FIELD_INT, FIELD_FLOAT, FIELD_ENUM,
+        FIELD_INT } },
 };
 
 /* Revisions: 0 all the same, 1 one block in four differs, 2 each row has its own. */
-static inline void rows_make(struct columns *rows, const struct schema *schema, struct random *random, size_t count)
+static inline void rows_make(struct columns *rows, const struct schema *schema,
+                             struct random *random, size_t count)
 {
     static const int64_t steps[] = { 1, 1000000, 1000000000, 60000000000 };
     columns_init(rows, schema);
@@ -123,7 +131,8 @@ static inline void rows_make(struct columns *rows, const struct schema *schema, 
         time += repeats ? 0 : step * (int64_t)(1 + random_below(random, 3));
         struct row row = { .time = time, .revision = revision };
         if (schema->kind == SAMPLE_INTERVAL)
-            row.duration = random_below(random, 200) == 0 ? INT64_MAX : step * (int64_t)random_below(random, 5);
+            row.duration = random_below(random, 200) == 0 ? INT64_MAX
+                                                          : step * (int64_t)random_below(random, 5);
         if (revised == 2 || (revised == 1 && i / SEGMENT_BLOCK_ROWS % 4 == 1))
             row.revision = revision + (int64_t)random_below(random, 100);
         if (random_below(random, 50) == 0)
@@ -133,7 +142,8 @@ static inline void rows_make(struct columns *rows, const struct schema *schema, 
             double value = (double)random_below(random, 100000) / 100.0 - 300.0;
             switch (schema->types[f]) {
             case FIELD_INT:
-                row.field[f] = is_wide ? (int64_t)random_u64(random) : (int64_t)random_below(random, 200) - 20;
+                row.field[f] =
+                    is_wide ? (int64_t)random_u64(random) : (int64_t)random_below(random, 200) - 20;
                 break;
             case FIELD_ENUM: /* as a key it rises with the row, so that equal times stay apart */
                 row.field[f] = is_key ? (int64_t)i : (int64_t)random_below(random, 6);
@@ -143,7 +153,8 @@ static inline void rows_make(struct columns *rows, const struct schema *schema, 
                 break;
             default:
                 row.text_bytes[f] = (uint32_t)snprintf(text[f], sizeof text[f], "%08zu-%.*s", i,
-                                                       (int)random_below(random, 30), "the evening was a quiet one .. ");
+                                                       (int)random_below(random, 30),
+                                                       "the evening was a quiet one .. ");
                 if (!is_key && random_below(random, 3) == 0)
                     row.text_bytes[f] = 0;
                 row.text[f] = (const uint8_t *)text[f];
@@ -153,8 +164,8 @@ static inline void rows_make(struct columns *rows, const struct schema *schema, 
     }
 }
 
-static inline void content_make(struct content *content, uint64_t seed, size_t users, size_t series_max,
-                                size_t rows_max)
+static inline void content_make(struct content *content, uint64_t seed, size_t users,
+                                size_t series_max, size_t rows_max)
 {
     struct random random = { seed };
     content->users = calloc(users, sizeof *content->users);
@@ -174,8 +185,11 @@ static inline void content_make(struct content *content, uint64_t seed, size_t u
             int64_t begin = (int64_t)random_below(&random, 1u << 30);
             uint32_t metric = (uint32_t)random_below(&random, 4);
             struct tombstone one = {
-                metric, metric ? (uint32_t)random_below(&random, 3) : 0,    begin,
-                begin + 1 + (int64_t)random_below(&random, 1u << 30), (int64_t)random_below(&random, 3),
+                metric,
+                metric ? (uint32_t)random_below(&random, 3) : 0,
+                begin,
+                begin + 1 + (int64_t)random_below(&random, 1u << 30),
+                (int64_t)random_below(&random, 3),
                 random_below(&random, WORLD_SEQUENCE_MAX + 1),
             };
             CHECK(tombstones_add(&user->tombstones, &one));
@@ -188,9 +202,11 @@ static inline void content_make(struct content *content, uint64_t seed, size_t u
             source = is_next ? 1 + (uint32_t)random_below(&random, 3) : source + 1;
             user->series[s].metric = metric;
             user->series[s].source = source;
-            size_t rows = random_below(&random, 3) == 0 ? 1 + random_below(&random, rows_max)
-                                                         : 1 + random_below(&random, 1 + rows_max / 100);
-            rows_make(&user->series[s].rows, &world_schemas[random_below(&random, CORE_COUNT(world_schemas))], &random,
+            size_t rows = random_below(&random, 3) == 0
+                              ? 1 + random_below(&random, rows_max)
+                              : 1 + random_below(&random, 1 + rows_max / 100);
+            rows_make(&user->series[s].rows,
+                      &world_schemas[random_below(&random, CORE_COUNT(world_schemas))], &random,
                       rows);
         }
     }
@@ -206,18 +222,21 @@ static inline void content_release(struct content *content)
     free(content->users);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static inline holter_status user_write(struct world *world, struct segment_writer *writer,
-                                       const struct content_user *user, struct random *random, holter_error *err)
+                                       const struct content_user *user, struct random *random,
+                                       holter_error *err)
 {
     struct crypto_key *key = world_key(world, user->user);
-    holter_status status = segment_writer_user(writer, user->user, user->key_generation, world->arena, key, err);
+    holter_status status =
+        segment_writer_user(writer, user->user, user->key_generation, world->arena, key, err);
     if (status == HOLTER_OK && user->tombstones.count > 0)
         status = segment_writer_tombstones(writer, &user->tombstones, err);
     for (size_t s = 0; status == HOLTER_OK && s < user->series_count; s++) {
         const struct content_series *series = &user->series[s];
-        status = segment_writer_series(writer, series->metric, series->source, &series->rows.schema, err);
+        status = segment_writer_series(writer, series->metric, series->source, &series->rows.schema,
+                                       err);
         for (size_t at = 0; status == HOLTER_OK && at < series->rows.count;) {
             size_t left = series->rows.count - at;
             size_t take = 1 + random_below(random, random_below(random, 2) ? 3000 : 40);
@@ -234,7 +253,10 @@ static inline holter_status content_write(struct world *world, const struct cont
                                           struct segment_summary *summary, holter_error *err)
 {
     struct random random = { 77 };
-    struct segment_traits traits = { .tier = 2, .class = 1, .partition = -5, .sequence_min = 100,
+    struct segment_traits traits = { .tier = 2,
+                                     .class = 1,
+                                     .partition = -5,
+                                     .sequence_min = 100,
                                      .sequence_max = WORLD_SEQUENCE_MAX };
     struct segment_writer *writer = NULL;
     holter_status status = segment_writer_new(&writer, &world->spec, &traits, err);
@@ -246,7 +268,7 @@ static inline holter_status content_write(struct world *world, const struct cont
     return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static inline double world_double(int64_t word)
 {
@@ -256,7 +278,8 @@ static inline double world_double(int64_t word)
 }
 
 /* Statistics of a block against a plain loop over its rows. */
-static inline void block_check(const struct segment_block *block, const struct columns *rows, size_t first)
+static inline void block_check(const struct segment_block *block, const struct columns *rows,
+                               size_t first)
 {
     CHECK(block->begin_min == rows->time[first]);
     CHECK(block->begin_max == rows->time[first + block->rows - 1]);
@@ -276,7 +299,8 @@ static inline void block_check(const struct segment_block *block, const struct c
         bool is_first = true;
         for (size_t i = first; i < first + block->rows; i++) {
             int64_t word = rows->field[f][i];
-            if (type == FIELD_TEXT || (rows->flags[i] & (SAMPLE_OUT_OF_RANGE | SAMPLE_NON_FINITE)) != 0)
+            if (type == FIELD_TEXT ||
+                (rows->flags[i] & (SAMPLE_OUT_OF_RANGE | SAMPLE_NON_FINITE)) != 0)
                 continue;
             if (type == FIELD_FLOAT) {
                 float_sum += (long double)world_double(word);
@@ -292,8 +316,8 @@ static inline void block_check(const struct segment_block *block, const struct c
         CHECK(block->field[f].min == min);
         CHECK(block->field[f].max == max);
         if (type == FIELD_FLOAT) {
-            long double found =
-                (long double)world_double(block->field[f].sum_low) + (long double)world_double(block->field[f].sum_high);
+            long double found = (long double)world_double(block->field[f].sum_low) +
+                                (long double)world_double(block->field[f].sum_high);
             long double error = found - float_sum;
             CHECK(error < 1e-9L && error > -1e-9L);
         } else {
@@ -303,7 +327,8 @@ static inline void block_check(const struct segment_block *block, const struct c
     }
 }
 
-static inline bool is_row_equal(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b)
+static inline bool is_row_equal(const struct columns *a, size_t row_a, const struct columns *b,
+                                size_t row_b)
 {
     return columns_row_is_equal(a, row_a, b, row_b) && a->flags[row_a] == b->flags[row_b] &&
            a->revision[row_a] == b->revision[row_b];
@@ -341,8 +366,8 @@ static inline holter_status series_check(struct segment_section *section, size_t
     return status == HOLTER_DONE ? HOLTER_OK : status;
 }
 
-static inline holter_status user_check(struct world *world, struct segment *segment, const struct content_user *expected,
-                                       holter_error *err)
+static inline holter_status user_check(struct world *world, struct segment *segment,
+                                       const struct content_user *expected, holter_error *err)
 {
     struct segment_user user = { 0 };
     struct segment_section *section = NULL;
@@ -350,7 +375,8 @@ static inline holter_status user_check(struct world *world, struct segment *segm
     holter_status status = segment_user_find(&user, segment, world->queue, expected->user, err);
     if (status == HOLTER_OK) {
         CHECK(user.user == expected->user && user.key_generation == expected->key_generation);
-        status = segment_section_open(&section, segment, &user, world->queue, world->arena, key, err);
+        status =
+            segment_section_open(&section, segment, &user, world->queue, world->arena, key, err);
     }
     if (status == HOLTER_OK) {
         const struct tombstones *tombstones = segment_section_tombstones(section);
@@ -358,14 +384,15 @@ static inline holter_status user_check(struct world *world, struct segment *segm
         for (size_t i = 0; i < tombstones->count; i++) {
             const struct tombstone *a = &tombstones->at[i];
             const struct tombstone *b = &expected->tombstones.at[i];
-            CHECK(a->metric == b->metric && a->source == b->source && a->begin == b->begin && a->end == b->end &&
-                  a->revision == b->revision && a->sequence == b->sequence);
+            CHECK(a->metric == b->metric && a->source == b->source && a->begin == b->begin &&
+                  a->end == b->end && a->revision == b->revision && a->sequence == b->sequence);
         }
         CHECK(segment_section_series_count(section) == expected->series_count);
     }
     for (size_t s = 0; status == HOLTER_OK && s < expected->series_count; s++) {
         const struct segment_series *series = segment_section_series(section, s);
-        CHECK(series->metric == expected->series[s].metric && series->source == expected->series[s].source);
+        CHECK(series->metric == expected->series[s].metric &&
+              series->source == expected->series[s].source);
         CHECK(series->rows == expected->series[s].rows.count);
         CHECK(schema_is_equal(&series->schema, &expected->series[s].rows.schema));
         status = series_check(section, s, &expected->series[s], err);
@@ -375,10 +402,11 @@ static inline holter_status user_check(struct world *world, struct segment *segm
     return status;
 }
 
-/* Everything of a segment: OK and equal to `content`, or the first failure. A wrong answer aborts. */
+/* Everything of a segment: OK and equal to `content`, or the first failure. A wrong answer
+   aborts. */
 static inline holter_status content_check(struct world *world, const struct content *content,
-                                          const uint8_t id[static SEGMENT_ID_BYTES], uint64_t footer_hash,
-                                          holter_error *err)
+                                          const uint8_t id[static SEGMENT_ID_BYTES],
+                                          uint64_t footer_hash, holter_error *err)
 {
     struct segment *segment = NULL;
     holter_status status = segment_open(&segment, &world->spec, id, footer_hash, err);

@@ -1,16 +1,20 @@
 /*
- * test_segment_damage.c -- whatever happens to its bytes, a segment answers right or HOLTER_CORRUPT.
+ * test_segment_damage.c -- whatever happens to its bytes, a segment answers right or
+ * HOLTER_CORRUPT.
  *
- * Claim: no wrong value and no silently shorter answer; what is kept twice (S3) loses nothing to one bad sector; verify
- * finds every damage without a key. Method: every bit of a small file flipped, one random bit of every byte of a larger
- * one, every sector zeroed, every sector unreadable, every length; the answers are compared with the contents, value by
- * value. A whole section and sections of many pieces, sealed and not.
+ * Claim: no wrong value and no silently shorter answer; what is kept twice (S3) loses nothing to
+ * one bad sector; verify finds every damage without a key. Method: every bit of a small file
+ * flipped, one random bit of every byte of a larger one, every sector zeroed, every sector
+ * unreadable, every length; the answers are compared with the contents, value by value. A whole
+ * section and sections of many pieces, sealed and not.
  */
 #include "segment/segment_impl.h"
 #include "segment_world.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { STRIDE = 5 }; /* of bits, bytes and lengths: coprime to 8, so that all bits of bytes are met */
+enum {
+    STRIDE = 5
+}; /* of bits, bytes and lengths: coprime to 8, so that all bits of bytes are met */
 #else
 enum { STRIDE = 1 };
 #endif
@@ -44,7 +48,8 @@ static void damage_init(struct damage *d, int number)
     struct segment *segment;
     struct segment_footer footer;
     world_init(&d->world, cases[number].seed, cases[number].is_sealed);
-    content_make(&d->content, cases[number].seed, cases[number].users, cases[number].series, cases[number].rows);
+    content_make(&d->content, cases[number].seed, cases[number].users, cases[number].series,
+                 cases[number].rows);
     holter_status status = content_write(&d->world, &d->content, &d->summary, &err);
     ck_assert_msg(status == HOLTER_OK, "%s", err.message);
     content_path(d->path, d->summary.id);
@@ -91,7 +96,8 @@ static size_t damage_verify(struct damage *d)
     size_t damaged = 0;
     size_t reported = 0;
     CHECK(segment_open(&segment, &d->world.spec, d->summary.id, 0, &err) == HOLTER_OK);
-    CHECK(segment_verify(segment, d->world.queue, count_report, &reported, &damaged, &err) == HOLTER_OK);
+    CHECK(segment_verify(segment, d->world.queue, count_report, &reported, &damaged, &err) ==
+          HOLTER_OK);
     CHECK(reported == damaged);
     segment_close(segment);
     return damaged;
@@ -153,11 +159,13 @@ START_TEST(a_bit_of_every_byte_of_a_larger_file)
 
         /* the user whose section it is gets no answer, every other one all of his */
         struct segment *segment;
-        CHECK(segment_open(&segment, &d.world.spec, d.summary.id, d.summary.footer_hash, &err) == HOLTER_OK);
+        CHECK(segment_open(&segment, &d.world.spec, d.summary.id, d.summary.footer_hash, &err) ==
+              HOLTER_OK);
         size_t u = (size_t)random_below(&random, d.content.user_count);
         struct segment_user user;
         CHECK(segment_user_at(&user, segment, d.world.queue, u, &err) == HOLTER_OK);
-        bool is_hit = byte >= user.section_offset && byte < user.section_offset + user.section_bytes;
+        bool is_hit =
+            byte >= user.section_offset && byte < user.section_offset + user.section_bytes;
         holter_status status = user_check(&d.world, segment, &d.content.users[u], &err);
         CHECK(status == (is_hit ? HOLTER_CORRUPT : HOLTER_OK));
         if (is_hit)
@@ -186,7 +194,8 @@ START_TEST(every_sector_zeroed_or_full_of_noise)
             CHECK(sim_file_write(d.world.sim, d.path, bytes.data, bytes.bytes) == HOLTER_OK);
             holter_status status = damage_check(&d);
             bool was_changed = memcmp(bytes.data, d.bytes.data, bytes.bytes) != 0;
-            bool touches_section = offset + CORE_SECTOR_BYTES > SEGMENT_SECTIONS_OFFSET && offset < d.sections_end;
+            bool touches_section =
+                offset + CORE_SECTOR_BYTES > SEGMENT_SECTIONS_OFFSET && offset < d.sections_end;
             ck_assert_int_eq(status, was_changed && touches_section ? HOLTER_CORRUPT : HOLTER_OK);
             CHECK((damage_verify(&d) > 0) == was_changed);
             buffer_release(&bytes);
@@ -206,7 +215,8 @@ START_TEST(every_sector_unreadable)
         CHECK(damage_verify(&d) > 0);
         struct io_file *file;
         CHECK(io_open(&file, d.world.io, d.path, IO_WRITABLE, &err) == HOLTER_OK);
-        CHECK(io_write_exactly(d.world.queue, file, offset, d.bytes.data + offset, CORE_SECTOR_BYTES, &err) == HOLTER_OK);
+        CHECK(io_write_exactly(d.world.queue, file, offset, d.bytes.data + offset,
+                               CORE_SECTOR_BYTES, &err) == HOLTER_OK);
         io_close(file);
     }
     ck_assert_uint_eq(damage_verify(&d), 0);
@@ -259,7 +269,8 @@ START_TEST(both_copies_gone_is_told)
         bytes[pairs[i][0]] ^= 1;
         bytes[pairs[i][1]] ^= 2;
         damage_heal(&d);
-        ck_assert_int_eq(segment_open(&segment, &d.world.spec, d.summary.id, 0, &err), HOLTER_CORRUPT);
+        ck_assert_int_eq(segment_open(&segment, &d.world.spec, d.summary.id, 0, &err),
+                         HOLTER_CORRUPT);
         bytes[pairs[i][0]] ^= 1;
         bytes[pairs[i][1]] ^= 2;
     }
@@ -291,9 +302,13 @@ START_TEST(a_lying_directory_is_refused)
     damage_init(&d, 0);
     size_t refused = 0;
     for (int i = 0; i < 3000; i++) {
-        uint64_t at = random_below(&random, d.content.user_count * SEGMENT_ENTRY_BYTES - 8); /* not its last hash */
-        at = at % SEGMENT_ENTRY_BYTES / 4 == 2 ? at - 8 : at; /* nor a key generation, which the caller follows */
-        uint8_t *page = d.bytes.data + d.directory_offset + (i % 2) * (SEGMENT_PAGE_BYTES + SEGMENT_FOOTER_BYTES);
+        uint64_t at = random_below(&random, d.content.user_count * SEGMENT_ENTRY_BYTES -
+                                                8); /* not its last hash */
+        at = at % SEGMENT_ENTRY_BYTES / 4 == 2
+                 ? at - 8
+                 : at; /* nor a key generation, which the caller follows */
+        uint8_t *page = d.bytes.data + d.directory_offset +
+                        (i % 2) * (SEGMENT_PAGE_BYTES + SEGMENT_FOOTER_BYTES);
         uint8_t was = page[at];
         page[at] ^= (uint8_t)(1u << random_below(&random, 8));
         struct writer w = writer_over(page + SEGMENT_PAGE_BYTES - 8, 8);

@@ -1,10 +1,11 @@
 /*
  * test_segment_memory.c -- the writer's memory is bounded, and every allocation may fail.
  *
- * Claim: what a writer holds does not grow with the rows of a section, and by 64 bytes with each user; an allocation that
- * fails is HOLTER_NO_MEMORY, leaves no file and no memory behind (the sanitizer looks), and the next attempt succeeds.
- * Method: memory in use sampled after every call; the n-th allocation failing, once and from then on, for every n. On the
- * real system, as the simulated machine needs memory of its own.
+ * Claim: what a writer holds does not grow with the rows of a section, and by 64 bytes with each
+ * user; an allocation that fails is HOLTER_NO_MEMORY, leaves no file and no memory behind (the
+ * sanitizer looks), and the next attempt succeeds. Method: memory in use sampled after every call;
+ * the n-th allocation failing, once and from then on, for every n. On the real system, as the
+ * simulated machine needs memory of its own.
  */
 #include "alloc_fail.h"
 #include "segment/segment_impl.h"
@@ -45,9 +46,12 @@ static char directory[256];
 static void real_init(struct world *world, bool is_sealed)
 {
     const char *under = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%s/holter-segment-XXXXXX", under != NULL ? under : "/tmp");
+    snprintf(directory, sizeof directory, "%s/holter-segment-XXXXXX",
+             under != NULL ? under : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(directory));
-    *world = (struct world){ .spec = { .directory = directory, .place = 1 << 16, .is_sealed = is_sealed } };
+    *world = (struct world){
+        .spec = { .directory = directory, .place = 1 << 16, .is_sealed = is_sealed }
+    };
     ck_assert_int_eq(io_posix_new(&world->io, &err), HOLTER_OK);
     world->spec.io = world->io;
     ck_assert_int_eq(io_queue_open(&world->queue, world->io, 4, &err), HOLTER_OK);
@@ -108,7 +112,9 @@ START_TEST(a_writer_does_not_grow_with_rows)
     /* a chunk; the headers of 2,051 blocks; the rest is a block and a piece */
     size_t blocks = CALLS * ROWS / SEGMENT_BLOCK_ROWS + 1;
     ck_assert_uint_le(most, SEGMENT_CHUNK_BYTES +
-                                2 * blocks * (sizeof(struct segment_block) + sizeof(struct segment_place)) + 300000);
+                                2 * blocks *
+                                    (sizeof(struct segment_block) + sizeof(struct segment_place)) +
+                                300000);
 
     most = 0;
     for (uint64_t user = 2; user < USERS; user++) {
@@ -116,9 +122,11 @@ START_TEST(a_writer_does_not_grow_with_rows)
         CHECK(segment_writer_series(writer, 1, 1, &rows.schema, &err) == HOLTER_OK);
         CHECK(segment_writer_rows(writer, &rows, 0, 50, &err) == HOLTER_OK);
     }
-    ck_assert_uint_le(memory_used() - before, SEGMENT_CHUNK_BYTES +
-                                                  2 * blocks * (sizeof(struct segment_block) + sizeof(struct segment_place)) +
-                                                  2 * 64 * USERS + 300000);
+    ck_assert_uint_le(memory_used() - before,
+                      SEGMENT_CHUNK_BYTES +
+                          2 * blocks *
+                              (sizeof(struct segment_block) + sizeof(struct segment_place)) +
+                          2 * 64 * USERS + 300000);
     ck_assert_int_eq(segment_writer_finish(writer, &summary, &err), HOLTER_OK);
     segment_writer_free(writer);
     ck_assert_uint_eq(summary.users, USERS - 1);
@@ -151,7 +159,8 @@ START_TEST(each_allocation_may_fail)
         n = 0;
         for (bool has_failed = true; has_failed; n++) {
             alloc_fail_arm(n, for_ever == 1);
-            holter_status status = content_check(&world, &content, summary.id, summary.footer_hash, &err);
+            holter_status status =
+                content_check(&world, &content, summary.id, summary.footer_hash, &err);
             has_failed = alloc_fail_disarm();
             ck_assert_int_eq(status, has_failed ? HOLTER_NO_MEMORY : HOLTER_OK);
         }

@@ -1,21 +1,23 @@
 /*
  * test_segment_read.c -- finding, pruning, refusing: what a reader asks of a segment that is whole.
  *
- * Claim: each user is found and no other; a run gives all rows of the times asked for, and skips blocks; a section
- * opens under its own key at its own place in its own file only; decoders refuse what no encoder writes. Method: seeded
- * contents, sections swapped by hand, structures rebuilt with one thing wrong.
+ * Claim: each user is found and no other; a run gives all rows of the times asked for, and skips
+ * blocks; a section opens under its own key at its own place in its own file only; decoders refuse
+ * what no encoder writes. Method: seeded contents, sections swapped by hand, structures rebuilt
+ * with one thing wrong.
  */
 #include "segment/segment_impl.h"
 #include "segment_world.h"
 
 static holter_error err;
 
-static void segment_make(struct world *world, const struct content *content, struct segment_summary *summary,
-                         struct segment **segment)
+static void segment_make(struct world *world, const struct content *content,
+                         struct segment_summary *summary, struct segment **segment)
 {
     holter_status status = content_write(world, content, summary, &err);
     ck_assert_msg(status == HOLTER_OK, "%s", err.message);
-    ck_assert_int_eq(segment_open(segment, &world->spec, summary->id, summary->footer_hash, &err), HOLTER_OK);
+    ck_assert_int_eq(segment_open(segment, &world->spec, summary->id, summary->footer_hash, &err),
+                     HOLTER_OK);
 }
 
 static const size_t user_counts[] = { 1, 62, 63, 64, 126, 127, 4000 };
@@ -35,15 +37,19 @@ START_TEST(each_user_is_found_and_no_other)
         struct segment_user at, found;
         CHECK(segment_user_at(&at, segment, world.queue, u, &err) == HOLTER_OK);
         CHECK(segment_user_find(&found, segment, world.queue, number, &err) == HOLTER_OK);
-        CHECK(at.user == number && found.user == number && found.section_offset == at.section_offset);
+        CHECK(at.user == number && found.user == number &&
+              found.section_offset == at.section_offset);
         bool next_is_there = u + 1 < content.user_count && content.users[u + 1].user == number + 1;
         if (!next_is_there)
-            CHECK(segment_user_find(&found, segment, world.queue, number + 1, &err) == HOLTER_NOT_FOUND);
+            CHECK(segment_user_find(&found, segment, world.queue, number + 1, &err) ==
+                  HOLTER_NOT_FOUND);
     }
     struct segment_user none = { .user = 99 };
-    ck_assert_int_eq(segment_user_at(&none, segment, world.queue, user_counts[_i], &err), HOLTER_INVALID);
+    ck_assert_int_eq(segment_user_at(&none, segment, world.queue, user_counts[_i], &err),
+                     HOLTER_INVALID);
     ck_assert_int_eq(segment_user_find(&none, segment, world.queue, 0, &err), HOLTER_NOT_FOUND);
-    ck_assert_int_eq(segment_user_find(&none, segment, world.queue, UINT64_MAX, &err), HOLTER_NOT_FOUND);
+    ck_assert_int_eq(segment_user_find(&none, segment, world.queue, UINT64_MAX, &err),
+                     HOLTER_NOT_FOUND);
     ck_assert_uint_eq(none.user, 99);
     segment_close(segment);
     content_release(&content);
@@ -65,19 +71,25 @@ START_TEST(a_run_gives_all_rows_of_its_times_and_skips_blocks)
         struct segment_section *section;
         world_init(&world, seed, true);
         one.series[0] = (struct content_series){ .metric = 3, .source = 2 };
-        rows_make(&one.series[0].rows, &world_schemas[seed % CORE_COUNT(world_schemas)], &random, 9000);
+        rows_make(&one.series[0].rows, &world_schemas[seed % CORE_COUNT(world_schemas)], &random,
+                  9000);
         segment_make(&world, &content, &summary, &segment);
         struct crypto_key *key = world_key(&world, 5);
         ck_assert_int_eq(segment_user_find(&user, segment, world.queue, 5, &err), HOLTER_OK);
-        ck_assert_int_eq(segment_section_open(&section, segment, &user, world.queue, world.arena, key, &err), HOLTER_OK);
+        ck_assert_int_eq(segment_section_open(&section, segment, &user, world.queue, world.arena,
+                                              key, &err),
+                         HOLTER_OK);
         const struct columns *rows = &one.series[0].rows;
         for (int i = 0; i < 40; i++) {
-            int64_t from = rows->time[random_below(&random, rows->count)] - (int64_t)random_below(&random, 2);
-            int64_t to = rows->time[random_below(&random, rows->count)] + (int64_t)random_below(&random, 2);
+            int64_t from =
+                rows->time[random_below(&random, rows->count)] - (int64_t)random_below(&random, 2);
+            int64_t to =
+                rows->time[random_below(&random, rows->count)] + (int64_t)random_below(&random, 2);
             int64_t ends_after = random_below(&random, 2) ? INT64_MAX : from;
             struct segment_run *run;
             struct merge_run merge;
-            ck_assert_int_eq(segment_run_open(&run, section, 0, from, to, ends_after, &err), HOLTER_OK);
+            ck_assert_int_eq(segment_run_open(&run, section, 0, from, to, ends_after, &err),
+                             HOLTER_OK);
             segment_run_merge(run, &merge, 1, 2);
             CHECK(segment_run_block_count(run) == segment_section_series(section, 0)->blocks);
             size_t at = 0; /* every row before `at` was given, or need not be */
@@ -93,7 +105,8 @@ START_TEST(a_run_gives_all_rows_of_its_times_and_skips_blocks)
                     CHECK(status == HOLTER_DONE);
                 for (size_t k = at; k < start; k++) {
                     bool is_asked = rows->time[k] >= from && rows->time[k] < to;
-                    bool reaches = rows->time[k] < from && ends_after != INT64_MAX && columns_end(rows, k) > ends_after;
+                    bool reaches = rows->time[k] < from && ends_after != INT64_MAX &&
+                                   columns_end(rows, k) > ends_after;
                     CHECK(!is_asked && !reaches);
                     skipped++;
                 }
@@ -115,7 +128,7 @@ START_TEST(a_run_gives_all_rows_of_its_times_and_skips_blocks)
 }
 END_TEST
 
-/* ---- what must not open ---------------------------------------------------------------------------------------------- */
+/* ---- what must not open ---------------------------------------------------------------------- */
 
 /* Two users with the same rows, so that their sections have the same size. */
 static void twins_make(struct content_user twins[static 2], size_t rows)
@@ -138,12 +151,13 @@ static void twins_release(struct content_user twins[static 2])
             columns_release(&twins[i].series[s].rows);
 }
 
-static holter_status section_open_with(struct world *world, struct segment *segment, const struct segment_user *user,
-                                       uint64_t key_of)
+static holter_status section_open_with(struct world *world, struct segment *segment,
+                                       const struct segment_user *user, uint64_t key_of)
 {
     struct segment_section *section = NULL;
     struct crypto_key *key = world_key(world, key_of);
-    holter_status status = segment_section_open(&section, segment, user, world->queue, world->arena, key, &err);
+    holter_status status =
+        segment_section_open(&section, segment, user, world->queue, world->arena, key, &err);
     segment_section_close(section);
     crypto_key_free(key);
     return status;
@@ -169,7 +183,8 @@ START_TEST(a_section_opens_at_its_own_place_only)
         buffer_init(&bytes[i]);
         ck_assert_int_eq(sim_file_read(&bytes[i], world.sim, path[i]), HOLTER_OK);
         for (size_t u = 0; u < 2; u++)
-            ck_assert_int_eq(segment_user_at(&user[i][u], segment[i], world.queue, u, &err), HOLTER_OK);
+            ck_assert_int_eq(segment_user_at(&user[i][u], segment[i], world.queue, u, &err),
+                             HOLTER_OK);
     }
     struct segment_user *a = &user[0][0];
     struct segment_user *b = &user[0][1];
@@ -209,7 +224,9 @@ START_TEST(a_section_opens_at_its_own_place_only)
     ck_assert_int_eq(sim_file_write(world.sim, path[0], bytes[1].data, bytes[1].bytes), HOLTER_OK);
     ck_assert_int_eq(segment_open(&none, &world.spec, summary[0].id, 0, &err), HOLTER_CORRUPT);
     ck_assert_int_eq(sim_file_write(world.sim, path[0], bytes[0].data, bytes[0].bytes), HOLTER_OK);
-    ck_assert_int_eq(segment_open(&none, &world.spec, summary[0].id, summary[0].footer_hash ^ 1, &err), HOLTER_CORRUPT);
+    ck_assert_int_eq(segment_open(&none, &world.spec, summary[0].id, summary[0].footer_hash ^ 1,
+                                  &err),
+                     HOLTER_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.message, "footer hash"));
 
     /* another shard, another store: also where header and footer say they belong there */
@@ -220,7 +237,8 @@ START_TEST(a_section_opens_at_its_own_place_only)
             elsewhere.spec.place++;
         else
             elsewhere.spec.store_id[3] ^= 1;
-        ck_assert_int_eq(segment_open(&none, &elsewhere.spec, summary[0].id, 0, &err), HOLTER_CORRUPT);
+        ck_assert_int_eq(segment_open(&none, &elsewhere.spec, summary[0].id, 0, &err),
+                         HOLTER_CORRUPT);
         struct segment_identity here = segment[0]->identity;
         struct segment_identity there = here;
         struct segment_footer footer;
@@ -229,10 +247,12 @@ START_TEST(a_section_opens_at_its_own_place_only)
         there.place = elsewhere.spec.place;
         memcpy(swapped.data, bytes[0].data, bytes[0].bytes);
         uint8_t *last = swapped.data + swapped.bytes - SEGMENT_FOOTER_BYTES;
-        ck_assert_int_eq(segment_footer_decode(&footer, last, &here, swapped.bytes, &what), HOLTER_OK);
+        ck_assert_int_eq(segment_footer_decode(&footer, last, &here, swapped.bytes, &what),
+                         HOLTER_OK);
         segment_header_encode(swapped.data, &there);
         segment_footer_encode(last, &there, &footer);
-        ck_assert_int_eq(sim_file_write(world.sim, path[0], swapped.data, swapped.bytes), HOLTER_OK);
+        ck_assert_int_eq(sim_file_write(world.sim, path[0], swapped.data, swapped.bytes),
+                         HOLTER_OK);
         ck_assert_int_eq(segment_open(&none, &elsewhere.spec, summary[0].id, 0, &err), HOLTER_OK);
         ck_assert_int_eq(section_open_with(&elsewhere, none, a, 20), HOLTER_CORRUPT);
         segment_close(none);
@@ -255,7 +275,7 @@ START_TEST(a_section_opens_at_its_own_place_only)
 }
 END_TEST
 
-/* ---- fixed structures -------------------------------------------------------------------------------------------------- */
+/* ---- fixed structures ------------------------------------------------------------------------ */
 
 static const struct segment_identity identity = { { 1, 2 }, { 3, 4 }, 1 << 16, true };
 
@@ -302,8 +322,18 @@ END_TEST
 
 static const struct segment_footer footer_sample = {
     .traits = { .tier = 1, .class = 3, .partition = 4, .sequence_min = 5, .sequence_max = 6 },
-    .summary = { .id = { 3, 4 }, .user_min = 7, .user_max = 90, .users = 70, .rows = 5, .begin_min = 10, .begin_max = 20,
-                 .end_max = 30, .tombstones = 2, .tombstone_begin = 4, .tombstone_end = 9, .bytes = 8192 + 16384 + 4096 },
+    .summary = { .id = { 3, 4 },
+                 .user_min = 7,
+                 .user_max = 90,
+                 .users = 70,
+                 .rows = 5,
+                 .begin_min = 10,
+                 .begin_max = 20,
+                 .end_max = 30,
+                 .tombstones = 2,
+                 .tombstone_begin = 4,
+                 .tombstone_end = 9,
+                 .bytes = 8192 + 16384 + 4096 },
     .page_count = 2,
     .sections_end = 5000,
     .directory_offset = 8192,
@@ -314,9 +344,9 @@ static const struct {
     size_t offset;
     uint8_t value;
 } footer_damage[] = {
-    { 57, 0 },   { 57, 4 },  { 58, 4 },   { 59, 1 },   { 60, 1 },   { 72, 7 },   { 88, 0 },
-    { 88, 63 },  { 104, 21 }, { 112, 31 }, { 128, 91 }, { 152, 10 }, { 169, 0x80 }, { 169, 0 },
-    { 177, 0x10 }, { 185, 0 }, { 200, 1 },  { 503, 1 },
+    { 57, 0 },     { 57, 4 },  { 58, 4 },     { 59, 1 },   { 60, 1 },   { 72, 7 },
+    { 88, 0 },     { 88, 63 }, { 104, 21 },   { 112, 31 }, { 128, 91 }, { 152, 10 },
+    { 169, 0x80 }, { 169, 0 }, { 177, 0x10 }, { 185, 0 },  { 200, 1 },  { 503, 1 },
 };
 
 START_TEST(footer_refuses_what_cannot_be)
@@ -325,28 +355,36 @@ START_TEST(footer_refuses_what_cannot_be)
     struct segment_footer back = { 0 };
     const char *what = NULL;
     uint64_t hash = segment_footer_encode(bytes, &identity, &footer_sample);
-    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes, &what), HOLTER_OK);
+    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes,
+                                           &what),
+                     HOLTER_OK);
     ck_assert_uint_eq(back.summary.footer_hash, hash);
     ck_assert_uint_eq(back.directory_hash, 77);
     ck_assert_uint_eq(back.page_count, 2);
-    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes + 1, &what),
+    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes + 1,
+                                           &what),
                      HOLTER_CORRUPT);
     bytes[footer_damage[_i].offset] = footer_damage[_i].value;
     checksum_renew(bytes, sizeof bytes);
-    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes, &what), HOLTER_CORRUPT);
+    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes,
+                                           &what),
+                     HOLTER_CORRUPT);
 }
 END_TEST
 
-/* ---- index and block headers, of hostile bytes that pass a seal ----------------------------------------------------------- */
+/* ---- index and block headers, of hostile bytes that pass a seal ------------------------------ */
 
 START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
 {
-    static const struct schema schema = { SAMPLE_INTERVAL, 2, SCHEMA_NO_KEY, { FIELD_INT, FIELD_FLOAT } };
+    static const struct schema schema = {
+        SAMPLE_INTERVAL, 2, SCHEMA_NO_KEY, { FIELD_INT, FIELD_FLOAT }
+    };
     struct random random = { 3 };
     struct columns rows;
     struct segment_block blocks[3], decoded[3];
     struct segment_place places[3], placed[3];
-    struct segment_entry entry = { .series = { 1, 2, schema, 0, 3, 0, 0, INT64_MIN, 0, 5 }, .revision_base = 1 };
+    struct segment_entry entry = { .series = { 1, 2, schema, 0, 3, 0, 0, INT64_MIN, 0, 5 },
+                                   .revision_base = 1 };
     struct buffer plain, tombstones, payload;
     buffer_init(&plain);
     buffer_init(&tombstones);
@@ -356,8 +394,11 @@ START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
         size_t first = b * SEGMENT_BLOCK_ROWS;
         size_t count = b < 2 ? SEGMENT_BLOCK_ROWS : 2100 - 2 * SEGMENT_BLOCK_ROWS;
         segment_block_measure(&blocks[b], &rows, first, count);
-        places[b] = (struct segment_place){ .bytes = 100 + (uint32_t)b, .starts_piece = b != 1, .has_revision = b == 2 };
-        entry.series.end_max = blocks[b].end_max > entry.series.end_max ? blocks[b].end_max : entry.series.end_max;
+        places[b] = (struct segment_place){ .bytes = 100 + (uint32_t)b,
+                                            .starts_piece = b != 1,
+                                            .has_revision = b == 2 };
+        entry.series.end_max =
+            blocks[b].end_max > entry.series.end_max ? blocks[b].end_max : entry.series.end_max;
     }
     entry.series.rows = 2100;
     entry.series.begin_min = blocks[0].begin_min;
@@ -366,18 +407,22 @@ START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
     segment_blocks_encode(&plain, &schema, blocks, places, 3);
 
     const char *what = NULL;
-    ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false, &what), HOLTER_OK);
+    ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false,
+                                           &what),
+                     HOLTER_OK);
     ck_assert_mem_eq(decoded, blocks, sizeof blocks);
     ck_assert_uint_eq(placed[1].offset, 100);
     ck_assert_uint_eq(placed[2].piece_offset, 201 + CRYPTO_TAG_BYTES);
     ck_assert_uint_eq(placed[0].piece_bytes, 201);
-    ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, true, &what),
+    ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, true,
+                                           &what),
                      HOLTER_CORRUPT);
     size_t kept = 0;
     for (size_t i = 0; i < plain.bytes * 256; i++) {
         uint8_t was = plain.data[i / 256];
         plain.data[i / 256] = (uint8_t)i;
-        if (segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false, &what) == HOLTER_OK) {
+        if (segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false, &what) ==
+            HOLTER_OK) {
             struct buffer again;
             buffer_init(&again);
             segment_blocks_encode(&again, &schema, decoded, placed, 3);
@@ -389,7 +434,8 @@ START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
     }
     ck_assert_uint_gt(kept, plain.bytes); /* at least as it was */
     for (size_t bytes = 6; bytes < plain.bytes; bytes++)
-        CHECK(segment_blocks_decode(decoded, placed, plain.data, bytes, &entry, false, &what) == HOLTER_CORRUPT);
+        CHECK(segment_blocks_decode(decoded, placed, plain.data, bytes, &entry, false, &what) ==
+              HOLTER_CORRUPT);
 
     struct tombstone one = { 1, 1, 5, 900, 3, 40 };
     tombstones_encode(&tombstones, &(struct tombstones){ &one, 1, 1 }, 0);
@@ -401,23 +447,24 @@ START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
     uint64_t index_bytes = plain.bytes + CRYPTO_TAG_BYTES;
     uint64_t section_bytes = index_bytes + 2 * (entry.payload_bytes + entry.header_bytes);
     struct segment_index index;
-    ck_assert_int_eq(
-        segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes, index_bytes, 40, &what), HOLTER_OK);
+    ck_assert_int_eq(segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes,
+                                          index_bytes, 40, &what),
+                     HOLTER_OK);
     ck_assert_uint_eq(index.count, 2);
     ck_assert_uint_eq(index.entries[1].payload_offset, entry.payload_bytes);
     ck_assert_uint_eq(index.entries[1].header_offset, 2 * entry.payload_bytes + 40);
     segment_index_release(&index);
-    ck_assert_int_eq(
-        segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes + 1, index_bytes, 40, &what),
-        HOLTER_CORRUPT);
-    ck_assert_int_eq(
-        segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes, index_bytes, 39, &what),
-        HOLTER_CORRUPT);
+    ck_assert_int_eq(segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes + 1,
+                                          index_bytes, 40, &what),
+                     HOLTER_CORRUPT);
+    ck_assert_int_eq(segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes,
+                                          index_bytes, 39, &what),
+                     HOLTER_CORRUPT);
     for (size_t i = 0; i < plain.bytes * 256; i++) {
         uint8_t was = plain.data[i / 256];
         plain.data[i / 256] = (uint8_t)i;
-        if (segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes, index_bytes, 40, &what) ==
-            HOLTER_OK) {
+        if (segment_index_decode(&index, plain.data, plain.bytes, false, section_bytes, index_bytes,
+                                 40, &what) == HOLTER_OK) {
             struct buffer again, again_tombstones;
             buffer_init(&again);
             buffer_init(&again_tombstones);

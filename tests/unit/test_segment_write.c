@@ -1,9 +1,11 @@
 /*
- * test_segment_write.c -- what the writer is given reads back, and a failed attempt leaves nothing behind.
+ * test_segment_write.c -- what the writer is given reads back, and a failed attempt leaves nothing
+ * behind.
  *
- * Claim: S1-S5 and SW1-SW3. Method: seeded contents of every type and size, written in stretches of random length on the
- * simulated machine and read back whole; then the same writing with the power cut, the process killed and an errno at each
- * call, after which the directory holds no segment, or a whole one.
+ * Claim: S1-S5 and SW1-SW3. Method: seeded contents of every type and size, written in stretches of
+ * random length on the simulated machine and read back whole; then the same writing with the power
+ * cut, the process killed and an errno at each call, after which the directory holds no segment, or
+ * a whole one.
  */
 #include "segment/segment_impl.h"
 #include "segment_world.h"
@@ -68,7 +70,8 @@ START_TEST(the_summary_says_what_is_there)
         }
     }
     struct segment *segment = NULL;
-    ck_assert_int_eq(segment_open(&segment, &world.spec, summary.id, summary.footer_hash, &err), HOLTER_OK);
+    ck_assert_int_eq(segment_open(&segment, &world.spec, summary.id, summary.footer_hash, &err),
+                     HOLTER_OK);
     struct segment_summary again = segment_summary_get(segment);
     const struct segment_summary *both[] = { &summary, &again };
     for (size_t i = 0; i < 2; i++) {
@@ -124,7 +127,8 @@ static size_t heart_rate_header_bytes(size_t count, int64_t step_ns)
         size_t before = payload.bytes;
         segment_block_measure(&blocks[b], &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS);
         codec_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false);
-        places[b] = (struct segment_place){ .bytes = (uint32_t)(payload.bytes - before), .starts_piece = b % 5 == 0 };
+        places[b] = (struct segment_place){ .bytes = (uint32_t)(payload.bytes - before),
+                                            .starts_piece = b % 5 == 0 };
     }
     segment_blocks_encode(&headers, &schema, blocks, places, count);
     size_t bytes = headers.bytes;
@@ -153,14 +157,16 @@ static void ints_make(struct columns *rows, size_t count, int64_t revision)
 {
     columns_init(rows, &int_schema);
     for (size_t i = 0; i < count; i++) {
-        struct row row = { .time = (int64_t)i * 1000000000, .field = { (int64_t)(i * 7919 % 90) }, .revision = revision };
+        struct row row = { .time = (int64_t)i * 1000000000,
+                           .field = { (int64_t)(i * 7919 % 90) },
+                           .revision = revision };
         CHECK(columns_append(rows, &row));
     }
 }
 
 /* A file of user 7 with one series; *user: its place. */
-static void ints_write(struct world *world, struct segment_user *user, uint8_t id[static SEGMENT_ID_BYTES], size_t count,
-                       int64_t revision)
+static void ints_write(struct world *world, struct segment_user *user,
+                       uint8_t id[static SEGMENT_ID_BYTES], size_t count, int64_t revision)
 {
     struct content_user one = { .user = 7, .series_count = 1 };
     struct content content = { &one, 1 };
@@ -213,7 +219,8 @@ END_TEST
 
 static void mistake(holter_status status)
 {
-    ck_assert_msg(status == HOLTER_INVALID, "found %s: %s", holter_status_name(status), err.message);
+    ck_assert_msg(status == HOLTER_INVALID, "found %s: %s", holter_status_name(status),
+                  err.message);
     ck_assert_str_ne(err.message, "");
 }
 
@@ -232,8 +239,10 @@ START_TEST(mistakes_of_the_caller_are_refused)
     ints_make(&rows, 10, 0);
 
     mistake(segment_writer_new(&writer, &world.spec, &(struct segment_traits){ .tier = 0 }, &err));
-    mistake(segment_writer_new(&writer, &world.spec, &(struct segment_traits){ .tier = 1, .class = 4 }, &err));
-    mistake(segment_writer_new(&writer, &world.spec, &(struct segment_traits){ .tier = 1, .sequence_min = 1 }, &err));
+    mistake(segment_writer_new(&writer, &world.spec,
+                               &(struct segment_traits){ .tier = 1, .class = 4 }, &err));
+    mistake(segment_writer_new(&writer, &world.spec,
+                               &(struct segment_traits){ .tier = 1, .sequence_min = 1 }, &err));
     ck_assert_ptr_null(writer);
 
     ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, &err), HOLTER_OK);
@@ -254,7 +263,8 @@ START_TEST(mistakes_of_the_caller_are_refused)
     mistake(segment_writer_rows(writer, &rows, 0, 1, &err));
     rows.schema = int_schema;
     ck_assert_int_eq(segment_writer_rows(writer, &rows, 0, 10, &err), HOLTER_OK);
-    ck_assert_int_eq(segment_writer_rows(writer, &rows, 9, 1, &err), HOLTER_OK); /* the last one again: seen at the end */
+    ck_assert_int_eq(segment_writer_rows(writer, &rows, 9, 1, &err),
+                     HOLTER_OK); /* the last one again: seen at the end */
     mistake(segment_writer_finish(writer, &summary, &err));
     mistake(segment_writer_finish(writer, &summary, &err)); /* and from then on */
     segment_writer_free(writer);
@@ -297,7 +307,7 @@ START_TEST(nothing_to_write_makes_no_file)
 }
 END_TEST
 
-/* ---- faults ---------------------------------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 /* More than one chunk, so that there are writes before the last. */
 static void faults_content(struct content *content)
@@ -352,8 +362,8 @@ START_TEST(a_cut_at_any_call_leaves_a_whole_file_or_none)
                 struct world after = world;
                 size_t aside = 0;
                 after.sim = sim_copy(cut, call);
-                static const enum sim_crash_mode modes[] = { SIM_CRASH_DURABLE, SIM_CRASH_ALL, SIM_CRASH_RANDOM,
-                                                             SIM_CRASH_RANDOM };
+                static const enum sim_crash_mode modes[] = { SIM_CRASH_DURABLE, SIM_CRASH_ALL,
+                                                             SIM_CRASH_RANDOM, SIM_CRASH_RANDOM };
                 sim_crash(after.sim, modes[mode], call * 4 + mode);
                 world_process(&after);
                 size_t found = segments_check(&after, &content, &aside);
@@ -387,7 +397,9 @@ START_TEST(an_errno_at_any_call_leaves_nothing)
             struct segment_summary summary;
             size_t aside = 0;
             world_init(&world, nth, true);
-            sim_fault_set(world.sim, &(struct sim_fault){ .kind = SIM_ANY, .nth = nth, .error = errnos[_i],
+            sim_fault_set(world.sim, &(struct sim_fault){ .kind = SIM_ANY,
+                                                          .nth = nth,
+                                                          .error = errnos[_i],
                                                           .for_ever = for_ever == 1 });
             holter_status status = content_write(&world, &content, &summary, &err);
             bool was_hit = sim_fault_was_hit(world.sim);
@@ -469,7 +481,8 @@ static Suite *segment_write_suite(void)
     tcase_set_timeout(plain, 120);
     tcase_add_test(plain, everything_written_reads_back);
     tcase_add_test(plain, the_summary_says_what_is_there);
-    tcase_add_loop_test(plain, a_block_header_of_one_int_takes_at_most_32_bytes, 0, CORE_COUNT(header_steps));
+    tcase_add_loop_test(plain, a_block_header_of_one_int_takes_at_most_32_bytes, 0,
+                        CORE_COUNT(header_steps));
     tcase_add_test(plain, a_section_under_4_kib_is_one_piece);
     tcase_add_test(plain, a_constant_revision_costs_its_directory_entry_only);
     tcase_add_test(plain, mistakes_of_the_caller_are_refused);
@@ -479,7 +492,8 @@ static Suite *segment_write_suite(void)
     tcase_set_timeout(faults, 120);
     tcase_add_test(faults, a_cut_at_any_call_leaves_a_whole_file_or_none);
     tcase_add_loop_test(faults, an_errno_at_any_call_leaves_nothing, 0, CORE_COUNT(errnos));
-    tcase_add_loop_test(faults, a_write_that_did_not_happen_is_caught_before_the_name, 0, CORE_COUNT(short_or_lost));
+    tcase_add_loop_test(faults, a_write_that_did_not_happen_is_caught_before_the_name, 0,
+                        CORE_COUNT(short_or_lost));
     tcase_add_test(faults, a_full_disk_is_told_and_left_clean);
     suite_add_tcase(suite, faults);
     return suite;
