@@ -124,9 +124,79 @@ cli: $(OUT)/holter
 
 .PHONY: cli
 
+# ---- the newcomer's targets: deps, demo, check
+
+deps:
+	apt-get update
+	apt-get install -y --no-install-recommends $(PACKAGES)
+
+demo: all
+	HOLTER=$(CURDIR)/$(OUT)/holter sh tools/demo.sh
+
+# each commit
+check-fast: headers unit golden
+
+# also corpora, transcripts, and the short forms of crash, faults, damage and model tests
+check: check-fast cli corpora crash-short model-short real-short
+	@echo "check: all passed"
+
+# the long forms
+check-all: check crash-long model-long real-long check-bugs
+	@echo "check-all: all passed"
+
+# every public header compiles alone, as C11 and as C++
+headers:
+	@for h in include/holter/*.h; do \
+	    echo "#include \"$$h\"" | $(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -Iinclude -I. -fsyntax-only -x c - || exit 1; \
+	    echo "#include \"$$h\"" | $(CXX) -Wall -Wextra -Wpedantic -Werror -Iinclude -I. -fsyntax-only -x c++ - || exit 1; \
+	done
+
+# ---- sanitizers: the same tests, built otherwise
+
+asan ubsan tsan:
+	$(MAKE) VARIANT=$@ unit $(if $(filter asan,$@),corpora crash-short,)
+
+# ---- lint
+
+TIDY_SOURCES = $(ENGINE_SOURCES) $(TOOL_SOURCES)
+lint: all
+	python3 tests/lint.py $(OUT)/libholter.a
+	@command -v clang-tidy >/dev/null || { echo "lint: clang-tidy is not installed: left out"; exit 0; }; \
+	    echo $(TIDY_SOURCES) | tr ' ' '\n' | xargs -P2 -n 6 clang-tidy --quiet 2>/dev/null -- $(CFLAGS_BASE) $(INCLUDES) -w || exit 1
+	@command -v cppcheck >/dev/null || { echo "lint: cppcheck is not installed: left out"; exit 0; }; \
+	    cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
+	    --suppressions-list=tests/cppcheck.txt -j2 $(INCLUDES) $(TIDY_SOURCES)
+
+format:
+	clang-format -i $(wildcard engine/*/*.[ch] include/holter/*.h tools/*.[ch] tests/*/*.[ch] fuzz/*.[ch] bench/*.[ch])
+
+# ---- install
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/holter \
+	    $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(OUT)/holter $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(OUT)/libholter.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(OUT)/libholter.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libholter.so
+	install -m 644 include/holter/*.h $(DESTDIR)$(PREFIX)/include/holter/
+	install -m 644 tools/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	sed 's|@PREFIX@|$(PREFIX)|' engine/holter.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/holter.pc
+
+help:
+	@echo "make            out/release/holter, libholter.a, libholter.so"
+	@echo "make deps       install the packages that are needed (as root)"
+	@echo "make demo       the main job, to look at"
+	@echo "make check-fast unit and golden tests        make check      also the short forms of the rest"
+	@echo "make check-all  the long forms               make check-bugs every seeded bug must be caught"
+	@echo "make asan | ubsan | tsan                     the tests, sanitized"
+	@echo "make unit T=io  one room's tests             make cli T=import  one transcript"
+	@echo "make fuzz T=log SECONDS=60  one fuzz target  make cover      line coverage of the decoders"
+	@echo "make lint | format | install DESTDIR= PREFIX= | clean"
+
 clean:
 	rm -rf out
 
 -include $(shell test -d $(OUT) && find $(OUT) -name '*.d')
 
-.PHONY: all unit clean
+.PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan lint format install help

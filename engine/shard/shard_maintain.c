@@ -12,10 +12,11 @@ enum { LOG_BYTES_FLUSH_DEFAULT = 64 << 20, MEMORY_BYTES_FLUSH_DEFAULT = 32 << 20
 static uint64_t log_bytes_since(const struct shard *shard, const struct manifest_log_place *flushed)
 {
     uint64_t file_bytes = shard->spec.log_file_bytes > 0 ? shard->spec.log_file_bytes : WAL_FILE_BYTES_DEFAULT;
-    if (shard->tail.file < flushed->file || shard->tail.file == 0)
+    uint64_t first = flushed->file > 0 ? flushed->file : 1;
+    if (shard->tail.file < first)
         return 0;
-    uint64_t files = shard->tail.file - flushed->file;
-    return files * file_bytes + shard->tail.offset - (files == 0 ? flushed->offset : 0);
+    uint64_t files = shard->tail.file - first;
+    return files * file_bytes + shard->tail.offset - (files == 0 && flushed->file > 0 ? flushed->offset : 0);
 }
 
 bool shard_flush_is_due(struct shard *shard)
