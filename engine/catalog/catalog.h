@@ -168,6 +168,7 @@ holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source
                                   const struct crypto_key *const *keys,
                                   const uint32_t *key_generations, holter_error *err);
 
+/** As edits_verify: *damaged grows by what was found. Sources are not opened. */
 holter_status catalog_verify(struct catalog *catalog,
                              void (*report)(void *context, const char *sentence), void *context,
                              size_t *damaged, holter_error *err);

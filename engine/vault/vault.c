@@ -518,7 +518,7 @@ holter_status vault_verify(struct vault *vault, void (*report)(void *context, co
             found++;
         }
     }
-    *damaged = found;
+    *damaged += found;
     return HOLTER_OK;
 }
 

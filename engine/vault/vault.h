@@ -111,6 +111,7 @@ holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint
                         uint32_t generation, holter_error *err);
 void vault_key_unref(struct vault *vault, const struct crypto_key *key);
 
+/** As edits_verify, and every entry opens to an id of its hash: *damaged grows by what was found. */
 holter_status vault_verify(struct vault *vault, void (*report)(void *context, const char *sentence),
                            void *context, size_t *damaged, holter_error *err);
 

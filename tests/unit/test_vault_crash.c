@@ -89,6 +89,7 @@ START_TEST(acknowledged_users_survive_every_crash)
     static const enum sim_crash_mode modes[] = { SIM_CRASH_DURABLE, SIM_CRASH_ALL, SIM_CRASH_RANDOM,
                                                  SIM_CRASH_RANDOM };
     size_t images = 0;
+    world_teardown();
     for (size_t e = 0; e < CORE_COUNT(events); e++)
         for (size_t m = 0; m < CORE_COUNT(modes); m++)
             for (uint64_t call = 0;; call++) {

@@ -444,7 +444,7 @@ static void report(void *context, const char *sentence)
 START_TEST(damage_in_one_copy_is_reported_and_loses_nothing)
 {
     uint64_t number;
-    size_t damaged = 99;
+    size_t damaged = 0;
     struct vault_user user;
     MUST(world_add(&number, "a"));
     MUST(vault_verify(world.vault, report, NULL, &damaged, &world.err));
