@@ -10,7 +10,7 @@
 #include "query/query.h"
 #include "store/store.h"
 
-enum { STORE_ARENA_SLOTS = VAULT_KEYS_OPEN + 512, STORE_IDENTITY_BYTES = 1024 };
+enum { STORE_ARENA_SLOTS = VAULT_KEYS_OPEN + 3072, STORE_IDENTITY_BYTES = 1024 };
 /** The store's head page: one pair. */
 enum { STORE_HEAD_PAIR = 0, STORE_HEAD_VAULT = 0, STORE_HEAD_CATALOG = 1 };
 
