@@ -505,7 +505,7 @@ static size_t pick_begun(struct sim *sim, const struct sim_queue *queue)
     for (size_t i = 0; i < queue->count; i++)
         begun += queue->flight[i].begun;
     core_assert(begun > 0);
-    size_t pick = begun == 1 ? 0 : (size_t)random_below(&sim->random, begun);
+    size_t pick = begun > 1 ? (size_t)random_below(&sim->random, begun) : 0;
     for (size_t i = 0;; i++) {
         if (queue->flight[i].begun && pick-- == 0)
             return i;

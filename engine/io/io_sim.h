@@ -43,13 +43,13 @@ bool sim_process_is_dead(const struct io *io);
 
 /* ---- counting and stopping at calls ---------------------------------------------------------- */
 
-/** Calls so far that could change or fail: each op, open, rename, unlink, lock, map, shared store, sync.. */
+/** Calls so far that could change or fail: each op, open, rename, unlink, lock, map, sync, shared load.. */
 uint64_t sim_call_count(const struct sim *sim);
 /** At the call with this number (counted from 0 over all processes), before its effect ... */
 enum sim_event {
     SIM_NOTHING = 0,
     SIM_POWER_CUT = 1,    /* ... every process dies */
-    SIM_KILL = 2,         /* ... the calling process dies */
+    SIM_KILL = 2,         /* ... the calling process dies; its other writes in flight happen or not */
     SIM_POWER_CUT_TORN = 3, /* ... after part of its effect (a write: some sectors; what else is in
                                flight, too) every process dies */
 };
