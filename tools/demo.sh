@@ -10,16 +10,16 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] && [ -z "${NO_COLOR:-}" ] || say() { printf '\n%s\n' "$*"; }
 run() { printf '$ holter %s\n' "$*"; (cd "$D" && "$H" "$@"); }
 
-# Heart rate every 5, 10 or 15 s over a day; changes are small, nights are slow, a run in the evening.
-make_day() {
-    awk -v users=5 'BEGIN {
+# make_days FIRST COUNT: heart rate of five people every 5 or 10 s; changes are small, nights slow, a run in the evening.
+make_days() {
+    awk -v begin=$((1767225600 + $1 * 86400)) -v days="$2" 'BEGIN {
         x = 42
         print "user,time,bpm"
-        for (u = 1; u <= users; u++) {
-            t = 1767225600; v = 62
-            while (t < 1767225600 + 86400) {
+        for (u = 1; u <= 5; u++) {
+            t = begin; v = 62
+            while (t < begin + days * 86400) {
                 x = (x * 1103515245 + 12345) % 2147483648; r = x / 2147483648
-                h = (t - 1767225600) / 3600
+                h = (t - begin) % 86400 / 3600
                 want = h < 7 ? 54 + u : (h > 18 && h < 19 ? 148 : 72 + u)
                 v += int((want - v) * 0.05 + (r - 0.5) * 6)
                 printf "person-%d,%d,%d\n", u, t, v
@@ -31,7 +31,7 @@ make_day() {
 
 say "A store: sealed, four shards, its keyring beside it"
 run init demo
-make_day >"$D/day.csv"
+make_days 0 1 >"$D/day.csv"
 MAP='user=user,time=time,value=bpm'
 
 say "$(($(wc -l <"$D/day.csv") - 1)) heart-rate samples of five people go in; every row is answered once it would survive a power cut"
@@ -47,15 +47,15 @@ run import demo --format csv --map "$MAP" --metric heart_rate --time-format unix
 say "Three samples of person-1 come back"
 run query demo --user person-1 --metric heart_rate --to 2026-01-01T00:00:16Z
 
-say "kill -9 in the middle of an import of a second day"
-sed 's/,17672/,17682/' "$D/day.csv" >"$D/day2.csv"
-(cd "$D" && exec "$H" import demo --format csv --map "$MAP" --metric heart_rate --time-format unix_s day2.csv >/dev/null 2>&1) &
+say "kill -9 in the middle of an import of the next ten days"
+make_days 1 10 >"$D/days.csv"
+(cd "$D" && exec "$H" import demo --format csv --map "$MAP" --metric heart_rate --time-format unix_s days.csv >/dev/null 2>&1) &
 PID=$!
-sleep 0.05
+sleep 0.3
 kill -9 $PID 2>/dev/null || true
 wait $PID 2>/dev/null || true
 echo "killed; the import begins again and finds what was acknowledged"
-run import demo --format csv --map "$MAP" --metric heart_rate --time-format unix_s day2.csv
+run import demo --format csv --map "$MAP" --metric heart_rate --time-format unix_s days.csv
 
 say "Into warm segments, and every byte checked"
 run compact demo --to warm
