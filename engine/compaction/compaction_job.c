@@ -57,18 +57,7 @@ holter_status compaction_go_on(const struct compaction_job *job, holter_error *e
                      spec->segment.directory);
 }
 
-holter_status compaction_segment_open(struct segment **out, const struct compaction_job *job,
-                                      const struct manifest_file *file, holter_error *err)
-{
-    return segment_open(out, &job->spec->segment, file->id, file->footer_hash, err);
-}
-
-static holter_status no_memory(holter_error *err)
-{
-    return error_set(err, HOLTER_NO_MEMORY, "compaction: memory of a job");
-}
-
-/* A file's bytes are right, but do not fit what is told of it elsewhere. */
+/* A file is not what is told of it elsewhere. */
 static holter_status misfit(const struct compaction_job *job, const struct manifest_file *file,
                             const char *found, holter_error *err)
 {
@@ -76,6 +65,20 @@ static holter_status misfit(const struct compaction_job *job, const struct manif
     manifest_file_name(name, file->id);
     return error_set(err, HOLTER_CORRUPT, "segment '%s/%s': found %s", job->spec->segment.directory,
                      name, found);
+}
+
+holter_status compaction_segment_open(struct segment **out, const struct compaction_job *job,
+                                      const struct manifest_file *file, holter_error *err)
+{
+    holter_status status = segment_open(out, &job->spec->segment, file->id, file->footer_hash, err);
+    if (status == HOLTER_NOT_FOUND)
+        status = misfit(job, file, "no such file, though the manifest names it", err);
+    return status;
+}
+
+static holter_status no_memory(holter_error *err)
+{
+    return error_set(err, HOLTER_NO_MEMORY, "compaction: memory of a job");
 }
 
 /* ---- inputs ------------------------------------------------------------------------------------------------ */

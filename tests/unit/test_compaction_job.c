@@ -391,6 +391,32 @@ START_TEST(a_damaged_input_fails_the_job_by_name)
 }
 END_TEST
 
+START_TEST(a_missing_file_fails_the_job_by_name)
+{
+    /* Of an input, and of a file that is asked for its tombstones only. */
+    start();
+    put(FIRST, world_week(0), 0);
+    forget(FIRST, world_week(0), world_week(9), 1);
+    flush();
+    put(FIRST, world_week(8), 2);
+    flush();
+    if (_i == 1)
+        step(due(0), false);
+    char name[MANIFEST_FILE_NAME_BYTES], path[64];
+    for (size_t i = 0; i < world->version.file_count; i++) {
+        if (world->files[i].tombstones > 0)
+            manifest_file_name(name, world->files[i].id);
+    }
+    snprintf(path, sizeof path, "shard/%s", name);
+    CHECK_OK(io_rename(world->io, path, "shard/away", &err));
+    ck_assert_int_eq(world_step(world, &result, 0, true, &err), HOLTER_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.message, name));
+    CHECK_OK(io_rename(world->io, "shard/away", path, &err));
+    step(0, true);
+    stop();
+}
+END_TEST
+
 static holter_status deny(void *context, uint64_t user, uint32_t stored,
                           const struct crypto_key **key, uint32_t *generation,
                           const struct crypto_key **newest, holter_error *error)
@@ -466,6 +492,7 @@ int main(void)
     tcase_add_test(tcase, merged_files_become_one);
     tcase_add_test(tcase, a_job_is_given_up_at_any_user);
     tcase_add_loop_test(tcase, a_damaged_input_fails_the_job_by_name, 0, 2);
+    tcase_add_loop_test(tcase, a_missing_file_fails_the_job_by_name, 0, 2);
     tcase_add_test(tcase, a_missing_key_fails_the_job);
     tcase_add_test(tcase, outputs_stay_when_the_edit_failed);
     suite_add_tcase(suite, tcase);
