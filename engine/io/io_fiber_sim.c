@@ -36,7 +36,7 @@
 #ifdef FIBER_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
-#if defined(__has_include)
+#if defined(__has_include) && !defined(__cppcheck__)
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 #define FIBER_VALGRIND 1
