@@ -1,13 +1,15 @@
 /*
  * wal_append.c -- groups on their way to the disk: filled, sealed, written once.
  *
- *     begin:  [group, synced] [group, synced] ..  group ──ops──> the caller submits ──> end: *place moves
- *                      only where one group is too small
+ *     begin:  [group, synced] ..  group ──ops──> the caller submits ──> end: *place moves
+ *             only where one group is too small
  *
  * W1  *place moves in wal_write_end only, after the last group's synced write.
- * W2  Bytes go to `next` of the file at hand, and only while `end` is what the caller knows. Whatever fails, or
- *     is given up after a first byte was submitted, gives up the file: wal_give_up is the one way out.
- * W5  Linked frames that do not all fit in one group begin a group, so that a place can part them from what is before.
+ * W2  Bytes go to `next` of the file at hand, and only while `end` is what the caller knows.
+ *     Whatever fails, or is given up after a first byte was submitted, gives up the file:
+ *     wal_give_up is the one way out.
+ * W5  Linked frames that do not all fit in one group begin a group, so that a place can part them
+ *     from what is before.
  * W6  One group at a time is in flight, so each one's watermark is all before it.
  *
  * Bytes: format-spec/log.md. Tests: tests/unit/test_wal_append.c.
@@ -30,21 +32,23 @@ struct wal_write {
     bool has_written; /* an earlier group of this write is on the disk */
 };
 
-/* ---- which frames go together --------------------------------------------------------------------------------- */
+/* ---- which frames go together ---------------------------------------------------------------- */
 
-static holter_status check_frames(const struct wal *wal, const struct wal_frame *frames, size_t count,
-                                  holter_error *err)
+static holter_status check_frames(const struct wal *wal, const struct wal_frame *frames,
+                                  size_t count, holter_error *err)
 {
     size_t bytes_max = wal_frame_body_bytes_max(wal);
     uint32_t expected = 0; /* WAL_LINK_GOES_ON, after a frame with WAL_LINK_MORE */
 
     if (count == 0)
-        return error_set(err, HOLTER_INVALID, "log '%s': found no frames to append, expected one or more",
+        return error_set(err, HOLTER_INVALID,
+                         "log '%s': found no frames to append, expected one or more",
                          wal->directory);
     for (size_t i = 0; i < count; i++) {
         const struct wal_frame *frame = &frames[i];
         if (frame->body_bytes == 0 || frame->body_bytes > bytes_max)
-            return error_set(err, HOLTER_INVALID, "log '%s': found a frame of %zu bytes, expected 1 to %zu",
+            return error_set(err, HOLTER_INVALID,
+                             "log '%s': found a frame of %zu bytes, expected 1 to %zu",
                              wal->directory, frame->body_bytes, bytes_max);
         bool is_linked_well = (frame->flags & WAL_LINK_GOES_ON) == expected &&
                               (expected == 0 || frame->user == frames[i - 1].user) &&
@@ -57,7 +61,8 @@ static holter_status check_frames(const struct wal *wal, const struct wal_frame 
         expected = (frame->flags & WAL_LINK_MORE) != 0 ? WAL_LINK_GOES_ON : 0;
     }
     if (expected != 0)
-        return error_set(err, HOLTER_INVALID, "log '%s': found a last frame that goes on, expected its links",
+        return error_set(err, HOLTER_INVALID,
+                         "log '%s': found a last frame that goes on, expected its links",
                          wal->directory);
     return HOLTER_OK;
 }
@@ -103,7 +108,7 @@ static size_t plan_group(size_t *bytes, const struct wal_write *write, size_t fi
     return at - first;
 }
 
-/* ---- the file at hand ------------------------------------------------------------------------------------------ */
+/* ---- the file at hand ------------------------------------------------------------------------ */
 
 static void wal_give_up(struct wal *wal)
 {
@@ -126,15 +131,17 @@ static void go_on_from(struct wal *wal, const struct wal_place *place)
     wal->end = *place;
 }
 
-static holter_status check_place(const struct wal *wal, const struct wal_place *place, holter_error *err)
+static holter_status check_place(const struct wal *wal, const struct wal_place *place,
+                                 holter_error *err)
 {
     bool is_valid = place->sequence > 0 && place->sequence < UINT64_MAX - WAL_FRAMES_PER_GROUP_MAX;
     if (place->file != 0)
-        is_valid = is_valid && place->offset >= WAL_PAGE_BYTES && place->offset % WAL_PAGE_BYTES == 0;
+        is_valid =
+            is_valid && place->offset >= WAL_PAGE_BYTES && place->offset % WAL_PAGE_BYTES == 0;
     if (!is_valid)
         return error_set(err, HOLTER_INVALID,
-                         "log '%s': found the place file %" PRIu64 ", offset %" PRIu64 ", sequence %" PRIu64
-                         ", expected a sequence from 1 and whole pages",
+                         "log '%s': found the place file %" PRIu64 ", offset %" PRIu64
+                         ", sequence %" PRIu64 ", expected a sequence from 1 and whole pages",
                          wal->directory, place->file, place->offset, place->sequence);
     return HOLTER_OK;
 }
@@ -149,7 +156,8 @@ static holter_status log_id_at(uint8_t log_id[static WAL_ID_BYTES], struct wal *
         return status;
     if (place->offset > source->header.file_bytes)
         return error_set(err, HOLTER_CORRUPT,
-                         "log file '%s': found %" PRIu64 " bytes, expected a log that ends at offset %" PRIu64,
+                         "log file '%s': found %" PRIu64
+                         " bytes, expected a log that ends at offset %" PRIu64,
                          io_path(source->file), source->header.file_bytes, place->offset);
     memcpy(log_id, source->header.log_id, WAL_ID_BYTES);
     return HOLTER_OK;
@@ -169,15 +177,15 @@ static holter_status begin_file(struct wal *wal, holter_error *err)
     else if (previous.file != 0)
         status = log_id_at(log_id, wal, &previous, err);
     /*
-     * What recovery found may have been written, but not synced, by a writer that died in this boot. Where this
-     * fails it may be asked again: nothing acknowledged depends on it, and what went past the cache left no
-     * page there that the failure could have marked clean.
+     * What recovery found may have been written, but not synced, by a writer that died in this
+     * boot. Where this fails it may be asked again: nothing acknowledged depends on it, and what
+     * went past the cache left no page there that the failure could have marked clean.
      */
     if (status == HOLTER_OK && !wal->end_is_known && previous.file != 0)
         status = wal_file_sync(wal, previous.file, err);
     if (status == HOLTER_OK)
         status = wal_file_make(&file, &header, wal, &previous, log_id, err);
-    wal_give_up(wal); /* also on failure: the new file may be there, and then the old one has ended */
+    wal_give_up(wal); /* on failure too: the new file may be there, so the old one has ended */
     if (status != HOLTER_OK)
         return status;
     wal->file = file;
@@ -187,7 +195,7 @@ static holter_status begin_file(struct wal *wal, holter_error *err)
     return HOLTER_OK;
 }
 
-/* ---- a write ---------------------------------------------------------------------------------------------------- */
+/* ---- a write --------------------------------------------------------------------------------- */
 
 static void write_free(struct wal_write *write)
 {
@@ -203,7 +211,10 @@ static holter_status no_memory(const struct wal *wal, holter_error *err)
     return error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for a group", wal->directory);
 }
 
-/* Fill the group of frames [first, first + count) for the place `next`, and the operation that writes it. */
+/*
+ * Fill the group of frames [first, first + count) for the place `next`, and the operation that
+ * writes it.
+ */
 static holter_status fill_group(struct wal_write *write, size_t first, size_t count, size_t bytes,
                                 holter_error *err)
 {
@@ -222,9 +233,9 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
     uint64_t sequence = wal->next.sequence;
     uint8_t *at = write->group + WAL_GROUP_HEADER_BYTES;
     for (size_t i = first; i < first + count; i++) {
-        holter_status status = wal_frame_seal(at, wal, wal->header.log_id, sequence + (i - first),
-                                              &write->frames[i], write->nonces + i * CRYPTO_NONCE_BYTES,
-                                              write->arena, err);
+        holter_status status =
+            wal_frame_seal(at, wal, wal->header.log_id, sequence + (i - first), &write->frames[i],
+                           write->nonces + i * CRYPTO_NONCE_BYTES, write->arena, err);
         if (status != HOLTER_OK)
             return status;
         at += wal_frame_bytes(&write->frames[i]);
@@ -240,9 +251,13 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
     };
     memcpy(header.log_id, wal->header.log_id, sizeof header.log_id);
     wal_group_header_encode(write->group, &header);
-    write->after = (struct wal_place){ wal->next.file, wal->next.offset + padded, sequence + count };
-    write->op = (struct io_op){ .kind = IO_WRITE, .file = wal->file, .offset = wal->next.offset,
-                                .memory = write->group, .bytes = padded };
+    write->after =
+        (struct wal_place){ wal->next.file, wal->next.offset + padded, sequence + count };
+    write->op = (struct io_op){ .kind = IO_WRITE,
+                                .file = wal->file,
+                                .offset = wal->next.offset,
+                                .memory = write->group,
+                                .bytes = padded };
     return HOLTER_OK;
 }
 
@@ -259,16 +274,17 @@ static holter_status write_groups(struct wal_write *write, holter_error *err)
         if (status != HOLTER_OK || first == write->count)
             return status;
         write->has_written = true;
-        status = io_write_exactly(wal->queue, wal->file, write->op.offset, write->group, write->op.bytes, err);
+        status = io_write_exactly(wal->queue, wal->file, write->op.offset, write->group,
+                                  write->op.bytes, err);
         if (status != HOLTER_OK)
             return status;
         wal->next = write->after;
     }
 }
 
-static holter_status write_begin(struct wal_write **out, struct wal *wal, const struct wal_place *place,
-                                 const struct wal_frame *frames, size_t count, struct crypto_arena *arena,
-                                 holter_error *err)
+static holter_status write_begin(struct wal_write **out, struct wal *wal,
+                                 const struct wal_place *place, const struct wal_frame *frames,
+                                 size_t count, struct crypto_arena *arena, holter_error *err)
 {
     *out = NULL;
     holter_status status = check_place(wal, place, err);
@@ -298,9 +314,9 @@ done:
     return status;
 }
 
-holter_status wal_write_begin(struct wal_write **out, struct wal *wal, const struct wal_place *place,
-                              const struct wal_frame *frames, size_t count, struct crypto_arena *arena,
-                              holter_error *err)
+holter_status wal_write_begin(struct wal_write **out, struct wal *wal,
+                              const struct wal_place *place, const struct wal_frame *frames,
+                              size_t count, struct crypto_arena *arena, holter_error *err)
 {
     *out = NULL;
     holter_status status = check_frames(wal, frames, count, err);
@@ -367,7 +383,7 @@ holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *e
     return status == HOLTER_OK ? write_whole(wal, place, write, err) : status;
 }
 
-/* ---- taking over ------------------------------------------------------------------------------------------------ */
+/* ---- taking over ----------------------------------------------------------------------------- */
 
 void wal_begin_new_file(struct wal *wal)
 {

@@ -11,7 +11,7 @@
 enum { REVISIONS_NONE = 0, REVISIONS_CONSTANT = 1, REVISIONS_COLUMN = 2 };
 enum { TOMBSTONE_BYTES_MIN = 5 };
 
-/* ---- encoding --------------------------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 void wal_body_encode_begin(struct buffer *out, const struct wal_tombstone *tombstones, size_t count)
 {
@@ -64,7 +64,7 @@ void wal_body_encode_rows(struct buffer *out, uint32_t metric, uint32_t source,
     codec_encode(out, columns, first, count, with_revision);
 }
 
-/* ---- decoding --------------------------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 static holter_status decode_tombstone(struct wal_tombstone *out, struct reader *r)
 {
@@ -78,8 +78,11 @@ static holter_status decode_tombstone(struct wal_tombstone *out, struct reader *
         return HOLTER_CORRUPT;
     if (length == 0 || length > (uint64_t)INT64_MAX - (uint64_t)begin)
         return HOLTER_CORRUPT;
-    *out = (struct wal_tombstone){ .metric = (uint32_t)metric, .source = (uint32_t)source, .begin = begin,
-                                   .end = wrap_add_i64(begin, (int64_t)length), .revision = revision };
+    *out = (struct wal_tombstone){ .metric = (uint32_t)metric,
+                                   .source = (uint32_t)source,
+                                   .begin = begin,
+                                   .end = wrap_add_i64(begin, (int64_t)length),
+                                   .revision = revision };
     return HOLTER_OK;
 }
 
@@ -131,8 +134,10 @@ static holter_status decode_part(struct wal_part *part, struct reader *r, uint64
     part->metric = (uint32_t)metric;
     part->source = (uint32_t)source;
     columns_init(&part->columns, &schema);
-    status = codec_decode(&part->columns, r, (size_t)rows, revisions == REVISIONS_COLUMN, revision, sequence);
-    if (status == HOLTER_OK && revisions == REVISIONS_COLUMN && all_equal(part->columns.revision, (size_t)rows))
+    status = codec_decode(&part->columns, r, (size_t)rows, revisions == REVISIONS_COLUMN, revision,
+                          sequence);
+    if (status == HOLTER_OK && revisions == REVISIONS_COLUMN &&
+        all_equal(part->columns.revision, (size_t)rows))
         status = HOLTER_CORRUPT;
     return status;
 }

@@ -1,8 +1,10 @@
 /*
- * wal_file.c -- the files of a log: their names, how one is made and opened, and reading stretches of one.
+ * wal_file.c -- the files of a log: their names, how one is made and opened, and reading stretches
+ * of one.
  *
- * Handles for reading are kept (WAL_SOURCES_MAX of them): a log that is tailed, or whose frames are opened one by
- * one, is read in many small looks. Files never change but at their end, so a handle and a header stay true.
+ * Handles for reading are kept (WAL_SOURCES_MAX of them): a log that is tailed, or whose frames
+ * are opened one by one, is read in many small looks. Files never change but at their end, so a
+ * handle and a header stay true.
  *
  * Tests: tests/unit/test_wal_header.c, test_wal_append.c.
  */
@@ -15,7 +17,7 @@
 
 enum { ZEROS_BYTES = 1 << 20 }; /* of a file being made, in one write */
 
-/* ---- the handle of a log -------------------------------------------------------------------------------------- */
+/* ---- the handle of a log --------------------------------------------------------------------- */
 
 static bool spec_is_valid(const struct wal_spec *spec)
 {
@@ -32,11 +34,13 @@ holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_err
     *out = NULL;
     if (!spec_is_valid(spec))
         return error_set(err, HOLTER_INVALID,
-                         "log: a file of %" PRIu64 " bytes, expected a multiple of 4096 from %d to %d",
+                         "log: a file of %" PRIu64
+                         " bytes, expected a multiple of 4096 from %d to %d",
                          spec->file_bytes, WAL_FILE_BYTES_MIN, WAL_FILE_BYTES_MAX);
     struct wal *wal = core_calloc(1, sizeof *wal);
     if (wal == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for a handle", spec->directory);
+        return error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for a handle",
+                         spec->directory);
 
     holter_status status = HOLTER_OK;
     wal->io = spec->io;
@@ -51,7 +55,8 @@ holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_err
     wal->directory = malloc(directory_bytes);
     wal->page = core_alloc_pages(WAL_PAGE_BYTES);
     if (wal->directory == NULL || wal->page == NULL) {
-        status = error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for a handle", spec->directory);
+        status =
+            error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for a handle", spec->directory);
         goto done;
     }
     memcpy(wal->directory, spec->directory, directory_bytes);
@@ -84,7 +89,7 @@ size_t wal_frame_body_bytes_max(const struct wal *wal)
     return bytes < WAL_FRAME_BODY_BYTES_MAX ? bytes : WAL_FRAME_BODY_BYTES_MAX;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal, uint64_t number,
                        const char *suffix, holter_error *err)
@@ -92,7 +97,8 @@ holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal
     char name[WAL_NAME_BYTES];
     snprintf(name, sizeof name, "log-%016" PRIx64 "%s", number, suffix);
     if (!io_path_join(out, wal->directory, name, NULL, NULL))
-        return error_set(err, HOLTER_INVALID, "log file '%s': the path of its directory is too long", name);
+        return error_set(err, HOLTER_INVALID,
+                         "log file '%s': the path of its directory is too long", name);
     return HOLTER_OK;
 }
 
@@ -122,7 +128,8 @@ holter_status wal_list(uint64_t **numbers, size_t *count, struct wal *wal, holte
 
     uint64_t *found = core_calloc(names.count + 1, sizeof *found);
     if (found == NULL) {
-        status = error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for its list of files", wal->directory);
+        status = error_set(err, HOLTER_NO_MEMORY, "log '%s': no memory for its list of files",
+                           wal->directory);
         goto done;
     }
     /* Names come sorted, and digits of equal length sort as their numbers do. */
@@ -139,7 +146,7 @@ done:
     return status;
 }
 
-/* ---- files to read ------------------------------------------------------------------------------------------- */
+/* ---- files to read --------------------------------------------------------------------------- */
 
 static holter_status read_header(struct wal_source *source, struct wal *wal, uint64_t number,
                                  holter_error *err)
@@ -150,8 +157,9 @@ static holter_status read_header(struct wal_source *source, struct wal *wal, uin
     if (status != HOLTER_OK)
         return status;
     if (bytes < WAL_FILE_BYTES_MIN)
-        return error_set(err, HOLTER_CORRUPT, "log file '%s': found %" PRIu64 " bytes, expected %d or more",
-                         path, bytes, WAL_FILE_BYTES_MIN);
+        return error_set(err, HOLTER_CORRUPT,
+                         "log file '%s': found %" PRIu64 " bytes, expected %d or more", path, bytes,
+                         WAL_FILE_BYTES_MIN);
     status = io_read_exactly(wal->queue, source->file, 0, wal->page, WAL_PAGE_BYTES, err);
     if (status != HOLTER_OK)
         return status;
@@ -159,17 +167,21 @@ static holter_status read_header(struct wal_source *source, struct wal *wal, uin
     const char *found = "";
     status = wal_header_decode(&source->header, wal->page, &source->bad_copies, &found);
     if (status != HOLTER_OK)
-        return error_set(err, status, "log file '%s': at offset 0 found %s, expected a header of format 0",
-                         path, found);
+        return error_set(err, status,
+                         "log file '%s': at offset 0 found %s, expected a header of format 0", path,
+                         found);
     const struct wal_header *header = &source->header;
-    if (memcmp(header->store_id, wal->store_id, sizeof wal->store_id) != 0 || header->place != wal->place)
+    if (memcmp(header->store_id, wal->store_id, sizeof wal->store_id) != 0 ||
+        header->place != wal->place)
         return error_set(err, HOLTER_CORRUPT,
-                         "log file '%s': at offset 20 found another store or place (%" PRIu32 "), expected %" PRIu32,
+                         "log file '%s': at offset 20 found another store or place (%" PRIu32
+                         "), expected %" PRIu32,
                          path, header->place, wal->place);
     if (header->number != number)
         return error_set(err, HOLTER_CORRUPT,
-                         "log file '%s': at offset 56 found the number %" PRIu64 ", expected %" PRIu64, path,
-                         header->number, number);
+                         "log file '%s': at offset 56 found the number %" PRIu64
+                         ", expected %" PRIu64,
+                         path, header->number, number);
     if (header->file_bytes != bytes)
         return error_set(err, HOLTER_CORRUPT,
                          "log file '%s': found %" PRIu64 " bytes, expected %" PRIu64, path, bytes,
@@ -193,7 +205,8 @@ holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uin
         return status;
     status = io_open(&source.file, wal->io, path, IO_DIRECT, err);
     if (status == HOLTER_NOT_FOUND)
-        return error_set(err, HOLTER_CORRUPT, "log file '%s': found no such file, expected it in the log", path);
+        return error_set(err, HOLTER_CORRUPT,
+                         "log file '%s': found no such file, expected it in the log", path);
     if (status != HOLTER_OK)
         return status;
     status = read_header(&source, wal, number, err);
@@ -223,8 +236,8 @@ void wal_window_release(struct wal_window *window)
     *window = (struct wal_window){ 0 };
 }
 
-static holter_status window_load(struct wal_window *window, struct wal *wal, uint64_t number, uint64_t offset,
-                                 size_t bytes, holter_error *err)
+static holter_status window_load(struct wal_window *window, struct wal *wal, uint64_t number,
+                                 uint64_t offset, size_t bytes, holter_error *err)
 {
     const struct wal_source *source;
     window->bytes = 0;
@@ -247,7 +260,8 @@ holter_status wal_window_get(const uint8_t **out, struct wal_window *window, str
     core_assert(offset <= file->file_bytes);
     core_assert(bytes <= file->file_bytes - offset);
     if (window->file == file->number && offset >= window->offset &&
-        offset - window->offset <= window->bytes && bytes <= window->bytes - (offset - window->offset)) {
+        offset - window->offset <= window->bytes &&
+        bytes <= window->bytes - (offset - window->offset)) {
         *out = window->memory + (offset - window->offset);
         return HOLTER_OK;
     }
@@ -258,7 +272,8 @@ holter_status wal_window_get(const uint8_t **out, struct wal_window *window, str
         wal_window_release(window);
         window->memory = core_alloc_pages((size_t)ahead);
         if (window->memory == NULL)
-            return error_set(err, HOLTER_NO_MEMORY, "log file %" PRIu64 ": no memory to read %" PRIu64 " bytes",
+            return error_set(err, HOLTER_NO_MEMORY,
+                             "log file %" PRIu64 ": no memory to read %" PRIu64 " bytes",
                              file->number, ahead);
         window->capacity = (size_t)ahead;
     }
@@ -276,7 +291,7 @@ bool wal_page_is_zero(const uint8_t page[static WAL_PAGE_BYTES])
     return page[0] == 0 && memcmp(page, page + 1, WAL_PAGE_BYTES - 1) == 0;
 }
 
-/* ---- files to write ------------------------------------------------------------------------------------------- */
+/* ---- files to write -------------------------------------------------------------------------- */
 
 holter_status wal_file_open_to_append(struct io_file **out, struct wal *wal, uint64_t number,
                                       holter_error *err)
@@ -328,7 +343,8 @@ done:
 }
 
 /* Greater than all that there are, so that what a dead or failed writer began stays void. */
-static holter_status next_number(uint64_t *out, struct wal *wal, uint64_t previous, holter_error *err)
+static holter_status next_number(uint64_t *out, struct wal *wal, uint64_t previous,
+                                 holter_error *err)
 {
     uint64_t *numbers = NULL;
     size_t count;
@@ -338,9 +354,10 @@ static holter_status next_number(uint64_t *out, struct wal *wal, uint64_t previo
     uint64_t greatest = count > 0 && numbers[count - 1] > previous ? numbers[count - 1] : previous;
     free(numbers);
     if (greatest == UINT64_MAX)
-        return error_set(err, HOLTER_CORRUPT,
-                         "log '%s': found a file of the greatest number, expected one that another can follow",
-                         wal->directory);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "log '%s': found a file of the greatest number, expected one that another can follow",
+            wal->directory);
     *out = greatest + 1;
     return HOLTER_OK;
 }
@@ -350,8 +367,10 @@ holter_status wal_file_make(struct io_file **out, struct wal_header *header, str
                             const uint8_t previous_log_id[static WAL_ID_BYTES], holter_error *err)
 {
     char path[IO_PATH_BYTES_MAX], aside[IO_PATH_BYTES_MAX];
-    struct wal_header made = { .place = wal->place, .file_bytes = wal->file_bytes,
-                               .previous_number = previous->file, .first_sequence = previous->sequence };
+    struct wal_header made = { .place = wal->place,
+                               .file_bytes = wal->file_bytes,
+                               .previous_number = previous->file,
+                               .first_sequence = previous->sequence };
     memcpy(made.store_id, wal->store_id, sizeof made.store_id);
     if (previous->file != 0) {
         made.previous_end = previous->offset;

@@ -29,7 +29,7 @@ static bool is_zero(const uint8_t *bytes, size_t count)
     return any == 0;
 }
 
-/* ---- the file's header ------------------------------------------------------------------------------------- */
+/* ---- the file's header ----------------------------------------------------------------------- */
 
 static bool header_is_valid(const struct wal_header *header)
 {
@@ -70,7 +70,8 @@ void wal_header_encode(uint8_t page[static WAL_PAGE_BYTES], const struct wal_hea
 }
 
 /* One copy and the zeros behind it. */
-static holter_status header_copy_decode(struct wal_header *out, const uint8_t *copy, const char **found)
+static holter_status header_copy_decode(struct wal_header *out, const uint8_t *copy,
+                                        const char **found)
 {
     struct reader r = reader_over(copy, WAL_HEADER_BYTES);
     struct wal_header header;
@@ -120,7 +121,8 @@ holter_status wal_header_decode(struct wal_header *out, const uint8_t page[stati
 
     for (unsigned i = 0; i < WAL_HEADER_COPIES; i++) {
         const char *why;
-        holter_status status = header_copy_decode(&header[i], page + i * WAL_HEADER_COPY_BYTES, &why);
+        holter_status status =
+            header_copy_decode(&header[i], page + i * WAL_HEADER_COPY_BYTES, &why);
         if (status == HOLTER_OK)
             continue;
         mask |= 1u << i;
@@ -140,7 +142,7 @@ holter_status wal_header_decode(struct wal_header *out, const uint8_t page[stati
     return HOLTER_OK;
 }
 
-/* ---- groups ---------------------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static uint64_t u64_at(const uint8_t *bytes)
 {
@@ -186,8 +188,9 @@ void wal_group_header_encode(uint8_t *group, const struct wal_group_header *head
     put_u64(&w, hash64(group + GROUP_CHECKED_FROM, padded - GROUP_CHECKED_FROM));
 }
 
-uint64_t wal_group_probe(const uint8_t page[static WAL_PAGE_BYTES], const uint8_t log_id[static WAL_ID_BYTES],
-                         uint64_t offset, uint64_t bytes_max, const char **found)
+uint64_t wal_group_probe(const uint8_t page[static WAL_PAGE_BYTES],
+                         const uint8_t log_id[static WAL_ID_BYTES], uint64_t offset,
+                         uint64_t bytes_max, const char **found)
 {
     *found = "no magic of a group";
     if (memcmp(page, group_magic, sizeof group_magic) != 0)
@@ -201,7 +204,8 @@ uint64_t wal_group_probe(const uint8_t page[static WAL_PAGE_BYTES], const uint8_
     struct reader r = reader_over(page + GROUP_AT_BYTES, 4);
     uint32_t bytes = get_u32(&r);
     *found = "a group whose length is out of range";
-    if (bytes < WAL_GROUP_HEADER_BYTES || bytes > WAL_GROUP_BYTES_MAX || wal_padded(bytes) > bytes_max)
+    if (bytes < WAL_GROUP_HEADER_BYTES || bytes > WAL_GROUP_BYTES_MAX ||
+        wal_padded(bytes) > bytes_max)
         return 0;
     return wal_padded(bytes);
 }
@@ -209,15 +213,16 @@ uint64_t wal_group_probe(const uint8_t page[static WAL_PAGE_BYTES], const uint8_
 bool wal_group_is_whole(const uint8_t *group, uint64_t padded_bytes)
 {
     uint64_t checksum = u64_at(group + GROUP_AT_CHECKSUM);
-    return CRYPTO_TRUSTS_TAGS ||
-           checksum == hash64(group + GROUP_CHECKED_FROM, (size_t)padded_bytes - GROUP_CHECKED_FROM);
+    return CRYPTO_TRUSTS_TAGS || checksum == hash64(group + GROUP_CHECKED_FROM,
+                                                    (size_t)padded_bytes - GROUP_CHECKED_FROM);
 }
 
 holter_status wal_group_header_decode(struct wal_group_header *out, const uint8_t *group,
                                       const char **found)
 {
     struct wal_group_header header;
-    struct reader r = reader_over(group + GROUP_AT_LOG_ID, WAL_GROUP_HEADER_BYTES - GROUP_AT_LOG_ID);
+    struct reader r =
+        reader_over(group + GROUP_AT_LOG_ID, WAL_GROUP_HEADER_BYTES - GROUP_AT_LOG_ID);
     get_copy(&r, header.log_id, sizeof header.log_id);
     header.offset = get_u64(&r);
     header.first_sequence = get_u64(&r);
@@ -244,7 +249,7 @@ holter_status wal_group_header_decode(struct wal_group_header *out, const uint8_
     return HOLTER_OK;
 }
 
-/* ---- frames ---------------------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static bool frame_is_valid(const struct wal_frame_header *header)
 {
@@ -253,7 +258,8 @@ static bool frame_is_valid(const struct wal_frame_header *header)
            header->sealed_bytes <= WAL_FRAME_BODY_BYTES_MAX + CRYPTO_TAG_BYTES;
 }
 
-void wal_frame_header_encode(uint8_t out[static WAL_FRAME_HEADER_BYTES], const struct wal_frame_header *header,
+void wal_frame_header_encode(uint8_t out[static WAL_FRAME_HEADER_BYTES],
+                             const struct wal_frame_header *header,
                              const uint8_t nonce[static CRYPTO_NONCE_BYTES])
 {
     core_assert(frame_is_valid(header));

@@ -1,10 +1,11 @@
 /*
- * wal_impl.h -- what the files of wal share: headers and their bytes, files of a log, groups as they are read.
+ * wal_impl.h -- what the files of wal share: headers and their bytes, files of a log, groups as
+ * they are read.
  *
- *     wal_format.c   headers to bytes and back            wal_append.c   groups on their way to the disk
- *     wal_file.c     names, making, opening, windows      wal_walk.c     chain of files, group after group
- *     wal_frame.c    sealing and opening one frame        wal_read.c     the reader, and where the log ends
- *     wal_body.c     what a frame's body says             wal_verify.c   every group of every file
+ *     wal_format.c   headers to bytes and back         wal_append.c   groups on their way out
+ *     wal_file.c     names, making, opening, windows   wal_walk.c     group after group
+ *     wal_frame.c    sealing and opening one frame     wal_read.c     the reader; the log's end
+ *     wal_body.c     what a frame's body says          wal_verify.c   every group of every file
  */
 #ifndef WAL_WAL_IMPL_H
 #define WAL_WAL_IMPL_H
@@ -25,7 +26,7 @@ enum {
     WAL_FRAME_FLAGS = WAL_LINK_MORE | WAL_LINK_GOES_ON,
 };
 
-/* ---- headers (wal_format.c) --------------------------------------------------------------------------------- */
+/* ---- headers (wal_format.c) ------------------------------------------------------------------ */
 
 struct wal_header {
     uint8_t store_id[16];
@@ -68,11 +69,13 @@ static inline uint64_t wal_padded(uint64_t bytes)
 /** Write the header into a group whose frames and padding stand already; the checksum last. */
 void wal_group_header_encode(uint8_t *group, const struct wal_group_header *header);
 /**
- * Whether a group can be here, by its first page: its padded bytes, at most bytes_max; 0: it is not, for
+ * Whether a group can be here, by its first page: its padded bytes, at most bytes_max; 0: it is
+ * not, for
  * *found.
  */
-uint64_t wal_group_probe(const uint8_t page[static WAL_PAGE_BYTES], const uint8_t log_id[static WAL_ID_BYTES],
-                         uint64_t offset, uint64_t bytes_max, const char **found);
+uint64_t wal_group_probe(const uint8_t page[static WAL_PAGE_BYTES],
+                         const uint8_t log_id[static WAL_ID_BYTES], uint64_t offset,
+                         uint64_t bytes_max, const char **found);
 /** The checksum of a group that was probed fits. */
 bool wal_group_is_whole(const uint8_t *group, uint64_t padded_bytes);
 /** Of a whole group. Errors: HOLTER_CORRUPT: it breaks a rule of its own, *found. */
@@ -88,25 +91,30 @@ struct wal_frame_header {
 };
 
 /** `nonce` goes into the header's end. */
-void wal_frame_header_encode(uint8_t out[static WAL_FRAME_HEADER_BYTES], const struct wal_frame_header *header,
+void wal_frame_header_encode(uint8_t out[static WAL_FRAME_HEADER_BYTES],
+                             const struct wal_frame_header *header,
                              const uint8_t nonce[static CRYPTO_NONCE_BYTES]);
 holter_status wal_frame_header_decode(struct wal_frame_header *out,
                                       const uint8_t in[static WAL_FRAME_HEADER_BYTES]);
 
-/* ---- frames (wal_frame.c) ---------------------------------------------------------------------------------------- */
+/* ---- frames (wal_frame.c) -------------------------------------------------------------------- */
 
 /** In a group: header, nonce, sealed body. */
 size_t wal_frame_bytes(const struct wal_frame *frame);
-/** Write wal_frame_bytes to out. Errors: HOLTER_INVALID (a key where none belongs, or none); HOLTER_NO_MEMORY. */
-holter_status wal_frame_seal(uint8_t *out, const struct wal *wal, const uint8_t log_id[static WAL_ID_BYTES],
-                             uint64_t sequence, const struct wal_frame *frame,
-                             const uint8_t nonce[static CRYPTO_NONCE_BYTES], struct crypto_arena *arena,
-                             holter_error *err);
+/**
+ * Write wal_frame_bytes to out. Errors: HOLTER_INVALID (a key where none belongs, or none);
+ * HOLTER_NO_MEMORY.
+ */
+holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
+                             const uint8_t log_id[static WAL_ID_BYTES], uint64_t sequence,
+                             const struct wal_frame *frame,
+                             const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                             struct crypto_arena *arena, holter_error *err);
 /** `bytes`: of the frame, header first; borrowed. */
 struct wal_frame_read wal_frame_read_of(const struct wal_frame_header *header, const uint8_t *bytes,
                                         const struct wal_header *file, uint64_t offset);
 
-/* ---- files (wal_file.c) --------------------------------------------------------------------------------------- */
+/* ---- files (wal_file.c) ---------------------------------------------------------------------- */
 
 /** A file open for reading. */
 struct wal_source {
@@ -130,9 +138,9 @@ struct wal {
     size_t source_next; /* the slot that is given up next */
 
     /*
-     * Appending. `end` is the last place that callers were told or told us, known to be durable. Where `file` is
-     * set, the next byte goes to `next` in it, and all of it from there on is zeros (W2); `next` is `end`,
-     * or the beginning of a file that names `end`.
+     * Appending. `end` is the last place that callers were told or told us, known to be durable.
+     * Where `file` is set, the next byte goes to `next` in it, and all of it from there on is
+     * zeros (W2); `next` is `end`, or the beginning of a file that names `end`.
      */
     struct wal_place end;
     bool end_is_known;
@@ -141,7 +149,10 @@ struct wal {
     struct wal_place next;
 };
 
-/** The file `number`, open, its header checked; borrowed until the next call. HOLTER_CORRUPT also: it is missing. */
+/**
+ * The file `number`, open, its header checked; borrowed until the next call. HOLTER_CORRUPT also:
+ * it is missing.
+ */
 holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uint64_t number,
                              holter_error *err);
 /** Forget open files, so that the next look reads the disk. */
@@ -153,7 +164,8 @@ holter_status wal_list(uint64_t **numbers, size_t *count, struct wal *wal, holte
 holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal, uint64_t number,
                        const char *suffix, holter_error *err);
 /**
- * Make the file that goes on at `previous` (file 0: the first one), durable, open to append. *header is its own.
+ * Make the file that goes on at `previous` (file 0: the first one), durable, open to append.
+ * *header is its own.
  * Errors: those of io.
  */
 holter_status wal_file_make(struct io_file **out, struct wal_header *header, struct wal *wal,
@@ -180,7 +192,7 @@ holter_status wal_window_get(const uint8_t **out, struct wal_window *window, str
                              holter_error *err);
 bool wal_page_is_zero(const uint8_t page[static WAL_PAGE_BYTES]);
 
-/* ---- walking (wal_walk.c) -------------------------------------------------------------------------------------- */
+/* ---- walking (wal_walk.c) -------------------------------------------------------------------- */
 
 /** A group in memory. */
 struct wal_group {
@@ -192,7 +204,7 @@ struct wal_group {
 /** A file of the chain. */
 struct wal_walk_file {
     struct wal_header header;
-    bool has_limit; /* groups end exactly at `limit`, and the next sequence there is limit_sequence */
+    bool has_limit; /* groups end exactly at `limit`, where the next sequence is limit_sequence */
     uint64_t limit;
     uint64_t limit_sequence;
 };
@@ -202,12 +214,12 @@ struct wal_walk {
     struct wal *wal;
     struct wal_walk_file *files;
     size_t count;
-    size_t index;          /* of the file at hand */
-    uint64_t offset;       /* of the next group, */
-    uint64_t sequence;     /* and its first sequence */
+    size_t index;      /* of the file at hand */
+    uint64_t offset;   /* of the next group, */
+    uint64_t sequence; /* and its first sequence */
     struct wal_window window;
-    bool is_torn;          /* found at an open end: bytes that are not zero */
-    bool is_linked;        /* the last frame goes on in the next group */
+    bool is_torn;   /* found at an open end: bytes that are not zero */
+    bool is_linked; /* the last frame goes on in the next group */
     uint64_t linked_user;
     struct wal_place linked_begin; /* the place before the group where such a part begins */
 };
@@ -217,14 +229,21 @@ holter_status wal_walk_init(struct wal_walk *walk, struct wal *wal, const struct
                             const struct wal_place *end, holter_error *err);
 void wal_walk_release(struct wal_walk *walk);
 /** Back to `from`; what comes after `end` is left out. Both lie in the chain. */
-void wal_walk_restart(struct wal_walk *walk, const struct wal_place *from, const struct wal_place *end);
+void wal_walk_restart(struct wal_walk *walk, const struct wal_place *from,
+                      const struct wal_place *end);
 /** The next place to read. */
 struct wal_place wal_walk_place(const struct wal_walk *walk);
 /** HOLTER_DONE at the end; HOLTER_CORRUPT, with the sentence: no way on but wal_walk_skip. */
 holter_status wal_walk_next(struct wal_group *group, struct wal_walk *walk, holter_error *err);
-/** After damage: go to the next group of the file that can be read, or to the next file. False: there is none. */
+/**
+ * After damage: go to the next group of the file that can be read, or to the next file. False:
+ * there is none.
+ */
 bool wal_walk_skip(struct wal_walk *walk);
-/** The frame at *position of a group that wal_walk_next gave (0: the first one); *position moves past it. */
+/**
+ * The frame at *position of a group that wal_walk_next gave (0: the first one); *position moves
+ * past it.
+ */
 struct wal_frame_read wal_group_frame(const struct wal_group *group, size_t *position,
                                       const struct wal_header *file);
 

@@ -1,8 +1,9 @@
 /*
- * wal_read.c -- the reader: frames from a place on, up to the durable end or to where recovery finds the end.
+ * wal_read.c -- the reader: frames from a place on, up to the durable end or to where recovery
+ * finds the end.
  *
- * Recovery walks the log twice: once to find its end, so that every question of torn tails, covered frames and
- * missing links is settled first, and then as if that end had been told.
+ * Recovery walks the log twice: once to find its end, so that every question of torn tails,
+ * covered frames and missing links is settled first, and then as if that end had been told.
  *
  * Bytes: format-spec/log.md, "Where the log ends". Tests: tests/unit/test_wal_recover.c.
  */
@@ -25,7 +26,10 @@ static bool is_same_place(const struct wal_place *a, const struct wal_place *b)
     return a->file == b->file && a->offset == b->offset;
 }
 
-/* Every frame up to *cover was synced, as some group, header or clean close says. *end: after the last whole group. */
+/*
+ * Every frame up to *cover was synced, as some group, header or clean close says. *end: after the
+ * last whole group.
+ */
 static holter_status find_whole_end(struct wal_place *end, uint64_t *cover, struct wal_walk *walk,
                                     const struct wal_read_spec *spec, holter_error *err)
 {
@@ -49,7 +53,8 @@ static holter_status find_whole_end(struct wal_place *end, uint64_t *cover, stru
 
 /* Before the first group with a frame that is not covered. */
 static holter_status find_covered_end(struct wal_place *end, struct wal_walk *walk,
-                                      const struct wal_place *from, uint64_t cover, holter_error *err)
+                                      const struct wal_place *from, uint64_t cover,
+                                      holter_error *err)
 {
     struct wal_place whole = *end;
     wal_walk_restart(walk, from, &whole);
@@ -89,14 +94,16 @@ static holter_status check_closed(const struct wal_walk *walk, const struct wal_
     if (is_reached)
         return HOLTER_OK;
     return error_set(err, HOLTER_CORRUPT,
-                     "log '%s', file %" PRIu64 ": at offset %" PRIu64 " found the end before sequence %" PRIu64
-                     ", expected it no earlier than file %" PRIu64 ", offset %" PRIu64 ", sequence %" PRIu64,
+                     "log '%s', file %" PRIu64 ": at offset %" PRIu64
+                     " found the end before sequence %" PRIu64
+                     ", expected it no earlier than file %" PRIu64 ", offset %" PRIu64
+                     ", sequence %" PRIu64,
                      walk->wal->directory, end->file, end->offset, end->sequence, closed->file,
                      closed->offset, closed->sequence);
 }
 
 static holter_status find_end(struct wal_place *end, bool *torn, struct wal_walk *walk,
-                           const struct wal_read_spec *spec, holter_error *err)
+                              const struct wal_read_spec *spec, holter_error *err)
 {
     uint64_t cover;
     holter_status status = find_whole_end(end, &cover, walk, spec, err);
@@ -114,8 +121,8 @@ static holter_status find_end(struct wal_place *end, bool *torn, struct wal_walk
     return HOLTER_OK;
 }
 
-holter_status wal_reader_open(struct wal_reader **out, struct wal *wal, const struct wal_read_spec *spec,
-                              holter_error *err)
+holter_status wal_reader_open(struct wal_reader **out, struct wal *wal,
+                              const struct wal_read_spec *spec, holter_error *err)
 {
     *out = NULL;
     struct wal_reader *reader = core_calloc(1, sizeof *reader);
@@ -155,16 +162,18 @@ void wal_reader_close(struct wal_reader *reader)
     free(reader);
 }
 
-holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *frame, holter_error *err)
+holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *frame,
+                              holter_error *err)
 {
     struct wal_walk *walk = &reader->walk;
     while (reader->frames_left == 0) {
         holter_status status = wal_walk_next(&reader->group, walk, err);
         if (status == HOLTER_DONE && walk->is_linked)
-            return error_set(err, HOLTER_CORRUPT,
-                             "log '%s', file %" PRIu64 ": at offset %" PRIu64
-                             " found linked frames without their last one before the end of the log",
-                             walk->wal->directory, walk->linked_begin.file, walk->linked_begin.offset);
+            return error_set(
+                err, HOLTER_CORRUPT,
+                "log '%s', file %" PRIu64 ": at offset %" PRIu64
+                " found linked frames without their last one before the end of the log",
+                walk->wal->directory, walk->linked_begin.file, walk->linked_begin.offset);
         if (status != HOLTER_OK)
             return status;
         reader->frames_left = reader->group.header.frame_count;

@@ -1,5 +1,6 @@
 /*
- * wal_verify.c -- every group of every file, without keys; each finding is told, and the walk goes on behind it.
+ * wal_verify.c -- every group of every file, without keys; each finding is told, and the walk goes
+ * on behind it.
  */
 #include "wal_impl.h"
 
@@ -46,7 +47,8 @@ static holter_status verify_headers(struct findings *findings, struct wal *wal, 
             error_set(err, status, "%s", why.message);
         } else if (source->bad_copies != 0) {
             error_set(&why, HOLTER_CORRUPT,
-                      "log file '%s': at offset %d found a damaged copy of the header, expected it to equal the other",
+                      "log file '%s': at offset %d found a damaged copy of the header, expected it "
+                      "to equal the other",
                       io_path(source->file), source->bad_copies == 1 ? 0 : WAL_HEADER_COPY_BYTES);
             find(findings, why.message);
         }
@@ -55,7 +57,8 @@ static holter_status verify_headers(struct findings *findings, struct wal *wal, 
     return status;
 }
 
-static holter_status verify_groups(struct findings *findings, struct wal_walk *walk, holter_error *err)
+static holter_status verify_groups(struct findings *findings, struct wal_walk *walk,
+                                   holter_error *err)
 {
     for (;;) {
         struct wal_group group;
@@ -74,8 +77,8 @@ static holter_status verify_groups(struct findings *findings, struct wal_walk *w
 }
 
 /* With nothing found the end is known, and so is whether a clean close is reached. */
-static holter_status verify_end(struct findings *findings, struct wal *wal, const struct wal_read_spec *spec,
-                                holter_error *err)
+static holter_status verify_end(struct findings *findings, struct wal *wal,
+                                const struct wal_read_spec *spec, holter_error *err)
 {
     struct wal_reader *reader = NULL;
     holter_error why = { 0 };

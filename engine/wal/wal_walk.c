@@ -1,13 +1,15 @@
 /*
  * wal_walk.c -- group after group along the chain of files, and what a place without a group means.
  *
- *     newest file ──previous──> file ──previous──> file of `from`     the chain is found backwards,
- *     from .. limit | first .. limit | first .. open end              and walked forwards
+ *     newest file ──previous──> file ──previous──> file of `from`   found backwards,
+ *     from .. limit | first .. limit | first .. open end            walked forwards
  *
- * Every file but the last has a limit: the end that its follower names. Before a limit a missing group is damage. At an
- * open end W6 decides: the rest of the file is looked through for a group that says the missing one was synced.
+ * Every file but the last has a limit: the end that its follower names. Before a limit a missing
+ * group is damage. At an open end W6 decides: the rest of the file is looked through for a group
+ * that says the missing one was synced.
  *
- * Bytes: format-spec/log.md, "Which files count", "Where the log ends". Tests: tests/unit/test_wal_recover.c.
+ * Bytes: format-spec/log.md, "Which files count", "Where the log ends". Tests:
+ * tests/unit/test_wal_recover.c.
  */
 #include "wal_impl.h"
 
@@ -15,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the chain ------------------------------------------------------------------------------------------------- */
+/* ---- the chain ------------------------------------------------------------------------------- */
 
 static holter_status no_memory(const struct wal *wal, holter_error *err)
 {
@@ -46,8 +48,8 @@ static holter_status check_link(const struct wal_header *file, const struct wal_
 }
 
 /* Files from number `newest` back to `first`; 0: to where the log begins or was cut off. */
-static holter_status find_chain(struct wal_walk *walk, uint64_t first, uint64_t newest, uint64_t lowest,
-                                holter_error *err)
+static holter_status find_chain(struct wal_walk *walk, uint64_t first, uint64_t newest,
+                                uint64_t lowest, holter_error *err)
 {
     struct wal *wal = walk->wal;
     size_t capacity = 0;
@@ -78,8 +80,8 @@ static holter_status find_chain(struct wal_walk *walk, uint64_t first, uint64_t 
             break;
         if (previous < first)
             return error_set(err, HOLTER_CORRUPT,
-                             "log '%s': found that file %" PRIu64 " follows file %" PRIu64 ", expected file %" PRIu64
-                             " in the log",
+                             "log '%s': found that file %" PRIu64 " follows file %" PRIu64
+                             ", expected file %" PRIu64 " in the log",
                              wal->directory, number, previous, first);
         number = previous;
     }
@@ -123,9 +125,10 @@ static holter_status check_places(struct wal_walk *walk, const struct wal_place 
 {
     const struct wal_walk_file *first = &walk->files[0];
     if (from->file != 0) {
-        bool is_within = from->offset >= WAL_PAGE_BYTES && from->offset % WAL_PAGE_BYTES == 0 &&
-                         from->offset <= (first->has_limit ? first->limit : first->header.file_bytes) &&
-                         from->sequence >= first->header.first_sequence;
+        bool is_within =
+            from->offset >= WAL_PAGE_BYTES && from->offset % WAL_PAGE_BYTES == 0 &&
+            from->offset <= (first->has_limit ? first->limit : first->header.file_bytes) &&
+            from->sequence >= first->header.first_sequence;
         if (!is_within)
             return place_is_wrong(walk, from, "the begin of reading", err);
     } else if (from->sequence != 0 && from->sequence != first->header.first_sequence) {
@@ -189,7 +192,8 @@ void wal_walk_release(struct wal_walk *walk)
     *walk = (struct wal_walk){ 0 };
 }
 
-void wal_walk_restart(struct wal_walk *walk, const struct wal_place *from, const struct wal_place *end)
+void wal_walk_restart(struct wal_walk *walk, const struct wal_place *from,
+                      const struct wal_place *end)
 {
     if (walk->count == 0)
         return;
@@ -203,13 +207,14 @@ struct wal_place wal_walk_place(const struct wal_walk *walk)
     return (struct wal_place){ file, walk->offset, walk->sequence };
 }
 
-/* ---- one group --------------------------------------------------------------------------------------------------- */
+/* ---- one group ------------------------------------------------------------------------------- */
 
 static holter_status is_damaged(const struct wal_walk *walk, uint64_t offset, const char *found,
                                 holter_error *err)
 {
     return error_set(err, HOLTER_CORRUPT,
-                     "log '%s', file %" PRIu64 ": at offset %" PRIu64 " found %s, expected a group of sequence %" PRIu64,
+                     "log '%s', file %" PRIu64 ": at offset %" PRIu64
+                     " found %s, expected a group of sequence %" PRIu64,
                      walk->wal->directory, walk->files[walk->index].header.number, offset, found,
                      walk->sequence);
 }
@@ -218,8 +223,8 @@ static holter_status is_damaged(const struct wal_walk *walk, uint64_t offset, co
  * The group at an offset that is there whole, and keeps its own rules.
  * HOLTER_NOT_FOUND: none is there, *found; HOLTER_CORRUPT: one is, and breaks a rule, *found.
  */
-static holter_status read_group(struct wal_group *group, struct wal_walk *walk, uint64_t offset, uint64_t end,
-                                const char **found, holter_error *err)
+static holter_status read_group(struct wal_group *group, struct wal_walk *walk, uint64_t offset,
+                                uint64_t end, const char **found, holter_error *err)
 {
     const struct wal_header *file = &walk->files[walk->index].header;
     const uint8_t *bytes;
@@ -325,8 +330,8 @@ static const char *check_frames(struct wal_walk *walk, const struct wal_group *g
     }
     if (at != group->header.bytes)
         return "a group with bytes behind its frames";
-    if (walk->is_linked && walk->linked_begin.file == begin.file && walk->linked_begin.offset == begin.offset &&
-        links_at != WAL_GROUP_HEADER_BYTES)
+    if (walk->is_linked && walk->linked_begin.file == begin.file &&
+        walk->linked_begin.offset == begin.offset && links_at != WAL_GROUP_HEADER_BYTES)
         return "linked frames that leave a group which they do not begin";
     return NULL;
 }
@@ -339,10 +344,11 @@ holter_status wal_walk_next(struct wal_group *group, struct wal_walk *walk, holt
     while (file->has_limit && walk->offset == file->limit) {
         if (walk->sequence != file->limit_sequence)
             return error_set(err, HOLTER_CORRUPT,
-                             "log '%s', file %" PRIu64 ": at offset %" PRIu64 " found the end before sequence %" PRIu64
+                             "log '%s', file %" PRIu64 ": at offset %" PRIu64
+                             " found the end before sequence %" PRIu64
                              ", expected it before %" PRIu64,
-                             walk->wal->directory, file->header.number, walk->offset, walk->sequence,
-                             file->limit_sequence);
+                             walk->wal->directory, file->header.number, walk->offset,
+                             walk->sequence, file->limit_sequence);
         if (walk->index + 1 == walk->count)
             return HOLTER_DONE;
         walk->index++;

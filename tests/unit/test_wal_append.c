@@ -1,8 +1,9 @@
 /*
- * test_wal_append.c -- what an append acknowledged is read back, whatever failed before, and places only move with it.
+ * test_wal_append.c -- what an append acknowledged is read back, whatever failed before, and
+ * places only move with it.
  *
- * Small files (64 KiB), so that groups, linked parts and appends run over their ends. Every call fails in turn, once
- * and for ever, by each of several errnos; every allocation fails in turn.
+ * Small files (64 KiB), so that groups, linked parts and appends run over their ends. Every call
+ * fails in turn, once and for ever, by each of several errnos; every allocation fails in turn.
  */
 #include "alloc_fail.h"
 #include "wal_world.h"
@@ -29,7 +30,7 @@ static void work(struct world *w)
     (void)world_append(w, 4, 9000, true, NULL); /* a part over several groups */
     (void)wal_mark(w->wal, &w->end, NULL);
     (void)world_append(w, 3, 7000, false, NULL); /* over the file's end */
-    (void)world_append(w, 6, 5000, true, NULL);
+    (void)world_append_parts(w, 2, 5, 5000, NULL);
     (void)world_append(w, 1, 16, false, NULL);
     (void)wal_mark(w->wal, &w->end, NULL);
 }
@@ -102,7 +103,9 @@ END_TEST
 
 START_TEST(a_frame_is_read_again_by_its_place)
 {
-    struct { uint64_t file, offset, sequence; } seen[WORLD_TRIES_MAX];
+    struct {
+        uint64_t file, offset, sequence;
+    } seen[WORLD_TRIES_MAX];
     size_t count = 0;
     work(&world);
     struct wal_read_spec spec = { .from = { 0, 0, 1 }, .end = &world.end };
@@ -120,15 +123,19 @@ START_TEST(a_frame_is_read_again_by_its_place)
 
     buffer_init(&scratch);
     for (size_t i = count; i-- > 0;) {
-        ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, seen[i].file, seen[i].offset, NULL),
+        ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, seen[i].file, seen[i].offset,
+                                        NULL),
                          HOLTER_OK);
         ck_assert_uint_eq(frame.sequence, seen[i].sequence);
         world_find(&world, &frame);
     }
-    static const uint64_t wrong[] = { 0, WAL_PAGE_BYTES, WORLD_FILE_BYTES - 8, WORLD_FILE_BYTES, UINT64_MAX };
+    static const uint64_t wrong[] = { 0, WAL_PAGE_BYTES, WORLD_FILE_BYTES - 8, WORLD_FILE_BYTES,
+                                      UINT64_MAX };
     for (size_t i = 0; i < CORE_COUNT(wrong); i++)
-        ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, 1, wrong[i], NULL), HOLTER_CORRUPT);
-    ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, 99, seen[0].offset, NULL), HOLTER_CORRUPT);
+        ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, 1, wrong[i], NULL),
+                         HOLTER_CORRUPT);
+    ck_assert_int_eq(wal_read_frame(&frame, &scratch, world.wal, 99, seen[0].offset, NULL),
+                     HOLTER_CORRUPT);
     buffer_release(&scratch);
 }
 END_TEST
@@ -157,7 +164,8 @@ START_TEST(a_frame_opens_only_as_what_it_was)
                          HOLTER_CORRUPT);
         ck_assert_uint_eq(body.bytes, 0);
     }
-    ck_assert_int_eq(wal_frame_open(&body, world.wal, &frame, world.arena, NULL, NULL), HOLTER_INVALID);
+    ck_assert_int_eq(wal_frame_open(&body, world.wal, &frame, world.arena, NULL, NULL),
+                     HOLTER_INVALID);
     ck_assert_int_eq(wal_frame_open(&body, world.wal, &frame, world.arena, key, NULL), HOLTER_OK);
     ck_assert_uint_eq(body.bytes, 40);
     buffer_release(&body);
@@ -167,7 +175,9 @@ END_TEST
 
 START_TEST(a_store_without_sealing_works_too)
 {
-    struct wal_spec spec = { .io = world.io, .directory = WORLD_DIRECTORY, .place = 1, .file_bytes = WORLD_FILE_BYTES };
+    struct wal_spec spec = {
+        .io = world.io, .directory = WORLD_DIRECTORY, .place = 1, .file_bytes = WORLD_FILE_BYTES
+    };
     struct wal *wal;
     uint8_t body[] = "plain";
     struct wal_frame frame = { .user = 9, .body = body, .body_bytes = sizeof body };
@@ -195,10 +205,16 @@ END_TEST
 START_TEST(frames_that_no_reader_would_take_are_refused)
 {
     uint8_t body[64] = { 1 };
-    struct wal_frame good = { .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body };
+    struct wal_frame good = {
+        .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body
+    };
     struct wal_place place = world.end;
     struct wal_frame frames[2];
-    static const struct { size_t bytes; uint32_t flags[2]; uint64_t user; } refused[] = {
+    static const struct {
+        size_t bytes;
+        uint32_t flags[2];
+        uint64_t user;
+    } refused[] = {
         { 0, { 0, 0 }, 1 },
         { 1 << 20, { 0, 0 }, 1 },
         { 64, { WAL_LINK_GOES_ON, 0 }, 1 },
@@ -215,7 +231,8 @@ START_TEST(frames_that_no_reader_would_take_are_refused)
         }
         frames[0].body_bytes = refused[i].bytes;
         frames[1].user = refused[i].user;
-        ck_assert_int_eq(wal_append(world.wal, &place, frames, 2, world.arena, NULL), HOLTER_INVALID);
+        ck_assert_int_eq(wal_append(world.wal, &place, frames, 2, world.arena, NULL),
+                         HOLTER_INVALID);
     }
     ck_assert_int_eq(wal_append(world.wal, &place, frames, 0, world.arena, NULL), HOLTER_INVALID);
     struct wal_place wrong = { 1, 100, 1 };
@@ -231,10 +248,13 @@ END_TEST
 START_TEST(an_append_given_up_leaves_nothing)
 {
     uint8_t body[64] = { 1 };
-    struct wal_frame frame = { .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body };
+    struct wal_frame frame = {
+        .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body
+    };
     struct wal_write *write;
     must_append(&world, 1, 100, false);
-    ck_assert_int_eq(wal_write_begin(&write, world.wal, &world.end, &frame, 1, world.arena, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_write_begin(&write, world.wal, &world.end, &frame, 1, world.arena, NULL),
+                     HOLTER_OK);
     wal_write_abort(write);
     wal_write_abort(NULL);
     uint64_t file = world.end.file;
@@ -252,16 +272,23 @@ START_TEST(several_logs_append_in_one_submission)
     struct io_op ops[2];
     struct io_queue *queue;
     uint8_t body[64] = { 1 };
-    struct wal_frame frame = { .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body };
+    struct wal_frame frame = {
+        .user = 1, .key = world.key[0], .body = body, .body_bytes = sizeof body
+    };
     static const char *const directories[] = { "a", "b" };
     ck_assert_int_eq(io_queue_open(&queue, world.io, 8, NULL), HOLTER_OK);
     for (uint32_t i = 0; i < 2; i++) {
-        struct wal_spec spec = { .io = world.io, .directory = directories[i], .place = 1 + i, .is_sealed = true,
+        struct wal_spec spec = { .io = world.io,
+                                 .directory = directories[i],
+                                 .place = 1 + i,
+                                 .is_sealed = true,
                                  .file_bytes = WORLD_FILE_BYTES };
         size_t count;
         ck_assert_int_eq(io_make_dir(world.io, directories[i], NULL), HOLTER_OK);
         ck_assert_int_eq(wal_open(&wals[i], &spec, NULL), HOLTER_OK);
-        ck_assert_int_eq(wal_write_begin(&writes[i], wals[i], &places[i], &frame, 1, world.arena, NULL), HOLTER_OK);
+        ck_assert_int_eq(wal_write_begin(&writes[i], wals[i], &places[i], &frame, 1, world.arena,
+                                         NULL),
+                         HOLTER_OK);
         ck_assert_ptr_nonnull(wal_write_ops(writes[i], &count));
         ck_assert_uint_eq(count, 1);
         ops[i] = *wal_write_ops(writes[i], &count);
@@ -280,7 +307,7 @@ START_TEST(several_logs_append_in_one_submission)
 }
 END_TEST
 
-/* ---- taking over -------------------------------------------------------------------------------------------------- */
+/* ---- taking over ----------------------------------------------------------------------------- */
 
 START_TEST(a_successor_goes_on_in_a_file_that_is_clean)
 {
@@ -298,7 +325,8 @@ START_TEST(a_successor_leaves_a_file_with_bytes_behind_its_end)
 {
     must_append(&world, 2, 100, false);
     uint64_t at = _i == 0 ? world.end.offset : WORLD_FILE_BYTES - 1;
-    ck_assert_int_eq(sim_file_flip(world.sim, WORLD_DIRECTORY "/log-0000000000000001", 8 * at), HOLTER_OK);
+    ck_assert_int_eq(sim_file_flip(world.sim, WORLD_DIRECTORY "/log-0000000000000001", 8 * at),
+                     HOLTER_OK);
     world_new_process(&world);
     ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
     must_append(&world, 2, 100, false);
@@ -336,15 +364,46 @@ START_TEST(an_append_at_a_place_not_taken_over_begins_a_new_file)
 }
 END_TEST
 
-/* ---- failures --------------------------------------------------------------------------------------------------------- */
+/*
+ * Another one appended meanwhile; this one was not told to take over, and knows less than the
+ * place does.
+ */
+START_TEST(an_append_where_another_one_was_begins_a_new_file)
+{
+    must_append(&world, 2, 100, false);
+    struct wal *first = world.wal;
+    world_open_wal(&world);
+    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 2, 100, false);
+    ck_assert_uint_eq(world.end.file, 1);
+    wal_close(world.wal);
+    world.wal = first;
+    must_append(&world, 2, 100, false);
+    ck_assert_uint_eq(world.end.file, 2);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(a_part_that_needs_several_groups_begins_one)
+{
+    ck_assert_int_eq(world_append_parts(&world, 2, 3, 7000, NULL), HOLTER_OK);
+    ck_assert_int_eq(world_append_parts(&world, 1, 2, 3000, NULL),
+                     HOLTER_OK); /* fits in one with what is before */
+    must_read_to_end(&world);
+    struct wal_place end;
+    must_recover(&world, &world.end, &end, NULL);
+}
+END_TEST
+
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static const int errnos[] = { EIO, ENOSPC, EDQUOT, EINTR, EACCES, ENOMEM, EMFILE };
 
-static void check_after_faults(struct world *w)
+static void check_after_faults(struct world *w, uint64_t seed)
 {
     must_append(w, 2, 500, false); /* writes go on */
     must_read_to_end(w);
-    sim_crash(w->sim, SIM_CRASH_DURABLE, 1);
+    sim_crash(w->sim, (enum sim_crash_mode)(seed % 3), seed);
     world_new_process(w);
     struct wal_place end;
     must_recover(w, &w->end, &end, NULL);
@@ -357,13 +416,17 @@ static void fail_every(enum sim_call_kind kind, int error, bool for_ever, bool s
     for (uint64_t nth = 0; was_hit; nth++) {
         struct world w;
         world_init(&w, 100 + nth);
-        struct sim_fault fault = { .kind = kind, .nth = nth, .error = error, .for_ever = for_ever,
-                                   .short_transfer = short_transfer, .drops = true };
+        struct sim_fault fault = { .kind = kind,
+                                   .nth = nth,
+                                   .error = error,
+                                   .for_ever = for_ever,
+                                   .short_transfer = short_transfer,
+                                   .drops = true };
         sim_fault_set(w.sim, &fault);
         work(&w);
         was_hit = sim_fault_was_hit(w.sim);
         sim_fault_clear(w.sim);
-        check_after_faults(&w);
+        check_after_faults(&w, nth);
         world_release(&w);
         ck_assert_uint_lt(nth, 1000);
     }
@@ -396,6 +459,26 @@ START_TEST(a_failed_append_gives_up_its_file)
     must_append(&world, 1, 100, false);
     ck_assert_uint_eq(world.end.file, 2);
     must_read_to_end(&world);
+}
+END_TEST
+
+/* The new file is there although its directory was not synced: then the old one has ended. */
+START_TEST(a_file_that_could_not_be_followed_is_given_up)
+{
+    must_append(&world, 1, 100, false);
+    for (int i = 0; i < 4; i++)
+        must_append(&world, 1, 9000, false);
+    ck_assert_uint_eq(world.end.file, 1);
+    struct sim_fault fault = { .kind = SIM_SYNC_DIR, .error = EIO };
+    sim_fault_set(world.sim, &fault);
+    ck_assert_int_eq(world_append(&world, 1, 15000, false, NULL), HOLTER_IO);
+    ck_assert(sim_fault_was_hit(world.sim));
+    must_append(&world, 1, 100, false); /* would have had room in file 1 */
+    ck_assert_uint_eq(world.end.file, 3);
+    sim_crash(world.sim, SIM_CRASH_ALL, 1);
+    world_new_process(&world);
+    struct wal_place end;
+    must_recover(&world, &world.end, &end, NULL);
 }
 END_TEST
 
@@ -440,14 +523,14 @@ START_TEST(any_allocation_may_fail)
         }
         (void)wal_take_over(w.wal, &w.end, NULL);
         has_failed = alloc_fail_disarm();
-        check_after_faults(&w);
+        check_after_faults(&w, left);
         world_release(&w);
         ck_assert_uint_lt(left, 2000);
     }
 }
 END_TEST
 
-/* ---- nonces ------------------------------------------------------------------------------------------------------------- */
+/* ---- nonces ---------------------------------------------------------------------------------- */
 
 static uint32_t u32_at(const uint8_t *bytes)
 {
@@ -455,18 +538,30 @@ static uint32_t u32_at(const uint8_t *bytes)
     return get_u32(&r);
 }
 
+static uint64_t u64_at(const uint8_t *bytes)
+{
+    struct reader r = reader_over(bytes, 8);
+    return get_u64(&r);
+}
+
 static int compare_nonces(const void *a, const void *b)
 {
     return memcmp(a, b, CRYPTO_NONCE_BYTES);
 }
 
-/* Nonces of all frames in all groups of a file, void or not, by the offsets of format-spec/log.md. */
+/*
+ * Nonces of all frames in all whole groups of a file, void or not, by the offsets of
+ * format-spec/log.md. A torn group has zeros in the place of some.
+ */
 static size_t collect_nonces(uint8_t (*out)[CRYPTO_NONCE_BYTES], const struct buffer *file)
 {
     static const uint8_t magic[] = { 0x89, 'H', 'L', 'T', 'L', 'O', 'G', 'G' };
     size_t count = 0;
     for (size_t page = WAL_PAGE_BYTES; page < file->bytes; page += WAL_PAGE_BYTES) {
         if (memcmp(file->data + page, magic, sizeof magic) != 0)
+            continue;
+        size_t padded = (u32_at(file->data + page + 64) + 4095u) / 4096 * 4096;
+        if (u64_at(file->data + page + 8) != hash64(file->data + page + 16, padded - 16))
             continue;
         size_t at = page + 80;
         for (uint32_t left = u32_at(file->data + page + 68); left > 0; left--) {
@@ -526,10 +621,13 @@ int main(void)
     tcase_add_loop_test(all, a_successor_leaves_a_file_with_bytes_behind_its_end, 0, 2);
     tcase_add_test(all, a_successor_leaves_a_file_that_a_newer_one_follows);
     tcase_add_test(all, an_append_at_a_place_not_taken_over_begins_a_new_file);
+    tcase_add_test(all, an_append_where_another_one_was_begins_a_new_file);
+    tcase_add_test(all, a_part_that_needs_several_groups_begins_one);
     tcase_add_loop_test(all, any_call_may_fail_once, 0, (int)CORE_COUNT(errnos));
     tcase_add_loop_test(all, any_call_may_fail_for_ever, 0, (int)CORE_COUNT(errnos));
     tcase_add_loop_test(all, any_transfer_may_be_short, 0, 2);
     tcase_add_test(all, a_failed_append_gives_up_its_file);
+    tcase_add_test(all, a_file_that_could_not_be_followed_is_given_up);
     tcase_add_test(all, a_full_disk_refuses_and_loses_nothing);
     tcase_add_loop_test(all, any_allocation_may_fail, 0, 2);
     tcase_add_test(all, no_nonce_comes_twice);

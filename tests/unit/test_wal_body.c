@@ -1,7 +1,9 @@
 /*
- * test_wal_body.c -- a frame's body decodes to what was encoded, and what no encoder wrote is refused.
+ * test_wal_body.c -- a frame's body decodes to what was encoded, and what no encoder wrote is
+ * refused.
  *
- * Every truncation, every changed byte: refused, or again the one encoding of what it says; every allocation fails.
+ * Every truncation, every changed byte: refused, or again the one encoding of what it says; every
+ * allocation fails.
  */
 #include "alloc_fail.h"
 #include "run.h"
@@ -25,8 +27,13 @@ static struct columns rows_of(const struct schema *schema, int revisions)
     struct columns columns;
     columns_init(&columns, schema);
     for (int64_t i = 0; i < ROWS; i++) {
-        struct row row = { .time = 1000 * i - 2000, .duration = i * 3, .field = { i * i - 4, 0 }, .flags = 8,
-                           .revision = revisions == 0 ? 0 : revisions == 1 ? -9 : i };
+        struct row row = { .time = 1000 * i - 2000,
+                           .duration = i * 3,
+                           .field = { i * i - 4, 0 },
+                           .flags = 8,
+                           .revision = revisions == 0   ? 0
+                                       : revisions == 1 ? -9
+                                                        : i };
         row.text[1] = (const uint8_t *)"drugdrug";
         row.text_bytes[1] = (uint32_t)i;
         ck_assert(columns_append(&columns, &row));
@@ -54,12 +61,13 @@ static void encode_again(struct buffer *out, const struct wal_body *body)
     wal_body_encode_begin(out, body->tombstones, body->tombstone_count);
     for (size_t i = 0; i < body->part_count; i++) {
         const struct wal_part *part = &body->parts[i];
-        wal_body_encode_rows(out, part->metric, part->source, &part->columns, 0, part->columns.count);
+        wal_body_encode_rows(out, part->metric, part->source, &part->columns, 0,
+                             part->columns.count);
     }
 }
 
-static void check_part(const struct wal_part *part, uint32_t metric, uint32_t source, const struct schema *schema,
-                       int revisions, size_t first, size_t count)
+static void check_part(const struct wal_part *part, uint32_t metric, uint32_t source,
+                       const struct schema *schema, int revisions, size_t first, size_t count)
 {
     struct columns want = rows_of(schema, revisions);
     ck_assert_uint_eq(part->metric, metric);
@@ -171,30 +179,38 @@ START_TEST(every_body_has_one_encoding)
 }
 END_TEST
 
-/* Hexadecimal by hand; an int series of one row is "01 01  01 01 ff 01  01 rr  01 00 02  05 02  05 00". */
+/*
+ * Hexadecimal by hand; an int series of one row is "01 01  01 01 ff 01  01 rr  01 00 02  05 02  05
+ * 00".
+ */
 static const struct {
     size_t count;
     uint8_t bytes[24];
 } refused[] = {
     { 0, { 0 } },
-    { 1, { 1 } },                                    /* a tombstone that is not there */
-    { 6, { 1, 0, 1, 0, 2, 0 } },                     /* a source of every metric */
-    { 6, { 1, 1, 1, 0, 0, 0 } },                     /* an empty span */
-    { 15, { 1, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0 } }, /* ends too late */
-    { 10, { 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 2, 0 } }, /* metric 2^32 */
+    { 1, { 1 } },                /* a tombstone that is not there */
+    { 6, { 1, 0, 1, 0, 2, 0 } }, /* a source of every metric */
+    { 6, { 1, 1, 1, 0, 0, 0 } }, /* an empty span */
+    { 15,
+      { 1, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0,
+        0 } },                                                     /* ends too late */
+    { 10, { 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 2, 0 } },       /* metric 2^32 */
     { 16, { 0, 0, 1, 1, 1, 0xff, 1, 1, 0, 1, 0, 2, 5, 2, 5, 0 } }, /* metric 0 */
     { 16, { 0, 1, 0, 1, 1, 0xff, 1, 1, 0, 1, 0, 2, 5, 2, 5, 0 } }, /* source 0 */
     { 16, { 0, 1, 1, 3, 1, 0xff, 1, 1, 0, 1, 0, 2, 5, 2, 5, 0 } }, /* unknown kind of samples */
     { 16, { 0, 1, 1, 1, 1, 0xff, 1, 0, 0, 1, 0, 2, 5, 2, 5, 0 } }, /* no rows */
     { 16, { 0, 1, 1, 1, 1, 0xff, 1, 1, 3, 1, 0, 2, 5, 2, 5, 0 } }, /* unknown form of revisions */
     { 17, { 0, 1, 1, 1, 1, 0xff, 1, 1, 1, 0, 1, 0, 2, 5, 2, 5, 0 } }, /* a constant revision of 0 */
-    { 18, { 0, 1, 1, 1, 1, 0xff, 1, 1, 2, 1, 0, 2, 5, 2, 5, 0, 5, 4 } }, /* a column of equal revisions */
+    { 18,
+      { 0, 1, 1, 1, 1, 0xff, 1, 1, 2, 1, 0, 2, 5, 2, 5, 0, 5,
+        4 } }, /* a column of equal revisions */
 };
 
 START_TEST(forms_that_no_encoder_writes_are_refused)
 {
     struct wal_body body;
-    ck_assert_int_eq(wal_body_decode(&body, refused[_i].bytes, refused[_i].count, 1), HOLTER_CORRUPT);
+    ck_assert_int_eq(wal_body_decode(&body, refused[_i].bytes, refused[_i].count, 1),
+                     HOLTER_CORRUPT);
 }
 END_TEST
 

@@ -1,10 +1,11 @@
 /*
- * test_wal_recover.c -- after any crash the acknowledged frames are there and none is invented; damage is told.
+ * test_wal_recover.c -- after any crash the acknowledged frames are there and none is invented;
+ * damage is told.
  *
- * Crashes: a workload that appends, marks, links, hands over and begins files is stopped before, in and after every
- * call; a crash keeps none, all or some of what was unsynced; recovery and what follows are stopped in turn.
- * Damage: every bit of the pages that hold something, one of each page of zeros, every truncation, an older
- * copy, unreadable sectors.
+ * Crashes: a workload that appends, marks, links, hands over and begins files is stopped before,
+ * in and after every call; a crash keeps none, all or some of what was unsynced; recovery and what
+ * follows are stopped in turn. Damage: every bit of the pages that hold something, one of each
+ * page of zeros, every truncation, an older copy, unreadable sectors.
  */
 #include "wal_world.h"
 
@@ -20,7 +21,7 @@
 #define FILE_1 WORLD_DIRECTORY "/log-0000000000000001"
 #define FILE_2 WORLD_DIRECTORY "/log-0000000000000002"
 
-/* ---- crashes --------------------------------------------------------------------------------------------------------- */
+/* ---- crashes --------------------------------------------------------------------------------- */
 
 /* Another handle takes over, as another process would. */
 static void hand_over(struct world *w)
@@ -39,7 +40,7 @@ static void work(struct world *w)
     (void)world_append(w, 4, 9000, true, NULL);  /* linked over groups */
     (void)wal_mark(w->wal, &w->end, NULL);
     hand_over(w);
-    (void)world_append(w, 5, 6000, true, NULL); /* linked over the file's end */
+    (void)world_append_parts(w, 1, 4, 7000, NULL); /* linked over the file's end */
     (void)world_append(w, 2, 40, false, NULL);
     hand_over(w);
     (void)world_append(w, 1, 9000, false, NULL);
@@ -122,7 +123,8 @@ START_TEST(no_crash_loses_or_invents_a_frame)
         for (uint64_t variant = 0; variant < VARIANTS; variant++) {
             struct world w;
             world_fork(&w, &stopped, variant);
-            enum sim_crash_mode mode = variant < 2 ? (enum sim_crash_mode)variant : SIM_CRASH_RANDOM;
+            enum sim_crash_mode mode =
+                variant < 2 ? (enum sim_crash_mode)variant : SIM_CRASH_RANDOM;
             sim_crash(w.sim, mode, call * 7 + variant);
             check_recovery(&w);
             world_release(&w);
@@ -191,11 +193,54 @@ START_TEST(a_crash_of_the_successor_is_survived)
 }
 END_TEST
 
+/*
+ * A group that was written, and not synced, when its writer died; no head page, and the same boot.
+ */
+START_TEST(what_recovery_found_is_durable_before_it_is_built_on)
+{
+    struct world before, w;
+    struct buffer file;
+    struct io_file *raw;
+    struct io_queue *queue;
+    struct wal_place end;
+    world_init(&before, 6);
+    must_append(&before, 1, 100, false);
+    world_fork(&w, &before, 1);
+    must_append(&before, 1, 100, false);
+    buffer_init(&file);
+    ck_assert_int_eq(sim_file_read(&file, before.sim, FILE_1), HOLTER_OK);
+    w.tried[w.try_count++] = before.tried[1];
+    w.tried[1].is_acknowledged = false;
+    w.next_id = before.next_id;
+
+    w.io = sim_process_new(w.sim);
+    ck_assert_int_eq(io_open(&raw, w.io, FILE_1, IO_WRITABLE, NULL), HOLTER_OK);
+    ck_assert_int_eq(io_queue_open(&queue, w.io, 1, NULL), HOLTER_OK);
+    ck_assert_int_eq(io_write_exactly(queue, raw, 2 * WAL_PAGE_BYTES,
+                                      file.data + 2 * WAL_PAGE_BYTES, WAL_PAGE_BYTES, NULL),
+                     HOLTER_OK);
+    io_queue_close(queue);
+    io_close(raw);
+    world_open_wal(&w);
+    must_recover(&w, NULL, &end, NULL);
+    ck_assert_uint_eq(end.sequence, 3);
+    world_adopt(&w, &end);
+    must_append(&w, 1, 100, false);
+    sim_crash(w.sim, SIM_CRASH_DURABLE, 1);
+    world_new_process(&w);
+    must_recover(&w, &w.end, &end, NULL);
+    buffer_release(&file);
+    world_release(&w);
+    world_release(&before);
+}
+END_TEST
+
 START_TEST(linked_frames_count_only_with_the_last)
 {
     struct wal_place before, end;
     bool is_torn;
-    for (uint64_t nth = 1; nth < 4; nth++) { /* the n-th group of the part fails, those before it are on the disk */
+    for (uint64_t nth = 1; nth < 4;
+         nth++) { /* the n-th group of the part fails, those before it are on the disk */
         struct world w;
         world_init(&w, nth);
         must_append(&w, 2, 100, false);
@@ -245,7 +290,7 @@ START_TEST(only_covered_frames_are_seen_by_who_cannot_know)
 }
 END_TEST
 
-/* ---- damage -------------------------------------------------------------------------------------------------------------- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 /* Two files, closed cleanly, with groups of one and of several pages, a mark, and room left. */
 static void make_log(struct world *w)
@@ -262,7 +307,8 @@ static void make_log(struct world *w)
 }
 
 /* Read all that there is, as recovery with a clean close does. *opened: all of it was right. */
-static holter_status read_damaged(struct world *w, const struct wal_place *closed, bool *torn, holter_error *err)
+static holter_status read_damaged(struct world *w, const struct wal_place *closed, bool *torn,
+                                  holter_error *err)
 {
     struct wal_read_spec spec = { .from = { 0, 0, 1 }, .closed = closed };
     struct wal_place end;
@@ -273,7 +319,10 @@ struct damage_count {
     size_t detected, harmless;
 };
 
-/* Detected, or all frames are right; without the clean close: the log may be shorter only where it ends. */
+/*
+ * Detected, or all frames are right; without the clean close: the log may be shorter only where it
+ * ends.
+ */
 static void check_damage(struct world *w, struct damage_count *count)
 {
     holter_error err = { 0 };
@@ -303,7 +352,10 @@ static bool page_is_zero(const struct buffer *file, size_t page)
     return true;
 }
 
-/* Every bit of pages with something in them, a bit of each page of zeros: first (0) or second (1) file. */
+/*
+ * Every bit of pages with something in them, a bit of each page of zeros: first (0) or second (1)
+ * file.
+ */
 START_TEST(every_flipped_bit_is_found_or_harmless)
 {
     struct world w;
@@ -317,7 +369,8 @@ START_TEST(every_flipped_bit_is_found_or_harmless)
     for (size_t page = 0; page < file.bytes; page += WAL_PAGE_BYTES) {
         bool is_zero = page_is_zero(&file, page);
         size_t step = is_zero ? 8 * WAL_PAGE_BYTES : FLIP_STEP;
-        for (size_t bit = 8 * page + (is_zero ? page / 7 % 4096 : 0); bit < 8 * (page + WAL_PAGE_BYTES); bit += step) {
+        for (size_t bit = 8 * page + (is_zero ? page / 7 % 4096 : 0);
+             bit < 8 * (page + WAL_PAGE_BYTES); bit += step) {
             size_t detected = count.detected;
             ck_assert_int_eq(sim_file_flip(w.sim, path, bit), HOLTER_OK);
             check_damage(&w, &count);
@@ -334,7 +387,9 @@ START_TEST(every_flipped_bit_is_found_or_harmless)
 }
 END_TEST
 
-/* Without a clean close only the last group of the last file may go unnoticed, and it goes whole. */
+/*
+ * Without a clean close only the last group of the last file may go unnoticed, and it goes whole.
+ */
 START_TEST(rot_below_a_later_group_is_no_torn_tail)
 {
     struct world w;
@@ -385,7 +440,8 @@ START_TEST(every_truncation_is_found)
     make_log(&w);
     buffer_init(&file);
     ck_assert_int_eq(sim_file_read(&file, w.sim, path), HOLTER_OK);
-    for (size_t bytes = 0; bytes < file.bytes; bytes += bytes % 512 == 511 ? 1 : 73 + bytes % 3, tried++) {
+    for (size_t bytes = 0; bytes < file.bytes;
+         bytes += bytes % 512 == 511 ? 1 : 73 + bytes % 3, tried++) {
         ck_assert_int_eq(sim_file_write(w.sim, path, file.data, bytes), HOLTER_OK);
         check_damage(&w, &count);
     }
@@ -474,7 +530,9 @@ START_TEST(a_stale_file_never_counts)
 }
 END_TEST
 
-/* A group of this file at another offset, a group of another file behind the end: as if not there. */
+/*
+ * A group of this file at another offset, a group of another file behind the end: as if not there.
+ */
 START_TEST(a_stale_group_never_counts)
 {
     struct world w;
@@ -512,9 +570,10 @@ START_TEST(an_unreadable_sector_is_told)
         world_open_wal(&copy);
         sim_sector_bad(copy.sim, _i == 0 ? FILE_1 : FILE_2, sector);
         holter_status status = read_damaged(&copy, NULL, NULL, &err);
-        bool is_void = _i == 0 && sector >= 5 * 8; /* file 1 ends after four groups of five pages in all */
-        ck_assert_msg(status == (is_void ? HOLTER_DONE : HOLTER_IO), "sector %lu: %s", (unsigned long)sector,
-                      err.message);
+        bool is_void =
+            _i == 0 && sector >= 5 * 8; /* file 1 ends after four groups of five pages in all */
+        ck_assert_msg(status == (is_void ? HOLTER_DONE : HOLTER_IO), "sector %lu: %s",
+                      (unsigned long)sector, err.message);
         struct wal_read_spec spec = { .from = { 0, 0, 1 } };
         ck_assert_int_eq(wal_verify(copy.wal, &spec, NULL, NULL, &damaged, NULL), HOLTER_OK);
         ck_assert((damaged > 0) == !is_void);
@@ -537,7 +596,9 @@ START_TEST(a_failing_recovery_is_never_shorter)
             world_fork(&copy, &w, nth);
             copy.io = sim_process_new(copy.sim);
             world_open_wal(&copy);
-            struct sim_fault fault = { .kind = SIM_ANY, .nth = nth, .error = errnos[e], .for_ever = _i == 1 };
+            struct sim_fault fault = {
+                .kind = SIM_ANY, .nth = nth, .error = errnos[e], .for_ever = _i == 1
+            };
             sim_fault_set(copy.sim, &fault);
             struct wal_read_spec spec = { .from = { 0, 0, 1 } };
             struct wal_place end;
@@ -605,6 +666,7 @@ int main(void)
     tcase_add_loop_test(all, no_crash_loses_or_invents_a_frame, 0, 3);
     tcase_add_test(all, a_killed_writer_is_followed);
     tcase_add_loop_test(all, a_crash_of_the_successor_is_survived, 0, 2);
+    tcase_add_test(all, what_recovery_found_is_durable_before_it_is_built_on);
     tcase_add_test(all, linked_frames_count_only_with_the_last);
     tcase_add_test(all, only_covered_frames_are_seen_by_who_cannot_know);
     tcase_add_loop_test(all, every_flipped_bit_is_found_or_harmless, 0, 2);

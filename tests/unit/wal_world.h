@@ -1,8 +1,10 @@
 /*
- * wal_world.h -- a log on a simulated disk, and a ledger of what was tried and what was acknowledged.
+ * wal_world.h -- a log on a simulated disk, and a ledger of what was tried and what was
+ * acknowledged.
  *
- * A frame's body follows from its id, which it begins with, so that a frame read back tells whether it is one that
- * was ever appended (none is invented), and the ledger tells which must be there (none is lost).
+ * A frame's body follows from its id, which it begins with, so that a frame read back tells
+ * whether it is one that was ever appended (none is invented), and the ledger tells which must be
+ * there (none is lost).
  */
 #ifndef TESTS_UNIT_WAL_WORLD_H
 #define TESTS_UNIT_WAL_WORLD_H
@@ -49,8 +51,12 @@ struct world {
 /* Only what concerns the ledger; the disk is the simulator's to copy. */
 static inline void world_open_wal(struct world *world)
 {
-    struct wal_spec spec = { .io = world->io, .directory = WORLD_DIRECTORY, .store_id = { 7, 7, 7 }, .place = 3,
-                             .is_sealed = true, .file_bytes = WORLD_FILE_BYTES };
+    struct wal_spec spec = { .io = world->io,
+                             .directory = WORLD_DIRECTORY,
+                             .store_id = { 7, 7, 7 },
+                             .place = 3,
+                             .is_sealed = true,
+                             .file_bytes = WORLD_FILE_BYTES };
     holter_error err = { 0 };
     ck_assert_msg(wal_open(&world->wal, &spec, &err) == HOLTER_OK, "%s", err.message);
 }
@@ -118,10 +124,11 @@ static inline void world_body(uint8_t *out, uint64_t id, size_t bytes)
         out[i] = (uint8_t)(id * 31 + i * 7);
 }
 
-/* Append `count` frames of `bytes` each (16 or more), as one linked part or each alone. */
-static inline holter_status world_append(struct world *world, size_t count, size_t bytes, bool is_linked,
-                                         holter_error *err)
+/* Append frames of `bytes` each (16 or more): some alone, and then one part of linked ones. */
+static inline holter_status world_append_parts(struct world *world, size_t alone, size_t linked,
+                                               size_t bytes, holter_error *err)
 {
+    size_t count = alone + linked;
     static uint8_t bodies[WORLD_FRAMES_MAX][WORLD_BODY_BYTES_MAX];
     struct wal_frame frames[WORLD_FRAMES_MAX];
     struct wal_place before = world->end;
@@ -131,12 +138,16 @@ static inline holter_status world_append(struct world *world, size_t count, size
 
     for (size_t i = 0; i < count; i++) {
         uint64_t id = world->next_id++;
-        uint64_t user = is_linked ? 1 : 1 + id % WORLD_USERS;
+        uint64_t user = i >= alone ? 1 : 1 + id % WORLD_USERS;
         world_body(bodies[i], id, bytes);
-        frames[i] = (struct wal_frame){ .user = user, .key_generation = 5, .key = world->key[user - 1],
-                                        .body = bodies[i], .body_bytes = bytes };
-        if (is_linked)
-            frames[i].flags = (i + 1 < count ? WAL_LINK_MORE : 0u) | (i > 0 ? WAL_LINK_GOES_ON : 0u);
+        frames[i] = (struct wal_frame){ .user = user,
+                                        .key_generation = 5,
+                                        .key = world->key[user - 1],
+                                        .body = bodies[i],
+                                        .body_bytes = bytes };
+        if (i >= alone)
+            frames[i].flags =
+                (i + 1 < count ? WAL_LINK_MORE : 0u) | (i > alone ? WAL_LINK_GOES_ON : 0u);
         world->tried[world->try_count++] =
             (struct world_try){ .sequence = before.sequence + i, .id = id, .bytes = bytes };
     }
@@ -149,6 +160,13 @@ static inline holter_status world_append(struct world *world, size_t count, size
         world_must(memcmp(&world->end, &before, sizeof before) == 0); /* *place is untouched */
     }
     return status;
+}
+
+/* All of them linked, or none. */
+static inline holter_status world_append(struct world *world, size_t count, size_t bytes,
+                                         bool is_linked, holter_error *err)
+{
+    return world_append_parts(world, is_linked ? 0 : count, is_linked ? count : 0, bytes, err);
 }
 
 static inline void must_append(struct world *world, size_t count, size_t bytes, bool is_linked)
@@ -165,7 +183,8 @@ static inline void must_mark(struct world *world)
 }
 
 /* The body of a frame that was read is one that was tried with its sequence. */
-static inline const struct world_try *world_find(const struct world *world, const struct wal_frame_read *frame)
+static inline const struct world_try *world_find(const struct world *world,
+                                                 const struct wal_frame_read *frame)
 {
     static uint8_t want[WORLD_BODY_BYTES_MAX];
     struct buffer body;
@@ -195,11 +214,13 @@ static inline const struct world_try *world_find(const struct world *world, cons
 }
 
 /*
- * Read all frames by a spec. What is read runs from 1 without a gap, was tried, ends no part in its middle;
- * all that was acknowledged below `whole` is there with the id that was acknowledged. *end: where reading ended.
+ * Read all frames by a spec. What is read runs from 1 without a gap, was tried, ends no part in
+ * its middle; all that was acknowledged below `whole` is there with the id that was acknowledged.
+ * *end: where reading ended.
  */
-static inline holter_status world_read(struct world *world, const struct wal_read_spec *spec, uint64_t whole,
-                                       struct wal_place *end, bool *is_torn, holter_error *err)
+static inline holter_status world_read(struct world *world, const struct wal_read_spec *spec,
+                                       uint64_t whole, struct wal_place *end, bool *is_torn,
+                                       holter_error *err)
 {
     struct wal_reader *reader = NULL;
     uint64_t id_of[WORLD_TRIES_MAX + 2] = { 0 };
@@ -224,7 +245,8 @@ static inline holter_status world_read(struct world *world, const struct wal_rea
             *is_torn = wal_reader_tail_is_torn(reader);
         for (size_t i = 0; i < world->try_count; i++) {
             const struct world_try *tried = &world->tried[i];
-            if (tried->is_acknowledged && tried->sequence < whole && id_of[tried->sequence] != tried->id)
+            if (tried->is_acknowledged && tried->sequence < whole &&
+                id_of[tried->sequence] != tried->id)
                 ck_abort_msg("sequence %lu was lost", (unsigned long)tried->sequence);
         }
     }
@@ -233,8 +255,8 @@ static inline holter_status world_read(struct world *world, const struct wal_rea
 }
 
 /* Recover; everything acknowledged is there. */
-static inline void must_recover(struct world *world, const struct wal_place *closed, struct wal_place *end,
-                                bool *is_torn)
+static inline void must_recover(struct world *world, const struct wal_place *closed,
+                                struct wal_place *end, bool *is_torn)
 {
     struct wal_read_spec spec = { .from = { 0, 0, 1 }, .closed = closed };
     holter_error err = { 0 };
@@ -253,7 +275,10 @@ static inline void must_read_to_end(struct world *world)
     ck_assert_mem_eq(&end, &world->end, sizeof end);
 }
 
-/* After recovery its end is what is published, and what it found counts as acknowledged from now on. */
+/*
+ * After recovery its end is what is published, and what it found counts as acknowledged from now
+ * on.
+ */
 static inline void world_adopt(struct world *world, const struct wal_place *end)
 {
     struct wal_read_spec spec = { .from = { 0, 0, 1 } };
