@@ -1,10 +1,11 @@
 /*
  * catalog.c -- opening the catalog, reading it, changing it.
  *
- * The log of edits (engine/edits) is the truth. A change is encoded, decoded again as any reader will (which also makes
- * room for it), appended, and only then taken into memory.
+ * The log of edits (engine/edits) is the truth. A change is encoded, decoded again as any reader
+ * will (which also makes room for it), appended, and only then taken into memory.
  *
- * Invariants: catalog.h (K1 to K3). Bytes: format-spec/catalog.md. Tests: tests/unit/test_catalog_*.c.
+ * Invariants: catalog.h (K1 to K3). Bytes: format-spec/catalog.md. Tests:
+ * tests/unit/test_catalog_*.c.
  */
 #include "catalog_impl.h"
 
@@ -76,14 +77,14 @@ const struct catalog_metric *catalog_metric_at(const struct catalog *catalog, si
 
 const struct catalog_metric *catalog_metric_find(const struct catalog *catalog, const char *name)
 {
-    const struct metric *metric = find_metric_by_name(catalog, name);
+    const struct metric *metric = catalog_find_metric_by_name(catalog, name);
     return metric == NULL ? NULL : &metric->told;
 }
 
 const struct catalog_metric *catalog_metric_by_number(const struct catalog *catalog,
                                                       uint32_t number)
 {
-    const struct metric *metric = find_metric(catalog, number);
+    const struct metric *metric = catalog_find_metric(catalog, number);
     return metric == NULL ? NULL : &metric->told;
 }
 
@@ -139,14 +140,14 @@ static holter_status append(struct catalog *catalog, struct bodies *bodies, holt
         return status;
 
     const struct buffer *body = &bodies->body[0];
-    status = changes_decode(&changes, catalog, edits_version(catalog->edits) + 1, body->data,
-                            body->bytes, err);
+    status = catalog_changes_decode(&changes, catalog, edits_version(catalog->edits) + 1,
+                                    body->data, body->bytes, err);
     if (status != HOLTER_OK)
         return status;
     catalog->prepared = &changes;
     status = edits_append(catalog->edits, &(struct edits_part){ body->data, body->bytes }, 1, err);
     catalog->prepared = NULL;
-    changes_release(&changes);
+    catalog_changes_release(&changes);
     return status;
 }
 
@@ -158,7 +159,7 @@ holter_status catalog_add_region(struct catalog *catalog, const char *name, uint
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
         return status;
-    if (!region_name_is_valid(name, bounded_length(name, sizeof region.name)))
+    if (!catalog_region_name_is_valid(name))
         return error_set(err, HOLTER_INVALID,
                          "a region's name needs a-z, 0-9 and -, no - first, and 1 to 63 bytes");
     if (shards == 0 || shards > 256)
@@ -172,7 +173,7 @@ holter_status catalog_add_region(struct catalog *catalog, const char *name, uint
 
     region.number = (uint16_t)catalog->region_count;
     memcpy(region.name, name, strlen(name));
-    bodies_put_region(&bodies, &region);
+    catalog_bodies_put_region(&bodies, &region);
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *number = region.number;
@@ -187,11 +188,11 @@ holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_m
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
         return status;
-    const char *wrong = metric_check(metric);
+    const char *wrong = catalog_metric_check(metric);
     if (wrong != NULL)
         return error_set(err, HOLTER_INVALID, "a metric cannot be defined so: %s", wrong);
-    const struct metric *there = find_metric_by_name(catalog, metric->name);
-    if (there != NULL && !metric_is_equal(&there->told, metric))
+    const struct metric *there = catalog_find_metric_by_name(catalog, metric->name);
+    if (there != NULL && !catalog_metric_is_equal(&there->told, metric))
         return error_set(err, HOLTER_EXISTS, "there is a metric '%s' already, and it differs",
                          metric->name);
     if (there != NULL) {
@@ -205,7 +206,7 @@ holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_m
     if (last == UINT32_MAX)
         return error_set(err, HOLTER_INVALID, "there is no number left for a metric");
     added.number = last < CATALOG_USER_METRIC_MIN ? CATALOG_USER_METRIC_MIN : last + 1;
-    bodies_put_metric(&bodies, &added);
+    catalog_bodies_put_metric(&bodies, &added);
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *number = added.number;
@@ -221,15 +222,15 @@ holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
         return status;
-    const struct metric *of = find_metric(catalog, metric);
+    const struct metric *of = catalog_find_metric(catalog, metric);
     if (of == NULL)
         return error_set(err, HOLTER_NOT_FOUND, "there is no metric of number %u",
                          (unsigned)metric);
     if (field >= of->told.schema.field_count || of->told.schema.types[field] != FIELD_ENUM)
         return error_set(err, HOLTER_INVALID, "metric '%s' has no enum at its field %zu",
                          of->told.name, field);
-    size_t bytes = bounded_length(label, CATALOG_NAME_BYTES_MAX + 1);
-    if (bytes == 0 || bytes > CATALOG_NAME_BYTES_MAX || !words_are_valid(label, bytes))
+    size_t bytes = catalog_bounded_length(label, CATALOG_NAME_BYTES_MAX + 1);
+    if (bytes == 0 || bytes > CATALOG_NAME_BYTES_MAX || !catalog_words_are_valid(label, bytes))
         return error_set(err, HOLTER_INVALID,
                          "a label needs 1 to 63 bytes of UTF-8 without control characters");
     if (catalog_label_find(value, &of->told, field, label, bytes) == HOLTER_OK)
@@ -244,8 +245,8 @@ holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t
     buffer_init(&payload);
     buffer_append_u32(&payload, metric);
     buffer_append_u8(&payload, (uint8_t)field);
-    string_encode(&payload, label);
-    bodies_put(&bodies, RECORD_LABEL, &payload);
+    catalog_string_encode(&payload, label);
+    catalog_bodies_put(&bodies, RECORD_LABEL, &payload);
     buffer_release(&payload);
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
@@ -279,7 +280,7 @@ static holter_status open_source(struct catalog_source *out, const struct catalo
                                  const struct source *source, const struct crypto_key *derived,
                                  holter_error *err)
 {
-    if (source_open(out, source, catalog->spec.store_id, derived))
+    if (catalog_source_open(out, source, catalog->spec.store_id, derived))
         return HOLTER_OK;
     return error_set(
         err, HOLTER_CORRUPT,
@@ -294,7 +295,7 @@ static holter_status find_named(struct catalog_source *out, const struct catalog
 {
     holter_status status = HOLTER_NOT_FOUND;
     struct catalog_source opened;
-    const struct source *source = sources_newest(&catalog->sources, user);
+    const struct source *source = catalog_sources_newest(&catalog->sources, user);
     for (; status == HOLTER_NOT_FOUND && source != NULL;
          source = sources_before(&catalog->sources, source)) {
         holter_status opening = open_source(&opened, catalog, source, derived, err);
@@ -315,7 +316,7 @@ holter_status catalog_source_find(struct catalog_source *out, struct catalog *ca
 {
     struct crypto_key *derived = NULL;
     holter_status status = check_ready(catalog, err);
-    if (status == HOLTER_OK && sources_newest(&catalog->sources, user) != NULL)
+    if (status == HOLTER_OK && catalog_sources_newest(&catalog->sources, user) != NULL)
         status = derive(&derived, catalog, user, arena, key, err);
     if (status != HOLTER_OK)
         return status;
@@ -336,7 +337,7 @@ holter_status catalog_source_by_number(struct catalog_source *out, struct catalo
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
         return status;
-    const struct source *source = sources_find(&catalog->sources, user, number);
+    const struct source *source = catalog_sources_find(&catalog->sources, user, number);
     if (source == NULL)
         return error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source %u",
                          (unsigned long long)user, (unsigned)number);
@@ -353,17 +354,20 @@ holter_status catalog_source_by_number(struct catalog_source *out, struct catalo
 
 size_t catalog_source_count(const struct catalog *catalog, uint64_t user)
 {
-    const struct source *newest = sources_newest(&catalog->sources, user);
+    const struct source *newest = catalog_sources_newest(&catalog->sources, user);
     return newest == NULL ? 0 : newest->number;
 }
 
-/* Number sources[index], and see that its name is its own among the sources before it and those there are. */
+/*
+ * Number sources[index], and see that its name is its own among the sources before it and those
+ * there are.
+ */
 static holter_status place_source(uint32_t *numbers, const struct catalog *catalog,
                                   const struct catalog_source *sources, size_t index,
                                   const struct crypto_key *derived, holter_error *err)
 {
     const struct catalog_source *source = &sources[index];
-    const char *wrong = source_check(source);
+    const char *wrong = catalog_source_check(source);
     if (source->user == 0 || wrong != NULL)
         return error_set(err, HOLTER_INVALID, "a source of user #%016llx cannot be told so: %s",
                          (unsigned long long)source->user, wrong == NULL ? "its user is 0" : wrong);
@@ -420,10 +424,11 @@ static holter_status put_source(struct bodies *bodies, uint32_t *numbers,
     if (status == HOLTER_OK)
         status = place_source(numbers, catalog, sources, index, derived, err);
     if (status == HOLTER_OK) {
-        size_t bytes = source_seal(payload, &sources[index], numbers[index],
-                                   catalog->spec.is_sealed ? generation : 0, nonce,
-                                   catalog->spec.store_id, derived);
-        bodies_put(bodies, RECORD_SOURCE, &(struct buffer){ .data = payload, .bytes = bytes });
+        size_t bytes = catalog_source_seal(payload, &sources[index], numbers[index],
+                                           catalog->spec.is_sealed ? generation : 0, nonce,
+                                           catalog->spec.store_id, derived);
+        catalog_bodies_put(bodies, RECORD_SOURCE,
+                           &(struct buffer){ .data = payload, .bytes = bytes });
     }
     crypto_key_free(derived);
     return status;
@@ -474,18 +479,18 @@ holter_status catalog_create(const struct catalog_spec *spec, const char *region
     struct bodies bodies = { 0 };
     struct edits_spec edits = edits_spec_of(spec);
     struct catalog_region first = { .number = 0, .shards = shards };
-    if (!region_name_is_valid(region, bounded_length(region, sizeof first.name)))
+    if (!catalog_region_name_is_valid(region))
         return error_set(err, HOLTER_INVALID,
                          "a region's name needs a-z, 0-9 and -, no - first, and 1 to 63 bytes");
     if (shards == 0 || shards > 256)
         return error_set(err, HOLTER_INVALID, "a region needs 1 to 256 shards, not %u", shards);
 
     memcpy(first.name, region, strlen(region));
-    bodies_put_region(&bodies, &first);
+    catalog_bodies_put_region(&bodies, &first);
     for (size_t i = 0; i < catalog_builtin_count(); i++) {
         struct catalog_metric metric;
         catalog_builtin_get(&metric, i);
-        bodies_put_metric(&bodies, &metric);
+        catalog_bodies_put_metric(&bodies, &metric);
     }
     holter_status status = HOLTER_NO_MEMORY;
     struct edits_part *parts = catalog_bodies_parts(&bodies);
@@ -506,10 +511,10 @@ static holter_status add_builtin(struct catalog *catalog, holter_error *err)
     for (size_t i = 0; i < catalog_builtin_count(); i++) {
         struct catalog_metric metric;
         catalog_builtin_get(&metric, i);
-        if (find_metric(catalog, metric.number) != NULL ||
-            find_metric_by_name(catalog, metric.name) != NULL)
+        if (catalog_find_metric(catalog, metric.number) != NULL ||
+            catalog_find_metric_by_name(catalog, metric.name) != NULL)
             continue;
-        bodies_put_metric(&bodies, &metric);
+        catalog_bodies_put_metric(&bodies, &metric);
         missing++;
     }
     holter_status status = HOLTER_OK;

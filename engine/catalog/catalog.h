@@ -1,14 +1,18 @@
 /*
  * catalog.h -- the door of catalog: regions, metrics, and each user's sources.
  *
- * Promise: a metric's number, schema and labels never change their meaning, and who reads the catalog file alone
- * knows how to read every row of the store.
+ * Promise: a metric's number, schema and labels never change their meaning, and who reads the
+ * catalog file alone knows how to read every row of the store.
  *
- *   K1  The built-in metrics are written into each catalog at its creation; numbers below 1024 are theirs, for ever.
- *   K2  Labels of an enum grow at the end and are never renumbered; nothing else of a metric changes.
- *   K3  A source is sealed under its user's key; only user number, source number and key generation are plain.
+ *   K1  The built-in metrics are written into each catalog at its creation; numbers below 1024 are
+ *       theirs, for ever.
+ *   K2  Labels of an enum grow at the end and are never renumbered; nothing else of a metric
+ *       changes.
+ *   K3  A source is sealed under its user's key; only user number, source number and key generation
+ *       are plain.
  *
- * Needs core, io, codec, crypto, edits. Threads: one at a time (the store's mutex). Bytes: format-spec/catalog.md.
+ * Needs core, io, codec, crypto, edits. Threads: one at a time (the store's mutex). Bytes:
+ * format-spec/catalog.md.
  */
 #ifndef CATALOG_CATALOG_H
 #define CATALOG_CATALOG_H
@@ -106,8 +110,8 @@ struct catalog_spec {
 holter_status catalog_create(const struct catalog_spec *spec, const char *region, uint16_t shards,
                              holter_error *err);
 /**
- * As edits_open. A writable opening adds built-in metrics that the store was made without, in an edit (save those whose
- * name is taken); catalog_version has risen then.
+ * As edits_open. A writable opening adds built-in metrics that the store was made without, in an
+ * edit (save those whose name is taken); catalog_version has risen then.
  */
 holter_status catalog_open(struct catalog **out, const struct catalog_spec *spec, bool writable,
                            uint64_t version_max, holter_error *err);
@@ -135,20 +139,28 @@ holter_status catalog_label_find(int64_t *value, const struct catalog_metric *me
 /* Changes: one durable edit each; the caller holds the store lock and has refreshed (writable). */
 holter_status catalog_add_region(struct catalog *catalog, const char *name, uint16_t shards,
                                  uint16_t *number, holter_error *err);
-/** *metric as described, its number is given by this call. Errors: HOLTER_EXISTS a metric of that name that differs
-    (an equal one: HOLTER_OK, *number is its); HOLTER_INVALID, telling what is wrong with it. */
+/**
+ * *metric as described; its number is given by this call.
+ * Errors   HOLTER_EXISTS a metric of that name that differs (an equal one: HOLTER_OK, *number is
+ *          its); HOLTER_INVALID, telling what is wrong with it; those of edits_append.
+ */
 holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_metric *metric,
                                  uint32_t *number, holter_error *err);
-/** Errors: HOLTER_NOT_FOUND no such metric; HOLTER_INVALID no enum field, no valid label, or too many. A label that is
-    there already: HOLTER_OK, *value is its. */
+/**
+ * Errors   HOLTER_NOT_FOUND no such metric; HOLTER_INVALID no enum field, no valid label, or too
+ *          many. A label that is there already: HOLTER_OK, *value is its.
+ */
 holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t field,
                                 const char *label, int64_t *value, holter_error *err);
 
 /* Sources: opened with the user's key when asked for. */
 /**
- * `arena` and `key` (NULL: no sealing) are borrowed for the call; one slot of the arena is used meanwhile.
- * Errors   HOLTER_NOT_FOUND; HOLTER_DENIED no key for a sealed store; HOLTER_CORRUPT; HOLTER_NO_MEMORY no slot.
- * Cost     opens the user's sources one by one, about a microsecond each; reads and allocates nothing.
+ * `arena` and `key` (NULL: no sealing) are borrowed for the call; one slot of the arena is used
+ * meanwhile.
+ * Errors   HOLTER_NOT_FOUND; HOLTER_DENIED no key for a sealed store; HOLTER_CORRUPT;
+ *          HOLTER_NO_MEMORY no slot.
+ * Cost     opens the user's sources one by one, about a microsecond each; reads and allocates
+ *          nothing.
  */
 holter_status catalog_source_find(struct catalog_source *out, struct catalog *catalog,
                                   uint64_t user, const char *name, struct crypto_arena *arena,
@@ -158,10 +170,12 @@ holter_status catalog_source_by_number(struct catalog_source *out, struct catalo
                                        const struct crypto_key *key, holter_error *err);
 size_t catalog_source_count(const struct catalog *catalog, uint64_t user); /* numbers 1 .. count */
 /**
- * Add (number 0: the next one is given), or replace what is told about an existing number. Many in one edit,
- * CATALOG_PUT_SOURCES_MAX at most; keys[i] and key_generations[i] are those of sources[i].user.
- * Errors   HOLTER_EXISTS the user has another source of that name; HOLTER_NOT_FOUND no such number; HOLTER_INVALID;
- *          HOLTER_DENIED a key is missing; those of edits_append. Nothing is changed then.
+ * Add (number 0: the next one is given), or replace what is told about an existing number. Many in
+ * one edit, CATALOG_PUT_SOURCES_MAX at most; keys[i] and key_generations[i] are those of
+ * sources[i].user.
+ * Errors   HOLTER_EXISTS the user has another source of that name; HOLTER_NOT_FOUND no such number;
+ *          HOLTER_INVALID; HOLTER_DENIED a key is missing; those of edits_append. Nothing is
+ *          changed then.
  */
 holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source *sources,
                                   size_t count, struct crypto_arena *arena,

@@ -1,14 +1,17 @@
 /*
  * catalog_builtin.c -- the metrics that every store knows.
  *
- *   T1  A number, once given, keeps its metric for ever, and a line here never changes what is stored: it goes into a
- *       catalog at the store's creation and is read from there. A new metric takes the next free number below 1024.
+ *   T1  A number, once given, keeps its metric for ever, and a line here never changes what is
+ *       stored: it goes into a catalog at the store's creation and is read from there. A new metric
+ *       takes the next free number below 1024.
  *
- * Ranges are in stored units: at exponent -1, 500 is 50.0. Names elsewhere are left out where none fits. Open mHealth
- * schemas are named without a version. LOINC: codes of a single observation of that kind, no panels but for blood pressure.
+ * Ranges are in stored units: at exponent -1, 500 is 50.0. Names elsewhere are left out where none
+ * fits. Open mHealth schemas are named without a version. LOINC: codes of a single observation of
+ * that kind, no panels but for blood pressure.
  *
- * Exponents follow what devices deliver: integers where all do, else a digit more than they print; float64 where phones
- * hand out binary fractions (distance, energies, weight), or float32 printed in full (acceleration).
+ * Exponents follow what devices deliver: integers where all do, else a digit more than they print;
+ * float64 where phones hand out binary fractions (distance, energies, weight), or float32 printed
+ * in full (acceleration).
  */
 #include "catalog_impl.h"
 

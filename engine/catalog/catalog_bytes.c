@@ -1,8 +1,9 @@
 /*
  * catalog_bytes.c -- the records in the catalog's edits: reading them into memory, writing them.
  *
- *   B1  A body is decoded, and room is made for all of it, before its first record counts; taking it into memory then
- *       fails only where it contradicts what is there. For an edit of our own this happens before it is written.
+ *   B1  A body is decoded, and room is made for all of it, before its first record counts; taking
+ *       it into memory then fails only where it contradicts what is there. For an edit of our own
+ *       this happens before it is written.
  *
  * Bytes: format-spec/catalog.md. Tests: tests/unit/test_catalog_bytes.c.
  */
@@ -21,7 +22,7 @@ void catalog_bodies_release(struct bodies *b)
     *b = (struct bodies){ 0 };
 }
 
-void bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload)
+void catalog_bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload)
 {
     size_t most = 1 + 10 + payload->bytes;
     core_assert(most <= EDITS_BODY_BYTES_MAX);
@@ -44,27 +45,27 @@ void bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload)
     b->failed = body->failed;
 }
 
-void bodies_put_region(struct bodies *b, const struct catalog_region *region)
+void catalog_bodies_put_region(struct bodies *b, const struct catalog_region *region)
 {
     struct buffer payload;
     buffer_init(&payload);
     buffer_append_u16(&payload, region->number);
     buffer_append_u16(&payload, region->shards);
-    string_encode(&payload, region->name);
-    bodies_put(b, RECORD_REGION, &payload);
+    catalog_string_encode(&payload, region->name);
+    catalog_bodies_put(b, RECORD_REGION, &payload);
     buffer_release(&payload);
 }
 
-void bodies_put_metric(struct bodies *b, const struct catalog_metric *metric)
+void catalog_bodies_put_metric(struct bodies *b, const struct catalog_metric *metric)
 {
     struct buffer payload;
     buffer_init(&payload);
-    metric_encode(&payload, metric);
-    bodies_put(b, RECORD_METRIC, &payload);
+    catalog_metric_encode(&payload, metric);
+    catalog_bodies_put(b, RECORD_METRIC, &payload);
     buffer_release(&payload);
 }
 
-void bodies_put_source(struct bodies *b, const struct source *source)
+void catalog_bodies_put_source(struct bodies *b, const struct source *source)
 {
     uint8_t bytes[SOURCE_HEAD_BYTES + SOURCE_PLAIN_BYTES_MAX + CRYPTO_TAG_BYTES];
     struct writer w = writer_over(bytes, sizeof bytes);
@@ -73,17 +74,18 @@ void bodies_put_source(struct bodies *b, const struct source *source)
     put_u32(&w, source->generation);
     put_bytes(&w, source->blob, source->blob_bytes);
     core_assert(!w.overrun);
-    bodies_put(b, RECORD_SOURCE, &(struct buffer){ .data = bytes, .bytes = sizeof bytes - w.left });
+    catalog_bodies_put(b, RECORD_SOURCE,
+                       &(struct buffer){ .data = bytes, .bytes = sizeof bytes - w.left });
 }
 
 void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->region_count; i++)
-        bodies_put_region(b, &catalog->regions[i]);
+        catalog_bodies_put_region(b, &catalog->regions[i]);
     for (size_t i = 0; i < catalog->metric_count; i++)
-        bodies_put_metric(b, &catalog->metrics[i]->told);
+        catalog_bodies_put_metric(b, &catalog->metrics[i]->told);
     for (size_t i = 0; i < catalog->sources.count && !b->failed; i++)
-        bodies_put_source(b, &catalog->sources.all[i]);
+        catalog_bodies_put_source(b, &catalog->sources.all[i]);
 }
 
 struct edits_part *catalog_bodies_parts(const struct bodies *b)
@@ -107,7 +109,8 @@ static holter_status region_decode(struct catalog_region *out, struct reader *r)
 {
     out->number = get_u16(r);
     out->shards = get_u16(r);
-    if (!string_decode(out->name, CATALOG_NAME_BYTES_MAX, r, region_name_is_valid) ||
+    if (!catalog_string_decode(out->name, CATALOG_NAME_BYTES_MAX, r,
+                               catalog_region_bytes_are_valid) ||
         !reader_is_done(r) || out->shards == 0 || out->shards > 256)
         return HOLTER_CORRUPT;
     return HOLTER_OK;
@@ -118,8 +121,8 @@ static holter_status label_decode(struct change *change, struct reader *r)
     char text[CATALOG_NAME_BYTES_MAX + 1];
     change->of.label.metric = get_u32(r);
     change->of.label.field = get_u8(r);
-    if (!string_decode(text, CATALOG_NAME_BYTES_MAX, r, words_are_valid) || !reader_is_done(r) ||
-        text[0] == '\0')
+    if (!catalog_string_decode(text, CATALOG_NAME_BYTES_MAX, r, catalog_words_are_valid) ||
+        !reader_is_done(r) || text[0] == '\0')
         return HOLTER_CORRUPT;
     size_t bytes = strlen(text) + 1;
     change->of.label.text = core_calloc(bytes, 1);
@@ -154,14 +157,14 @@ static holter_status source_decode(struct source *out, struct reader *r, bool is
 static void change_release(struct change *change)
 {
     if (change->kind == RECORD_METRIC)
-        metric_free(change->of.metric);
+        catalog_metric_free(change->of.metric);
     else if (change->kind == RECORD_LABEL)
         free(change->of.label.text);
     else if (change->kind == RECORD_SOURCE)
         free(change->of.source.blob);
 }
 
-void changes_release(struct changes *changes)
+void catalog_changes_release(struct changes *changes)
 {
     for (size_t i = changes->taken; i < changes->count; i++)
         change_release(&changes->change[i]);
@@ -177,7 +180,7 @@ static holter_status change_decode(struct change *change, struct reader *payload
     case RECORD_REGION:
         return region_decode(&change->of.region, payload);
     case RECORD_METRIC:
-        return metric_decode(&change->of.metric, payload);
+        return catalog_metric_decode(&change->of.metric, payload);
     case RECORD_LABEL:
         return label_decode(change, payload);
     case RECORD_SOURCE:
@@ -207,11 +210,11 @@ static bool make_room(struct catalog *catalog, size_t regions, size_t metrics, s
                                   catalog->metric_count + metrics, sizeof *catalog->by_name))
         return false;
     catalog->by_name = list;
-    return sources == 0 || sources_reserve(&catalog->sources, sources);
+    return sources == 0 || catalog_sources_reserve(&catalog->sources, sources);
 }
 
-holter_status changes_decode(struct changes *out, struct catalog *catalog, uint64_t version,
-                             const uint8_t *body, size_t bytes, holter_error *err)
+holter_status catalog_changes_decode(struct changes *out, struct catalog *catalog, uint64_t version,
+                                     const uint8_t *body, size_t bytes, holter_error *err)
 {
     struct changes changes = { 0 };
     struct reader r = reader_over(body, bytes);
@@ -261,7 +264,7 @@ done:
     if (status == HOLTER_OK)
         *out = changes;
     else
-        changes_release(&changes);
+        catalog_changes_release(&changes);
     return status;
 }
 
@@ -294,7 +297,7 @@ static size_t place_by_name(const struct catalog *catalog, const char *name)
     return low;
 }
 
-struct metric *find_metric(const struct catalog *catalog, uint32_t number)
+struct metric *catalog_find_metric(const struct catalog *catalog, uint32_t number)
 {
     size_t at = place_by_number(catalog, number);
     return at < catalog->metric_count && catalog->metrics[at]->told.number == number
@@ -302,7 +305,7 @@ struct metric *find_metric(const struct catalog *catalog, uint32_t number)
                : NULL;
 }
 
-struct metric *find_metric_by_name(const struct catalog *catalog, const char *name)
+struct metric *catalog_find_metric_by_name(const struct catalog *catalog, const char *name)
 {
     size_t at = place_by_name(catalog, name);
     return at < catalog->metric_count && strcmp(catalog->by_name[at]->told.name, name) == 0
@@ -330,9 +333,9 @@ static const char *commit_region(struct catalog *catalog, const struct catalog_r
 
 static const char *commit_metric(struct catalog *catalog, struct metric *metric)
 {
-    if (find_metric(catalog, metric->told.number) != NULL)
+    if (catalog_find_metric(catalog, metric->told.number) != NULL)
         return "found a metric whose number there is already";
-    if (find_metric_by_name(catalog, metric->told.name) != NULL)
+    if (catalog_find_metric_by_name(catalog, metric->told.name) != NULL)
         return "found a metric whose name there is already";
     size_t count = catalog->metric_count;
     size_t by_number = place_by_number(catalog, metric->told.number);
@@ -345,7 +348,7 @@ static const char *commit_metric(struct catalog *catalog, struct metric *metric)
 
 static const char *commit_label(struct catalog *catalog, const struct change *change)
 {
-    struct metric *metric = find_metric(catalog, change->of.label.metric);
+    struct metric *metric = catalog_find_metric(catalog, change->of.label.metric);
     size_t index = change->of.label.field;
     if (metric == NULL || index >= metric->told.schema.field_count || metric->labels[index] == NULL)
         return "found a label for what is no enum field";
@@ -361,7 +364,7 @@ static const char *commit_label(struct catalog *catalog, const struct change *ch
 
 static const char *commit_source(struct catalog *catalog, const struct source *source)
 {
-    struct source *there = sources_find(&catalog->sources, source->user, source->number);
+    struct source *there = catalog_sources_find(&catalog->sources, source->user, source->number);
     if (there != NULL) {
         uint64_t payload_bytes =
             SOURCE_HEAD_BYTES - CRYPTO_NONCE_BYTES + (uint64_t)there->blob_bytes;
@@ -373,15 +376,15 @@ static const char *commit_source(struct catalog *catalog, const struct source *s
         there->blob_bytes = source->blob_bytes;
         return NULL;
     }
-    const struct source *newest = sources_newest(&catalog->sources, source->user);
+    const struct source *newest = catalog_sources_newest(&catalog->sources, source->user);
     if (source->number != (newest == NULL ? 1 : newest->number + 1))
         return "found a source whose number is not the next one of its user";
-    sources_add(&catalog->sources, source);
+    catalog_sources_add(&catalog->sources, source);
     return NULL;
 }
 
-holter_status changes_commit(struct changes *changes, struct catalog *catalog, uint64_t version,
-                             holter_error *err)
+holter_status catalog_changes_commit(struct changes *changes, struct catalog *catalog,
+                                     uint64_t version, holter_error *err)
 {
     for (; changes->taken < changes->count; changes->taken++) {
         struct change *change = &changes->change[changes->taken];
@@ -407,9 +410,9 @@ void catalog_reset(void *context)
 {
     struct catalog *catalog = context;
     for (size_t i = 0; i < catalog->metric_count; i++)
-        metric_free(catalog->metrics[i]);
+        catalog_metric_free(catalog->metrics[i]);
     catalog->metric_count = catalog->region_count = 0;
-    sources_release(&catalog->sources);
+    catalog_sources_release(&catalog->sources);
     catalog->live_bytes = 0;
     catalog->has_skipped = false;
 }
@@ -419,12 +422,12 @@ holter_status catalog_apply(void *context, uint64_t version, const uint8_t *body
 {
     struct catalog *catalog = context;
     if (catalog->prepared != NULL)
-        return changes_commit(catalog->prepared, catalog, version, err);
+        return catalog_changes_commit(catalog->prepared, catalog, version, err);
     struct changes changes;
-    holter_status status = changes_decode(&changes, catalog, version, body, bytes, err);
+    holter_status status = catalog_changes_decode(&changes, catalog, version, body, bytes, err);
     if (status != HOLTER_OK)
         return status;
-    status = changes_commit(&changes, catalog, version, err);
-    changes_release(&changes);
+    status = catalog_changes_commit(&changes, catalog, version, err);
+    catalog_changes_release(&changes);
     return status;
 }

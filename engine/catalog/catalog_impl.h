@@ -1,12 +1,16 @@
 /*
- * catalog_impl.h -- what the files of catalog share: the state in memory, and the changes that lead to it.
+ * catalog_impl.h -- what the files of catalog share: the state in memory, and the changes that lead
+ * to it.
  */
 #ifndef CATALOG_CATALOG_IMPL_H
 #define CATALOG_CATALOG_IMPL_H
 
 #include "catalog.h"
 
-/** Stored. A new kind also needs: catalog.md, changes_decode, changes_commit, catalog_bodies_put_all. */
+/**
+ * Stored. A new kind also needs: catalog.md, catalog_changes_decode, catalog_changes_commit,
+ * catalog_bodies_put_all.
+ */
 enum record_kind {
     RECORD_REGION = 1,
     RECORD_METRIC = 2,
@@ -15,40 +19,44 @@ enum record_kind {
     RECORD_SKIPPABLE_MIN = 128, /* below it, an unknown kind must be understood */
 };
 
-/* ---- built-in metrics (K1) ----------------------------------------------------------------------------- */
+/* ---- built-in metrics (K1) ------------------------------------------------------------------- */
 
 size_t catalog_builtin_count(void);
 /** Fill *out; its labels are static. Numbers rise with the index. */
 void catalog_builtin_get(struct catalog_metric *out, size_t index);
 
-/* ---- metrics ---------------------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
-/** A metric and the memory of its labels: CATALOG_LABELS_MAX places for each enum field, so that growing moves none. */
+/**
+ * A metric and the memory of its labels: CATALOG_LABELS_MAX places for each enum field, so that
+ * growing moves none.
+ */
 struct metric {
     struct catalog_metric told;
     char **labels[SCHEMA_FIELDS_MAX];
 };
 
 /** NULL, or what is wrong: a clause that begins with "its". The number is not looked at. */
-const char *metric_check(const struct catalog_metric *metric);
-bool metric_is_equal(const struct catalog_metric *there, const struct catalog_metric *given);
-void metric_encode(struct buffer *out, const struct catalog_metric *metric);
-/** *out owned: metric_free. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. */
-holter_status metric_decode(struct metric **out, struct reader *r);
-void metric_free(struct metric *metric);
+const char *catalog_metric_check(const struct catalog_metric *metric);
+bool catalog_metric_is_equal(const struct catalog_metric *there,
+                             const struct catalog_metric *given);
+void catalog_metric_encode(struct buffer *out, const struct catalog_metric *metric);
+/** *out owned: catalog_metric_free. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. */
+holter_status catalog_metric_decode(struct metric **out, struct reader *r);
+void catalog_metric_free(struct metric *metric);
 
-bool identifier_is_valid(const char *name, size_t bytes);
-bool region_name_is_valid(const char *name, size_t bytes);
-bool code_is_valid(const char *code, size_t bytes);
-bool words_are_valid(const char *words, size_t bytes);
+bool catalog_identifier_is_valid(const char *name, size_t bytes);
+bool catalog_region_bytes_are_valid(const char *name, size_t bytes);
+bool catalog_code_is_valid(const char *code, size_t bytes);
+bool catalog_words_are_valid(const char *words, size_t bytes);
 /** The length of a string in an array of `room` bytes; `room` where no zero ends it. */
-size_t bounded_length(const char *string, size_t room);
-void string_encode(struct buffer *out, const char *string);
+size_t catalog_bounded_length(const char *string, size_t room);
+void catalog_string_encode(struct buffer *out, const char *string);
 /** Into out[most + 1], zero-terminated; false: longer than that, cut, or invalid. */
-bool string_decode(char *out, size_t most, struct reader *r,
-                   bool (*is_valid)(const char *, size_t));
+bool catalog_string_decode(char *out, size_t most, struct reader *r,
+                           bool (*is_valid)(const char *, size_t));
 
-/* ---- sources --------------------------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 enum {
     SOURCE_HEAD_BYTES = 8 + 4 + 4 + CRYPTO_NONCE_BYTES,
@@ -61,8 +69,7 @@ struct source {
     uint64_t user;
     uint32_t number;
     uint32_t generation;
-    uint32_t
-        before; /* 1 + the index of the same user's source with the number before; 0: this is the first */
+    uint32_t before; /* 1 + the index of this user's source with the number before; 0: first */
     uint32_t blob_bytes;
     uint8_t *blob; /* nonce, sealed description */
 };
@@ -76,29 +83,32 @@ struct sources {
     size_t users;
 };
 
-void sources_release(struct sources *s);
+void catalog_sources_release(struct sources *s);
 /** Room for so many more; false: no memory, nothing changed. */
-bool sources_reserve(struct sources *s, size_t count);
+bool catalog_sources_reserve(struct sources *s, size_t count);
 /** The user's last source; NULL: there is none. */
-struct source *sources_newest(const struct sources *s, uint64_t user);
-struct source *sources_find(const struct sources *s, uint64_t user, uint32_t number);
+struct source *catalog_sources_newest(const struct sources *s, uint64_t user);
+struct source *catalog_sources_find(const struct sources *s, uint64_t user, uint32_t number);
 static inline struct source *sources_before(const struct sources *s, const struct source *source)
 {
     return source->before == 0 ? NULL : &s->all[source->before - 1];
 }
 /** Takes the blob. Reserved before; the number is the next one of its user. */
-void sources_add(struct sources *s, const struct source *source);
+void catalog_sources_add(struct sources *s, const struct source *source);
 
-const char *source_check(const struct catalog_source *source);
-/** Seal into out[SOURCE_HEAD_BYTES + SOURCE_PLAIN_BYTES_MAX + CRYPTO_TAG_BYTES], a record's payload; its bytes. */
-size_t source_seal(uint8_t *out, const struct catalog_source *source, uint32_t number,
-                   uint32_t generation, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                   const uint8_t store_id[static 16], const struct crypto_key *key);
+const char *catalog_source_check(const struct catalog_source *source);
+/**
+ * Seal into out[SOURCE_HEAD_BYTES + SOURCE_PLAIN_BYTES_MAX + CRYPTO_TAG_BYTES], a record's payload;
+ * its bytes.
+ */
+size_t catalog_source_seal(uint8_t *out, const struct catalog_source *source, uint32_t number,
+                           uint32_t generation, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                           const uint8_t store_id[static 16], const struct crypto_key *key);
 /** `key` is the one derived for sources. False: it does not open, or is malformed. Wipe *out. */
-bool source_open(struct catalog_source *out, const struct source *source,
-                 const uint8_t store_id[static 16], const struct crypto_key *key);
+bool catalog_source_open(struct catalog_source *out, const struct source *source,
+                         const uint8_t store_id[static 16], const struct crypto_key *key);
 
-/* ---- the catalog --------------------------------------------------------------------------------------------------- */
+/* ---- the catalog ----------------------------------------------------------------------------- */
 
 /** One record of an edit, ready to be taken into memory without fail. */
 struct change {
@@ -137,13 +147,15 @@ struct catalog {
     struct changes *prepared; /* what the edit being appended comes to; else NULL */
 };
 
-void changes_release(struct changes *changes);
+void catalog_changes_release(struct changes *changes);
 /** Decode a body and make room in the catalog for what it may add. */
-holter_status changes_decode(struct changes *out, struct catalog *catalog, uint64_t version,
-                             const uint8_t *body, size_t bytes, holter_error *err);
-/** Take them into memory. Errors: HOLTER_CORRUPT they contradict it, which is changed in part then. */
-holter_status changes_commit(struct changes *changes, struct catalog *catalog, uint64_t version,
-                             holter_error *err);
+holter_status catalog_changes_decode(struct changes *out, struct catalog *catalog, uint64_t version,
+                                     const uint8_t *body, size_t bytes, holter_error *err);
+/**
+ * Take them into memory. Errors: HOLTER_CORRUPT they contradict it, which is changed in part then.
+ */
+holter_status catalog_changes_commit(struct changes *changes, struct catalog *catalog,
+                                     uint64_t version, holter_error *err);
 
 /** What edits calls; context is a struct catalog. */
 void catalog_reset(void *context);
@@ -158,15 +170,15 @@ struct bodies {
 };
 
 void catalog_bodies_release(struct bodies *b);
-void bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload);
-void bodies_put_region(struct bodies *b, const struct catalog_region *region);
-void bodies_put_metric(struct bodies *b, const struct catalog_metric *metric);
-void bodies_put_source(struct bodies *b, const struct source *source);
+void catalog_bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload);
+void catalog_bodies_put_region(struct bodies *b, const struct catalog_region *region);
+void catalog_bodies_put_metric(struct bodies *b, const struct catalog_metric *metric);
+void catalog_bodies_put_source(struct bodies *b, const struct source *source);
 void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog);
 /** As edits takes them; free() it. NULL: no memory. */
 struct edits_part *catalog_bodies_parts(const struct bodies *b);
 
-struct metric *find_metric(const struct catalog *catalog, uint32_t number);
-struct metric *find_metric_by_name(const struct catalog *catalog, const char *name);
+struct metric *catalog_find_metric(const struct catalog *catalog, uint32_t number);
+struct metric *catalog_find_metric_by_name(const struct catalog *catalog, const char *name);
 
 #endif

@@ -14,7 +14,7 @@ enum { EXPONENT_MAX = 18 };
 
 /* ---- strings ---- */
 
-bool identifier_is_valid(const char *name, size_t bytes)
+bool catalog_identifier_is_valid(const char *name, size_t bytes)
 {
     if (bytes == 0 || bytes > CATALOG_NAME_BYTES_MAX || name[0] < 'a' || name[0] > 'z')
         return false;
@@ -25,7 +25,7 @@ bool identifier_is_valid(const char *name, size_t bytes)
     return true;
 }
 
-bool region_name_is_valid(const char *name, size_t bytes)
+bool catalog_region_bytes_are_valid(const char *name, size_t bytes)
 {
     if (bytes == 0 || bytes > CATALOG_NAME_BYTES_MAX || name[0] == '-')
         return false;
@@ -36,7 +36,7 @@ bool region_name_is_valid(const char *name, size_t bytes)
     return true;
 }
 
-bool code_is_valid(const char *code, size_t bytes)
+bool catalog_code_is_valid(const char *code, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
         if (code[i] < 0x21 || code[i] > 0x7e)
@@ -44,7 +44,7 @@ bool code_is_valid(const char *code, size_t bytes)
     return bytes <= CATALOG_NAME_BYTES_MAX;
 }
 
-bool words_are_valid(const char *words, size_t bytes)
+bool catalog_words_are_valid(const char *words, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
         if ((unsigned char)words[i] < 0x20 || words[i] == 0x7f)
@@ -52,13 +52,13 @@ bool words_are_valid(const char *words, size_t bytes)
     return utf8_is_valid(words, bytes);
 }
 
-size_t bounded_length(const char *string, size_t room)
+size_t catalog_bounded_length(const char *string, size_t room)
 {
     const char *end = memchr(string, '\0', room);
     return end == NULL ? room : (size_t)(end - string);
 }
 
-void string_encode(struct buffer *out, const char *string)
+void catalog_string_encode(struct buffer *out, const char *string)
 {
     size_t bytes = strlen(string);
     core_assert(bytes <= UINT8_MAX);
@@ -66,7 +66,8 @@ void string_encode(struct buffer *out, const char *string)
     buffer_append(out, string, bytes);
 }
 
-bool string_decode(char *out, size_t most, struct reader *r, bool (*is_valid)(const char *, size_t))
+bool catalog_string_decode(char *out, size_t most, struct reader *r,
+                           bool (*is_valid)(const char *, size_t))
 {
     size_t bytes = get_u8(r);
     if (bytes > most || bytes > r->left)
@@ -87,13 +88,14 @@ static double float_of(int64_t word)
 
 static bool is_label(const char *label)
 {
-    size_t bytes = bounded_length(label, CATALOG_NAME_BYTES_MAX + 1);
-    return bytes > 0 && bytes <= CATALOG_NAME_BYTES_MAX && words_are_valid(label, bytes);
+    size_t bytes = catalog_bounded_length(label, CATALOG_NAME_BYTES_MAX + 1);
+    return bytes > 0 && bytes <= CATALOG_NAME_BYTES_MAX && catalog_words_are_valid(label, bytes);
 }
 
 static const char *field_check(const struct catalog_field *field, uint8_t type)
 {
-    if (!identifier_is_valid(field->name, bounded_length(field->name, sizeof field->name)))
+    if (!catalog_identifier_is_valid(field->name,
+                                     catalog_bounded_length(field->name, sizeof field->name)))
         return "its fields need names of a-z, 0-9 and _, a letter first, of 1 to 63 bytes";
     if (field->type != type)
         return "its fields need the types of its schema";
@@ -122,18 +124,20 @@ static const char *field_check(const struct catalog_field *field, uint8_t type)
     return NULL;
 }
 
-const char *metric_check(const struct catalog_metric *metric)
+const char *catalog_metric_check(const struct catalog_metric *metric)
 {
     const struct schema *schema = &metric->schema;
-    if (!identifier_is_valid(metric->name, bounded_length(metric->name, sizeof metric->name)))
+    if (!catalog_identifier_is_valid(metric->name,
+                                     catalog_bounded_length(metric->name, sizeof metric->name)))
         return "its name needs a-z, 0-9 and _, a letter first, and 1 to 63 bytes";
-    size_t unit_bytes = bounded_length(metric->unit, sizeof metric->unit);
-    if (unit_bytes == 0 || !code_is_valid(metric->unit, unit_bytes))
+    size_t unit_bytes = catalog_bounded_length(metric->unit, sizeof metric->unit);
+    if (unit_bytes == 0 || !catalog_code_is_valid(metric->unit, unit_bytes))
         return "its unit needs 1 to 63 bytes of printable ASCII without spaces";
     const char *const codes[] = { metric->healthkit, metric->health_connect, metric->open_mhealth,
                                   metric->loinc };
     for (size_t i = 0; i < CORE_COUNT(codes); i++)
-        if (!code_is_valid(codes[i], bounded_length(codes[i], CATALOG_NAME_BYTES_MAX + 1)))
+        if (!catalog_code_is_valid(codes[i],
+                                   catalog_bounded_length(codes[i], CATALOG_NAME_BYTES_MAX + 1)))
             return "its names elsewhere need printable ASCII without spaces, of at most 63 bytes";
     if (!schema_is_valid(schema))
         return "its schema needs a kind, 1 to 8 typed fields, and a key field that is no float64, "
@@ -165,7 +169,7 @@ const char *metric_check(const struct catalog_metric *metric)
 }
 
 /* Labels that `there` has grown since are no difference (K2). */
-bool metric_is_equal(const struct catalog_metric *there, const struct catalog_metric *given)
+bool catalog_metric_is_equal(const struct catalog_metric *there, const struct catalog_metric *given)
 {
     if (strcmp(there->name, given->name) != 0 || strcmp(there->unit, given->unit) != 0 ||
         !schema_is_equal(&there->schema, &given->schema) ||
@@ -190,24 +194,24 @@ bool metric_is_equal(const struct catalog_metric *there, const struct catalog_me
 
 /* ---- bytes ---- */
 
-void metric_encode(struct buffer *out, const struct catalog_metric *metric)
+void catalog_metric_encode(struct buffer *out, const struct catalog_metric *metric)
 {
-    core_assert(metric_check(metric) == NULL);
+    core_assert(catalog_metric_check(metric) == NULL);
     core_assert(metric->number > 0);
     buffer_append_u32(out, metric->number);
-    string_encode(out, metric->name);
-    string_encode(out, metric->unit);
+    catalog_string_encode(out, metric->name);
+    catalog_string_encode(out, metric->unit);
     schema_encode(out, &metric->schema);
     buffer_append_u8(out, metric->aggregation);
     buffer_append_u8(out, metric->class);
     buffer_append_i64(out, metric->carry_ns);
-    string_encode(out, metric->healthkit);
-    string_encode(out, metric->health_connect);
-    string_encode(out, metric->open_mhealth);
-    string_encode(out, metric->loinc);
+    catalog_string_encode(out, metric->healthkit);
+    catalog_string_encode(out, metric->health_connect);
+    catalog_string_encode(out, metric->open_mhealth);
+    catalog_string_encode(out, metric->loinc);
     for (size_t i = 0; i < metric->schema.field_count; i++) {
         const struct catalog_field *field = &metric->fields[i];
-        string_encode(out, field->name);
+        catalog_string_encode(out, field->name);
         buffer_append_u8(out, (uint8_t)field->exponent);
         buffer_append_u8(out, field->has_range);
         if (field->has_range) {
@@ -218,7 +222,7 @@ void metric_encode(struct buffer *out, const struct catalog_metric *metric)
             continue;
         buffer_append_varint(out, field->label_count);
         for (size_t k = 0; k < field->label_count; k++)
-            string_encode(out, field->labels[k]);
+            catalog_string_encode(out, field->labels[k]);
     }
 }
 
@@ -235,7 +239,7 @@ static holter_status labels_decode(struct metric *metric, size_t index, struct r
     field->labels = (const char *const *)labels;
     for (size_t i = 0; i < count; i++) {
         char label[CATALOG_NAME_BYTES_MAX + 1];
-        if (!string_decode(label, CATALOG_NAME_BYTES_MAX, r, words_are_valid))
+        if (!catalog_string_decode(label, CATALOG_NAME_BYTES_MAX, r, catalog_words_are_valid))
             return HOLTER_CORRUPT;
         labels[i] = core_calloc(strlen(label) + 1, 1);
         if (labels[i] == NULL)
@@ -250,7 +254,7 @@ static holter_status field_decode(struct metric *metric, size_t index, struct re
 {
     struct catalog_field *field = &metric->told.fields[index];
     field->type = metric->told.schema.types[index];
-    if (!string_decode(field->name, CATALOG_NAME_BYTES_MAX, r, identifier_is_valid))
+    if (!catalog_string_decode(field->name, CATALOG_NAME_BYTES_MAX, r, catalog_identifier_is_valid))
         return HOLTER_CORRUPT;
     uint8_t exponent = get_u8(r);
     uint8_t has_range = get_u8(r);
@@ -265,7 +269,7 @@ static holter_status field_decode(struct metric *metric, size_t index, struct re
     return field->type == FIELD_ENUM ? labels_decode(metric, index, r) : HOLTER_OK;
 }
 
-holter_status metric_decode(struct metric **out, struct reader *r)
+holter_status catalog_metric_decode(struct metric **out, struct reader *r)
 {
     struct metric *metric = core_calloc(1, sizeof *metric);
     if (metric == NULL)
@@ -274,35 +278,39 @@ holter_status metric_decode(struct metric **out, struct reader *r)
     holter_status status = HOLTER_CORRUPT;
 
     told->number = get_u32(r);
-    if (!string_decode(told->name, CATALOG_NAME_BYTES_MAX, r, identifier_is_valid) ||
-        !string_decode(told->unit, CATALOG_NAME_BYTES_MAX, r, code_is_valid) ||
+    if (!catalog_string_decode(told->name, CATALOG_NAME_BYTES_MAX, r,
+                               catalog_identifier_is_valid) ||
+        !catalog_string_decode(told->unit, CATALOG_NAME_BYTES_MAX, r, catalog_code_is_valid) ||
         schema_decode(&told->schema, r) != HOLTER_OK)
         goto done;
     told->aggregation = get_u8(r);
     told->class = get_u8(r);
     told->carry_ns = get_i64(r);
-    if (!string_decode(told->healthkit, CATALOG_NAME_BYTES_MAX, r, code_is_valid) ||
-        !string_decode(told->health_connect, CATALOG_NAME_BYTES_MAX, r, code_is_valid) ||
-        !string_decode(told->open_mhealth, CATALOG_NAME_BYTES_MAX, r, code_is_valid) ||
-        !string_decode(told->loinc, CATALOG_NAME_BYTES_MAX, r, code_is_valid))
+    if (!catalog_string_decode(told->healthkit, CATALOG_NAME_BYTES_MAX, r, catalog_code_is_valid) ||
+        !catalog_string_decode(told->health_connect, CATALOG_NAME_BYTES_MAX, r,
+                               catalog_code_is_valid) ||
+        !catalog_string_decode(told->open_mhealth, CATALOG_NAME_BYTES_MAX, r,
+                               catalog_code_is_valid) ||
+        !catalog_string_decode(told->loinc, CATALOG_NAME_BYTES_MAX, r, catalog_code_is_valid))
         goto done;
     for (size_t i = 0; i < told->schema.field_count; i++) {
         status = field_decode(metric, i, r);
         if (status != HOLTER_OK)
             goto done;
     }
-    status = reader_is_done(r) && told->number > 0 && metric_check(told) == NULL ? HOLTER_OK
-                                                                                 : HOLTER_CORRUPT;
+    status = reader_is_done(r) && told->number > 0 && catalog_metric_check(told) == NULL
+                 ? HOLTER_OK
+                 : HOLTER_CORRUPT;
 done:
     if (status != HOLTER_OK) {
-        metric_free(metric);
+        catalog_metric_free(metric);
         return status;
     }
     *out = metric;
     return HOLTER_OK;
 }
 
-void metric_free(struct metric *metric)
+void catalog_metric_free(struct metric *metric)
 {
     if (metric == NULL)
         return;
@@ -316,5 +324,6 @@ void metric_free(struct metric *metric)
 
 bool catalog_region_name_is_valid(const char *name)
 {
-    return region_name_is_valid(name, strlen(name));
+    return catalog_region_bytes_are_valid(name,
+                                          catalog_bounded_length(name, CATALOG_NAME_BYTES_MAX + 1));
 }

@@ -1,5 +1,6 @@
 /*
- * catalog_sources.c -- each user's sources: sealed in memory as on disk, found by user in constant time.
+ * catalog_sources.c -- each user's sources: sealed in memory as on disk, found by user in constant
+ * time.
  *
  *   S1  A user's sources are a chain from the last to the first, with numbers that fall by one.
  *   S2  Plain descriptions are in the caller's struct or on the stack, and wiped there.
@@ -24,7 +25,7 @@ static size_t slot_of(const struct sources *s, uint64_t user)
     return at;
 }
 
-void sources_release(struct sources *s)
+void catalog_sources_release(struct sources *s)
 {
     for (size_t i = 0; i < s->count; i++)
         free(s->all[i].blob);
@@ -33,7 +34,7 @@ void sources_release(struct sources *s)
     *s = (struct sources){ 0 };
 }
 
-bool sources_reserve(struct sources *s, size_t count)
+bool catalog_sources_reserve(struct sources *s, size_t count)
 {
     size_t needed = s->count + count;
     void *all = s->all;
@@ -59,7 +60,7 @@ bool sources_reserve(struct sources *s, size_t count)
     return true;
 }
 
-struct source *sources_newest(const struct sources *s, uint64_t user)
+struct source *catalog_sources_newest(const struct sources *s, uint64_t user)
 {
     if (s->slots == 0)
         return NULL;
@@ -67,15 +68,15 @@ struct source *sources_newest(const struct sources *s, uint64_t user)
     return newest == 0 ? NULL : &s->all[newest - 1];
 }
 
-struct source *sources_find(const struct sources *s, uint64_t user, uint32_t number)
+struct source *catalog_sources_find(const struct sources *s, uint64_t user, uint32_t number)
 {
-    struct source *source = sources_newest(s, user);
+    struct source *source = catalog_sources_newest(s, user);
     while (source != NULL && source->number > number)
         source = sources_before(s, source);
     return source != NULL && source->number == number ? source : NULL;
 }
 
-void sources_add(struct sources *s, const struct source *source)
+void catalog_sources_add(struct sources *s, const struct source *source)
 {
     size_t slot = slot_of(s, source->user);
     s->users += s->newest[slot] == 0;
@@ -86,16 +87,16 @@ void sources_add(struct sources *s, const struct source *source)
 
 /* ---- descriptions ---- */
 
-const char *source_check(const struct catalog_source *source)
+const char *catalog_source_check(const struct catalog_source *source)
 {
-    size_t name_bytes = bounded_length(source->name, sizeof source->name);
+    size_t name_bytes = catalog_bounded_length(source->name, sizeof source->name);
     if (name_bytes == 0 || name_bytes > CATALOG_SOURCE_NAME_BYTES_MAX ||
-        !words_are_valid(source->name, name_bytes))
+        !catalog_words_are_valid(source->name, name_bytes))
         return "its name needs 1 to 127 bytes of UTF-8 without control characters";
     const char *const words[] = { source->type, source->model, source->firmware };
     for (size_t i = 0; i < CORE_COUNT(words); i++) {
-        size_t bytes = bounded_length(words[i], CATALOG_NAME_BYTES_MAX + 1);
-        if (bytes > CATALOG_NAME_BYTES_MAX || !words_are_valid(words[i], bytes))
+        size_t bytes = catalog_bounded_length(words[i], CATALOG_NAME_BYTES_MAX + 1);
+        if (bytes > CATALOG_NAME_BYTES_MAX || !catalog_words_are_valid(words[i], bytes))
             return "its type, model and firmware need at most 63 bytes of UTF-8 without control "
                    "characters";
     }
@@ -131,7 +132,7 @@ static int compare_settings(const void *a, const void *b)
 static size_t description_encode(uint8_t out[static SOURCE_PLAIN_BYTES_MAX],
                                  const struct catalog_source *source)
 {
-    core_assert(source_check(source) == NULL);
+    core_assert(catalog_source_check(source) == NULL);
     struct catalog_setting settings[CATALOG_SETTINGS_MAX];
     memcpy(settings, source->settings, source->setting_count * sizeof *settings);
     qsort(settings, source->setting_count, sizeof *settings, compare_settings);
@@ -157,10 +158,11 @@ static size_t description_encode(uint8_t out[static SOURCE_PLAIN_BYTES_MAX],
 static bool description_decode(struct catalog_source *out, const uint8_t *bytes, size_t count)
 {
     struct reader r = reader_over(bytes, count);
-    if (!string_decode(out->name, CATALOG_SOURCE_NAME_BYTES_MAX, &r, words_are_valid) ||
-        !string_decode(out->type, CATALOG_NAME_BYTES_MAX, &r, words_are_valid) ||
-        !string_decode(out->model, CATALOG_NAME_BYTES_MAX, &r, words_are_valid) ||
-        !string_decode(out->firmware, CATALOG_NAME_BYTES_MAX, &r, words_are_valid))
+    if (!catalog_string_decode(out->name, CATALOG_SOURCE_NAME_BYTES_MAX, &r,
+                               catalog_words_are_valid) ||
+        !catalog_string_decode(out->type, CATALOG_NAME_BYTES_MAX, &r, catalog_words_are_valid) ||
+        !catalog_string_decode(out->model, CATALOG_NAME_BYTES_MAX, &r, catalog_words_are_valid) ||
+        !catalog_string_decode(out->firmware, CATALOG_NAME_BYTES_MAX, &r, catalog_words_are_valid))
         return false;
     out->registered_ns = get_i64(&r);
     out->status = get_u8(&r);
@@ -182,7 +184,7 @@ static bool description_decode(struct catalog_source *out, const uint8_t *bytes,
     while (r.left > 0)
         if (get_u8(&r) != 0)
             return false;
-    return source_check(out) == NULL;
+    return catalog_source_check(out) == NULL;
 }
 
 /* ---- sealing ---- */
@@ -199,9 +201,9 @@ static void associated_of(uint8_t out[static ASSOCIATED_BYTES], const uint8_t st
     core_assert(w.left == 0 && !w.overrun);
 }
 
-size_t source_seal(uint8_t *out, const struct catalog_source *source, uint32_t number,
-                   uint32_t generation, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                   const uint8_t store_id[static 16], const struct crypto_key *key)
+size_t catalog_source_seal(uint8_t *out, const struct catalog_source *source, uint32_t number,
+                           uint32_t generation, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                           const uint8_t store_id[static 16], const struct crypto_key *key)
 {
     uint8_t plain[SOURCE_PLAIN_BYTES_MAX] = { 0 }, associated[ASSOCIATED_BYTES];
     size_t plain_bytes = description_encode(plain, source);
@@ -219,8 +221,8 @@ size_t source_seal(uint8_t *out, const struct catalog_source *source, uint32_t n
     return SOURCE_HEAD_BYTES + plain_bytes + CRYPTO_TAG_BYTES;
 }
 
-bool source_open(struct catalog_source *out, const struct source *source,
-                 const uint8_t store_id[static 16], const struct crypto_key *key)
+bool catalog_source_open(struct catalog_source *out, const struct source *source,
+                         const uint8_t store_id[static 16], const struct crypto_key *key)
 {
     uint8_t plain[SOURCE_PLAIN_BYTES_MAX], associated[ASSOCIATED_BYTES];
     size_t sealed_bytes = source->blob_bytes - CRYPTO_NONCE_BYTES;

@@ -1,16 +1,18 @@
 /*
  * crypto_arena.c -- keys in memory that is locked, guarded and left out of core dumps.
  *
- * The slots lie in one run of libsodium's guarded memory: its pages are locked where the system allows it,
- * marked MADV_DONTDUMP, and have unreadable pages on both sides.
+ * The slots lie in one run of libsodium's guarded memory: its pages are locked where the system
+ * allows it, marked MADV_DONTDUMP, and have unreadable pages on both sides.
  *
- *   A1  A slot is in the free list or held by one owner; `head` carries a count that each change raises,
- *       so that a slot which left the list and came back meanwhile is not mistaken for one that stayed.
+ *   A1  A slot is in the free list or held by one owner; `head` carries a count that each change
+ *       raises, so that a slot which left the list and came back meanwhile is not mistaken for one
+ *       that stayed.
  *   A2  A slot in the free list holds zeros.
  *
- * Free slots are a linked stack that is changed by compare and exchange: rooms have no threads' mutexes, and
- * a flag to spin on would make everyone wait for a thread that was put to sleep while it held the flag.
- * Pairs: the push of `head` releases, its pop acquires, so a new owner sees the zeros of the old one.
+ * Free slots are a linked stack that is changed by compare and exchange: rooms have no threads'
+ * mutexes, and a flag to spin on would make everyone wait for a thread that was put to sleep while
+ * it held the flag. Pairs: the push of `head` releases, its pop acquires, so a new owner sees the
+ * zeros of the old one.
  */
 #include "crypto_impl.h"
 
@@ -65,13 +67,19 @@ holter_status crypto_arena_new(struct crypto_arena **out, size_t slots, holter_e
     struct crypto_arena *arena = core_calloc(1, sizeof *arena);
     if (arena == NULL || sodium_init() < 0)
         goto no_memory;
-    /* A multiple of 16 bytes, so that libsodium, which puts memory at the end of a page, aligns the slots. */
+    /*
+     * A multiple of 16 bytes, so that libsodium, which puts memory at the end of a page, aligns the
+     * slots.
+     */
     _Static_assert(sizeof(struct crypto_key) % 16 == 0, "slots must keep their alignment");
     size_t bytes = slots * sizeof *arena->slots;
     arena->slots = sodium_malloc(bytes);
     if (arena->slots == NULL)
         goto no_memory;
-    /* sodium_malloc locks, but does not tell; locks are not counted, so that asking again does no harm. */
+    /*
+     * sodium_malloc locks, but does not tell; locks are not counted, so that asking again does no
+     * harm.
+     */
     arena->is_locked = sodium_mlock(arena->slots, bytes) == 0;
 
     arena->count = slots;

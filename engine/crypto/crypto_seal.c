@@ -1,12 +1,14 @@
 /*
  * crypto_seal.c -- sealing, opening, keyed hashes.
  *
- * Method: XChaCha20-Poly1305 as in draft-irtf-cfrg-xchacha-03, section 2.3, and BLAKE2b as in RFC 7693, both by
- * libsodium. The form without a key ends with XXH3-128 (low word, then high, little-endian).
+ * Method: XChaCha20-Poly1305 as in draft-irtf-cfrg-xchacha-03, section 2.3, and BLAKE2b as in RFC
+ * 7693, both by libsodium. The form without a key ends with XXH3-128 (low word, then high,
+ * little-endian).
  *
- * In builds for fuzzing (CRYPTO_TRUSTS_TAGS) nothing is enciphered: sealing copies and appends a tag of zeros,
- * opening copies and does not look at the tag. So what a fuzzer writes in the place of sealed bytes is what the
- * decoders behind it get, and such a build still reads what it wrote itself.
+ * In builds for fuzzing (CRYPTO_TRUSTS_TAGS) nothing is enciphered: sealing copies and appends a
+ * tag of zeros, opening copies and does not look at the tag. So what a fuzzer writes in the place
+ * of sealed bytes is what the decoders behind it get, and such a build still reads what it wrote
+ * itself.
  */
 #include "crypto_impl.h"
 

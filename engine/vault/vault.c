@@ -4,7 +4,8 @@
  *     id ──keyed hash──> by_id ──> entry ──epoch key──> data key, id
  *     number ──────────> by_number ──┘
  *
- * The log of edits (engine/edits) is the truth; memory holds all entries, sealed as they are on disk.
+ * The log of edits (engine/edits) is the truth; memory holds all entries, sealed as they are on
+ * disk.
  * Invariants: vault.h (V1 to V4). Bytes: format-spec/vault.md. Tests: tests/unit/test_vault_*.c.
  */
 #include "vault_impl.h"
@@ -68,26 +69,27 @@ static holter_status find_entry(const struct vault_entry **out, const struct vau
     holter_status status = check_ready(vault, err);
     if (status != HOLTER_OK)
         return status;
-    uint32_t index = users_find_number(&vault->users, number);
+    uint32_t index = vault_users_find_number(&vault->users, number);
     if (index == USERS_NONE)
         return error_set(err, HOLTER_NOT_FOUND, "there is no user #%016llx",
                          (unsigned long long)number);
-    *out = users_at(&vault->users, index);
+    *out = vault_users_at(&vault->users, index);
     return HOLTER_OK;
 }
 
 static bool key_is_living(void *context, uint64_t number, uint32_t generation)
 {
     const struct vault *vault = context;
-    uint32_t index = users_find_number(&vault->users, number);
-    return index != USERS_NONE && users_at(&vault->users, index)->key_generation == generation;
+    uint32_t index = vault_users_find_number(&vault->users, number);
+    return index != USERS_NONE &&
+           vault_users_at(&vault->users, index)->key_generation == generation;
 }
 
 /* Erased users' keys are wiped before anything is answered from the new state. */
 static void sweep(struct vault *vault)
 {
     if (vault->must_sweep)
-        keys_sweep(&vault->keys, key_is_living, vault);
+        vault_keys_sweep(&vault->keys, key_is_living, vault);
     vault->must_sweep = false;
 }
 
@@ -103,10 +105,10 @@ holter_status vault_find(struct vault_user *out, struct vault *vault, const void
                          VAULT_ID_BYTES_MAX);
     uint8_t hash[CRYPTO_ID_HASH_BYTES];
     crypto_id_hash(hash, id, id_bytes, vault->index_key);
-    uint32_t index = users_find_id(&vault->users, hash);
+    uint32_t index = vault_users_find_id(&vault->users, hash);
     if (index == USERS_NONE)
         return error_set(err, HOLTER_NOT_FOUND, "there is no user of this external id");
-    *out = user_of(users_at(&vault->users, index));
+    *out = user_of(vault_users_at(&vault->users, index));
     return HOLTER_OK;
 }
 
@@ -127,7 +129,7 @@ static holter_status open_entry(struct opened *out, const struct vault *vault,
     if (entry->is_erased)
         return error_set(err, HOLTER_EXPIRED, "user #%016llx is erased",
                          (unsigned long long)entry->number);
-    return blob_open(out, vault, entry, err);
+    return vault_blob_open(out, vault, entry, err);
 }
 
 holter_status vault_id(char out[static VAULT_ID_BYTES_MAX + 1], size_t *bytes, struct vault *vault,
@@ -155,7 +157,7 @@ size_t vault_user_count(const struct vault *vault)
 struct vault_user vault_user_at(const struct vault *vault, size_t index)
 {
     core_assert(index < vault->users.entries.count);
-    return user_of(users_at(&vault->users, (uint32_t)index));
+    return user_of(vault_users_at(&vault->users, (uint32_t)index));
 }
 
 holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint64_t number,
@@ -173,7 +175,7 @@ holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint
         return HOLTER_OK;
     }
     if (!entry->is_erased) {
-        const struct crypto_key *open = keys_find(&vault->keys, number, generation);
+        const struct crypto_key *open = vault_keys_find(&vault->keys, number, generation);
         if (open != NULL) {
             *key = open;
             return HOLTER_OK;
@@ -185,7 +187,7 @@ holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint
     if (status != HOLTER_OK)
         return status;
     const struct crypto_key *added =
-        keys_add(&vault->keys, vault->spec.arena, number, generation, opened.data_key);
+        vault_keys_add(&vault->keys, vault->spec.arena, number, generation, opened.data_key);
     crypto_wipe(&opened, sizeof opened);
     if (added == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': all slots for keys are in use",
@@ -197,7 +199,7 @@ holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint
 void vault_key_unref(struct vault *vault, const struct crypto_key *key)
 {
     if (key != NULL)
-        keys_unref(&vault->keys, key);
+        vault_keys_unref(&vault->keys, key);
 }
 
 /* ---- changes ---- */
@@ -217,7 +219,7 @@ static holter_status rewrite(struct vault *vault, holter_error *err)
 {
     struct bodies bodies;
     struct edits_part *parts = NULL;
-    bodies_init(&bodies);
+    vault_bodies_init(&bodies);
     holter_status status = vault_bodies_put_all(&bodies, vault, err);
     if (status != HOLTER_OK)
         goto done;
@@ -302,17 +304,20 @@ static uint32_t *pending_by_number(const struct pending *p, uint64_t number)
     return &p->by_number[at];
 }
 
-/* Which ids are new; numbers[i] is set for those that there are, else 1 + the index among the new ones. */
+/*
+ * Which ids are new; numbers[i] is set for those that there are, else 1 + the index among the new
+ * ones.
+ */
 static void pending_collect(struct pending *p, uint64_t *numbers, bool *is_new,
                             const struct vault *vault, const struct vault_id *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         uint8_t hash[CRYPTO_ID_HASH_BYTES];
         crypto_id_hash(hash, ids[i].bytes, ids[i].count, vault->index_key);
-        uint32_t there = users_find_id(&vault->users, hash);
+        uint32_t there = vault_users_find_id(&vault->users, hash);
         is_new[i] = there == USERS_NONE;
         if (!is_new[i]) {
-            numbers[i] = users_at(&vault->users, there)->number;
+            numbers[i] = vault_users_at(&vault->users, there)->number;
             continue;
         }
         uint32_t *slot = pending_by_id(p, hash);
@@ -353,7 +358,7 @@ static holter_status pending_write(struct bodies *bodies, struct pending *p,
         entry->number = get_u64(&r);
         uint32_t *slot = pending_by_number(p, entry->number);
         if (entry->number == 0 || *slot != 0 ||
-            users_find_number(&vault->users, entry->number) != USERS_NONE)
+            vault_users_find_number(&vault->users, entry->number) != USERS_NONE)
             continue; /* draw again */
         *slot = (uint32_t)(i + 1);
 
@@ -362,8 +367,8 @@ static holter_status pending_write(struct bodies *bodies, struct pending *p,
         if (!is_sealed)
             memset(blob, 0, CRYPTO_NONCE_BYTES);
         const struct vault_id *id = &ids[p->id_index[i]];
-        blob_seal(blob, vault, entry, is_sealed ? data_key : no_key, id->bytes, id->count);
-        bodies_put_user(bodies, entry, blob);
+        vault_blob_seal(blob, vault, entry, is_sealed ? data_key : no_key, id->bytes, id->count);
+        vault_bodies_put_user(bodies, entry, blob);
         i++;
     }
     crypto_wipe(random, sizeof random);
@@ -374,7 +379,7 @@ static holter_status add_pending(struct vault *vault, struct pending *p, const s
                                  holter_error *err)
 {
     struct bodies bodies;
-    bodies_init(&bodies);
+    vault_bodies_init(&bodies);
     size_t long_count = 0;
     for (size_t i = 0; i < p->count; i++)
         long_count += p->entry[i].is_long;
@@ -383,7 +388,7 @@ static holter_status add_pending(struct vault *vault, struct pending *p, const s
     if (status != HOLTER_OK)
         goto done;
     /* Once the edit is durable, taking it into memory must not fail. */
-    if (!users_reserve(&vault->users, p->count, p->count - long_count, long_count)) {
+    if (!vault_users_reserve(&vault->users, p->count, p->count - long_count, long_count)) {
         status = no_memory(vault, err);
         goto done;
     }
@@ -461,7 +466,7 @@ holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t c
                           holter_error *err)
 {
     struct bodies bodies;
-    bodies_init(&bodies);
+    vault_bodies_init(&bodies);
     size_t living_count = 0;
 
     if (count == 0)
@@ -474,7 +479,7 @@ holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t c
         status = prepare(vault,
                          err); /* also ends an erasing that was interrupted before its rewriting */
     if (status == HOLTER_OK && living_count > 0) {
-        bodies_put_erased(&bodies, living, living_count);
+        vault_bodies_put_erased(&bodies, living, living_count);
         status = append(vault, &bodies, err);
         if (status == HOLTER_OK)
             status = rewrite(vault, err);
@@ -497,12 +502,12 @@ holter_status vault_verify(struct vault *vault, void (*report)(void *context, co
         return status;
 
     for (uint32_t i = 0; i < vault->users.entries.count; i++) {
-        const struct vault_entry *entry = users_at(&vault->users, i);
+        const struct vault_entry *entry = vault_users_at(&vault->users, i);
         struct opened opened;
         holter_error why;
         if (entry->is_erased)
             continue;
-        bool is_right = blob_open(&opened, vault, entry, &why) == HOLTER_OK;
+        bool is_right = vault_blob_open(&opened, vault, entry, &why) == HOLTER_OK;
         if (is_right) {
             uint8_t hash[CRYPTO_ID_HASH_BYTES];
             crypto_id_hash(hash, opened.id, opened.id_bytes, vault->index_key);
@@ -529,11 +534,11 @@ holter_status vault_create(const struct vault_spec *spec, holter_error *err)
     struct edits_spec edits = edits_spec_of(spec);
     struct bodies bodies;
     uint8_t index_key[CRYPTO_KEY_BYTES];
-    bodies_init(&bodies);
+    vault_bodies_init(&bodies);
 
     holter_status status = io_random(spec->io, index_key, sizeof index_key, err);
     if (status == HOLTER_OK)
-        status = bodies_put_index(&bodies, spec, index_key, err);
+        status = vault_bodies_put_index(&bodies, spec, index_key, err);
     crypto_wipe(index_key, sizeof index_key);
     if (status != HOLTER_OK)
         goto done;
@@ -557,8 +562,8 @@ holter_status vault_open(struct vault **out, const struct vault_spec *spec, bool
     if (vault == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory", spec->directory);
     vault->spec = *spec;
-    users_init(&vault->users);
-    keys_init(&vault->keys);
+    vault_users_init(&vault->users);
+    vault_keys_init(&vault->keys);
 
     struct edits_spec edits = edits_spec_of(spec);
     edits.owner =
@@ -580,9 +585,9 @@ void vault_close(struct vault *vault)
     if (vault == NULL)
         return;
     edits_close(vault->edits);
-    keys_release(&vault->keys);
+    vault_keys_release(&vault->keys);
     crypto_key_free(vault->index_key);
-    users_release(&vault->users);
+    vault_users_release(&vault->users);
     free(vault);
 }
 

@@ -1,17 +1,21 @@
 /*
  * vault.h -- the door of vault: who is who, and each user's key, wrapped.
  *
- * Promise: an external id is found only by who holds the keyring, a user's key opens only under a living epoch key, and
- * an erased number stays erased.
+ * Promise: an external id is found only by who holds the keyring, a user's key opens only under a
+ * living epoch key, and an erased number stays erased.
  *
- *   V1  External ids and data keys are sealed together, under the epoch key, in the vault's edits only. An id is found by
- *       a keyed hash (index key: random, wrapped in the vault's first edit).
- *   V2  A new user's entry is durable before vault_add returns, so before any frame under its key is.
- *   V3  Erased numbers are listed for ever; their keys and ids are not. (Erasing and rotation come later; readers
- *       honour both records from the first version on.)
- *   V4  Unwrapped keys live in the arena, at most VAULT_KEYS_OPEN of them, the least recently used one leaves first.
+ *   V1  External ids and data keys are sealed together, under the epoch key, in the vault's edits
+ *       only. An id is found by a keyed hash (index key: random, wrapped in the vault's first
+ *       edit).
+ *   V2  A new user's entry is durable before vault_add returns, so before any frame under its key
+ *       is.
+ *   V3  Erased numbers are listed for ever; their keys and ids are not. (Erasing and rotation come
+ *       later; readers honour both records from the first version on.)
+ *   V4  Unwrapped keys live in the arena, at most VAULT_KEYS_OPEN of them, the least recently used
+ *       one leaves first.
  *
- * Needs core, io, crypto, edits. Threads: one at a time (the store's mutex), a vault_key_ref'd key any thread.
+ * Needs core, io, crypto, edits. Threads: one at a time (the store's mutex), a vault_key_ref'd key
+ * any thread.
  * Bytes: format-spec/vault.md, format-spec/keyring.md.
  */
 #ifndef VAULT_VAULT_H
@@ -22,19 +26,20 @@
 
 enum { VAULT_ID_BYTES_MAX = 128, VAULT_KEYS_OPEN = 1024 };
 
-/* ---- the keyring: epoch keys, in a file outside the store ------------------------------------------------------ */
+/* ---- the keyring: epoch keys, in a file outside the store ------------------------------------ */
 
 struct keyring;
 
 /**
- * Make a keyring with one random epoch key (epoch 1), mode 0600, durable. Errors: HOLTER_EXISTS; those of io.
- * It begins with magic and store id, holds up to 64 epochs and ends with a checksum.
+ * Make a keyring with one random epoch key (epoch 1), mode 0600, durable. Errors: HOLTER_EXISTS;
+ * those of io. It begins with magic and store id, holds up to 64 epochs and ends with a checksum.
  */
 holter_status keyring_create(struct io *io, const char *path, const uint8_t store_id[static 16],
                              holter_error *err);
 /**
- * Errors   HOLTER_NOT_FOUND; HOLTER_DENIED another user may read it (mode & 077), owned by someone else than this user or
- *          root, or made for another store; HOLTER_CORRUPT; HOLTER_UNSUPPORTED; HOLTER_INVALID no regular file.
+ * Errors   HOLTER_NOT_FOUND; HOLTER_DENIED another user may read it (mode & 077), owned by someone
+ *          else than this user or root, or made for another store; HOLTER_CORRUPT;
+ *          HOLTER_UNSUPPORTED; HOLTER_INVALID no regular file.
  * Keys go straight into `arena`.
  */
 holter_status keyring_open(struct keyring **out, struct io *io, const char *path,
@@ -42,7 +47,7 @@ holter_status keyring_open(struct keyring **out, struct io *io, const char *path
                            holter_error *err);
 void keyring_close(struct keyring *keyring); /* wipes */
 
-/* ---- the vault --------------------------------------------------------------------------------------------------- */
+/* ---- the vault ------------------------------------------------------------------------------- */
 
 struct vault;
 
@@ -73,7 +78,10 @@ struct vault_user {
     bool is_erased;
 };
 
-/** By external id. Errors: HOLTER_NOT_FOUND; HOLTER_INVALID an id that is empty, too long or no UTF-8. */
+/**
+ * By external id. Errors: HOLTER_NOT_FOUND; HOLTER_INVALID an id that is empty, too long or no
+ * UTF-8.
+ */
 holter_status vault_find(struct vault_user *out, struct vault *vault, const void *id,
                          size_t id_bytes, holter_error *err);
 /** By number; erased ones are found. Errors: HOLTER_NOT_FOUND. */
@@ -93,8 +101,9 @@ struct vault_id {
     uint16_t region;
 };
 /**
- * Add `count` new users in one durable edit; numbers[i] is theirs. Ids that exist, or come twice, get the number that
- * there is. The caller holds the store lock and has refreshed (writable). Errors: those of edits_append; HOLTER_INVALID.
+ * Add `count` new users in one durable edit; numbers[i] is theirs. Ids that exist, or come twice,
+ * get the number that there is. The caller holds the store lock and has refreshed (writable).
+ * Errors: those of edits_append; HOLTER_INVALID.
  */
 holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vault_id *ids,
                         size_t count, holter_error *err);
@@ -104,14 +113,17 @@ holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t c
 
 /**
  * A user's data key, unwrapped. *key counted: vault_key_unref; NULL in a store without sealing.
- * Errors   HOLTER_NOT_FOUND no such user or generation; HOLTER_EXPIRED the user is erased; HOLTER_DENIED the
- *          epoch key is missing; HOLTER_CORRUPT the wrapped key does not open; HOLTER_NO_MEMORY all slots are in use.
+ * Errors   HOLTER_NOT_FOUND no such user or generation; HOLTER_EXPIRED the user is erased;
+ *          HOLTER_DENIED the epoch key is missing; HOLTER_CORRUPT the wrapped key does not open;
+ *          HOLTER_NO_MEMORY all slots are in use.
  */
 holter_status vault_key(const struct crypto_key **key, struct vault *vault, uint64_t number,
                         uint32_t generation, holter_error *err);
 void vault_key_unref(struct vault *vault, const struct crypto_key *key);
 
-/** As edits_verify, and every entry opens to an id of its hash: *damaged grows by what was found. */
+/**
+ * As edits_verify, and every entry opens to an id of its hash: *damaged grows by what was found.
+ */
 holter_status vault_verify(struct vault *vault, void (*report)(void *context, const char *sentence),
                            void *context, size_t *damaged, holter_error *err);
 

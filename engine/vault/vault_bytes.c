@@ -1,8 +1,9 @@
 /*
- * vault_bytes.c -- the records in the vault's edits: reading them into memory, writing them, sealing entries.
+ * vault_bytes.c -- the records in the vault's edits: reading them into memory, writing them,
+ * sealing entries.
  *
- *   B1  A body is checked for form and room is made for all of it before its first record counts; only what
- *       contradicts the state then is found later, and the state waits for a reset.
+ *   B1  A body is checked for form and room is made for all of it before its first record counts;
+ *       only what contradicts the state then is found later, and the state waits for a reset.
  *   B2  An entry's plain bytes are on the stack of a function, and wiped.
  *
  * Bytes: format-spec/vault.md. Tests: tests/unit/test_vault_bytes.c.
@@ -55,8 +56,9 @@ static void associated_of_entry(uint8_t out[static ENTRY_ASSOCIATED_BYTES],
     core_assert(w.left == 0 && !w.overrun);
 }
 
-void blob_seal(uint8_t *blob, const struct vault *vault, const struct vault_entry *entry,
-               const uint8_t data_key[static CRYPTO_KEY_BYTES], const void *id, size_t id_bytes)
+void vault_blob_seal(uint8_t *blob, const struct vault *vault, const struct vault_entry *entry,
+                     const uint8_t data_key[static CRYPTO_KEY_BYTES], const void *id,
+                     size_t id_bytes)
 {
     core_assert(id_bytes > 0 && id_bytes <= VAULT_ID_BYTES_MAX);
     core_assert(entry->is_long == (id_bytes > VAULT_SHORT_ID_BYTES));
@@ -79,8 +81,8 @@ void blob_seal(uint8_t *blob, const struct vault *vault, const struct vault_entr
     crypto_wipe(plain, sizeof plain); /* B2 */
 }
 
-holter_status blob_open(struct opened *out, const struct vault *vault,
-                        const struct vault_entry *entry, holter_error *err)
+holter_status vault_blob_open(struct opened *out, const struct vault *vault,
+                              const struct vault_entry *entry, holter_error *err)
 {
     const struct crypto_key *key = NULL;
     if (vault->spec.keyring != NULL) {
@@ -94,7 +96,7 @@ holter_status blob_open(struct opened *out, const struct vault *vault,
 
     uint8_t associated[ENTRY_ASSOCIATED_BYTES];
     associated_of_entry(associated, vault->spec.store_id, entry);
-    const uint8_t *blob = users_blob(&vault->users, entry);
+    const uint8_t *blob = vault_users_blob(&vault->users, entry);
     size_t plain_bytes = entry->is_long ? VAULT_LONG_PLAIN_BYTES : VAULT_SHORT_PLAIN_BYTES;
     bool is_right =
         crypto_open(out->plain, blob + CRYPTO_NONCE_BYTES, plain_bytes + CRYPTO_TAG_BYTES,
@@ -121,7 +123,7 @@ holter_status blob_open(struct opened *out, const struct vault *vault,
 
 /* ---- writing ---- */
 
-void bodies_init(struct bodies *b)
+void vault_bodies_init(struct bodies *b)
 {
     *b = (struct bodies){ 0 };
 }
@@ -131,10 +133,10 @@ void vault_bodies_release(struct bodies *b)
     for (size_t i = 0; i < b->count; i++)
         buffer_release(&b->body[i]);
     free(b->body);
-    bodies_init(b);
+    vault_bodies_init(b);
 }
 
-struct buffer *bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes)
+struct buffer *vault_bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes)
 {
     size_t most = 1 + 10 + payload_bytes;
     core_assert(most <= EDITS_BODY_BYTES_MAX);
@@ -167,10 +169,10 @@ struct edits_part *vault_bodies_parts(const struct bodies *b)
     return parts;
 }
 
-void bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob)
+void vault_bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob)
 {
     struct buffer *body =
-        bodies_begin(b, RECORD_USER, VAULT_USER_HEAD_BYTES + blob_bytes(entry->is_long));
+        vault_bodies_begin(b, RECORD_USER, VAULT_USER_HEAD_BYTES + blob_bytes(entry->is_long));
     if (body == NULL)
         return;
     uint8_t head[VAULT_USER_HEAD_BYTES];
@@ -181,11 +183,11 @@ void bodies_put_user(struct bodies *b, const struct vault_entry *entry, const ui
     buffer_append(body, blob, blob_bytes(entry->is_long));
 }
 
-void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count)
+void vault_bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count)
 {
     while (count > 0) {
         size_t now = count < ERASED_PER_RECORD_MAX ? count : ERASED_PER_RECORD_MAX;
-        struct buffer *body = bodies_begin(b, RECORD_ERASED, now * sizeof *numbers);
+        struct buffer *body = vault_bodies_begin(b, RECORD_ERASED, now * sizeof *numbers);
         for (size_t i = 0; body != NULL && i < now; i++)
             buffer_append_u64(body, numbers[i]);
         numbers += now;
@@ -193,11 +195,11 @@ void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count)
     }
 }
 
-holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
-                               const uint8_t *index_key, holter_error *err)
+holter_status vault_bodies_put_index(struct bodies *b, const struct vault_spec *spec,
+                                     const uint8_t *index_key, holter_error *err)
 {
     if (spec->keyring == NULL) {
-        struct buffer *body = bodies_begin(b, RECORD_INDEX, 1);
+        struct buffer *body = vault_bodies_begin(b, RECORD_INDEX, 1);
         if (body != NULL)
             buffer_append_u8(body, 0);
         return HOLTER_OK;
@@ -212,7 +214,7 @@ holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
     crypto_seal(sealed, index_key, CRYPTO_KEY_BYTES, associated, sizeof associated, nonce,
                 keyring_key(spec->keyring, epoch));
 
-    struct buffer *body = bodies_begin(b, RECORD_INDEX, VAULT_INDEX_SEALED_BYTES);
+    struct buffer *body = vault_bodies_begin(b, RECORD_INDEX, VAULT_INDEX_SEALED_BYTES);
     if (body == NULL)
         return HOLTER_OK; /* b->failed tells */
     buffer_append_u8(body, 1);
@@ -225,25 +227,26 @@ holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
 holter_status vault_bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err)
 {
     holter_status status =
-        bodies_put_index(b, &vault->spec,
-                         vault->index_key == NULL ? NULL : crypto_key_bytes(vault->index_key), err);
+        vault_bodies_put_index(b, &vault->spec,
+                               vault->index_key == NULL ? NULL : crypto_key_bytes(vault->index_key),
+                               err);
     if (status != HOLTER_OK)
         return status;
 
     uint64_t erased[256];
     size_t erased_count = 0;
     for (uint32_t i = 0; i < vault->users.entries.count && !b->failed; i++) {
-        const struct vault_entry *entry = users_at(&vault->users, i);
+        const struct vault_entry *entry = vault_users_at(&vault->users, i);
         if (entry->is_erased)
             erased[erased_count++] = entry->number;
         if (erased_count > 0 && (!entry->is_erased || erased_count == CORE_COUNT(erased))) {
-            bodies_put_erased(b, erased, erased_count);
+            vault_bodies_put_erased(b, erased, erased_count);
             erased_count = 0;
         }
         if (!entry->is_erased)
-            bodies_put_user(b, entry, users_blob(&vault->users, entry));
+            vault_bodies_put_user(b, entry, vault_users_blob(&vault->users, entry));
     }
-    bodies_put_erased(b, erased, erased_count);
+    vault_bodies_put_erased(b, erased, erased_count);
     return HOLTER_OK;
 }
 
@@ -359,13 +362,13 @@ static holter_status apply_user(struct vault *vault, uint64_t version, struct re
     if (entry.number == 0 || entry.key_generation == 0 || (entry.epoch != 0) != is_sealed ||
         (has_nonce && !is_sealed))
         return bad_record(vault, version, record->offset, "found a malformed user record", err);
-    if (users_find_number(&vault->users, entry.number) != USERS_NONE)
+    if (vault_users_find_number(&vault->users, entry.number) != USERS_NONE)
         return bad_record(vault, version, record->offset,
                           "found a user's number that there is already", err);
-    if (users_find_id(&vault->users, entry.id_hash) != USERS_NONE)
+    if (vault_users_find_id(&vault->users, entry.id_hash) != USERS_NONE)
         return bad_record(vault, version, record->offset,
                           "found a user's id hash that there is already", err);
-    users_add(&vault->users, &entry, blob);
+    vault_users_add(&vault->users, &entry, blob);
     return HOLTER_OK;
 }
 
@@ -374,12 +377,12 @@ static holter_status apply_erased(struct vault *vault, uint64_t version, struct 
 {
     while (record->payload.left > 0) {
         uint64_t number = get_u64(&record->payload);
-        uint32_t index = users_find_number(&vault->users, number);
-        if (number == 0 || (index != USERS_NONE && users_at(&vault->users, index)->is_erased))
+        uint32_t index = vault_users_find_number(&vault->users, number);
+        if (number == 0 || (index != USERS_NONE && vault_users_at(&vault->users, index)->is_erased))
             return bad_record(vault, version, record->offset,
                               "found a number of 0, or one erased before", err);
         vault->erased_in_log += index != USERS_NONE;
-        users_erase(&vault->users, number);
+        vault_users_erase(&vault->users, number);
         vault->must_sweep = true;
     }
     return HOLTER_OK;
@@ -439,7 +442,7 @@ static holter_status check_body(size_t counts[static 3], const struct vault *vau
 void vault_reset(void *context)
 {
     struct vault *vault = context;
-    users_clear(&vault->users);
+    vault_users_clear(&vault->users);
     vault->has_index = vault->is_broken = vault->has_skipped = false;
     vault->must_sweep = true;
     vault->erased_in_log = 0;
@@ -453,7 +456,8 @@ holter_status vault_apply(void *context, uint64_t version, const uint8_t *body, 
     holter_status status = check_body(counts, vault, version, body, bytes, err);
     if (status != HOLTER_OK)
         return status;
-    if (!users_reserve(&vault->users, counts[0] + counts[1] + counts[2], counts[0], counts[1]))
+    if (!vault_users_reserve(&vault->users, counts[0] + counts[1] + counts[2], counts[0],
+                             counts[1]))
         return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory for its users",
                          vault->spec.directory);
 

@@ -6,7 +6,7 @@
 
 #include "vault.h"
 
-/* ---- keyring ------------------------------------------------------------------------------------------ */
+/* ---- keyring --------------------------------------------------------------------------------- */
 
 enum { KEYRING_EPOCHS_MAX = 64 };
 
@@ -20,7 +20,7 @@ struct keyring {
 const struct crypto_key *keyring_key(const struct keyring *keyring, uint32_t epoch);
 uint32_t keyring_newest(const struct keyring *keyring);
 
-/* ---- users in memory ------------------------------------------------------------------------------------ */
+/* ---- users in memory ------------------------------------------------------------------------- */
 
 /* Sizes of format-spec/vault.md. */
 enum {
@@ -39,8 +39,7 @@ struct vault_entry {
     uint8_t id_hash[CRYPTO_ID_HASH_BYTES]; /* zeros once erased */
     uint32_t key_generation;
     uint32_t epoch;
-    uint32_t
-        blob; /* index among the blobs of its size: nonce, sealed data key and id; zeros once erased */
+    uint32_t blob; /* index among those of its size: nonce, sealed data key and id */
     uint16_t region;
     bool is_erased;
     bool is_long; /* which size */
@@ -54,11 +53,11 @@ struct chunks {
     size_t element_bytes;
 };
 
-void chunks_init(struct chunks *c, size_t element_bytes);
-void chunks_release(struct chunks *c);
-bool chunks_reserve(struct chunks *c, size_t count); /* room for `count` more */
-void *chunks_at(const struct chunks *c, size_t index);
-void *chunks_append(struct chunks *c); /* reserved before */
+void vault_chunks_init(struct chunks *c, size_t element_bytes);
+void vault_chunks_release(struct chunks *c);
+bool vault_chunks_reserve(struct chunks *c, size_t count); /* room for `count` more */
+void *vault_chunks_at(const struct chunks *c, size_t index);
+void *vault_chunks_append(struct chunks *c); /* reserved before */
 
 /** Open addressing over indexes of something: 0 free, else 1 + index. At most 3/4 full. */
 struct table {
@@ -77,26 +76,27 @@ struct users {
     size_t erased_count;
 };
 
-void users_init(struct users *u);
-void users_release(struct users *u);
-void users_clear(struct users *u); /* keeps memory */
+void vault_users_init(struct users *u);
+void vault_users_release(struct users *u);
+void vault_users_clear(struct users *u); /* keeps memory */
 /** Room for so many more users, and blobs of both sizes, so that adding them cannot fail. */
-bool users_reserve(struct users *u, size_t count, size_t short_count, size_t long_count);
-struct vault_entry *users_at(const struct users *u, uint32_t index);
-uint8_t *users_blob(const struct users *u, const struct vault_entry *entry);
+bool vault_users_reserve(struct users *u, size_t count, size_t short_count, size_t long_count);
+struct vault_entry *vault_users_at(const struct users *u, uint32_t index);
+uint8_t *vault_users_blob(const struct users *u, const struct vault_entry *entry);
 static inline size_t blob_bytes(bool is_long)
 {
     return is_long ? VAULT_LONG_BLOB_BYTES : VAULT_SHORT_BLOB_BYTES;
 }
 /** USERS_NONE: not there. */
-uint32_t users_find_number(const struct users *u, uint64_t number);
-uint32_t users_find_id(const struct users *u, const uint8_t id_hash[static CRYPTO_ID_HASH_BYTES]);
+uint32_t vault_users_find_number(const struct users *u, uint64_t number);
+uint32_t vault_users_find_id(const struct users *u,
+                             const uint8_t id_hash[static CRYPTO_ID_HASH_BYTES]);
 /** Reserved before; neither number nor hash is there. entry->blob is given here. */
-void users_add(struct users *u, const struct vault_entry *entry, const uint8_t *blob);
+void vault_users_add(struct users *u, const struct vault_entry *entry, const uint8_t *blob);
 /** Mark as erased, forget hash and blob; a number that is not there is added. Reserved before. */
-void users_erase(struct users *u, uint64_t number);
+void vault_users_erase(struct users *u, uint64_t number);
 
-/* ---- keys in use (V4) ------------------------------------------------------------------------------------- */
+/* ---- keys in use (V4) ------------------------------------------------------------------------ */
 
 enum { KEYS_BUCKETS = 2048 };
 
@@ -118,21 +118,23 @@ struct keys {
     uint16_t free; /* by next_by_user */
 };
 
-void keys_init(struct keys *k);
-void keys_release(struct keys *k); /* asserts that no key is referenced */
+void vault_keys_init(struct keys *k);
+void vault_keys_release(struct keys *k); /* asserts that no key is referenced */
 /** One more reference; NULL: not open. */
-const struct crypto_key *keys_find(struct keys *k, uint64_t number, uint32_t generation);
-/** Open a key that is not open, with one reference. NULL: all slots of keys or arena are referenced. */
-const struct crypto_key *keys_add(struct keys *k, struct crypto_arena *arena, uint64_t number,
-                                  uint32_t generation,
-                                  const uint8_t bytes[static CRYPTO_KEY_BYTES]);
-void keys_unref(struct keys *k, const struct crypto_key *key);
+const struct crypto_key *vault_keys_find(struct keys *k, uint64_t number, uint32_t generation);
+/**
+ * Open a key that is not open, with one reference. NULL: all slots of keys or arena are referenced.
+ */
+const struct crypto_key *vault_keys_add(struct keys *k, struct crypto_arena *arena, uint64_t number,
+                                        uint32_t generation,
+                                        const uint8_t bytes[static CRYPTO_KEY_BYTES]);
+void vault_keys_unref(struct keys *k, const struct crypto_key *key);
 /** Drop the keys whose user `is_living` denies. */
-void keys_sweep(struct keys *k,
-                bool (*is_living)(void *context, uint64_t number, uint32_t generation),
-                void *context);
+void vault_keys_sweep(struct keys *k,
+                      bool (*is_living)(void *context, uint64_t number, uint32_t generation),
+                      void *context);
 
-/* ---- the vault ---------------------------------------------------------------------------------------------- */
+/* ---- the vault ------------------------------------------------------------------------------- */
 
 struct vault {
     struct vault_spec spec;
@@ -159,26 +161,27 @@ struct bodies {
     bool failed;
 };
 
-void bodies_init(struct bodies *b);
+void vault_bodies_init(struct bodies *b);
 void vault_bodies_release(struct bodies *b);
 /** Where a record with a payload of this size goes: kind and size are written. NULL: no memory. */
-struct buffer *bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes);
+struct buffer *vault_bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes);
 /** As edits takes them; free() it. NULL: no memory. */
 struct edits_part *vault_bodies_parts(const struct bodies *b);
 
-void bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob);
-void bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count);
+void vault_bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob);
+void vault_bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count);
 /** The index record, with the key sealed anew (NULL: without sealing). */
-holter_status bodies_put_index(struct bodies *b, const struct vault_spec *spec,
-                               const uint8_t *index_key, holter_error *err);
+holter_status vault_bodies_put_index(struct bodies *b, const struct vault_spec *spec,
+                                     const uint8_t *index_key, holter_error *err);
 /** The whole state. */
 holter_status vault_bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err);
 /** What vault_bodies_put_all would come to. */
 uint64_t vault_snapshot_bytes(const struct vault *vault);
 
 /** Seal id and data key into a blob whose first bytes hold the nonce; entry is complete. */
-void blob_seal(uint8_t *blob, const struct vault *vault, const struct vault_entry *entry,
-               const uint8_t data_key[static CRYPTO_KEY_BYTES], const void *id, size_t id_bytes);
+void vault_blob_seal(uint8_t *blob, const struct vault *vault, const struct vault_entry *entry,
+                     const uint8_t data_key[static CRYPTO_KEY_BYTES], const void *id,
+                     size_t id_bytes);
 /** What a blob holds; wipe it. */
 struct opened {
     uint8_t plain[VAULT_LONG_PLAIN_BYTES];
@@ -187,7 +190,7 @@ struct opened {
     size_t id_bytes;
 };
 /** Errors: HOLTER_DENIED its epoch key is missing; HOLTER_CORRUPT. */
-holter_status blob_open(struct opened *out, const struct vault *vault,
-                        const struct vault_entry *entry, holter_error *err);
+holter_status vault_blob_open(struct opened *out, const struct vault *vault,
+                              const struct vault_entry *entry, holter_error *err);
 
 #endif

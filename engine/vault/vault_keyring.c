@@ -3,7 +3,8 @@
  *
  *     | header, store id, number of epochs | epoch .. | XXH3-64 |
  *
- * KR1  Key bytes are in the arena, or in a buffer of a function here that is wiped before it returns.
+ * KR1  Key bytes are in the arena, or in a buffer of a function here that is wiped before it
+ *      returns.
  *
  * Bytes: format-spec/keyring.md. Tests: tests/unit/test_vault_keyring.c.
  */

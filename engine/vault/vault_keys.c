@@ -1,7 +1,9 @@
 /*
- * vault_keys.c -- the data keys that are open: found by user or by pointer, the least recently used one leaves first.
+ * vault_keys.c -- the data keys that are open: found by user or by pointer, the least recently used
+ * one leaves first.
  *
- *   O1  A key is in by_user (unless dropped) and in by_key; without references also in the list from oldest to newest.
+ *   O1  A key is in by_user (unless dropped) and in by_key; without references also in the list
+ *       from oldest to newest.
  *   O2  Only keys without references leave.
  */
 #include "vault_impl.h"
@@ -78,23 +80,23 @@ static bool close_oldest(struct keys *k)
     return true;
 }
 
-void keys_init(struct keys *k)
+void vault_keys_init(struct keys *k)
 {
     *k = (struct keys){ .free = 1 };
     for (size_t i = 0; i + 1 < VAULT_KEYS_OPEN; i++)
         k->open[i].next_by_user = (uint16_t)(i + 2);
 }
 
-void keys_release(struct keys *k)
+void vault_keys_release(struct keys *k)
 {
     for (size_t i = 0; i < VAULT_KEYS_OPEN; i++) {
         core_assert(k->open[i].refs == 0);
         crypto_key_free(k->open[i].key);
     }
-    keys_init(k);
+    vault_keys_init(k);
 }
 
-const struct crypto_key *keys_find(struct keys *k, uint64_t number, uint32_t generation)
+const struct crypto_key *vault_keys_find(struct keys *k, uint64_t number, uint32_t generation)
 {
     for (uint16_t link = *bucket_of_user(k, number, generation); link != 0;
          link = at(k, link)->next_by_user) {
@@ -108,8 +110,9 @@ const struct crypto_key *keys_find(struct keys *k, uint64_t number, uint32_t gen
     return NULL;
 }
 
-const struct crypto_key *keys_add(struct keys *k, struct crypto_arena *arena, uint64_t number,
-                                  uint32_t generation, const uint8_t bytes[static CRYPTO_KEY_BYTES])
+const struct crypto_key *vault_keys_add(struct keys *k, struct crypto_arena *arena, uint64_t number,
+                                        uint32_t generation,
+                                        const uint8_t bytes[static CRYPTO_KEY_BYTES])
 {
     if (k->free == 0 && !close_oldest(k))
         return NULL;
@@ -135,7 +138,7 @@ const struct crypto_key *keys_add(struct keys *k, struct crypto_arena *arena, ui
     return key;
 }
 
-void keys_unref(struct keys *k, const struct crypto_key *key)
+void vault_keys_unref(struct keys *k, const struct crypto_key *key)
 {
     uint16_t link = *bucket_of_key(k, key);
     while (link != 0 && at(k, link)->key != key)
@@ -151,9 +154,9 @@ void keys_unref(struct keys *k, const struct crypto_key *key)
         list_append(k, open);
 }
 
-void keys_sweep(struct keys *k,
-                bool (*is_living)(void *context, uint64_t number, uint32_t generation),
-                void *context)
+void vault_keys_sweep(struct keys *k,
+                      bool (*is_living)(void *context, uint64_t number, uint32_t generation),
+                      void *context)
 {
     for (size_t i = 0; i < VAULT_KEYS_OPEN; i++) {
         struct open_key *open = &k->open[i];

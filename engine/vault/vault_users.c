@@ -1,8 +1,11 @@
 /*
- * vault_users.c -- all users in memory, found by number and by the hash of their id in constant time.
+ * vault_users.c -- all users in memory, found by number and by the hash of their id in constant
+ * time.
  *
- *   U1  Every entry is in by_number; every living one in by_id. An entry never moves and never leaves.
- *   U2  An erased entry's place in by_id stays taken, so that chains through it stay whole; growing drops it.
+ *   U1  Every entry is in by_number; every living one in by_id. An entry never moves and never
+ *       leaves.
+ *   U2  An erased entry's place in by_id stays taken, so that chains through it stay whole; growing
+ *       drops it.
  *   U3  Adding, once reserved, cannot fail: an edit is applied whole or not at all.
  */
 #include "vault_impl.h"
@@ -14,20 +17,20 @@ enum { CHUNK_ELEMENTS = 256, TABLE_CAPACITY_MIN = 64 };
 
 /* ---- chunks ---- */
 
-void chunks_init(struct chunks *c, size_t element_bytes)
+void vault_chunks_init(struct chunks *c, size_t element_bytes)
 {
     *c = (struct chunks){ .element_bytes = element_bytes };
 }
 
-void chunks_release(struct chunks *c)
+void vault_chunks_release(struct chunks *c)
 {
     for (size_t i = 0; i < c->chunk_count; i++)
         free(c->chunk[i]);
     free(c->chunk);
-    chunks_init(c, c->element_bytes);
+    vault_chunks_init(c, c->element_bytes);
 }
 
-bool chunks_reserve(struct chunks *c, size_t count)
+bool vault_chunks_reserve(struct chunks *c, size_t count)
 {
     size_t needed = (c->count + count + CHUNK_ELEMENTS - 1) / CHUNK_ELEMENTS;
     if (needed <= c->chunk_count)
@@ -45,15 +48,15 @@ bool chunks_reserve(struct chunks *c, size_t count)
     return true;
 }
 
-void *chunks_at(const struct chunks *c, size_t index)
+void *vault_chunks_at(const struct chunks *c, size_t index)
 {
     return c->chunk[index / CHUNK_ELEMENTS] + index % CHUNK_ELEMENTS * c->element_bytes;
 }
 
-void *chunks_append(struct chunks *c)
+void *vault_chunks_append(struct chunks *c)
 {
     core_assert(c->count < c->chunk_count * CHUNK_ELEMENTS);
-    return chunks_at(c, c->count++);
+    return vault_chunks_at(c, c->count++);
 }
 
 /* ---- tables ---- */
@@ -105,7 +108,7 @@ static bool tables_reserve(struct users *u, size_t count)
         return false;
     }
     for (uint32_t i = 0; i < u->entries.count; i++) {
-        const struct vault_entry *entry = users_at(u, i);
+        const struct vault_entry *entry = vault_users_at(u, i);
         table_put(&by_number, hash_of_number(entry->number), i);
         if (!entry->is_erased)
             table_put(&by_id, hash_of_id(entry->id_hash), i);
@@ -119,25 +122,25 @@ static bool tables_reserve(struct users *u, size_t count)
 
 /* ---- users ---- */
 
-void users_init(struct users *u)
+void vault_users_init(struct users *u)
 {
     *u = (struct users){ 0 };
-    chunks_init(&u->entries, sizeof(struct vault_entry));
-    chunks_init(&u->blobs[false], VAULT_SHORT_BLOB_BYTES);
-    chunks_init(&u->blobs[true], VAULT_LONG_BLOB_BYTES);
+    vault_chunks_init(&u->entries, sizeof(struct vault_entry));
+    vault_chunks_init(&u->blobs[false], VAULT_SHORT_BLOB_BYTES);
+    vault_chunks_init(&u->blobs[true], VAULT_LONG_BLOB_BYTES);
 }
 
-void users_release(struct users *u)
+void vault_users_release(struct users *u)
 {
-    chunks_release(&u->entries);
-    chunks_release(&u->blobs[false]);
-    chunks_release(&u->blobs[true]);
+    vault_chunks_release(&u->entries);
+    vault_chunks_release(&u->blobs[false]);
+    vault_chunks_release(&u->blobs[true]);
     free(u->by_number.slot);
     free(u->by_id.slot);
-    users_init(u);
+    vault_users_init(u);
 }
 
-void users_clear(struct users *u)
+void vault_users_clear(struct users *u)
 {
     u->entries.count = u->blobs[false].count = u->blobs[true].count = u->erased_count = 0;
     u->living[false] = u->living[true] = 0;
@@ -147,52 +150,54 @@ void users_clear(struct users *u)
     }
 }
 
-bool users_reserve(struct users *u, size_t count, size_t short_count, size_t long_count)
+bool vault_users_reserve(struct users *u, size_t count, size_t short_count, size_t long_count)
 {
     return count <= USERS_MAX - u->entries.count && tables_reserve(u, u->entries.count + count) &&
-           chunks_reserve(&u->entries, count) && chunks_reserve(&u->blobs[false], short_count) &&
-           chunks_reserve(&u->blobs[true], long_count);
+           vault_chunks_reserve(&u->entries, count) &&
+           vault_chunks_reserve(&u->blobs[false], short_count) &&
+           vault_chunks_reserve(&u->blobs[true], long_count);
 }
 
-struct vault_entry *users_at(const struct users *u, uint32_t index)
+struct vault_entry *vault_users_at(const struct users *u, uint32_t index)
 {
-    return chunks_at(&u->entries, index);
+    return vault_chunks_at(&u->entries, index);
 }
 
-uint8_t *users_blob(const struct users *u, const struct vault_entry *entry)
+uint8_t *vault_users_blob(const struct users *u, const struct vault_entry *entry)
 {
-    return chunks_at(&u->blobs[entry->is_long], entry->blob);
+    return vault_chunks_at(&u->blobs[entry->is_long], entry->blob);
 }
 
-uint32_t users_find_number(const struct users *u, uint64_t number)
+uint32_t vault_users_find_number(const struct users *u, uint64_t number)
 {
     if (u->by_number.capacity == 0)
         return USERS_NONE;
     size_t mask = u->by_number.capacity - 1;
     for (size_t at = hash_of_number(number) & mask; u->by_number.slot[at] != 0;
          at = (at + 1) & mask)
-        if (users_at(u, u->by_number.slot[at] - 1)->number == number)
+        if (vault_users_at(u, u->by_number.slot[at] - 1)->number == number)
             return u->by_number.slot[at] - 1;
     return USERS_NONE;
 }
 
-uint32_t users_find_id(const struct users *u, const uint8_t id_hash[static CRYPTO_ID_HASH_BYTES])
+uint32_t vault_users_find_id(const struct users *u,
+                             const uint8_t id_hash[static CRYPTO_ID_HASH_BYTES])
 {
     if (u->by_id.capacity == 0)
         return USERS_NONE;
     size_t mask = u->by_id.capacity - 1;
     for (size_t at = hash_of_id(id_hash) & mask; u->by_id.slot[at] != 0; at = (at + 1) & mask) {
-        const struct vault_entry *entry = users_at(u, u->by_id.slot[at] - 1);
+        const struct vault_entry *entry = vault_users_at(u, u->by_id.slot[at] - 1);
         if (!entry->is_erased && memcmp(entry->id_hash, id_hash, CRYPTO_ID_HASH_BYTES) == 0)
             return u->by_id.slot[at] - 1;
     }
     return USERS_NONE;
 }
 
-void users_add(struct users *u, const struct vault_entry *entry, const uint8_t *blob)
+void vault_users_add(struct users *u, const struct vault_entry *entry, const uint8_t *blob)
 {
     uint32_t index = (uint32_t)u->entries.count;
-    struct vault_entry *added = chunks_append(&u->entries);
+    struct vault_entry *added = vault_chunks_append(&u->entries);
     *added = *entry;
     table_put(&u->by_number, hash_of_number(entry->number), index);
     if (entry->is_erased) {
@@ -201,21 +206,21 @@ void users_add(struct users *u, const struct vault_entry *entry, const uint8_t *
     }
     u->living[entry->is_long]++;
     added->blob = (uint32_t)u->blobs[entry->is_long].count;
-    memcpy(chunks_append(&u->blobs[entry->is_long]), blob, blob_bytes(entry->is_long));
+    memcpy(vault_chunks_append(&u->blobs[entry->is_long]), blob, blob_bytes(entry->is_long));
     table_put(&u->by_id, hash_of_id(entry->id_hash), index);
 }
 
-void users_erase(struct users *u, uint64_t number)
+void vault_users_erase(struct users *u, uint64_t number)
 {
     struct vault_entry erased = { .number = number, .is_erased = true };
-    uint32_t index = users_find_number(u, number);
+    uint32_t index = vault_users_find_number(u, number);
     if (index == USERS_NONE) {
-        users_add(u, &erased, NULL);
+        vault_users_add(u, &erased, NULL);
         return;
     }
-    struct vault_entry *entry = users_at(u, index);
+    struct vault_entry *entry = vault_users_at(u, index);
     core_assert(!entry->is_erased);
-    crypto_wipe(users_blob(u, entry), blob_bytes(entry->is_long));
+    crypto_wipe(vault_users_blob(u, entry), blob_bytes(entry->is_long));
     u->living[entry->is_long]--;
     *entry = erased;
     u->erased_count++;

@@ -1,5 +1,6 @@
 /*
- * catalog_world.h -- for the tests of catalog: a simulated machine, a store's directory, a catalog, users' keys.
+ * catalog_world.h -- for the tests of catalog: a simulated machine, a store's directory, a catalog,
+ * users' keys.
  */
 #ifndef TESTS_UNIT_CATALOG_WORLD_H
 #define TESTS_UNIT_CATALOG_WORLD_H

@@ -1,9 +1,10 @@
 /*
- * test_catalog_bytes.c -- bodies that no writer makes are refused, and changed bytes never crash or change unseen.
+ * test_catalog_bytes.c -- bodies that no writer makes are refused, and changed bytes never crash or
+ * change unseen.
  *
- * Bodies are put into a log of edits as they are, so that every checksum fits: a table of forms, every length of the
- * body that a new store has, and every byte of it changed in turn. What still opens must tell something else, so that no
- * byte goes unread and nothing has a second form.
+ * Bodies are put into a log of edits as they are, so that every checksum fits: a table of forms,
+ * every length of the body that a new store has, and every byte of it changed in turn. What still
+ * opens must tell something else, so that no byte goes unread and nothing has a second form.
  */
 #include "catalog_world.h"
 

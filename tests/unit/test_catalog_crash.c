@@ -1,9 +1,10 @@
 /*
- * test_catalog_crash.c -- an acknowledged change is there after any crash, none is invented, and no failure does half.
+ * test_catalog_crash.c -- an acknowledged change is there after any crash, none is invented, and no
+ * failure does half.
  *
- * A run of changes is cut at each of its calls, before the call and in the middle of it, and what the disk then holds is
- * opened: with only what was synced, with all, and with a random part of the rest. Every allocation and every call fails
- * in turn.
+ * A run of changes is cut at each of its calls, before the call and in the middle of it, and what
+ * the disk then holds is opened: with only what was synced, with all, and with a random part of the
+ * rest. Every allocation and every call fails in turn.
  */
 #include "alloc_fail.h"
 #include "catalog_world.h"

@@ -1,5 +1,6 @@
 /*
- * test_catalog_metrics.c -- metrics, labels and regions are what they were defined as, after any reopening.
+ * test_catalog_metrics.c -- metrics, labels and regions are what they were defined as, after any
+ * reopening.
  *
  * What cannot be defined is refused with a reason, and leaves the catalog as it was.
  */
@@ -73,7 +74,10 @@ START_TEST(every_store_knows_the_wearable_field)
 }
 END_TEST
 
-/* K1: numbers that stores on disk hold. One that changes here is a mistake in the table, not in this test. */
+/*
+ * K1: numbers that stores on disk hold. One that changes here is a mistake in the table, not in
+ * this test.
+ */
 static const struct {
     const char *name;
     uint32_t number;
@@ -209,7 +213,7 @@ START_TEST(labels_grow_at_the_end)
 
     /* To the last one; the log is rewritten on the way. */
     for (int i = 3; i < CATALOG_LABELS_MAX; i++) {
-        char label[16];
+        char label[24];
         snprintf(label, sizeof label, "label %d", i);
         MUST(catalog_add_label(world.catalog, number, 0, label, &value, &world.err));
         ck_assert_int_eq(value, i);
@@ -245,7 +249,7 @@ START_TEST(a_long_log_is_rewritten)
         snprintf(metric.name, sizeof metric.name, "switch_%d", m);
         MUST(catalog_add_metric(world.catalog, &metric, &number, &world.err));
         for (int i = 2; i < CATALOG_LABELS_MAX; i++) {
-            char label[16];
+            char label[24];
             snprintf(label, sizeof label, "label %d", i);
             MUST(catalog_add_label(world.catalog, number, 0, label, &value, &world.err));
             MUST(io_stat(&stat, world.io, "d/catalog.a", &world.err));

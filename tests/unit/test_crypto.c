@@ -1,9 +1,10 @@
 /*
- * test_crypto.c -- sealing and hashing equal the published vectors; an arena gives each slot to one owner.
+ * test_crypto.c -- sealing and hashing equal the published vectors; an arena gives each slot to one
+ * owner.
  *
- * Sealing: draft-irtf-cfrg-xchacha-03, A.3.1. Hashing: BLAKE2b-128 and -256 by an independent implementation
- * (Python's hashlib); of the empty message without key also found in the wild. Every byte of a sealed message,
- * its nonce, its associated data and its key is changed in turn.
+ * Sealing: draft-irtf-cfrg-xchacha-03, A.3.1. Hashing: BLAKE2b-128 and -256 by an independent
+ * implementation (Python's hashlib); of the empty message without key also found in the wild. Every
+ * byte of a sealed message, its nonce, its associated data and its key is changed in turn.
  */
 #include "run.h"
 

@@ -1,8 +1,10 @@
 /*
- * test_vault_bytes.c -- bodies that no writer makes are refused, and an id leaves no trace on the disk.
+ * test_vault_bytes.c -- bodies that no writer makes are refused, and an id leaves no trace on the
+ * disk.
  *
- * Bodies are put into a log of edits as they are, so that every checksum fits. The trace is searched for in the bytes
- * of every file of the simulated disk: raw, in hexadecimal of both cases, and in base64 at its three alignments.
+ * Bodies are put into a log of edits as they are, so that every checksum fits. The trace is
+ * searched for in the bytes of every file of the simulated disk: raw, in hexadecimal of both cases,
+ * and in base64 at its three alignments.
  */
 #include "vault_world.h"
 
@@ -228,7 +230,9 @@ static void setup_sealed(void)
     world_setup(true);
 }
 
-/* The last edit's record begins at the last sector but one or two; its body holds one user record. */
+/*
+ * The last edit's record begins at the last sector but one or two; its body holds one user record.
+ */
 START_TEST(every_changed_byte_of_a_sealed_entry_is_found)
 {
     uint64_t number;

@@ -1,9 +1,10 @@
 /*
- * test_vault_crash.c -- an acknowledged user is there after any crash, none is invented, and no failure does half.
+ * test_vault_crash.c -- an acknowledged user is there after any crash, none is invented, and no
+ * failure does half.
  *
- * A run of additions and an erasing is cut at each of its calls, before the call and in the middle of it, and what the
- * disk then holds is opened: with only what was synced, with all, and with a random part of the rest. Every allocation
- * and every call of an addition fails in turn.
+ * A run of additions and an erasing is cut at each of its calls, before the call and in the middle
+ * of it, and what the disk then holds is opened: with only what was synced, with all, and with a
+ * random part of the rest. Every allocation and every call of an addition fails in turn.
  */
 #include "alloc_fail.h"
 #include "vault_world.h"

@@ -1,8 +1,9 @@
 /*
- * test_vault_keyring.c -- a keyring opens for its owner, for its store, and with every bit as it was written.
+ * test_vault_keyring.c -- a keyring opens for its owner, for its store, and with every bit as it
+ * was written.
  *
- * Every bit is flipped, every length cut, and structures that no writer makes are given a right checksum.
- * Modes and owners are tried on the real system too.
+ * Every bit is flipped, every length cut, and structures that no writer makes are given a right
+ * checksum. Modes and owners are tried on the real system too.
  */
 #include "alloc_fail.h"
 #include "vault_world.h"

@@ -1,5 +1,6 @@
 /*
- * test_vault_users.c -- users are found by id and number, keep their keys, and are erased; sealed and not.
+ * test_vault_users.c -- users are found by id and number, keep their keys, and are erased; sealed
+ * and not.
  *
  * Most tests run on a sealed vault (0) and on one without sealing (1).
  */

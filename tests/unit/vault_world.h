@@ -1,5 +1,6 @@
 /*
- * vault_world.h -- for the tests of vault: a simulated machine with a keyring, a store's directory and a vault.
+ * vault_world.h -- for the tests of vault: a simulated machine with a keyring, a store's directory
+ * and a vault.
  */
 #ifndef TESTS_UNIT_VAULT_WORLD_H
 #define TESTS_UNIT_VAULT_WORLD_H
