@@ -151,6 +151,23 @@ headers:
 	    echo "#include \"$$h\"" | $(CXX) -Wall -Wextra -Wpedantic -Werror -Iinclude -I. -fsyntax-only -x c++ - || exit 1; \
 	done
 
+# ---- real processes: killed, stopped, forked; kills=200 is what a release claims
+
+REAL_BINARIES := $(OUT)/tests/real/torture $(OUT)/tests/real/processes
+$(REAL_BINARIES): $(OUT)/tests/real/%: tests/real/%.c $(OUT)/libholter.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -D_GNU_SOURCE -MMD -MP $< $(OUT)/libholter.a -o $@ $(LIBS)
+
+real_run = d=$$(mktemp -d) && ( $(OUT)/tests/real/processes $$d/p && $(OUT)/tests/real/torture $$d/t $(1) ); \
+	r=$$?; rm -rf $$d; exit $$r
+
+real-short: $(REAL_BINARIES)
+	@$(call real_run,60)
+real-long: $(REAL_BINARIES)
+	@$(call real_run,400)
+
+.PHONY: real-short real-long
+
 # ---- sanitizers: the same tests, built otherwise
 
 asan ubsan tsan:

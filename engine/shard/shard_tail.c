@@ -227,6 +227,14 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
                          shard->directory, (unsigned long long)frame->file,
                          (unsigned long long)frame->offset);
     }
+    if ((read.flags & WAL_LINK_GOES_ON) != 0 && body->tombstone_count > 0) {
+        wal_body_release(body);
+        free(body);
+        return error_set(err, HOLTER_CORRUPT,
+                         "'%s': log file %llu, offset %llu: found deletions in a frame that goes on with a part",
+                         shard->directory, (unsigned long long)frame->file,
+                         (unsigned long long)frame->offset);
+    }
     return memtable_frame_new(out, &read, frame->first_sequence, body, err);
 }
 

@@ -6,7 +6,6 @@
  */
 #include "shard/shard_impl.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,9 +69,14 @@ static holter_status write_prepare(struct shard_write *write, holter_error *err)
         return HOLTER_OK;
     shard_name_holder(shard, SHARD_LOCK_APPEND);
     status = wal_take_over(shard->append_wal, &write->place, err);
-    if (status == HOLTER_OK)
-        shard->must_check_tail = false;
-    return status;
+    if (status != HOLTER_OK)
+        return status;
+    /* Said before anything is appended: should that fail, nobody else takes the tail for their own and untouched. */
+    io_mutex_lock(shard->mutex);
+    shard_publish_end(shard, &write->place);
+    io_mutex_unlock(shard->mutex);
+    shard->must_check_tail = false;
+    return HOLTER_OK;
 }
 
 holter_status shard_write_begin(struct shard_write **out, struct shard *shard, holter_error *err)
@@ -190,24 +194,31 @@ static void close_frame(struct shard_write *write)
 /* Encode one user's part as a frame, or as linked ones (W5). */
 static holter_status plan_part(struct shard_write *write, const struct shard_part *part, holter_error *err)
 {
+    size_t room = wal_frame_body_bytes_max(write->shard->append_wal);
     bool has_memory = plan_frame(write, part, true);
+    if (has_memory && write->bodies.bytes - write->plan[write->frame_count - 1].body_offset > room)
+        return error_set(err, HOLTER_INVALID,
+                         "user #%llu: found %zu deletions in a commit, expected as many as a frame of %zu bytes holds",
+                         (unsigned long long)part->user, part->tombstone_count, room);
     for (size_t p = 0; has_memory && p < part->part_count; p++) {
         const struct wal_part *series = &part->parts[p];
         size_t first = 0;
         while (has_memory && first < series->columns.count) {
             const struct write_frame *frame = &write->plan[write->frame_count - 1];
             size_t used = write->bodies.bytes - frame->body_offset;
-            core_assert(used <= WAL_FRAME_BODY_BYTES_MAX);
-            size_t count = rows_that_fit(&series->columns, first, WAL_FRAME_BODY_BYTES_MAX - used);
+            core_assert(used <= room);
+            size_t count = rows_that_fit(&series->columns, first, room - used);
             if (count > 0) {
                 has_memory = plan_chunk(write, series, first, count);
                 first += count;
                 continue;
             }
-            if (frame->chunk_count == 0 && part->tombstone_count == 0)
+            bool is_empty = frame->chunk_count == 0 &&
+                            ((frame->flags & WAL_LINK_GOES_ON) != 0 || part->tombstone_count == 0);
+            if (is_empty)
                 return error_set(err, HOLTER_INVALID,
-                                 "user #%llu: a row is larger than a frame of the log holds (%d bytes)",
-                                 (unsigned long long)part->user, WAL_FRAME_BODY_BYTES_MAX);
+                                 "user #%llu: a row is larger than a frame of the log holds (%zu bytes)",
+                                 (unsigned long long)part->user, room);
             close_frame(write);
             has_memory = plan_frame(write, part, false);
         }
@@ -345,13 +356,8 @@ void shard_write_abort(struct shard_write *write)
 {
     if (write == NULL)
         return;
-    if (write->wal_write != NULL) {
-        size_t count;
-        struct io_op *ops = wal_write_ops(write->wal_write, &count);
-        for (size_t i = 0; i < count; i++)
-            ops[i].result = -ECANCELED; /* they were not submitted */
-        (void)wal_write_end(write->wal_write, &write->place, NULL);
-    }
+    if (write->wal_write != NULL)
+        wal_write_abort(write->wal_write); /* its operations were not submitted */
     write_leave(write);
 }
 

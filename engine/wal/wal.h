@@ -148,8 +148,8 @@ struct wal_reader;
 /**
  * Read frames from a place on. `end`: the durable end; the reader stops exactly there and what is missing before it
  * is HOLTER_CORRUPT. NULL: recovery; the end is found by W6:
- *   - where `covered_only`, the last frame that a later watermark or mark covers (a read-only opener that cannot
- *     know what was synced), else every whole frame.
+ *   - where `covered_only` and the newest file is of this boot, the last frame that a later watermark or mark covers
+ *     (a read-only opener cannot know what was synced), else every whole frame.
  * `closed`   in recovery, a place that the log reached at a clean close, or file 0: ending before it is HOLTER_CORRUPT.
  * Frames of a part whose last link is missing are left out (W5).
  */

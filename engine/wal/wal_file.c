@@ -383,6 +383,8 @@ holter_status wal_file_make(struct io_file **out, struct wal_header *header, str
         status = wal_path(aside, wal, made.number, ".tmp", err);
     if (status == HOLTER_OK)
         status = io_random(wal->io, made.log_id, WAL_ID_BYTES, err);
+    if (status == HOLTER_OK)
+        status = io_boot_id(wal->io, made.boot_id, err);
     if (status != HOLTER_OK)
         return status;
 

@@ -63,6 +63,7 @@ void wal_header_encode(uint8_t page[static WAL_PAGE_BYTES], const struct wal_hea
     put_u64(&w, header->previous_end);
     put_bytes(&w, header->previous_log_id, sizeof header->previous_log_id);
     put_u64(&w, header->first_sequence);
+    put_bytes(&w, header->boot_id, sizeof header->boot_id);
     put_u64(&w, hash64(page, FILE_CHECKED_BYTES));
     core_assert(w.left == 0);
     core_assert(!w.overrun);
@@ -96,6 +97,7 @@ static holter_status header_copy_decode(struct wal_header *out, const uint8_t *c
     header.previous_end = get_u64(&r);
     get_copy(&r, header.previous_log_id, sizeof header.previous_log_id);
     header.first_sequence = get_u64(&r);
+    get_copy(&r, header.boot_id, sizeof header.boot_id);
     uint64_t checksum = get_u64(&r);
     core_assert(reader_is_done(&r));
 

@@ -14,7 +14,7 @@
 
 enum {
     WAL_ID_BYTES = 16,
-    WAL_HEADER_BYTES = 120,
+    WAL_HEADER_BYTES = 136,
     WAL_HEADER_COPY_BYTES = 2048, /* from one copy of the header to the next */
     WAL_HEADER_COPIES = 2,
     WAL_GROUP_HEADER_BYTES = 80,
@@ -38,6 +38,7 @@ struct wal_header {
     uint64_t previous_end;
     uint8_t previous_log_id[WAL_ID_BYTES];
     uint64_t first_sequence;
+    uint8_t boot_id[IO_BOOT_ID_BYTES]; /* in which it was made, and all of it was written */
 };
 
 /** Fill a whole page: the header twice, zeros between. */

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct wal_reader {
     struct wal_walk walk;
@@ -102,6 +103,19 @@ static holter_status check_closed(const struct wal_walk *walk, const struct wal_
                      closed->offset, closed->sequence);
 }
 
+/*
+ * The newest file was written in an earlier boot: what is read of it lies on the disk, as far as it is whole.
+ * (A writer begins a file of its own in each boot, so a file is of one boot.)
+ */
+static holter_status boot_is_over(bool *is_over, const struct wal_walk *walk, holter_error *err)
+{
+    uint8_t boot_id[IO_BOOT_ID_BYTES];
+    holter_status status = io_boot_id(walk->wal->io, boot_id, err);
+    if (status == HOLTER_OK)
+        *is_over = memcmp(walk->files[walk->count - 1].header.boot_id, boot_id, sizeof boot_id) != 0;
+    return status;
+}
+
 static holter_status find_end(struct wal_place *end, bool *torn, struct wal_walk *walk,
                               const struct wal_read_spec *spec, holter_error *err)
 {
@@ -111,7 +125,10 @@ static holter_status find_end(struct wal_place *end, bool *torn, struct wal_walk
         return status;
     struct wal_place walked = wal_walk_place(walk);
     bool is_torn = walk->is_torn;
+    bool is_over = true;
     if (walk->count > 0 && spec->covered_only)
+        status = boot_is_over(&is_over, walk, err);
+    if (status == HOLTER_OK && !is_over)
         status = find_covered_end(end, walk, &spec->from, cover, err);
     if (status == HOLTER_OK)
         status = check_closed(walk, end, spec, err);

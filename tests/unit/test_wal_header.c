@@ -9,7 +9,7 @@
 
 #define FILE_1 WORLD_DIRECTORY "/log-0000000000000001"
 
-enum { HEADER_BYTES = 120, COPY = 2048, GROUP = WAL_PAGE_BYTES, FRAME = GROUP + 80 };
+enum { HEADER_BYTES = 136, COPY = 2048, GROUP = WAL_PAGE_BYTES, FRAME = GROUP + 80 };
 
 static struct world world;
 static struct buffer file;
@@ -48,7 +48,7 @@ static uint64_t read_at(size_t offset)
 
 static void check_header_copy(size_t copy)
 {
-    write_at(copy + 112, hash64(file.data + copy, 112), 8);
+    write_at(copy + 128, hash64(file.data + copy, 128), 8);
 }
 
 static void check_group(size_t group, size_t pages)
@@ -81,7 +81,7 @@ START_TEST(bytes_are_where_the_page_says)
     ck_assert_uint_eq(read_at(72), 0);
     ck_assert_uint_eq(read_at(80), 0);
     ck_assert_uint_eq(read_at(104), 1); /* first sequence */
-    ck_assert_uint_eq(read_at(112), hash64(file.data, 112));
+    ck_assert_uint_eq(read_at(128), hash64(file.data, 128));
     ck_assert_mem_eq(file.data, file.data + COPY, HEADER_BYTES);
     for (size_t i = HEADER_BYTES; i < COPY; i++)
         ck_assert_uint_eq(file.data[i] | file.data[COPY + i], 0);
@@ -159,7 +159,7 @@ static const struct change {
     { 104, 8, 0, HOLTER_CORRUPT },   /* first sequence */
     { 104, 8, 2, HOLTER_CORRUPT },
     { 104, 8, UINT64_MAX, HOLTER_CORRUPT },
-    { 120, 1, 1, HOLTER_CORRUPT }, /* spare */
+    { 136, 1, 1, HOLTER_CORRUPT }, /* spare */
     { 2047, 1, 1, HOLTER_CORRUPT },
 };
 

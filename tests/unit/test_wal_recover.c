@@ -290,6 +290,23 @@ START_TEST(only_covered_frames_are_seen_by_who_cannot_know)
 }
 END_TEST
 
+START_TEST(every_whole_frame_of_an_earlier_boot_is_seen)
+{
+    struct wal_read_spec spec = { .from = { 0, 0, 1 }, .covered_only = true };
+    struct wal_place end, written;
+    struct world w;
+    world_init(&w, 3);
+    must_append(&w, 2, 100, false);
+    must_append(&w, 2, 100, false);
+    written = w.end;
+    sim_crash(w.sim, SIM_CRASH_DURABLE, 1);
+    world_new_process(&w);
+    ck_assert_int_eq(world_read(&w, &spec, UINT64_MAX, &end, NULL, NULL), HOLTER_DONE);
+    ck_assert_mem_eq(&end, &written, sizeof end);
+    world_release(&w);
+}
+END_TEST
+
 /* ---- damage ---------------------------------------------------------------------------------- */
 
 /* Two files, closed cleanly, with groups of one and of several pages, a mark, and room left. */
@@ -669,6 +686,7 @@ int main(void)
     tcase_add_test(all, what_recovery_found_is_durable_before_it_is_built_on);
     tcase_add_test(all, linked_frames_count_only_with_the_last);
     tcase_add_test(all, only_covered_frames_are_seen_by_who_cannot_know);
+    tcase_add_test(all, every_whole_frame_of_an_earlier_boot_is_seen);
     tcase_add_loop_test(all, every_flipped_bit_is_found_or_harmless, 0, 2);
     tcase_add_test(all, rot_below_a_later_group_is_no_torn_tail);
     tcase_add_test(all, a_damaged_mark_before_a_group_is_damage);
