@@ -51,7 +51,7 @@ say "kill -9 in the middle of an import of the next ten days"
 make_days 1 10 >"$D/days.csv"
 (cd "$D" && exec "$H" import demo --format csv --map "$MAP" --metric heart_rate --time-format unix_s days.csv >/dev/null 2>&1) &
 PID=$!
-sleep 0.3
+sleep 0.12
 kill -9 $PID 2>/dev/null || true
 wait $PID 2>/dev/null || true
 echo "killed; the import begins again and finds what was acknowledged"

@@ -128,6 +128,12 @@ static bool refusal_say(struct import *im, const char *file, uint64_t line, cons
     return im->skips;
 }
 
+/* The file's name for sentences. */
+static const char *file_name(const struct import *im, uint32_t file)
+{
+    return strcmp(im->files[file], "-") == 0 ? "stdin" : im->files[file];
+}
+
 /* The row at hand; false always. */
 TOOL_PRINTF(3, 4)
 static bool refuse(struct import *im, enum slot slot, const char *format, ...)
@@ -138,7 +144,7 @@ static bool refuse(struct import *im, enum slot slot, const char *format, ...)
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
     im->rows.counts.refused++;
-    refusal_say(im, im->files[im->file], im->line,
+    refusal_say(im, file_name(im, im->file), im->line,
                 slot == SLOT_COUNT ? NULL : im->map.columns[slot], why);
     return false;
 }
@@ -146,7 +152,7 @@ static bool refuse(struct import *im, enum slot slot, const char *format, ...)
 static bool refused_by_store(void *context, const struct import_row *row, const char *why)
 {
     struct import *im = context;
-    return refusal_say(im, im->files[row->file], row->line, NULL, why);
+    return refusal_say(im, file_name(im, row->file), row->line, NULL, why);
 }
 
 /* What a field takes, after "expected ". */
@@ -181,7 +187,7 @@ static void expectation_write(char out[static TEXT_BYTES], const holter_field *f
         }
         break;
     case HOLTER_TEXT:
-        snprintf(out, TEXT_BYTES, "at most %d bytes of text", HOLTER_TEXT_BYTES_MAX);
+        snprintf(out, TEXT_BYTES, "text");
         break;
     }
 }
@@ -351,34 +357,43 @@ static bool row_flags_read(struct import *im, uint16_t *out)
     return true;
 }
 
+static bool value_read(struct import *im, const struct plan *plan, size_t f, holter_value *out)
+{
+    const holter_field *field = &plan->metric.fields[f];
+    enum slot slot = plan->slots[f];
+    struct csv_field text = cell(im, slot);
+    if (field->type == HOLTER_TEXT && text.count > HOLTER_TEXT_BYTES_MAX)
+        return refuse(im, slot, "found %zu bytes, expected at most %d", text.count,
+                      HOLTER_TEXT_BYTES_MAX);
+    if (field->type == HOLTER_TEXT && !is_utf8(text.bytes, text.count))
+        return refuse(im, slot, "found bytes that are no UTF-8, expected text");
+
+    bool is_missing = text.count == 0 && field->type != HOLTER_TEXT;
+    if (is_missing || holter_value_parse(out, &plan->metric, f, text.bytes, text.count, im->round,
+                                         NULL) != HOLTER_OK) {
+        char form[FORM_BYTES_MAX];
+        char expectation[TEXT_BYTES];
+        expectation_write(expectation, field, im->round);
+        return refuse(im, slot, "found %s, expected %s", form_of(form, text.bytes, text.count),
+                      expectation);
+    }
+    if (field->type == HOLTER_TEXT)
+        out->text.bytes = import_rows_keep(&im->rows, text.bytes, text.count);
+    return true;
+}
+
 static bool row_values_read(struct import *im, const struct plan *plan, struct import_row *row)
 {
+    const holter_metric *metric = &plan->metric;
     holter_value *values = im->rows.values + im->rows.value_count;
-    for (size_t f = 0; f < plan->metric.field_count; f++) {
-        const holter_field *field = &plan->metric.fields[f];
-        struct csv_field text = cell(im, plan->slots[f]);
-        bool ok = text.count <= HOLTER_TEXT_BYTES_MAX &&
-                  (field->type == HOLTER_TEXT || text.count > 0) &&
-                  holter_value_parse(&values[f], &plan->metric, f, text.bytes, text.count,
-                                     im->round, NULL) == HOLTER_OK;
-        if (ok && field->type == HOLTER_TEXT && !is_utf8(text.bytes, text.count))
-            return refuse(im, plan->slots[f], "found bytes that are no UTF-8, expected text");
-        if (!ok) {
-            char form[FORM_BYTES_MAX];
-            char expectation[TEXT_BYTES];
-            expectation_write(expectation, field, im->round);
-            return refuse(im, plan->slots[f], "found %s, expected %s",
-                          form_of(form, text.bytes, text.count), expectation);
-        }
-        if (field->type == HOLTER_TEXT)
-            values[f].text.bytes = import_rows_keep(&im->rows, text.bytes, text.count);
-    }
-    row->metric = plan->metric.number;
-    row->key_field = plan->metric.key_field;
-    row->key_is_text =
-        row->key_field >= 0 && plan->metric.fields[row->key_field].type == HOLTER_TEXT;
+    for (size_t f = 0; f < metric->field_count; f++)
+        if (!value_read(im, plan, f, &values[f]))
+            return false;
+    row->metric = metric->number;
+    row->key_field = metric->key_field;
+    row->key_is_text = row->key_field >= 0 && metric->fields[row->key_field].type == HOLTER_TEXT;
     row->first_value = (uint32_t)im->rows.value_count;
-    row->value_count = (uint32_t)plan->metric.field_count;
+    row->value_count = (uint32_t)metric->field_count;
     return true;
 }
 
@@ -449,7 +464,7 @@ static int commit(struct import *im)
 
 static int header_read(struct import *im, struct csv *csv)
 {
-    const char *file = im->files[im->file];
+    const char *file = file_name(im, im->file);
     enum slot missing;
     size_t found;
     if (map_bind(&im->map, csv_fields(csv), csv_field_count(csv), im->columns, &missing, &found))
@@ -480,7 +495,7 @@ static int record_read(struct import *im, struct csv *csv, size_t column_count)
 
 static int records_read(struct import *im, struct csv *csv, struct input *input)
 {
-    const char *file = im->files[im->file];
+    const char *file = file_name(im, im->file);
     int code = TOOL_OK;
     bool has_header = false;
     size_t column_count = 0;
@@ -523,7 +538,7 @@ static int file_read(struct import *im)
     const char *problem;
     struct input *input;
     if (!input_open(&input, im->files[im->file], &problem)) {
-        say("%s: %s", im->files[im->file], problem);
+        say("%s: %s", file_name(im, im->file), problem);
         return TOOL_FAILED;
     }
     struct csv *csv = csv_new(input_read, input);

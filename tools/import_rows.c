@@ -162,6 +162,33 @@ static int batch_fill(struct import_rows *rows, size_t *count,
     return code;
 }
 
+static size_t pending_count(const struct import_rows *rows, size_t count)
+{
+    size_t pending = 0;
+    for (size_t i = 0; i < count; i++)
+        pending += rows->rows[i].batch_index != SIZE_MAX &&
+                   holter_batch_answer(rows->batch, rows->rows[i].batch_index).answer ==
+                       HOLTER_PENDING;
+    return pending;
+}
+
+/* Where memory ends with a part of the users stored, the rest fits the next time. */
+static holter_status batch_commit(struct import_rows *rows, size_t count, holter_error *err)
+{
+    if (holter_batch_count(rows->batch) == 0)
+        return HOLTER_OK;
+    size_t pending = SIZE_MAX;
+    for (;;) {
+        holter_status status = holter_commit(rows->store, rows->batch, err);
+        if (status != HOLTER_NO_MEMORY)
+            return status;
+        size_t left = pending_count(rows, count);
+        if (left == 0 || left >= pending)
+            return status;
+        pending = left;
+    }
+}
+
 static bool is_same_identity(const struct import_rows *rows, const struct import_row *a,
                              const struct import_row *b)
 {
@@ -287,8 +314,7 @@ int import_rows_commit(struct import_rows *rows,
     if (code == TOOL_OK) {
         filled = batch_fill(rows, &count, refused, context);
         holter_error err = { 0 };
-        if (holter_batch_count(rows->batch) > 0 &&
-            holter_commit(rows->store, rows->batch, &err) != HOLTER_OK)
+        if (batch_commit(rows, count, &err) != HOLTER_OK)
             code = say_error(&err);
         int counted = answers_count(rows, count);
         if (code == TOOL_OK)

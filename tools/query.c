@@ -51,7 +51,6 @@ struct query {
     int64_t from_ns, to_ns;
     bool json;
     bool numbers;
-    size_t sources_found;
 };
 
 /* A user's id, and the name of the source that rows came from last. */
@@ -204,35 +203,45 @@ static int person_read(const struct query *query, struct person *out, uint64_t u
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
 }
 
-/* A person without the source asked for has no rows of it; whether anybody has it is told at the end. */
-static int source_find(struct query *query, uint64_t user, uint32_t *source, bool *has_rows)
+/* *source 0: the user has no source of that name, so no rows of it either. */
+static int source_find(const struct query *query, uint64_t user, uint32_t *source)
 {
     *source = 0;
-    *has_rows = true;
-    if (query->source_name == NULL)
-        return TOOL_OK;
     holter_error err = { 0 };
     holter_status status = holter_source_find(query->store, user, query->source_name, source, &err);
-    if (status == HOLTER_NOT_FOUND) {
-        *has_rows = false;
-        return TOOL_OK;
-    }
-    query->sources_found++;
-    return status == HOLTER_OK ? TOOL_OK : say_error(&err);
+    return status == HOLTER_OK || status == HOLTER_NOT_FOUND ? TOOL_OK : say_error(&err);
 }
 
-static int print_user(struct query *query, uint64_t user)
+/* That nobody has the source is told before anything is printed. */
+static int source_check(const struct query *query, const struct user_list *users)
+{
+    if (query->source_name == NULL)
+        return TOOL_OK;
+    for (size_t i = 0; i < users->count; i++) {
+        uint32_t source;
+        int code = source_find(query, users->numbers[i], &source);
+        if (code != TOOL_OK || source != 0)
+            return code;
+    }
+    say("--source: %s no source of that name",
+        users->count == 1 ? "the user has" : "these users have");
+    return TOOL_NOT_FOUND;
+}
+
+static int print_user(const struct query *query, uint64_t user)
 {
     struct person person;
     int code = person_read(query, &person, user);
     if (code != TOOL_OK)
         return code;
-    uint32_t source;
-    bool has_rows;
-    code = source_find(query, user, &source, &has_rows);
-    /* To the library, both ends 0 would be all time. */
-    if (code != TOOL_OK || !has_rows || query->from_ns == query->to_ns)
-        return code;
+    uint32_t source = 0;
+    if (query->source_name != NULL) {
+        code = source_find(query, user, &source);
+        if (code != TOOL_OK || source == 0)
+            return code;
+    }
+    if (query->from_ns == query->to_ns)
+        return TOOL_OK; /* to the library, both ends 0 would be all time */
 
     holter_error err = { 0 };
     holter_scan_spec spec = {
@@ -272,15 +281,12 @@ static int query_run(struct query *query, const char *metric, const char *user)
         code = user_list_find(&users, &verb_query, query->store, user);
     if (code == TOOL_OK && holter_snapshot_open(&query->snapshot, query->store, &err) != HOLTER_OK)
         code = say_error(&err);
+    if (code == TOOL_OK)
+        code = source_check(query, &users);
     if (code == TOOL_OK && !query->json)
         print_header(query);
     for (size_t i = 0; code == TOOL_OK && i < users.count && !out_failed(); i++)
         code = print_user(query, users.numbers[i]);
-    if (code == TOOL_OK && query->source_name != NULL && query->sources_found == 0) {
-        say("no such source: %s has none of that name",
-            users.count == 1 ? "the user" : "none of these users");
-        code = TOOL_NOT_FOUND;
-    }
     holter_snapshot_close(query->snapshot);
     user_list_release(&users);
     return code;
