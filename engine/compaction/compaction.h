@@ -47,7 +47,8 @@ struct compaction_spec {
     void *commit_context;
     struct crypto_arena *arena;
     struct compaction_keys keys;
-    int64_t now_ns;              /* a hot file is due when all partitions it touches ended COMPACTION_HOT_NS ago */
+    int64_t now_ns;              /* a hot file is due when all partitions that its rows lie in ended COMPACTION_HOT_NS
+                                    ago (a file of tombstones: that of its least begin) */
     bool everything;             /* hot files are due at once, and partitions are merged to one file each */
     /** After each user of a job, and before its edit; false: give the job up (HOLTER_BUSY). May be NULL. */
     bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all);

@@ -4,7 +4,8 @@
  *     compaction.c             one step: plan, job, edit
  *     compaction_plan.c        which files a job takes; looks at a version only
  *     compaction_partitions.c  which partitions the hot files of a job hit
- *     compaction_job.c         the job: inputs to outputs, user by user
+ *     compaction_job.c         the job: inputs to outputs, pass by pass
+ *     compaction_user.c        one user in one pass
  *     compaction_veil.c        tombstones: all that hide (C3), those that are still needed (C4)
  */
 #ifndef COMPACTION_COMPACTION_IMPL_H
@@ -151,6 +152,20 @@ void compaction_key_put(struct compaction_job *job, struct compaction_key *key);
 holter_status compaction_go_on(const struct compaction_job *job, holter_error *err);
 holter_status compaction_segment_open(struct segment **out, const struct compaction_job *job,
                                       const struct manifest_file *file, holter_error *err);
+
+/** HOLTER_CORRUPT: a file is not what is told of it elsewhere; `found` says how. */
+holter_status compaction_misfit(const struct compaction_job *job, const struct manifest_file *file,
+                                const char *found, holter_error *err);
+holter_status compaction_no_memory(holter_error *err);
+
+/**
+ * Write the user's tombstones and rows of the pass at hand, from the inputs that come to the user.
+ * Errors   HOLTER_EXPIRED (without a sentence) the user is erased; what a writer has of it was sealed under a
+ *          key that is gone.
+ */
+holter_status compaction_user_write(struct compaction_job *job, uint64_t user, holter_error *err);
+/** Close what an input has open of the user at hand. */
+void compaction_user_close(struct compaction_input *input, struct compaction_job *job);
 
 /** Add the partitions that a hot file hits. Cost: block headers, and the blocks that straddle three partitions. */
 holter_status compaction_hits_of_file(struct compaction_hits *hits, struct compaction_job *job,

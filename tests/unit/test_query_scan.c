@@ -234,6 +234,28 @@ START_TEST(a_failing_read_is_told_and_not_passed_over)
 }
 END_TEST
 
+START_TEST(what_was_deleted_before_its_flush_leaves_nothing)
+{
+    struct world *world = world_new(1);
+    struct wal_tombstone all = { .begin = INT64_MIN, .end = INT64_MAX };
+    struct query_spec spec = { .user = world_users[0], .from = INT64_MIN, .to = INT64_MAX };
+    struct compaction_result result;
+    struct shard_snapshot *snapshot;
+    uint64_t sequence;
+    holter_status end;
+    write_many(world, 100);
+    world_write(world, 0, &all, 1, NULL, &sequence);
+    CHECK_OK(shard_flush(NULL, world->shard, true, &err));
+    CHECK_OK(shard_compact(&result, world->shard, true, 0, NULL, NULL, &err));
+    CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
+    ck_assert_uint_eq(count_rows(snapshot, &spec, &end), 0);
+    ck_assert_int_eq(end, HOLTER_DONE);
+    ck_assert_uint_eq(shard_snapshot_version(snapshot)->file_count, 0);
+    shard_snapshot_close(snapshot);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(an_erased_user_is_told)
 {
     struct world *world = world_new(1);
@@ -266,6 +288,7 @@ int main(void)
     tcase_add_test(tcase, the_latest_row_is_found_without_a_whole_history);
     tcase_add_test(tcase, damage_is_told_and_not_passed_over);
     tcase_add_test(tcase, a_failing_read_is_told_and_not_passed_over);
+    tcase_add_test(tcase, what_was_deleted_before_its_flush_leaves_nothing);
     tcase_add_loop_test(tcase, an_erased_user_is_told, 0, 2);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
