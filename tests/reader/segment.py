@@ -1,0 +1,493 @@
+"""segment.py -- immutable sorted files: every section of a segment, opened and checked (format-spec/segment.md)."""
+
+from dataclasses import dataclass
+import os
+import struct
+
+from columns import (ENUM, FLOAT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, ROWS_MAX, TEXT, read_rows, read_schema,
+                     read_tombstones)
+from cursor import Cursor, I64_MAX, I64_MIN, TIME_MAX, TIME_MIN, UNITS_NS, largest_unit, wrap
+from files import read_file
+from native import xxh3_64
+from problems import Damage, Newer, Problem, damage
+from seal import TAG_BYTES, open_sealed, subkey
+
+HEADER_MAGIC, FOOTER_MAGIC = b"\x89HLTSEGM", b"\x89HLTSEGF"
+SECTOR_BYTES, PAGE_BYTES, ENTRIES_A_PAGE = 512, 4096, 63
+SECTIONS_BEGIN = 1024
+HOT, WARM, COLD = 1, 2, 3
+PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE = 1, 2, 3, 4
+SERIES_BYTES_LEAST = 16
+ROWS_FORM = 1
+
+
+@dataclass
+class Footer:
+    tier: int
+    tier_class: int
+    page_count: int
+    partition: int
+    sequence_min: int
+    sequence_max: int
+    users: int
+    rows: int
+    begin_min: int
+    begin_max: int
+    end_max: int
+    user_min: int
+    user_max: int
+    tombstones: int
+    tombstone_begin: int
+    tombstone_end: int
+    sections_end: int
+    directory_offset: int
+    file_bytes: int
+    directory_hash: int
+    hash: int
+
+
+@dataclass
+class Entry:
+    user: int
+    generation: int
+    index_bytes: int
+    offset: int
+    bytes: int
+    begin_min: int
+    begin_max: int
+    end_max: int
+    hash: int
+
+
+@dataclass
+class Series:
+    metric: int
+    source: int
+    schema: object
+    row_count: int
+    block_count: int
+    begin_min: int
+    begin_max: int
+    end_max: int
+    revision_min: int
+    revision_max: int
+    revision_base: int
+    payload_bytes: int
+    header_bytes: int
+    blocks: list = None  # (Rows, revision of every row or None)
+
+
+@dataclass
+class Block:
+    rows: int = 0
+    begin_min: int = 0
+    begin_max: int = 0
+    end_max: int = 0
+    flagged: int = 0
+    bytes: int = 0
+    starts: bool = False
+    revised: bool = False
+    statistics: list = None  # a field: (min, max, sum - min x count or None); None of floats and texts
+
+
+@dataclass
+class Section:
+    user: int
+    tombstones: list
+    series: list
+
+
+class Segment:
+    def __init__(self, directory, file_id, store_id, place, sealed):
+        self.path = os.path.join(directory, f"seg-{file_id.hex()}")
+        self.file_id, self.store_id, self.place, self.sealed = file_id, store_id, place, sealed
+        if not os.path.exists(self.path):
+            raise Damage(f"{self.path}: missing, and the manifest names it")
+        self.data = read_file(self.path)
+        self._read_header()
+        self.footer = self._read_footer()
+        self.entries = self._read_directory()
+
+    # ---- header, footer, directory: each kept twice
+
+    def _begin(self, base, count, magic):
+        """A cursor over a header or footer, checked as far as their beginnings are alike."""
+        c = Cursor(self.data[base:base + count], self.path, base)
+        c.check(len(c.data) == count, "the file ends early", 0)
+        c.check(c.take(8) == magic, "wrong magic", 0)
+        c.version()
+        c.check(int.from_bytes(c.data[504:], "little") == xxh3_64(c.data[:504]), "wrong checksum", 504)
+        c.check(c.take(16) == self.store_id, "a file of another store", 20)
+        place = c.u32()
+        c.check(place == self.place, f"a file of place {place}, {self.place} expected", 36)
+        c.check(c.take(16) == self.file_id, "another id than in the file's name", 40)
+        sealed = c.u8()
+        c.check(sealed == self.sealed, f"sealed is {sealed}, the store's identity says {int(self.sealed)}", 56)
+        return c
+
+    def _read_header(self):
+        problems = []
+        for base in (0, SECTOR_BYTES):
+            try:
+                self._begin(base, SECTOR_BYTES, HEADER_MAGIC).zeros(447)
+                return
+            except Problem as problem:
+                problems.append(problem)
+        raise _worst(problems)
+
+    def _read_footer(self):
+        problems = []
+        total = len(self.data)
+        for n in range(0, (total - SECTOR_BYTES) // PAGE_BYTES):
+            base = total - SECTOR_BYTES if n == 0 else total - PAGE_BYTES - PAGE_BYTES * n
+            try:
+                footer = self._parse_footer(base)
+                if n not in (0, footer.page_count):
+                    raise damage(self.path, base + 60, f"{footer.page_count} pages, {n} expected")
+                return footer
+            except Problem as problem:
+                problems.append(problem)
+        if not problems:
+            raise damage(self.path, total, "the file ends early")
+        raise _worst(problems)
+
+    def _parse_footer(self, base):
+        c = self._begin(base, SECTOR_BYTES, FOOTER_MAGIC)
+        tier, tier_class, spare = c.u8(), c.u8(), c.u8()
+        numbers = [c.u32(), c.i64()] + [c.u64() for _ in range(4)] + [c.i64() for _ in range(3)]
+        numbers += [c.u64() for _ in range(3)] + [c.i64(), c.i64()] + [c.u64() for _ in range(4)]
+        c.zeros(304)
+        f = Footer(tier, tier_class, *numbers, hash=c.u64())
+        c.check(HOT <= tier <= COLD and tier_class <= 3 and spare == 0, f"tier {tier}, class {tier_class}", 57)
+        c.check(f.page_count == -(-f.users // ENTRIES_A_PAGE) and f.users >= 1, f"{f.page_count} pages for "
+                f"{f.users} users", 60)
+        c.check((tier == HOT) == (f.partition == I64_MIN), f"partition {f.partition} in tier {tier}", 64)
+        c.check(f.sequence_min <= f.sequence_max, "sequence_min is greater than sequence_max", 72)
+        c.check(f.begin_min <= f.begin_max <= f.end_max, "times that do not rise", 104)
+        c.check(f.rows or (f.begin_min, f.begin_max, f.end_max) == (0, 0, 0), "times without rows", 104)
+        c.check(f.user_min <= f.user_max, "user_min is greater than user_max", 128)
+        c.check(f.tombstones or (f.tombstone_begin, f.tombstone_end) == (0, 0), "times without tombstones", 152)
+        c.check(f.tombstone_begin <= f.tombstone_end, "tombstones' times that do not rise", 152)
+        c.check(f.directory_offset == -(-f.sections_end // PAGE_BYTES) * PAGE_BYTES
+                and f.sections_end >= SECTIONS_BEGIN, f"sections to {f.sections_end}, "
+                f"directory at {f.directory_offset}", 168)
+        length = f.directory_offset + 2 * PAGE_BYTES * f.page_count + PAGE_BYTES
+        c.check(f.file_bytes == length == len(self.data), f"{f.file_bytes} file bytes, {length} by the places in it, "
+                f"{len(self.data)} in fact", 184)
+        return f
+
+    def _read_directory(self):
+        f = self.footer
+        copies = (f.directory_offset, f.directory_offset + PAGE_BYTES * f.page_count + SECTOR_BYTES)
+        entries, hashes = [], b""
+        for page in range(f.page_count):
+            problems = []
+            for copy in copies:
+                try:
+                    found, checksum = self._parse_page(page, copy + PAGE_BYTES * page)
+                    break
+                except Problem as problem:
+                    problems.append(problem)
+            else:
+                raise _worst(problems)
+            entries += found
+            hashes += checksum
+        if xxh3_64(hashes) != f.directory_hash:
+            raise damage(self.path, copies[0], "the directory is not the one that the footer names")
+        self._check_entries(entries, copies[0])
+        return entries
+
+    def _parse_page(self, page, base):
+        c = Cursor(self.data[base:base + PAGE_BYTES], self.path, base)
+        checksum = c.data[4088:]
+        c.check(int.from_bytes(checksum, "little") == xxh3_64(c.data[:4088]), "wrong checksum of a directory page", 4088)
+        last = page == self.footer.page_count - 1
+        used = self.footer.users - ENTRIES_A_PAGE * page if last else ENTRIES_A_PAGE
+        entries = [Entry(c.u64(), c.u32(), c.u32(), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(), c.u64())
+                   for _ in range(used)]
+        c.zeros(64 * (ENTRIES_A_PAGE - used))
+        c.check(c.take(16) == self.file_id, "a directory page of another file", 4032)
+        number, count = c.u32(), c.u32()
+        c.check(number == page and count == used, f"page {number} of {count} entries, {page} of {used} expected", 4048)
+        c.zeros(32)
+        return entries, checksum
+
+    def _check_entries(self, entries, at):
+        f = self.footer
+        end, last = SECTIONS_BEGIN, None
+        for index, e in enumerate(entries):
+            offset = at + PAGE_BYTES * (index // ENTRIES_A_PAGE) + 64 * (index % ENTRIES_A_PAGE)
+            if last is not None and e.user <= last:
+                raise damage(self.path, offset, "users do not rise")
+            if not 17 <= e.index_bytes <= e.bytes or e.offset != end or e.bytes > f.sections_end - end:
+                raise damage(self.path, offset + 12, f"a section of {e.bytes} bytes at {e.offset} with an index of "
+                             f"{e.index_bytes}, {end} expected")
+            if not e.begin_min <= e.begin_max <= e.end_max:
+                raise damage(self.path, offset + 32, "times that do not rise")
+            end, last = end + e.bytes, e.user
+        if end != f.sections_end:
+            raise damage(self.path, end, f"the last section ends here, sections_end is {f.sections_end}")
+        if (entries[0].user, entries[-1].user) != (f.user_min, f.user_max):
+            raise damage(self.path, at, "users beyond those that the footer names")
+
+    # ---- sections
+
+    def sections(self, vault, check_user):
+        """Every section that can be read, those of erased users left out, and what the footer says of all of them checked."""
+        counts = []
+        for entry in self.entries:
+            at, end = entry.offset, entry.offset + entry.bytes
+            if xxh3_64(self.data[at:end]) != entry.hash:
+                raise damage(self.path, at, f"wrong checksum of the section of {entry.bytes} bytes")
+            if vault.is_erased(entry.user):
+                continue
+            user = check_user(entry.user, entry.generation, self.path, at)
+            section = self._read_section(entry, subkey(user.key, b"holt-seg", self.file_id))
+            counts.append((sum(s.row_count for s in section.series), section))
+            yield section
+        if len(counts) == len(self.entries):
+            self._check_footer(counts)
+
+    def _check_footer(self, counts):
+        f = self.footer
+        rows = sum(count for count, _ in counts)
+        tombstones = [t for _, section in counts for t in section.tombstones]
+        series = [s for _, section in counts for s in section.series]
+        found = [rows, len(tombstones)]
+        expected = [f.rows, f.tombstones]
+        if series:
+            found += [min(s.begin_min for s in series), max(s.begin_max for s in series), max(s.end_max for s in series)]
+            expected += [f.begin_min, f.begin_max, f.end_max]
+        if tombstones:
+            found += [min(t.begin for t in tombstones), max(t.end for t in tombstones)]
+            expected += [f.tombstone_begin, f.tombstone_end]
+        if found != expected:
+            raise damage(self.path, f.directory_offset + PAGE_BYTES * f.page_count + 96,
+                         f"the sections hold {found}, the footer says {expected}")
+
+    def _piece(self, entry, key, at, count, kind):
+        """Open one piece: a cursor over its plain bytes."""
+        c = Cursor(self.data[:entry.offset + entry.bytes], self.path)
+        c.at = at
+        nonce = self.file_id + at.to_bytes(8, "little")
+        associated = (self.store_id + self.file_id + struct.pack("<IQIQII", self.place, entry.user, entry.generation, at,
+                                                                 kind, max(0, count - TAG_BYTES)))
+        return Cursor(open_sealed(c, count, key, nonce, associated, f"a piece of kind {kind}"), self.path, at)
+
+    def _read_section(self, entry, key):
+        whole = entry.index_bytes == entry.bytes
+        c = self._piece(entry, key, entry.offset + entry.bytes - entry.index_bytes, entry.index_bytes,
+                        WHOLE if whole else INDEX)
+        tombstones = read_tombstones(c, sequence_base=0)
+        c.check(all(t.sequence <= self.footer.sequence_max for t in tombstones),
+                "a tombstone's sequence is greater than the file's", 0)
+        count = c.varint()
+        c.check(count <= c.left // SERIES_BYTES_LEAST, f"{count} series in {c.left} bytes")
+        series = []
+        for _ in range(count):
+            at = c.at
+            series.append(self._read_series(c))
+            c.check(len(series) == 1 or (series[-2].metric, series[-2].source) < (series[-1].metric, series[-1].source),
+                    "series do not rise", at)
+        c.check(series or whole, "an index without series and a section with more")
+        c.check(not series or not whole or entry.bytes < PAGE_BYTES, "a section in one piece of 4,096 bytes or more", 0)
+        if whole:
+            self._read_blocks_whole(c, series)
+        else:
+            c.end()
+            self._read_blocks_apart(entry, key, series)
+        begin_min = min((s.begin_min for s in series), default=0)
+        begin_max = max((s.begin_max for s in series), default=0)
+        end_max = max((s.end_max for s in series), default=0)
+        c.check((begin_min, begin_max, end_max) == (entry.begin_min, entry.begin_max, entry.end_max),
+                "the times of a section are not those of the directory", 0)
+        return Section(entry.user, tombstones, series)
+
+    @staticmethod
+    def _read_series(c):
+        at = c.at
+        metric, source, schema = c.varint(), c.varint(), read_schema(c)
+        c.check(1 <= metric < 2**32 and 1 <= source < 2**32, f"series of metric {metric}, source {source}", at)
+        at = c.at
+        rows, blocks = c.varint(), c.varint()
+        c.check(rows >= 1 and 1 <= blocks <= rows and blocks < 2**32, f"{rows} rows in {blocks} blocks", at)
+        at = c.at
+        begin_min = c.zigzag()
+        begin_max = begin_min + c.varint()
+        end_max = begin_max + c.varint()
+        c.check(TIME_MIN <= begin_min and begin_max <= TIME_MAX and end_max <= I64_MAX, "a time out of range", at)
+        c.check(schema.kind == INTERVAL or end_max == begin_max, "an end of instants", at)
+        at = c.at
+        revision_min, revision_span = c.zigzag(), c.varint()
+        c.check(revision_min + revision_span <= I64_MAX, "a revision out of range", at)
+        base = c.zigzag() if revision_span else revision_min
+        c.check(revision_min <= base <= revision_min + revision_span, "the revision base is out of range", at)
+        at = c.at
+        payload_bytes, header_bytes, rollup_bytes = c.varint(), c.varint(), c.varint()
+        c.check(payload_bytes >= 1 and header_bytes >= 1, "a series without bytes", at)
+        c.check(rollup_bytes == 0, f"{rollup_bytes} bytes of rollups, which this version does not have", at)
+        return Series(metric, source, schema, rows, blocks, begin_min, begin_max, end_max, revision_min,
+                      revision_min + revision_span, base, payload_bytes, header_bytes)
+
+    def _read_blocks_whole(self, c, series):
+        begin = c.at
+        payload = sum(s.payload_bytes for s in series)
+        c.check(payload + sum(s.header_bytes for s in series) == c.left, "the bytes of the series are not those that are left")
+        headers = Cursor(c.data[begin + payload:], c.file, c.base + begin + payload)
+        at = begin
+        for s in series:
+            plain = Cursor(headers.take(s.header_bytes), c.file, headers.base + headers.at - s.header_bytes)
+            blocks = _read_block_headers(plain, s)
+            plain.check(not any(block.starts for block in blocks[1:]), "a payload piece within one piece", 0)
+            plain.check(sum(b.bytes for b in blocks) == s.payload_bytes, "the bytes of the blocks are not the series'", 0)
+            s.blocks = _read_blocks(Cursor(c.data[at:at + s.payload_bytes], c.file, c.base + at), s, blocks)
+            _check_series(plain, s)
+            at += s.payload_bytes
+
+    def _read_blocks_apart(self, entry, key, series):
+        at = entry.offset
+        header_at = at + sum(s.payload_bytes for s in series)
+        end = header_at + sum(s.header_bytes for s in series)
+        if end + entry.index_bytes != entry.offset + entry.bytes:
+            raise damage(self.path, entry.offset + entry.bytes - entry.index_bytes,
+                         "the bytes of the series and the index are not the section's")
+        for s in series:
+            headers = self._piece(entry, key, header_at, s.header_bytes, BLOCK_HEADERS)
+            blocks = _read_block_headers(headers, s)
+            pieces = []
+            for block in blocks:
+                if block.starts:
+                    pieces.append([])
+                pieces[-1].append(block)
+            taken = sum(b.bytes for b in blocks) + TAG_BYTES * len(pieces)
+            headers.check(taken == s.payload_bytes, f"the pieces take {taken} bytes, the index says {s.payload_bytes}", 0)
+            s.blocks = []
+            for piece in pieces:
+                count = sum(block.bytes for block in piece) + TAG_BYTES
+                s.blocks += _read_blocks(self._piece(entry, key, at, count, PAYLOAD), s, piece)
+                at += count
+            _check_series(headers, s)
+            header_at += s.header_bytes
+
+
+def _worst(problems):
+    """Of what is wrong with all copies: a newer format first, else the first."""
+    return next((p for p in problems if isinstance(p, Newer)), problems[0])
+
+
+def _running(c, count):
+    """zigzag x count changes from the value before; sums wrap."""
+    values, value = [], 0
+    for _ in range(count):
+        value = wrap(value + c.zigzag())
+        values.append(value)
+    return values
+
+
+def _read_block_headers(c, s):
+    n = s.block_count
+    c.check(n <= c.left, f"{n} blocks in {c.left} bytes", 0)
+    form, unit = c.u8(), c.u8()
+    c.check(form == ROWS_FORM, f"unknown form {form}", 0)
+    c.check(unit < len(UNITS_NS), f"unknown unit {unit}", 1)
+    scale = UNITS_NS[unit]
+    blocks = [Block() for _ in range(n)]
+    at = c.at
+    counts = _running(c, n - 1)
+    counts.append(s.row_count - sum(counts))
+    c.check(all(1 <= count <= ROWS_MAX for count in counts), "a block without rows or with too many", at)
+    at = c.at
+    gaps, spans = c.varints(n - 1), c.varints(n - 1)
+    end_spans = c.varints(n) if s.schema.kind == INTERVAL else [0] * n
+    begin = s.begin_min
+    for index, block in enumerate(blocks):
+        block.rows, block.begin_min = counts[index], begin
+        block.begin_max = begin + spans[index] * scale if index < n - 1 else s.begin_max
+        block.end_max = block.begin_max + end_spans[index] * scale
+        c.check(block.begin_min <= block.begin_max <= s.begin_max and block.end_max <= s.end_max,
+                "a block beyond the times of its series", at)
+        if index < n - 1:
+            begin = block.begin_max + gaps[index] * scale
+    c.check(max(block.end_max for block in blocks) == s.end_max, "no block ends where the series does", at)
+    c.check(unit == largest_unit(gaps_and_spans := [v * scale for v in gaps + spans + end_spans]),
+            f"unit {unit} is not the largest that divides {len(gaps_and_spans)} gaps and spans", 1)
+    at = c.at
+    for block, flagged in zip(blocks, c.varints(n)):
+        c.check(flagged <= block.rows, f"{flagged} flagged rows of {block.rows}", at)
+        block.flagged, block.statistics = flagged, []
+    for kind in s.schema.types:
+        for block, figures in zip(blocks, _read_statistics(c, kind, blocks)):
+            block.statistics.append(figures)
+    for index, (block, place) in enumerate(zip(blocks, c.varints(n))):
+        block.bytes, block.starts, block.revised = place >> 2, bool(place & 2), bool(place & 1)
+        c.check(block.bytes >= 1, "a block of 0 bytes")
+        c.check(block.starts or index > 0, "the first block starts no piece")
+        c.check(not block.revised or s.revision_min != s.revision_max, "a revised block where all revisions are equal")
+    c.end()
+    return blocks
+
+
+def _read_statistics(c, kind, blocks):
+    n, at = len(blocks), c.at
+    counts = [block.rows - block.flagged for block in blocks]
+    if kind == TEXT:
+        return [None] * n
+    if kind == FLOAT:
+        bits = [[c.u64() for _ in range(n)] for _ in range(4)]
+        for index, count in enumerate(counts):
+            c.check(count or not any(column[index] for column in bits), "statistics of no rows are not 0", at)
+        return [None] * n
+    least = _running(c, n)
+    spans = c.varints(n)
+    sums = [None] * n if kind == ENUM else [c.varint(bits=128) for _ in range(n)]
+    for low, span, above, count in zip(least, spans, sums, counts):
+        c.check(low + span <= I64_MAX, "a maximum out of range", at)
+        c.check(count or (low, span) == (0, 0), "statistics of no rows are not 0", at)
+        c.check(above is None or above <= span * count, "a sum greater than the maximum allows", at)
+        c.check(kind != ENUM or low >= 0, "an enum below 0", at)
+    return [(low, low + span, above) for low, span, above in zip(least, spans, sums)]
+
+
+def _read_blocks(c, s, blocks):
+    """The blocks of one payload piece (or, in kind 4, of one series)."""
+    read = []
+    for block in blocks:
+        at = c.at
+        own = Cursor(c.take(block.bytes), c.file, c.base + at)
+        rows = read_rows(own, s.schema, block.rows, with_revision=block.revised)
+        own.end()
+        own.check((rows.time[0], rows.time[-1]) == (block.begin_min, block.begin_max),
+                  "the times of a block are not those of its header", 0)
+        _check_statistics(own, s.schema, block, rows)
+        read.append((rows, None if block.revised else s.revision_base))
+    c.end()
+    return read
+
+
+def _is_finite(bits):
+    return bits >> 52 & 0x7FF != 0x7FF
+
+
+def _check_statistics(c, schema, block, rows):
+    ends = [min(t + d, I64_MAX) for t, d in zip(rows.time, rows.duration)] if rows.duration else rows.time
+    c.check(max(ends) == block.end_max, "the greatest end of a block is not that of its header", 0)
+    floats = [column for column, kind in zip(rows.fields, schema.types) if kind == FLOAT]
+    kept = [i for i in range(block.rows) if not rows.flags[i] & (OUT_OF_RANGE | NOT_FINITE)
+            and all(_is_finite(column[i]) for column in floats)]
+    c.check(block.rows - len(kept) == block.flagged, f"{block.rows - len(kept)} flagged rows, "
+            f"the header says {block.flagged}", 0)
+    for column, kind, told in zip(rows.fields, schema.types, block.statistics):
+        if told is None:
+            continue
+        values = [column[i] for i in kept] or [0]
+        low, high = min(values), max(values)
+        above = sum(values) - low * len(values) if kind == INT else None
+        c.check((low, high, above) == told, "the statistics of a block are not those of its rows", 0)
+
+
+def _check_series(c, s):
+    revisions = set()
+    for rows, revision in s.blocks:
+        revisions.update(rows.revision if revision is None else (revision,))
+    c.check((min(revisions), max(revisions)) == (s.revision_min, s.revision_max),
+            "the revisions of a series are not those of the index", 0)
