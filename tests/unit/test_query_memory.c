@@ -1,0 +1,106 @@
+/*
+ * test_query_memory.c -- a query without memory fails and gives nothing wrong.
+ *
+ * Claim: every allocation of a scan, of the latest row and of the list of series may fail, once or from then
+ * on; then HOLTER_NO_MEMORY is answered, nothing leaks, and the next query is right. Method: the n-th
+ * allocation fails, for every n, over a shard with rows in memory, hot and warm files.
+ */
+#include "alloc_fail.h"
+
+#include "query_world.h"
+
+/* All rows of a user, or why not. */
+static holter_status scan_all(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+{
+    struct query_spec spec = {
+        .user = user, .from = world_week(1), .to = INT64_MAX, .overlapping = true
+    };
+    struct query_scan *scan;
+    uint32_t metric, source;
+    const struct columns *rows;
+    *count = 0;
+    holter_status status = query_scan_open(&scan, snapshot, &spec, &err);
+    if (status != HOLTER_OK)
+        return status;
+    while ((status = query_scan_next(scan, &metric, &source, &rows, &err)) == HOLTER_OK)
+        *count += rows->count;
+    query_scan_close(scan);
+    return status == HOLTER_DONE ? HOLTER_OK : status;
+}
+
+static holter_status find_latest(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+{
+    struct query_spec spec = { .user = user, .metric = 3, .from = INT64_MIN, .to = INT64_MAX };
+    struct columns row;
+    uint32_t source;
+    holter_status status = query_latest(&row, &source, snapshot, &spec, &err);
+    *count = status == HOLTER_OK;
+    if (status == HOLTER_OK)
+        columns_release(&row);
+    return status == HOLTER_DONE ? HOLTER_OK : status;
+}
+
+static holter_status list_series(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+{
+    struct query_spec spec = { .user = user, .from = INT64_MIN, .to = INT64_MAX };
+    struct query_series *series;
+    size_t listed = 0;
+    holter_status status = query_series_list(&series, &listed, snapshot, &spec, &err);
+    *count = listed;
+    if (status == HOLTER_OK)
+        free(series);
+    return status;
+}
+
+static holter_status (*const queries[])(struct shard_snapshot *snapshot, uint64_t user,
+                                        uint64_t *count) = { scan_all, find_latest, list_series };
+
+START_TEST(each_allocation_may_fail)
+{
+    struct world *world = world_new(4);
+    struct shard_snapshot *snapshot;
+    struct compaction_result result;
+    for (int i = 0; i < 60; i++) {
+        world_commit(world);
+        if (i == 20 || i == 40)
+            CHECK_OK(shard_flush(NULL, world->shard, true, &err));
+        if (i == 20)
+            CHECK_OK(shard_compact(&result, world->shard, true, 0, NULL, NULL, &err));
+    }
+    CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
+    uint64_t user = world_users[0], expected, count;
+    CHECK_OK(queries[_i](snapshot, user, &expected));
+    ck_assert_uint_gt(expected, 0);
+    alloc_fail.is_exempt = sim_is_allocating;
+    for (int is_for_ever = 0; is_for_ever < 2; is_for_ever++) {
+        bool has_failed = true;
+        unsigned long left = 0;
+        for (; has_failed; left++) {
+            err = (holter_error){ 0 };
+            alloc_fail_arm(left, is_for_ever);
+            holter_status status = queries[_i](snapshot, user, &count);
+            has_failed = alloc_fail_disarm();
+            if (status == HOLTER_OK)
+                CHECK(count == expected);
+            else
+                CHECK(has_failed && status == HOLTER_NO_MEMORY && err.status == status);
+            CHECK(world->keys_held == 0);
+            CHECK_OK(queries[_i](snapshot, user, &count));
+            CHECK(count == expected);
+        }
+        ck_assert_uint_gt(left, 10);
+    }
+    shard_snapshot_close(snapshot);
+    world_free(world);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("query_memory");
+    TCase *tcase = tcase_create("memory");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_loop_test(tcase, each_allocation_may_fail, 0, (int)CORE_COUNT(queries));
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
