@@ -120,7 +120,8 @@ $(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
 
 # make cli T=import: the transcripts of that name; without T all of them, and the real data if it is there
 cli: $(OUT)/holter
-	HOLTER=$(CURDIR)/$(OUT)/holter python3 tests/cli/run.py $(T)
+	$(Q)HOLTER=$(CURDIR)/$(OUT)/holter $(if $(filter release debug,$(VARIANT)),,HOLTER_PEAK=any) \
+		python3 tests/cli/run.py $(T)
 
 .PHONY: cli
 
@@ -199,6 +200,22 @@ install: all
 	install -m 644 include/holter/*.h $(DESTDIR)$(PREFIX)/include/holter/
 	install -m 644 tools/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	sed 's|@PREFIX@|$(PREFIX)|' engine/holter.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/holter.pc
+
+# ---- model, delivery and damage: what a store answers after random work, random delivery, and every damage
+
+MODEL_BINARIES := $(OUT)/tests/model/model
+WHOLE_ENGINE := $(ENGINE_OBJECTS) $(SIM_OBJECTS)
+
+$(OUT)/tests/model/model: $(call objects,tests/model/model.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+model-short: $(MODEL_BINARIES)
+	$(OUT)/tests/model/model 50000
+
+model-long: $(MODEL_BINARIES)
+	$(OUT)/tests/model/model 1000000
+
+.PHONY: model-short model-long
 
 help:
 	@echo "make            out/release/holter, libholter.a, libholter.so"

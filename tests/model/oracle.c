@@ -1,8 +1,9 @@
 /*
  * oracle.c -- what a store must answer, by brute force.
  *
- * Rows lie in a list for each (user, metric, source), in the order in which they were added; nothing is
- * decided until somebody asks.
+ * Rows lie in a list for each (user, metric, source), in the order in which they were added. That a row is
+ * hidden never ends, so it is found out once, when the row or the tombstone comes; which of the others stands is
+ * decided each time that somebody asks.
  */
 #include "oracle.h"
 
@@ -10,11 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct held_row {
+    struct oracle_row row; /* first: candidates point at it */
+    bool is_hidden;
+};
+
 struct series {
     uint64_t user;
     uint32_t metric;
     uint32_t source;
-    struct oracle_row *rows;
+    struct held_row *rows;
     size_t count, capacity;
 };
 
@@ -71,7 +77,7 @@ struct oracle *oracle_new(void)
 static void series_release(struct series *series)
 {
     for (size_t i = 0; i < series->count; i++)
-        row_release(&series->rows[i]);
+        row_release(&series->rows[i].row);
     free(series->rows);
 }
 
@@ -98,49 +104,6 @@ static struct series *find_series(struct oracle *oracle, uint64_t user, uint32_t
     return NULL;
 }
 
-void oracle_add_row(struct oracle *oracle, const struct oracle_row *row)
-{
-    struct series *series = find_series(oracle, row->user, row->metric, row->source);
-    if (series == NULL) {
-        oracle->series = grow(oracle->series, &oracle->series_capacity, oracle->series_count + 1,
-                              sizeof *oracle->series);
-        series = &oracle->series[oracle->series_count++];
-        *series =
-            (struct series){ .user = row->user, .metric = row->metric, .source = row->source };
-    }
-    series->rows = grow(series->rows, &series->capacity, series->count + 1, sizeof *series->rows);
-    struct oracle_row *mine = &series->rows[series->count++];
-    *mine = *row;
-    if (row->text_key != NULL)
-        mine->text_key = copy(row->text_key, row->text_key_bytes);
-    mine->payload = copy(row->payload, row->payload_bytes);
-}
-
-void oracle_add_tombstone(struct oracle *oracle, const struct oracle_tombstone *tombstone)
-{
-    oracle->tombstones = grow(oracle->tombstones, &oracle->tombstone_capacity,
-                              oracle->tombstone_count + 1, sizeof *oracle->tombstones);
-    oracle->tombstones[oracle->tombstone_count++] = *tombstone;
-}
-
-void oracle_forget_user(struct oracle *oracle, uint64_t user)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < oracle->series_count; i++) {
-        if (oracle->series[i].user == user)
-            series_release(&oracle->series[i]);
-        else
-            oracle->series[kept++] = oracle->series[i];
-    }
-    oracle->series_count = kept;
-    kept = 0;
-    for (size_t i = 0; i < oracle->tombstone_count; i++) {
-        if (oracle->tombstones[i].user != user)
-            oracle->tombstones[kept++] = oracle->tombstones[i];
-    }
-    oracle->tombstone_count = kept;
-}
-
 static bool hides(const struct oracle_tombstone *t, const struct oracle_row *row)
 {
     if (t->user != row->user)
@@ -165,6 +128,57 @@ static bool is_hidden(const struct oracle *oracle, const struct oracle_row *row)
             return true;
     }
     return false;
+}
+
+void oracle_add_row(struct oracle *oracle, const struct oracle_row *row)
+{
+    struct series *series = find_series(oracle, row->user, row->metric, row->source);
+    if (series == NULL) {
+        oracle->series = grow(oracle->series, &oracle->series_capacity, oracle->series_count + 1,
+                              sizeof *oracle->series);
+        series = &oracle->series[oracle->series_count++];
+        *series =
+            (struct series){ .user = row->user, .metric = row->metric, .source = row->source };
+    }
+    series->rows = grow(series->rows, &series->capacity, series->count + 1, sizeof *series->rows);
+    struct held_row *mine = &series->rows[series->count++];
+    mine->row = *row;
+    mine->is_hidden = is_hidden(oracle, row);
+    if (row->text_key != NULL)
+        mine->row.text_key = copy(row->text_key, row->text_key_bytes);
+    mine->row.payload = copy(row->payload, row->payload_bytes);
+}
+
+void oracle_add_tombstone(struct oracle *oracle, const struct oracle_tombstone *tombstone)
+{
+    oracle->tombstones = grow(oracle->tombstones, &oracle->tombstone_capacity,
+                              oracle->tombstone_count + 1, sizeof *oracle->tombstones);
+    oracle->tombstones[oracle->tombstone_count++] = *tombstone;
+    for (size_t s = 0; s < oracle->series_count; s++) {
+        struct series *series = &oracle->series[s];
+        for (size_t i = 0; i < series->count; i++) {
+            if (hides(tombstone, &series->rows[i].row))
+                series->rows[i].is_hidden = true;
+        }
+    }
+}
+
+void oracle_forget_user(struct oracle *oracle, uint64_t user)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < oracle->series_count; i++) {
+        if (oracle->series[i].user == user)
+            series_release(&oracle->series[i]);
+        else
+            oracle->series[kept++] = oracle->series[i];
+    }
+    oracle->series_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < oracle->tombstone_count; i++) {
+        if (oracle->tombstones[i].user != user)
+            oracle->tombstones[kept++] = oracle->tombstones[i];
+    }
+    oracle->tombstone_count = kept;
 }
 
 static int compare_identities(const struct oracle_row *a, const struct oracle_row *b)
@@ -195,15 +209,18 @@ static int compare_candidates(const void *left, const void *right)
     return a > b ? -1 : 1;
 }
 
-/* All rows of a series that begin before `to` and are not hidden, in the order above. */
-static size_t collect(struct oracle *oracle, const struct series *series, int64_t to)
+/*
+ * The rows of a series that are not hidden, begin before `to`, and from `from` on where nothing asks for earlier
+ * ones, in the order above.
+ */
+static size_t collect(struct oracle *oracle, const struct series *series, int64_t from, int64_t to)
 {
     oracle->candidates = grow(oracle->candidates, &oracle->candidate_capacity, series->count + 1,
                               sizeof *oracle->candidates);
     size_t count = 0;
     for (size_t i = 0; i < series->count; i++) {
-        const struct oracle_row *row = &series->rows[i];
-        if (row->time < to && !is_hidden(oracle, row))
+        const struct oracle_row *row = &series->rows[i].row;
+        if (row->time >= from && row->time < to && !series->rows[i].is_hidden)
             oracle->candidates[count++] = row;
     }
     qsort(oracle->candidates, count, sizeof *oracle->candidates, compare_candidates);
@@ -229,7 +246,7 @@ const struct oracle_row *const *oracle_ask(struct oracle *oracle, uint64_t user,
     const struct series *series = find_series(oracle, user, metric, source);
     if (series == NULL)
         return NULL;
-    size_t candidates = collect(oracle, series, to);
+    size_t candidates = collect(oracle, series, ends_after == INT64_MAX ? from : INT64_MIN, to);
     const struct oracle_row *last = NULL;
     size_t standing = 0;
     for (size_t i = 0; i < candidates; i++) {
@@ -248,7 +265,7 @@ static void count_series(struct oracle *oracle, struct series *series, bool prun
                          uint64_t *superseded, uint64_t *hidden)
 {
     size_t before = series->count;
-    size_t candidates = collect(oracle, series, INT64_MAX);
+    size_t candidates = collect(oracle, series, INT64_MIN, INT64_MAX);
     size_t standing = 0;
     for (size_t i = 0; i < candidates; i++)
         standing += stands(oracle, i);
@@ -257,18 +274,19 @@ static void count_series(struct oracle *oracle, struct series *series, bool prun
     if (!prunes || standing == before)
         return;
 
-    struct oracle_row *rows = require(malloc((standing + 1) * sizeof *rows));
+    struct held_row *rows = require(malloc((standing + 1) * sizeof *rows));
     bool *is_kept = require(calloc(before + 1, sizeof *is_kept));
     for (size_t i = 0; i < candidates; i++) {
+        const struct held_row *held = (const struct held_row *)(const void *)oracle->candidates[i];
         if (stands(oracle, i))
-            is_kept[oracle->candidates[i] - series->rows] = true;
+            is_kept[held - series->rows] = true;
     }
     size_t kept = 0;
     for (size_t i = 0; i < before; i++) {
         if (is_kept[i])
             rows[kept++] = series->rows[i];
         else
-            row_release(&series->rows[i]);
+            row_release(&series->rows[i].row);
     }
     free(is_kept);
     free(series->rows);

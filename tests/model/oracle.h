@@ -1,8 +1,8 @@
 /*
  * oracle.h -- what a store must answer, by brute force.
  *
- * The oracle keeps every row and every tombstone that was ever written and asks all of them for each
- * answer. It shares nothing with the engine but the rule of which rows stand, and it includes nothing of it:
+ * The oracle keeps every row and every tombstone that was ever written and compares all of them with all.
+ * It shares nothing with the engine but the rule of which rows stand, and it includes nothing of it:
  *
  *   - a tombstone hides the rows of its span, by begin, of its user and scope: with a revision R (not 0)
  *     those of a lower revision, and those of revision R with a lower sequence; without one, all of a lower
