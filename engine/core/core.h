@@ -34,7 +34,7 @@ _Noreturn void core_assert_failed(const char *fact, const char *file, int line);
 holter_status error_set(holter_error *err, holter_status status, const char *format, ...)
     CORE_PRINTF(3, 4);
 
-/* ---- checked arithmetic: false, and *out untouched, when the result does not fit --------------- */
+/* ---- checked arithmetic: false, and *out untouched, when the result does not fit ------------- */
 
 static inline bool checked_add_u64(uint64_t *out, uint64_t a, uint64_t b)
 {
@@ -99,7 +99,7 @@ static inline int64_t zigzag_decode(uint64_t value)
     return (int64_t)((value >> 1) ^ (0 - (value & 1)));
 }
 
-/* ---- reading bytes: an overrun is remembered, and reads zero from then on ----------------------- */
+/* ---- reading bytes: an overrun is remembered, and reads zero from then on -------------------- */
 
 struct reader {
     const uint8_t *at;
@@ -116,14 +116,17 @@ int64_t get_i64(struct reader *r);
 /** LEB128, 1 .. 10 bytes, shortest form only. */
 uint64_t get_varint(struct reader *r);
 int64_t get_zigzag(struct reader *r);
-/** The next `count` bytes, borrowed from the bytes under the reader; NULL (and overrun) where there are fewer. */
+/**
+ * The next `count` bytes, borrowed from the bytes under the reader; NULL (and overrun) where there
+ * are fewer.
+ */
 const uint8_t *get_bytes(struct reader *r, size_t count);
 /** Copy the next `count` bytes; zeros where there are fewer. */
 void get_copy(struct reader *r, void *out, size_t count);
 /** The reader consumed all bytes, and no more. */
 bool reader_is_done(const struct reader *r);
 
-/* ---- writing bytes into a place of fixed size -------------------------------------------------- */
+/* ---- writing bytes into a place of fixed size ------------------------------------------------ */
 
 struct writer {
     uint8_t *at;
@@ -140,7 +143,7 @@ void put_i64(struct writer *w, int64_t value);
 void put_bytes(struct writer *w, const void *bytes, size_t count);
 void put_zeros(struct writer *w, size_t count);
 
-/* ---- a growing run of bytes; a failed allocation is remembered, later appends do nothing -------- */
+/* ---- a growing run of bytes; a failed allocation is remembered, later appends do nothing ----- */
 
 struct buffer {
     uint8_t *data;
@@ -164,13 +167,16 @@ void buffer_append_i64(struct buffer *b, int64_t value);
 void buffer_append_varint(struct buffer *b, uint64_t value);
 void buffer_append_zigzag(struct buffer *b, int64_t value);
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 enum { CORE_PAGE_BYTES = 4096, CORE_SECTOR_BYTES = 512 };
 
 /** calloc with the multiplication checked; NULL also for count * bytes over PTRDIFF_MAX. */
 void *core_calloc(size_t count, size_t bytes);
-/** Grow *array (of `bytes` each) so that `count` fit, doubling; *capacity in elements. False: untouched. */
+/**
+ * Grow *array (of `bytes` each) so that `count` fit, doubling; *capacity in elements. False:
+ * untouched.
+ */
 bool core_grow(void **array, size_t *capacity, size_t count, size_t bytes);
 /** Zeroed memory at a 4,096-byte boundary, `bytes` rounded up to it; free() it. */
 void *core_alloc_pages(size_t bytes);
@@ -186,7 +192,7 @@ void arena_init(struct arena *a);
 void *arena_alloc(struct arena *a, size_t bytes);
 void arena_release(struct arena *a);
 
-/* ---- hashing (XXH3, seed 0) ---------------------------------------------------------------------- */
+/* ---- hashing (XXH3, seed 0) ------------------------------------------------------------------ */
 
 struct hash128 {
     uint64_t low, high;

@@ -1,8 +1,8 @@
 /*
  * core_bytes.c -- little-endian cursors over bytes, and the growing buffer.
  *
- * A reader or writer that is asked for more than is left remembers the overrun and moves no further,
- * so a decoder reads like its table and asks once, at the end.
+ * A reader or writer that is asked for more than is left remembers the overrun and moves no
+ * further, so a decoder reads like its table and asks once, at the end.
  */
 #include "core.h"
 

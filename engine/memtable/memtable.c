@@ -1,8 +1,9 @@
 /*
  * memtable.c -- the frames of the log that are not flushed yet, by user.
  *
- * A table of users with open addressing; each has its frames in rising sequence. Frames are counted, so a new memtable
- * after a flush shares what goes on living with the old one, which snapshots may still hold.
+ * A table of users with open addressing; each has its frames in rising sequence. Frames are
+ * counted, so a new memtable after a flush shares what goes on living with the old one, which
+ * snapshots may still hold.
  */
 #include "memtable/memtable.h"
 
@@ -101,7 +102,10 @@ void memtable_unref(struct memtable *memtable)
     free(memtable);
 }
 
-/* The user's slot, or the free one where it would be. User numbers are random, so they hash themselves. */
+/*
+ * The user's slot, or the free one where it would be. User numbers are random, so they hash
+ * themselves.
+ */
 static struct memtable_user_frames *slot_of(struct memtable_user_frames *users, size_t slot_count,
                                             uint64_t user)
 {
@@ -129,7 +133,8 @@ static bool make_room_for_user(struct memtable *memtable)
     return true;
 }
 
-holter_status memtable_add(struct memtable *memtable, struct memtable_frame *frame, holter_error *err)
+holter_status memtable_add(struct memtable *memtable, struct memtable_frame *frame,
+                           holter_error *err)
 {
     core_assert(frame->user != 0);
     core_assert(frame->sequence > memtable->sequence_last);
@@ -159,8 +164,8 @@ static int by_sequence(const void *a, const void *b)
     return ((*left)->sequence > (*right)->sequence) - ((*left)->sequence < (*right)->sequence);
 }
 
-holter_status memtable_after(struct memtable **out, const struct memtable *memtable, uint64_t sequence,
-                             holter_error *err)
+holter_status memtable_after(struct memtable **out, const struct memtable *memtable,
+                             uint64_t sequence, holter_error *err)
 {
     *out = NULL;
     struct memtable *after;
@@ -254,8 +259,9 @@ holter_status memtable_users(uint64_t **users, size_t *count, const struct memta
     return HOLTER_OK;
 }
 
-holter_status memtable_user(struct memtable_frame ***frames, size_t *count, const struct memtable *memtable,
-                            uint64_t user, uint64_t end, holter_error *err)
+holter_status memtable_user(struct memtable_frame ***frames, size_t *count,
+                            const struct memtable *memtable, uint64_t user, uint64_t end,
+                            holter_error *err)
 {
     *frames = NULL;
     *count = 0;

@@ -1,5 +1,6 @@
 /*
- * memtable_rows.c -- a user's rows in memory, gathered from decoded frames into one sorted run a series.
+ * memtable_rows.c -- a user's rows in memory, gathered from decoded frames into one sorted run a
+ * series.
  */
 #include "memtable/memtable.h"
 
@@ -15,7 +16,8 @@ static size_t series_place(const struct memtable_rows *rows, uint32_t metric, ui
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct memtable_series *series = &rows->series[middle];
-        bool is_before = series->metric < metric || (series->metric == metric && series->source < source);
+        bool is_before =
+            series->metric < metric || (series->metric == metric && series->source < source);
         if (is_before)
             low = middle + 1;
         else
@@ -39,7 +41,8 @@ static struct memtable_series *series_of(struct memtable_rows *rows, size_t *cap
     rows->series = grown;
     memmove(&rows->series[place + 1], &rows->series[place],
             (rows->series_count - place) * sizeof *rows->series);
-    rows->series[place] = (struct memtable_series){ .metric = part->metric, .source = part->source };
+    rows->series[place] =
+        (struct memtable_series){ .metric = part->metric, .source = part->source };
     columns_init(&rows->series[place].columns, &part->columns.schema);
     rows->series_count++;
     return &rows->series[place];
@@ -60,8 +63,9 @@ static size_t first_from(const struct columns *columns, int64_t time)
     return low;
 }
 
-static holter_status gather_part(struct memtable_rows *rows, size_t *capacity, const struct wal_part *part,
-                                 const struct memtable_filter *filter, holter_error *err)
+static holter_status gather_part(struct memtable_rows *rows, size_t *capacity,
+                                 const struct wal_part *part, const struct memtable_filter *filter,
+                                 holter_error *err)
 {
     bool is_wanted = (filter->metric == 0 || filter->metric == part->metric) &&
                      (filter->source == 0 || filter->source == part->source);

@@ -1,5 +1,6 @@
 /*
- * shard.c -- one slice of users: making, opening and closing it. The map of the room is in shard_impl.h.
+ * shard.c -- one slice of users: making, opening and closing it. The map of the room is in
+ * shard_impl.h.
  */
 #include "shard/shard_impl.h"
 
@@ -8,16 +9,16 @@
 
 enum { LOCK_FILE_BYTES = 2 * CORE_PAGE_BYTES };
 
-static holter_status shard_path(char out[static IO_PATH_BYTES_MAX], const char *directory, const char *name,
-                                holter_error *err)
+static holter_status shard_path(char out[static IO_PATH_BYTES_MAX], const char *directory,
+                                const char *name, holter_error *err)
 {
     if (io_path_join(out, directory, name, NULL, NULL))
         return HOLTER_OK;
     return error_set(err, HOLTER_INVALID, "'%s': the path is too long", directory);
 }
 
-static struct manifest_spec manifest_spec_of(const struct shard_spec *spec, struct io_file *lock_file,
-                                             struct head *head)
+static struct manifest_spec manifest_spec_of(const struct shard_spec *spec,
+                                             struct io_file *lock_file, struct head *head)
 {
     struct manifest_spec of = { .io = spec->io,
                                 .directory = spec->directory,
@@ -122,7 +123,8 @@ static holter_status open_parts(struct shard *shard, holter_error *err)
     if (status == HOLTER_OK)
         status = shard_path(path, shard->directory, "lock", err);
     if (status == HOLTER_OK)
-        status = io_open(&shard->lock_file, io, path, shard->spec.is_writable ? IO_WRITABLE : 0, err);
+        status =
+            io_open(&shard->lock_file, io, path, shard->spec.is_writable ? IO_WRITABLE : 0, err);
     if (status == HOLTER_OK)
         status = open_head(shard, err);
     if (status == HOLTER_OK)
@@ -188,23 +190,27 @@ done:
     return status;
 }
 
-/* Mark the log's end and note it in the manifest, so that a log that is cut later is found to be. */
+/*
+ * Mark the log's end and note it in the manifest, so that a log that is cut later is found to be.
+ */
 static void close_cleanly(struct shard *shard)
 {
     struct shard_write *write;
     struct wal_place place = { 0 };
     if (!shard->has_appended)
         return;
-    /* Nobody waits for a courtesy: where a lock is taken, another handle is there to do it later. */
+    /*
+     * Nobody waits for a courtesy: where a lock is taken, another handle is there to do it later.
+     */
     shard->spec.lock_wait_ns = 1;
     if (shard_write_begin(&write, shard, NULL) != HOLTER_OK)
         return;
     holter_status status = shard_write_mark(write, &place);
     if (status != HOLTER_OK || shard_maintenance_begin(shard, false, NULL) != HOLTER_OK)
         return;
-    struct manifest_edit edit = { .closed = { .file = place.file,
-                                              .offset = place.offset,
-                                              .sequence = place.sequence } };
+    struct manifest_edit edit = {
+        .closed = { .file = place.file, .offset = place.offset, .sequence = place.sequence }
+    };
     io_mutex_lock(shard->mutex);
     (void)manifest_commit(shard->manifest, &edit, NULL);
     io_mutex_unlock(shard->mutex);

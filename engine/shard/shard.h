@@ -1,21 +1,25 @@
 /*
- * shard.h -- the door of shard: log, memtable and segments of one slice of users; commit, snapshot, flush, recovery.
+ * shard.h -- the door of shard: log, memtable and segments of one slice of users; commit, snapshot,
+ * flush, recovery.
  *
- * Promise: what a commit answered is in every later snapshot of every process, after any crash; a snapshot never changes.
+ * Promise: what a commit answered is in every later snapshot of every process, after any crash; a
+ * snapshot never changes.
  *
- *   D1  A commit runs under the shard's mutex, then the append lock: refresh (tail what others appended), write, sync,
- *       publish the durable end, only then take it into the memtable and answer.
- *   D2  A snapshot is a pinned manifest version and a log end read after it; rows below version.flushed come from its
- *       files, the rest from the log up to the end.
- *   D3  A flush covers the log from version.flushed to a durable end, whole (C1); segments are read back before the
- *       edit, the edit is durable before log files go.
- *   D4  Without a valid head page, the next writer recovers: it finds the end (W6), syncs nothing it has not read,
- *       begins a new log file with its next append, publishes. Readers then go by what a watermark covers.
+ *   D1  A commit runs under the shard's mutex, then the append lock: refresh (tail what others
+ *       appended), write, sync, publish the durable end, only then take it into the memtable and
+ *       answer.
+ *   D2  A snapshot is a pinned manifest version and a log end read after it; rows below
+ *       version.flushed come from its files, the rest from the log up to the end.
+ *   D3  A flush covers the log from version.flushed to a durable end, whole (C1); segments are read
+ *       back before the edit, the edit is durable before log files go.
+ *   D4  Without a valid head page, the next writer recovers: it finds the end (W6), syncs nothing
+ *       it has not read, begins a new log file with its next append, publishes. Readers then go by
+ *       what a watermark covers.
  *   D5  A frame or section of an erased user is skipped, not damage.
  *
- * Lock file bytes: SHARD_LOCK_APPEND, SHARD_LOCK_MAINTENANCE exclusive; pins (manifest P1) shared. Who holds a lock
- * writes who it is into a slot of the lock file; HOLTER_BUSY names that.
- * Needs the rooms below. Threads: any; the shard's mutex guards all but immutable snapshots.
+ * Lock file bytes: SHARD_LOCK_APPEND, SHARD_LOCK_MAINTENANCE exclusive; pins (manifest P1) shared.
+ * Who holds a lock writes who it is into a slot of the lock file; HOLTER_BUSY names that. Needs the
+ * rooms below. Threads: any; the shard's mutex guards all but immutable snapshots.
  */
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H
@@ -34,7 +38,8 @@ enum {
     SHARD_HEAD_FILE = 0,
     SHARD_HEAD_OFFSET = 1,
     SHARD_HEAD_SEQUENCE = 2,
-    SHARD_HEAD_APPENDER = 3, /* random id of the handle that appended last: another one checks what follows */
+    SHARD_HEAD_APPENDER =
+        3, /* random id of the handle that appended last: another one checks what follows */
 };
 
 struct shard;
@@ -42,26 +47,27 @@ struct shard_snapshot;
 
 struct shard_keys {
     /**
-     * vault_key and vault_key_unref under the store's mutex. generation 0: the newest, which *newest tells. HOLTER_EXPIRED: the
-     * user is erased.
+     * vault_key and vault_key_unref under the store's mutex. generation 0: the newest, which
+     * *newest tells. HOLTER_EXPIRED: the user is erased.
      */
-    holter_status (*get)(void *context, uint64_t user, uint32_t generation, const struct crypto_key **key,
-                         uint32_t *newest, holter_error *err);
+    holter_status (*get)(void *context, uint64_t user, uint32_t generation,
+                         const struct crypto_key **key, uint32_t *newest, holter_error *err);
     void (*put)(void *context, const struct crypto_key *key);
     void *context;
 };
 
 struct shard_spec {
     struct io *io;
-    const char *directory;     /* borrowed */
+    const char *directory; /* borrowed */
     uint8_t store_id[16];
-    uint32_t place;            /* 1 + region << 16 | shard */
+    uint32_t place; /* 1 + region << 16 | shard */
     bool is_sealed;
-    bool is_writable;          /* else: never writes a byte, works on a read-only mount */
-    uint64_t log_file_bytes;   /* 0: default */
-    uint64_t log_bytes_flush;  /* the log since the last flush beyond which a flush is due; 0: 64 MiB */
+    bool is_writable;        /* else: never writes a byte, works on a read-only mount */
+    uint64_t log_file_bytes; /* 0: default */
+    uint64_t
+        log_bytes_flush; /* the log since the last flush beyond which a flush is due; 0: 64 MiB */
     uint64_t memory_bytes_flush; /* the memtable likewise; 0: 32 MiB */
-    int64_t lock_wait_ns;      /* 0: 5 s */
+    int64_t lock_wait_ns;        /* 0: 5 s */
     struct crypto_arena *arena;
     struct shard_keys keys;
     /** The tier class of a metric. */
@@ -73,71 +79,96 @@ struct shard_spec {
 holter_status shard_create(const struct shard_spec *spec, holter_error *err);
 /** Opens; recovers where there is no valid head page and it is writable. *out owned. */
 holter_status shard_open(struct shard **out, const struct shard_spec *spec, holter_error *err);
-/** A writer that appended marks the log and notes its end in the manifest, where the locks are free. */
+/**
+ * A writer that appended marks the log and notes its end in the manifest, where the locks are free.
+ */
 void shard_close(struct shard *shard);
 /** In a forked child: nothing but the descriptors. */
 void shard_abandon(struct shard *shard);
 
-/* ---- commit --------------------------------------------------------------------------------------------------------- */
+/* ---- commit ---------------------------------------------------------------------------------- */
 
 /** One user's part of a batch. Parts of a shard_write have rising users. */
 struct shard_part {
     uint64_t user;
-    uint32_t key_generation;       /* newest */
-    const struct crypto_key *key;  /* borrowed until the write ended */
+    uint32_t key_generation;      /* newest */
+    const struct crypto_key *key; /* borrowed until the write ended */
     struct wal_tombstone *tombstones;
     size_t tombstone_count;
-    struct wal_part *parts;        /* by (metric, source); rows sorted, an identity once */
+    struct wal_part *parts; /* by (metric, source); rows sorted, an identity once */
     size_t part_count;
 };
 
 struct shard_write;
 
 /**
- * Take mutex and append lock, refresh. Several shards: by rising place. Errors: HOLTER_BUSY naming the holder;
- * HOLTER_CORRUPT, HOLTER_IO.
+ * Take mutex and append lock, refresh. Several shards: by rising place. Errors: HOLTER_BUSY naming
+ * the holder; HOLTER_CORRUPT, HOLTER_IO.
  */
 holter_status shard_write_begin(struct shard_write **out, struct shard *shard, holter_error *err);
-/** A snapshot of exactly what this write will follow: for exact answers. Release: shard_snapshot_close. */
-holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write, holter_error *err);
-/** Encode, seal; then shard_write_ops go into one submission with those of other shards. Parts are borrowed. */
-holter_status shard_write_put(struct shard_write *write, const struct shard_part *parts, size_t count,
-                              holter_error *err);
+/**
+ * A snapshot of exactly what this write will follow: for exact answers. Release:
+ * shard_snapshot_close.
+ */
+holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write,
+                                   holter_error *err);
+/**
+ * Encode, seal; then shard_write_ops go into one submission with those of other shards. Parts are
+ * borrowed.
+ */
+holter_status shard_write_put(struct shard_write *write, const struct shard_part *parts,
+                              size_t count, holter_error *err);
 struct io_op *shard_write_ops(struct shard_write *write, size_t *count);
-/** All operations completed: publish, take into the memtable, unlock. Also ends a write that put nothing. */
+/**
+ * All operations completed: publish, take into the memtable, unlock. Also ends a write that put
+ * nothing.
+ */
 holter_status shard_write_end(struct shard_write *write, holter_error *err);
 /** Give up instead; nothing counts. */
 void shard_write_abort(struct shard_write *write);
 
-/* ---- snapshots -------------------------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------- */
 
 struct shard_snapshot;
 
-/** Errors: HOLTER_CORRUPT, HOLTER_IO, HOLTER_NO_MEMORY.  Cost: a shared lock; the log's new groups are read. */
-holter_status shard_snapshot_open(struct shard_snapshot **out, struct shard *shard, holter_error *err);
+/**
+ * Errors: HOLTER_CORRUPT, HOLTER_IO, HOLTER_NO_MEMORY. Cost: a shared lock; the log's new groups
+ * are read.
+ */
+holter_status shard_snapshot_open(struct shard_snapshot **out, struct shard *shard,
+                                  holter_error *err);
 void shard_snapshot_close(struct shard_snapshot *snapshot);
 const struct manifest_version *shard_snapshot_version(const struct shard_snapshot *snapshot);
-uint64_t shard_snapshot_end(const struct shard_snapshot *snapshot); /* sequences below it are in it */
+uint64_t shard_snapshot_end(
+    const struct shard_snapshot *snapshot); /* sequences below it are in it */
 struct shard *shard_snapshot_shard(const struct shard_snapshot *snapshot);
-/** The user's rows and tombstones (all of them) that are not in files. Release: memtable_rows_release. */
-holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapshot *snapshot, uint64_t user,
-                                  const struct memtable_filter *filter, holter_error *err);
+/**
+ * The user's rows and tombstones (all of them) that are not in files. Release:
+ * memtable_rows_release.
+ */
+holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapshot *snapshot,
+                                  uint64_t user, const struct memtable_filter *filter,
+                                  holter_error *err);
 /** A live file, opened; cached by the shard. Release: shard_segment_release. */
 holter_status shard_segment(struct segment **out, struct shard_snapshot *snapshot,
                             const struct manifest_file *file, holter_error *err);
 void shard_segment_release(struct shard_snapshot *snapshot, struct segment *segment);
 const struct shard_spec *shard_spec_get(const struct shard *shard);
 
-/* ---- maintenance ---------------------------------------------------------------------------------------------------------- */
+/* ---- maintenance ----------------------------------------------------------------------------- */
 
 /** The limits of the spec are passed: a flush is due. */
 bool shard_flush_is_due(struct shard *shard);
-/** Flush what is durable now. wait: for the maintenance lock; else HOLTER_BUSY at once. *rows: how many were written. */
+/**
+ * Flush what is durable now. wait: for the maintenance lock; else HOLTER_BUSY at once. *rows: how
+ * many were written.
+ */
 holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err);
 /** Compaction steps until there is none to do; sweeps. `everything` as in compaction.h. */
-holter_status shard_compact(struct compaction_result *sum, struct shard *shard, bool everything, int64_t now_ns,
-                            bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all), void *context,
-                            holter_error *err);
+holter_status shard_compact(struct compaction_result *sum, struct shard *shard, bool everything,
+                            int64_t now_ns,
+                            bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all),
+                            void *context, holter_error *err);
 
 struct shard_stat {
     uint64_t manifest_version;
@@ -146,12 +177,15 @@ struct shard_stat {
     uint64_t memtable_frames, memtable_bytes;
     uint64_t files[4], file_bytes[4], rows[4]; /* by manifest_tier */
     uint64_t tombstones;
-    uint64_t pins;                 /* of this handle */
+    uint64_t pins; /* of this handle */
     bool head_is_valid;
 };
 holter_status shard_stat(struct shard_stat *out, struct shard *shard, holter_error *err);
-/** Check every file of the shard; with keys also every row. Findings are reported; *damaged counts them. */
-holter_status shard_verify(struct shard *shard, void (*report)(void *context, const char *sentence), void *context,
-                           size_t *damaged, holter_error *err);
+/**
+ * Check every file of the shard; with keys also every row. Findings are reported; *damaged counts
+ * them.
+ */
+holter_status shard_verify(struct shard *shard, void (*report)(void *context, const char *sentence),
+                           void *context, size_t *damaged, holter_error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * shard_flush.c -- the log's rows into hot segments, at most one a tier class (C1, C5, D3).
  *
- * The flush works on a snapshot: all users in rising order, each user's rows and tombstones gathered, merged by the one
- * rule (merge.h), written to the writer of its class. The segments are read back by segment_writer_finish before
- * the edit that names them; only then does the log go.
+ * The flush works on a snapshot: all users in rising order, each user's rows and tombstones
+ * gathered, merged by the one rule (merge.h), written to the writer of its class. The segments are
+ * read back by segment_writer_finish before the edit that names them; only then does the log go.
  */
 #include "shard/shard_impl.h"
 
@@ -25,7 +25,8 @@ holter_status shard_maintenance_begin(struct shard *shard, bool wait, holter_err
         return error_set(err, HOLTER_INVALID, "'%s': opened for reading only", shard->directory);
     int64_t deadline = wait ? shard_deadline(shard) : 0;
     if (!io_mutex_lock_until(shard->maintenance_mutex, deadline))
-        return error_set(err, HOLTER_BUSY, "'%s': another thread of this process maintains the shard",
+        return error_set(err, HOLTER_BUSY,
+                         "'%s': another thread of this process maintains the shard",
                          shard->directory);
     holter_status status = shard_take(shard, SHARD_LOCK_MAINTENANCE, deadline, err);
     if (status != HOLTER_OK) {
@@ -58,7 +59,8 @@ static bool class_has_files(const struct manifest_version *version, uint8_t clas
 
 /* The user's tombstones for one class; without those that can hide nothing that is stored (C4). */
 static holter_status class_tombstones(struct tombstones *out, const struct flush *flush,
-                                      const struct tombstones *all, uint8_t class, holter_error *err)
+                                      const struct tombstones *all, uint8_t class,
+                                      holter_error *err)
 {
     const struct shard_spec *spec = &flush->shard->spec;
     bool has_files = class_has_files(flush->snapshot->version, class);
@@ -115,8 +117,8 @@ static holter_status flush_series(struct flush *flush, struct segment_writer *wr
     return status == HOLTER_DONE ? HOLTER_OK : status;
 }
 
-static holter_status writer_of_class(struct segment_writer **out, struct flush *flush, uint8_t class,
-                                     holter_error *err)
+static holter_status writer_of_class(struct segment_writer **out, struct flush *flush,
+                                     uint8_t class, holter_error *err)
 {
     if (flush->writers[class] == NULL) {
         struct segment_spec spec = shard_segment_spec(flush->shard);
@@ -138,8 +140,9 @@ static holter_status writer_of_class(struct segment_writer **out, struct flush *
 }
 
 /* One user's rows of one class. */
-static holter_status flush_class(struct flush *flush, uint64_t user, const struct memtable_rows *rows,
-                                 uint8_t class, const struct crypto_key *key, uint32_t generation,
+static holter_status flush_class(struct flush *flush, uint64_t user,
+                                 const struct memtable_rows *rows, uint8_t class,
+                                 const struct crypto_key *key, uint32_t generation,
                                  holter_error *err)
 {
     const struct shard_spec *spec = &flush->shard->spec;
@@ -161,7 +164,8 @@ static holter_status flush_class(struct flush *flush, uint64_t user, const struc
     for (size_t i = 0; status == HOLTER_OK && i < rows->series_count; i++) {
         bool is_begun = false;
         if (spec->class_of(spec->class_context, rows->series[i].metric) == class)
-            status = flush_series(flush, writer, &rows->series[i], &rows->tombstones, &is_begun, err);
+            status =
+                flush_series(flush, writer, &rows->series[i], &rows->tombstones, &is_begun, err);
     }
 done:
     tombstones_release(&tombstones);
@@ -175,13 +179,14 @@ static holter_status flush_user(struct flush *flush, uint64_t user, holter_error
     struct memtable_rows rows = { 0 };
     const struct crypto_key *key = NULL;
     uint32_t generation;
-    holter_status status = shard->spec.keys.get(shard->spec.keys.context, user, 0, &key, &generation, err);
+    holter_status status =
+        shard->spec.keys.get(shard->spec.keys.context, user, 0, &key, &generation, err);
     if (status == HOLTER_EXPIRED)
         return HOLTER_OK; /* D5 */
     if (status != HOLTER_OK)
         return status;
     status = shard_snapshot_rows(&rows, flush->snapshot, user, &everything, err);
-    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class++)
+    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class ++)
         status = flush_class(flush, user, &rows, class, key, generation, err);
     memtable_rows_release(&rows);
     shard->spec.keys.put(shard->spec.keys.context, key);
@@ -223,11 +228,11 @@ static holter_status flush_commit(struct flush *flush, holter_error *err)
 {
     struct shard *shard = flush->shard;
     const struct wal_place *end = &flush->snapshot->end;
-    struct manifest_edit edit = { .add = flush->files,
-                                  .add_count = flush->file_count,
-                                  .flushed = { .file = end->file,
-                                               .offset = end->offset,
-                                               .sequence = end->sequence } };
+    struct manifest_edit edit = {
+        .add = flush->files,
+        .add_count = flush->file_count,
+        .flushed = { .file = end->file, .offset = end->offset, .sequence = end->sequence }
+    };
     io_mutex_lock(shard->mutex);
     holter_status status = manifest_commit(shard->manifest, &edit, err);
     if (status == HOLTER_OK) {
@@ -251,13 +256,13 @@ static holter_status flush_run(struct flush *flush, holter_error *err)
     for (size_t i = 0; status == HOLTER_OK && i < user_count; i++)
         status = flush_user(flush, users[i], err);
     free(users);
-    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class++) {
+    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class ++) {
         if (flush->writers[class] != NULL)
             status = finish_class(flush, class, err);
     }
     if (status == HOLTER_OK)
         status = flush_commit(flush, err);
-    for (uint8_t class = 0; class < MANIFEST_CLASSES; class++)
+    for (uint8_t class = 0; class < MANIFEST_CLASSES; class ++)
         segment_writer_free(flush->writers[class]);
     return status;
 }

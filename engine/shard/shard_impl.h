@@ -1,9 +1,9 @@
 /*
  * shard_impl.h -- what the files of shard share.
  *
- * Mutexes, taken in this order: maintenance_mutex (one job within the handle), append_mutex (one commit within the
- * handle), mutex (the handle's view: never held across a commit's sync). The file lock of the same name is
- * taken under the first two, since it excludes handles, not threads.
+ * Mutexes, taken in this order: maintenance_mutex (one job within the handle), append_mutex (one
+ * commit within the handle), mutex (the handle's view: never held across a commit's sync). The file
+ * lock of the same name is taken under the first two, since it excludes handles, not threads.
  */
 #ifndef SHARD_SHARD_IMPL_H
 #define SHARD_SHARD_IMPL_H
@@ -20,27 +20,27 @@ struct shard_segment_entry {
 };
 
 struct shard {
-    struct shard_spec spec;      /* directory: own copy */
+    struct shard_spec spec; /* directory: own copy */
     char *directory;
     struct io_file *lock_file;
-    struct head *head;           /* NULL: reading only, and there is none */
-    uint64_t appender;           /* random; names this handle in the head page */
+    struct head *head; /* NULL: reading only, and there is none */
+    uint64_t appender; /* random; names this handle in the head page */
 
     struct io_mutex *maintenance_mutex;
-    struct io_queue *job_queue;  /* its holder's */
+    struct io_queue *job_queue; /* its holder's */
 
     struct io_mutex *append_mutex; /* guards these: */
     struct io_queue *append_queue;
     struct wal *append_wal;
-    bool has_appended;           /* since the last mark */
-    bool must_check_tail;        /* an append did not end well: look before the next one */
+    bool has_appended;    /* since the last mark */
+    bool must_check_tail; /* an append did not end well: look before the next one */
 
-    struct io_mutex *mutex;      /* guards all that follows */
+    struct io_mutex *mutex; /* guards all that follows */
     struct io_queue *queue;
     struct manifest *manifest;
-    struct wal *wal;             /* for reading */
+    struct wal *wal; /* for reading */
     struct memtable *memtable;
-    struct wal_place tail;       /* the log is read up to here */
+    struct wal_place tail; /* the log is read up to here */
     struct shard_segment_entry segments[SHARD_SEGMENTS_CACHED];
     size_t segment_count;
     uint64_t segment_uses;
@@ -65,20 +65,21 @@ void shard_name_holder(struct shard *shard, int lock);
 bool shard_published_end(struct shard *shard, struct wal_place *end, uint64_t *appender);
 void shard_publish_end(struct shard *shard, const struct wal_place *end);
 /**
- * Take in what was flushed and what was appended since, under a pin that the caller gets (version pinned), or, with
- * version NULL, that lasts for the call. `is_appending`: append mutex and lock are held; recovers where the head page
- * says nothing. A writable handle that does not hold them gets HOLTER_DONE then: shard_find_end, and again.
+ * Take in what was flushed and what was appended since, under a pin that the caller gets (version
+ * pinned), or, with version NULL, that lasts for the call. `is_appending`: append mutex and lock
+ * are held; recovers where the head page says nothing. A writable handle that does not hold them
+ * gets HOLTER_DONE then: shard_find_end, and again.
  */
-holter_status shard_refresh(struct shard *shard, bool is_appending, struct manifest_version **version,
-                            holter_error *err);
+holter_status shard_refresh(struct shard *shard, bool is_appending,
+                            struct manifest_version **version, holter_error *err);
 /** Take the append lock, so that the log's end is found and published. Without the mutex. */
 holter_status shard_find_end(struct shard *shard, holter_error *err);
 /** Leave out of the memtable what the version holds in files. */
 holter_status shard_drop_flushed(struct shard *shard, const struct manifest_version *version,
                                  holter_error *err);
 /**
- * Put decoded frames in the place of those that are known by their place in the log only. Where the user is erased, some
- * may stay undecoded.
+ * Put decoded frames in the place of those that are known by their place in the log only. Where the
+ * user is erased, some may stay undecoded.
  */
 holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, size_t count,
                            bool *is_erased, holter_error *err);
@@ -88,11 +89,11 @@ holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, 
 holter_status shard_write_mark(struct shard_write *write, struct wal_place *place);
 
 /* shard_snapshot.c: under the mutex */
-holter_status shard_snapshot_make(struct shard_snapshot **out, struct shard *shard, bool is_appending,
-                                  holter_error *err);
+holter_status shard_snapshot_make(struct shard_snapshot **out, struct shard *shard,
+                                  bool is_appending, holter_error *err);
 void shard_snapshot_drop(struct shard_snapshot *snapshot);
-holter_status shard_segment_open(struct segment **out, struct shard *shard, const struct manifest_file *file,
-                                 holter_error *err);
+holter_status shard_segment_open(struct segment **out, struct shard *shard,
+                                 const struct manifest_file *file, holter_error *err);
 void shard_segment_give(struct shard *shard, struct segment *segment);
 struct segment_spec shard_segment_spec(const struct shard *shard);
 /** Close the segments that nobody uses and the current version does not name. */

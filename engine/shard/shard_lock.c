@@ -1,8 +1,9 @@
 /*
  * shard_lock.c -- the shard's locks, and who holds them.
  *
- * The kernel does not tell who holds a lock, so a holder writes its pid, start and purpose into a slot of the lock file
- * beside it: format-spec/README.md, "Lock files". The slot is a courtesy for messages: a stale or torn one does no harm.
+ * The kernel does not tell who holds a lock, so a holder writes its pid, start and purpose into a
+ * slot of the lock file beside it: format-spec/README.md, "Lock files". The slot is a courtesy for
+ * messages: a stale or torn one does no harm.
  */
 #include "shard/shard_impl.h"
 

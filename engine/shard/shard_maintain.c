@@ -11,19 +11,22 @@ enum { LOG_BYTES_FLUSH_DEFAULT = 64 << 20, MEMORY_BYTES_FLUSH_DEFAULT = 32 << 20
 /* Bytes of log files from a place on, about: whole files count whole. */
 static uint64_t log_bytes_since(const struct shard *shard, const struct manifest_log_place *flushed)
 {
-    uint64_t file_bytes = shard->spec.log_file_bytes > 0 ? shard->spec.log_file_bytes : WAL_FILE_BYTES_DEFAULT;
+    uint64_t file_bytes =
+        shard->spec.log_file_bytes > 0 ? shard->spec.log_file_bytes : WAL_FILE_BYTES_DEFAULT;
     uint64_t first = flushed->file > 0 ? flushed->file : 1;
     if (shard->tail.file < first)
         return 0;
     uint64_t files = shard->tail.file - first;
-    return files * file_bytes + shard->tail.offset - (files == 0 && flushed->file > 0 ? flushed->offset : 0);
+    return files * file_bytes + shard->tail.offset -
+           (files == 0 && flushed->file > 0 ? flushed->offset : 0);
 }
 
 bool shard_flush_is_due(struct shard *shard)
 {
-    uint64_t log_limit = shard->spec.log_bytes_flush > 0 ? shard->spec.log_bytes_flush : LOG_BYTES_FLUSH_DEFAULT;
-    uint64_t memory_limit =
-        shard->spec.memory_bytes_flush > 0 ? shard->spec.memory_bytes_flush : MEMORY_BYTES_FLUSH_DEFAULT;
+    uint64_t log_limit =
+        shard->spec.log_bytes_flush > 0 ? shard->spec.log_bytes_flush : LOG_BYTES_FLUSH_DEFAULT;
+    uint64_t memory_limit = shard->spec.memory_bytes_flush > 0 ? shard->spec.memory_bytes_flush
+                                                               : MEMORY_BYTES_FLUSH_DEFAULT;
     io_mutex_lock(shard->mutex);
     struct manifest_version *version = manifest_current(shard->manifest);
     bool is_due = memtable_bytes(shard->memtable) >= memory_limit ||
@@ -43,7 +46,7 @@ holter_status shard_sweep(struct shard *shard, holter_error *err)
     return status;
 }
 
-/* ---- compaction ---------------------------------------------------------------------------------------- */
+/* ---- compaction ------------------------------------------------------------------------------ */
 
 static holter_status job_key_get(void *context, uint64_t user, uint32_t stored,
                                  const struct crypto_key **key, uint32_t *generation,
@@ -61,7 +64,8 @@ static holter_status job_key_get(void *context, uint64_t user, uint32_t stored,
     return status;
 }
 
-static void job_key_put(void *context, const struct crypto_key *key, const struct crypto_key *newest)
+static void job_key_put(void *context, const struct crypto_key *key,
+                        const struct crypto_key *newest)
 {
     struct shard *shard = context;
     shard->spec.keys.put(shard->spec.keys.context, key);
@@ -77,9 +81,10 @@ static holter_status job_commit(void *context, const struct manifest_edit *edit,
     return status;
 }
 
-holter_status shard_compact(struct compaction_result *sum, struct shard *shard, bool everything, int64_t now_ns,
-                            bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all), void *context,
-                            holter_error *err)
+holter_status shard_compact(struct compaction_result *sum, struct shard *shard, bool everything,
+                            int64_t now_ns,
+                            bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all),
+                            void *context, holter_error *err)
 {
     struct compaction_result total = { 0 };
     holter_status status = shard_maintenance_begin(shard, true, err);
@@ -125,7 +130,7 @@ holter_status shard_compact(struct compaction_result *sum, struct shard *shard, 
     return status;
 }
 
-/* ---- figures ---------------------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 holter_status shard_stat(struct shard_stat *out, struct shard *shard, holter_error *err)
 {
@@ -146,7 +151,7 @@ holter_status shard_stat(struct shard_stat *out, struct shard *shard, holter_err
         stat.tombstones += file->tombstones;
     }
     io_mutex_lock(shard->mutex);
-    stat.log_files = snapshot->end.file == 0 ? 0
+    stat.log_files = snapshot->end.file == 0      ? 0
                      : version->flushed.file == 0 ? snapshot->end.file
                                                   : snapshot->end.file - version->flushed.file + 1;
     stat.log_bytes = log_bytes_since(shard, &version->flushed);
@@ -162,7 +167,7 @@ holter_status shard_stat(struct shard_stat *out, struct shard *shard, holter_err
     return HOLTER_OK;
 }
 
-/* ---- checking ----------------------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 struct verify {
     struct shard *shard;
@@ -172,7 +177,10 @@ struct verify {
     size_t damaged;
 };
 
-/* A finding is told and counted, and the check goes on; what kept the check from being made ends it. */
+/*
+ * A finding is told and counted, and the check goes on; what kept the check from being made ends
+ * it.
+ */
 static holter_status finding(struct verify *verify, holter_status status, const holter_error *one)
 {
     if (status != HOLTER_CORRUPT && status != HOLTER_IO)
@@ -216,7 +224,8 @@ static holter_status verify_user(struct shard *shard, struct segment *segment,
         return HOLTER_OK; /* D5 */
     if (status != HOLTER_OK)
         return status;
-    status = segment_section_open(&section, segment, user, shard->job_queue, shard->spec.arena, key, err);
+    status = segment_section_open(&section, segment, user, shard->job_queue, shard->spec.arena, key,
+                                  err);
     for (size_t i = 0; status == HOLTER_OK && i < segment_section_series_count(section); i++) {
         uint64_t rows = 0;
         status = verify_series(section, i, &rows, err);
@@ -233,7 +242,8 @@ static holter_status verify_user(struct shard *shard, struct segment *segment,
     return status;
 }
 
-static holter_status verify_file(struct verify *verify, const struct manifest_file *file, holter_error *err)
+static holter_status verify_file(struct verify *verify, const struct manifest_file *file,
+                                 holter_error *err)
 {
     struct segment *segment = NULL;
     struct shard *shard = verify->shard;
@@ -244,9 +254,11 @@ static holter_status verify_file(struct verify *verify, const struct manifest_fi
         return status == HOLTER_OK ? HOLTER_OK : error_set(err, status, "%s", one.message);
     }
     size_t damaged = 0;
-    status = segment_verify(segment, shard->job_queue, verify->report, verify->context, &damaged, err);
+    status =
+        segment_verify(segment, shard->job_queue, verify->report, verify->context, &damaged, err);
     verify->damaged += damaged;
-    for (uint64_t i = 0; status == HOLTER_OK && damaged == 0 && i < segment_user_count(segment); i++) {
+    for (uint64_t i = 0; status == HOLTER_OK && damaged == 0 && i < segment_user_count(segment);
+         i++) {
         struct segment_user user;
         status = segment_user_at(&user, segment, shard->job_queue, i, &one);
         if (status == HOLTER_OK)
@@ -294,13 +306,15 @@ static holter_status verify_log(struct verify *verify, holter_error *err)
     struct wal_place end = verify->snapshot->end;
     struct wal_place from = { .file = version->flushed.file,
                               .offset = version->flushed.offset,
-                              .sequence = version->flushed.sequence > 0 ? version->flushed.sequence : 1 };
+                              .sequence =
+                                  version->flushed.sequence > 0 ? version->flushed.sequence : 1 };
     struct wal_read_spec spec = { .from = from, .end = &end };
     size_t damaged = 0;
     if (end.file == 0)
         return HOLTER_OK;
     io_mutex_lock(shard->mutex);
-    holter_status status = wal_verify(shard->wal, &spec, verify->report, verify->context, &damaged, err);
+    holter_status status =
+        wal_verify(shard->wal, &spec, verify->report, verify->context, &damaged, err);
     io_mutex_unlock(shard->mutex);
     verify->damaged += damaged;
     return status;
@@ -313,7 +327,8 @@ holter_status shard_verify(struct shard *shard, void (*report)(void *context, co
     size_t of_manifest = 0;
     *damaged = 0;
     if (!io_mutex_lock_until(shard->maintenance_mutex, shard_deadline(shard)))
-        return error_set(err, HOLTER_BUSY, "'%s': another thread of this process maintains the shard",
+        return error_set(err, HOLTER_BUSY,
+                         "'%s': another thread of this process maintains the shard",
                          shard->directory);
     holter_error one;
     holter_status status = shard_snapshot_open(&verify.snapshot, shard, &one);

@@ -1,5 +1,6 @@
 /*
- * shard_snapshot.c -- frozen views (D2): a pinned version, a memtable, an end of the log; and open segments.
+ * shard_snapshot.c -- frozen views (D2): a pinned version, a memtable, an end of the log; and open
+ * segments.
  */
 #include "shard/shard_impl.h"
 
@@ -16,8 +17,8 @@ struct segment_spec shard_segment_spec(const struct shard *shard)
     return spec;
 }
 
-holter_status shard_snapshot_make(struct shard_snapshot **out, struct shard *shard, bool is_appending,
-                                  holter_error *err)
+holter_status shard_snapshot_make(struct shard_snapshot **out, struct shard *shard,
+                                  bool is_appending, holter_error *err)
 {
     *out = NULL;
     struct shard_snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -42,7 +43,8 @@ void shard_snapshot_drop(struct shard_snapshot *snapshot)
     free(snapshot);
 }
 
-holter_status shard_snapshot_open(struct shard_snapshot **out, struct shard *shard, holter_error *err)
+holter_status shard_snapshot_open(struct shard_snapshot **out, struct shard *shard,
+                                  holter_error *err)
 {
     holter_status status = HOLTER_DONE;
     for (int attempt = 0; status == HOLTER_DONE && attempt < 3; attempt++) {
@@ -91,8 +93,9 @@ const struct shard_spec *shard_spec_get(const struct shard *shard)
     return &shard->spec;
 }
 
-holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapshot *snapshot, uint64_t user,
-                                  const struct memtable_filter *filter, holter_error *err)
+holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapshot *snapshot,
+                                  uint64_t user, const struct memtable_filter *filter,
+                                  holter_error *err)
 {
     struct shard *shard = snapshot->shard;
     struct memtable_frame **frames = NULL;
@@ -111,12 +114,13 @@ holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapsh
     while (first < count && frames[first]->sequence < snapshot->version->flushed.sequence)
         first++;
     if (status == HOLTER_OK)
-        status = memtable_rows_gather(out, frames + first, is_erased ? 0 : count - first, filter, err);
+        status =
+            memtable_rows_gather(out, frames + first, is_erased ? 0 : count - first, filter, err);
     memtable_frames_free(frames, count);
     return status;
 }
 
-/* ---- open segments ---------------------------------------------------------------------------------- */
+/* ---- open segments --------------------------------------------------------------------------- */
 
 static void segment_evict(struct shard *shard)
 {
@@ -133,8 +137,8 @@ static void segment_evict(struct shard *shard)
     shard->segments[oldest] = shard->segments[--shard->segment_count];
 }
 
-holter_status shard_segment_open(struct segment **out, struct shard *shard, const struct manifest_file *file,
-                                 holter_error *err)
+holter_status shard_segment_open(struct segment **out, struct shard *shard,
+                                 const struct manifest_file *file, holter_error *err)
 {
     *out = NULL;
     for (size_t i = 0; i < shard->segment_count; i++) {
@@ -150,8 +154,8 @@ holter_status shard_segment_open(struct segment **out, struct shard *shard, cons
     struct segment *segment;
     holter_status status = segment_open(&segment, &spec, file->id, file->footer_hash, err);
     if (status == HOLTER_NOT_FOUND)
-        return error_set(err, HOLTER_CORRUPT,
-                         "'%s': a segment that the manifest names is missing", shard->directory);
+        return error_set(err, HOLTER_CORRUPT, "'%s': a segment that the manifest names is missing",
+                         shard->directory);
     if (status != HOLTER_OK)
         return status;
     if (shard->segment_count == SHARD_SEGMENTS_CACHED)

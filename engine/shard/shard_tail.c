@@ -1,9 +1,10 @@
 /*
- * shard_tail.c -- how a handle follows the log: what others appended, what was flushed, and recovery.
+ * shard_tail.c -- how a handle follows the log: what others appended, what was flushed, and
+ * recovery.
  *
- * The end of the log is what the head page says. Where it says nothing in this boot (D4), a writer finds the end in
- * the files under the append lock, makes sure that all up to there is durable, and publishes it; a reader takes what
- * must be durable and publishes nothing.
+ * The end of the log is what the head page says. Where it says nothing in this boot (D4), a writer
+ * finds the end in the files under the append lock, makes sure that all up to there is durable, and
+ * publishes it; a reader takes what must be durable and publishes nothing.
  */
 #include "shard/shard_impl.h"
 
@@ -35,13 +36,14 @@ static struct wal_place flushed_place(const struct manifest_version *version)
 {
     return (struct wal_place){ .file = version->flushed.file,
                                .offset = version->flushed.offset,
-                               .sequence = version->flushed.sequence > 0 ? version->flushed.sequence : 1 };
+                               .sequence =
+                                   version->flushed.sequence > 0 ? version->flushed.sequence : 1 };
 }
 
 /* Read the log by `spec` and add what is new to `memtable`; *end: the place after it. */
 static holter_status read_log(struct shard *shard, struct memtable *memtable,
-                              const struct wal_read_spec *spec, struct wal_place *end, bool *is_torn,
-                              holter_error *err)
+                              const struct wal_read_spec *spec, struct wal_place *end,
+                              bool *is_torn, holter_error *err)
 {
     struct wal_reader *reader = NULL;
     uint64_t first_sequence = 0;
@@ -69,7 +71,9 @@ static holter_status read_log(struct shard *shard, struct memtable *memtable,
     return status;
 }
 
-/* What was read may lie in the cache only, where the process that wrote it died in this boot (D4). */
+/*
+ * What was read may lie in the cache only, where the process that wrote it died in this boot (D4).
+ */
 static holter_status sync_log_file(struct shard *shard, uint64_t number, holter_error *err)
 {
     char name[MANIFEST_LOG_NAME_BYTES];
@@ -86,8 +90,8 @@ static holter_status sync_log_file(struct shard *shard, uint64_t number, holter_
 }
 
 /* Read from the flushed place on by W6, into a memtable of its own. */
-static holter_status recover(struct shard *shard, const struct manifest_version *version, bool is_appending,
-                             holter_error *err)
+static holter_status recover(struct shard *shard, const struct manifest_version *version,
+                             bool is_appending, holter_error *err)
 {
     struct memtable *memtable = NULL;
     struct wal_place end;
@@ -127,10 +131,11 @@ done:
 }
 
 holter_status shard_drop_flushed(struct shard *shard, const struct manifest_version *version,
-                                  holter_error *err)
+                                 holter_error *err)
 {
     struct wal_place flushed = flushed_place(version);
-    if (memtable_frame_count(shard->memtable) > 0 && memtable_sequence_first(shard->memtable) < flushed.sequence) {
+    if (memtable_frame_count(shard->memtable) > 0 &&
+        memtable_sequence_first(shard->memtable) < flushed.sequence) {
         struct memtable *after;
         holter_status status = memtable_after(&after, shard->memtable, flushed.sequence, err);
         if (status != HOLTER_OK)
@@ -144,8 +149,8 @@ holter_status shard_drop_flushed(struct shard *shard, const struct manifest_vers
     return HOLTER_OK;
 }
 
-static holter_status follow(struct shard *shard, const struct manifest_version *version, bool is_appending,
-                            holter_error *err)
+static holter_status follow(struct shard *shard, const struct manifest_version *version,
+                            bool is_appending, holter_error *err)
 {
     struct wal_place end;
     uint64_t appender;
@@ -175,13 +180,14 @@ static holter_status follow(struct shard *shard, const struct manifest_version *
     return HOLTER_OK;
 }
 
-holter_status shard_refresh(struct shard *shard, bool is_appending, struct manifest_version **version,
-                            holter_error *err)
+holter_status shard_refresh(struct shard *shard, bool is_appending,
+                            struct manifest_version **version, holter_error *err)
 {
     struct wal_place end;
     uint64_t appender;
-    bool is_alone = version == NULL && is_appending && shard_published_end(shard, &end, &appender) &&
-                    appender == shard->appender && end.sequence == shard->tail.sequence;
+    bool is_alone = version == NULL && is_appending &&
+                    shard_published_end(shard, &end, &appender) && appender == shard->appender &&
+                    end.sequence == shard->tail.sequence;
     if (is_alone) {
         shard->tail = end;
         return HOLTER_OK;
@@ -198,7 +204,9 @@ holter_status shard_refresh(struct shard *shard, bool is_appending, struct manif
     return status;
 }
 
-/* A frame that is known by its place only, read again and opened: *out is a new one with the body. */
+/*
+ * A frame that is known by its place only, read again and opened: *out is a new one with the body.
+ */
 static holter_status decode_one(struct memtable_frame **out, struct shard *shard,
                                 const struct memtable_frame *frame, const struct crypto_key *key,
                                 struct buffer *scratch, struct buffer *plain, holter_error *err)
@@ -210,10 +218,10 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
     if (status != HOLTER_OK)
         return status;
     if (read.sequence != frame->sequence || read.user != frame->user)
-        return error_set(err, HOLTER_CORRUPT,
-                         "'%s': log file %llu, offset %llu: found another frame than was there before",
-                         shard->directory, (unsigned long long)frame->file,
-                         (unsigned long long)frame->offset);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "'%s': log file %llu, offset %llu: found another frame than was there before",
+            shard->directory, (unsigned long long)frame->file, (unsigned long long)frame->offset);
     status = wal_frame_open(plain, shard->wal, &read, shard->spec.arena, key, err);
     if (status != HOLTER_OK)
         return status;
@@ -223,17 +231,18 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
     status = wal_body_decode(body, plain->data, plain->bytes, frame->sequence);
     if (status != HOLTER_OK) {
         free(body);
-        return error_set(err, status, "'%s': log file %llu, offset %llu: a frame's body is not well formed",
+        return error_set(err, status,
+                         "'%s': log file %llu, offset %llu: a frame's body is not well formed",
                          shard->directory, (unsigned long long)frame->file,
                          (unsigned long long)frame->offset);
     }
     if ((read.flags & WAL_LINK_GOES_ON) != 0 && body->tombstone_count > 0) {
         wal_body_release(body);
         free(body);
-        return error_set(err, HOLTER_CORRUPT,
-                         "'%s': log file %llu, offset %llu: found deletions in a frame that goes on with a part",
-                         shard->directory, (unsigned long long)frame->file,
-                         (unsigned long long)frame->offset);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "'%s': log file %llu, offset %llu: found deletions in a frame that goes on with a part",
+            shard->directory, (unsigned long long)frame->file, (unsigned long long)frame->offset);
     }
     return memtable_frame_new(out, &read, frame->first_sequence, body, err);
 }

@@ -1,8 +1,9 @@
 /*
  * shard_write.c -- a commit to one shard (D1): lock, refresh, seal, write, publish, answer, unlock.
  *
- * A user's part becomes one frame, or linked frames where it is too large for one. What was written is kept decoded in the
- * memtable: the rows of each frame are copied from the caller's columns, chunk by chunk as they went into frames.
+ * A user's part becomes one frame, or linked frames where it is too large for one. What was written
+ * is kept decoded in the memtable: the rows of each frame are copied from the caller's columns,
+ * chunk by chunk as they went into frames.
  */
 #include "shard/shard_impl.h"
 
@@ -52,7 +53,10 @@ static void write_leave(struct shard_write *write)
     write_free(write);
 }
 
-/* The lock is held: follow the log to its end, and see what another appender may have left there (W2). */
+/*
+ * The lock is held: follow the log to its end, and see what another appender may have left there
+ * (W2).
+ */
 static holter_status write_prepare(struct shard_write *write, holter_error *err)
 {
     struct shard *shard = write->shard;
@@ -71,7 +75,10 @@ static holter_status write_prepare(struct shard_write *write, holter_error *err)
     status = wal_take_over(shard->append_wal, &write->place, err);
     if (status != HOLTER_OK)
         return status;
-    /* Said before anything is appended: should that fail, nobody else takes the tail for their own and untouched. */
+    /*
+     * Said before anything is appended: should that fail, nobody else takes the tail for their own
+     * and untouched.
+     */
     io_mutex_lock(shard->mutex);
     shard_publish_end(shard, &write->place);
     io_mutex_unlock(shard->mutex);
@@ -110,7 +117,8 @@ holter_status shard_write_begin(struct shard_write **out, struct shard *shard, h
     return HOLTER_OK;
 }
 
-holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write, holter_error *err)
+holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write,
+                                   holter_error *err)
 {
     struct shard *shard = write->shard;
     io_mutex_lock(shard->mutex);
@@ -154,9 +162,11 @@ static bool plan_frame(struct shard_write *write, const struct shard_part *part,
 {
     void *frames = write->frames;
     void *plan = write->plan;
-    bool fits = core_grow(&frames, &write->frame_capacity, write->frame_count + 1, sizeof *write->frames);
+    bool fits =
+        core_grow(&frames, &write->frame_capacity, write->frame_count + 1, sizeof *write->frames);
     write->frames = frames;
-    fits = fits && core_grow(&plan, &write->plan_capacity, write->frame_count + 1, sizeof *write->plan);
+    fits = fits &&
+           core_grow(&plan, &write->plan_capacity, write->frame_count + 1, sizeof *write->plan);
     write->plan = plan;
     if (!fits)
         return false;
@@ -172,7 +182,8 @@ static bool plan_frame(struct shard_write *write, const struct shard_part *part,
     return true;
 }
 
-static bool plan_chunk(struct shard_write *write, const struct wal_part *part, size_t first, size_t count)
+static bool plan_chunk(struct shard_write *write, const struct wal_part *part, size_t first,
+                       size_t count)
 {
     void *chunks = write->chunks;
     if (!core_grow(&chunks, &write->chunk_capacity, write->chunk_count + 1, sizeof *write->chunks))
@@ -192,13 +203,15 @@ static void close_frame(struct shard_write *write)
 }
 
 /* Encode one user's part as a frame, or as linked ones (W5). */
-static holter_status plan_part(struct shard_write *write, const struct shard_part *part, holter_error *err)
+static holter_status plan_part(struct shard_write *write, const struct shard_part *part,
+                               holter_error *err)
 {
     size_t room = wal_frame_body_bytes_max(write->shard->append_wal);
     bool has_memory = plan_frame(write, part, true);
     if (has_memory && write->bodies.bytes - write->plan[write->frame_count - 1].body_offset > room)
         return error_set(err, HOLTER_INVALID,
-                         "user #%llu: found %zu deletions in a commit, expected as many as a frame of %zu bytes holds",
+                         "user #%llu: found %zu deletions in a commit, expected as many as a frame "
+                         "of %zu bytes holds",
                          (unsigned long long)part->user, part->tombstone_count, room);
     for (size_t p = 0; has_memory && p < part->part_count; p++) {
         const struct wal_part *series = &part->parts[p];
@@ -216,9 +229,10 @@ static holter_status plan_part(struct shard_write *write, const struct shard_par
             bool is_empty = frame->chunk_count == 0 &&
                             ((frame->flags & WAL_LINK_GOES_ON) != 0 || part->tombstone_count == 0);
             if (is_empty)
-                return error_set(err, HOLTER_INVALID,
-                                 "user #%llu: a row is larger than a frame of the log holds (%zu bytes)",
-                                 (unsigned long long)part->user, room);
+                return error_set(
+                    err, HOLTER_INVALID,
+                    "user #%llu: a row is larger than a frame of the log holds (%zu bytes)",
+                    (unsigned long long)part->user, room);
             close_frame(write);
             has_memory = plan_frame(write, part, false);
         }
@@ -230,8 +244,8 @@ static holter_status plan_part(struct shard_write *write, const struct shard_par
     return HOLTER_OK;
 }
 
-holter_status shard_write_put(struct shard_write *write, const struct shard_part *parts, size_t count,
-                              holter_error *err)
+holter_status shard_write_put(struct shard_write *write, const struct shard_part *parts,
+                              size_t count, holter_error *err)
 {
     struct shard *shard = write->shard;
     holter_status status = HOLTER_OK;
@@ -275,7 +289,8 @@ static struct wal_body *copy_body(const struct shard_write *write, const struct 
     if (body->tombstones == NULL || body->parts == NULL)
         goto failed;
     if (tombstone_count > 0)
-        memcpy(body->tombstones, plan->part->tombstones, tombstone_count * sizeof *body->tombstones);
+        memcpy(body->tombstones, plan->part->tombstones,
+               tombstone_count * sizeof *body->tombstones);
     body->tombstone_count = tombstone_count;
     for (size_t c = 0; c < plan->chunk_count; c++) {
         const struct write_chunk *chunk = &write->chunks[plan->chunk_first + c];
@@ -297,8 +312,8 @@ failed:
 }
 
 /*
- * Take what was acknowledged into the memtable. Where there is no memory for it, the tail stays behind, and the
- * frames are read from the log.
+ * Take what was acknowledged into the memtable. Where there is no memory for it, the tail stays
+ * behind, and the frames are read from the log.
  */
 static void remember(struct shard_write *write, const struct wal_place *before)
 {
@@ -317,7 +332,8 @@ static void remember(struct shard_write *write, const struct wal_place *before)
                                        .flags = plan->flags };
         struct memtable_frame *frame;
         struct wal_body *body = copy_body(write, plan, sequence);
-        if (body == NULL || memtable_frame_new(&frame, &read, first_sequence, body, NULL) != HOLTER_OK)
+        if (body == NULL ||
+            memtable_frame_new(&frame, &read, first_sequence, body, NULL) != HOLTER_OK)
             break;
         holter_status status = memtable_add(shard->memtable, frame, NULL);
         memtable_frame_unref(frame);

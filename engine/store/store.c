@@ -3,8 +3,9 @@
  *
  *     STORE/  holter.store  lock  head  vault.a .b  catalog.a .b  REGION/000/ ..
  *
- * The version of vault and catalog that counts is published in the store's head page; every call that needs them
- * compares it first (store_refresh), and changes them under the store lock (store_change_begin).
+ * The version of vault and catalog that counts is published in the store's head page; every call
+ * that needs them compares it first (store_refresh), and changes them under the store lock
+ * (store_change_begin).
  */
 #include "store/store_impl.h"
 
@@ -16,8 +17,8 @@
 #define MEMORY_BYTES_MAX_DEFAULT (UINT64_C(128) << 20)
 enum { SHARDS_DEFAULT = 4, SHARDS_MAX = 256 };
 
-static holter_status join(char out[static IO_PATH_BYTES_MAX], const char *a, const char *b, const char *c,
-                          holter_error *err)
+static holter_status join(char out[static IO_PATH_BYTES_MAX], const char *a, const char *b,
+                          const char *c, holter_error *err)
 {
     if (io_path_join(out, a, b, c, NULL))
         return HOLTER_OK;
@@ -30,21 +31,24 @@ static holter_status keyring_path(char out[static IO_PATH_BYTES_MAX], const char
     size_t bytes = strlen(store_path);
     while (bytes > 1 && store_path[bytes - 1] == '/')
         bytes--;
-    int wanted = asked != NULL ? snprintf(out, IO_PATH_BYTES_MAX, "%s", asked)
-                               : snprintf(out, IO_PATH_BYTES_MAX, "%.*s.keyring", (int)bytes, store_path);
+    int wanted = asked != NULL
+                     ? snprintf(out, IO_PATH_BYTES_MAX, "%s", asked)
+                     : snprintf(out, IO_PATH_BYTES_MAX, "%.*s.keyring", (int)bytes, store_path);
     if (wanted < 0 || wanted >= IO_PATH_BYTES_MAX)
-        return error_set(err, HOLTER_INVALID, "'%s': the path of its keyring is too long", store_path);
+        return error_set(err, HOLTER_INVALID, "'%s': the path of its keyring is too long",
+                         store_path);
     return HOLTER_OK;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 holter_status store_enter(holter_store *store, holter_error *err)
 {
     if (store == NULL)
         return error_set(err, HOLTER_INVALID, "the store handle is NULL");
     if (atomic_load(&store->is_forked))
-        return error_set(err, HOLTER_INVALID, "'%s': this handle is the parent process's: open the store anew",
+        return error_set(err, HOLTER_INVALID,
+                         "'%s': this handle is the parent process's: open the store anew",
                          store->path);
     atomic_fetch_add(&store->calls, 1);
     return HOLTER_OK;
@@ -72,7 +76,7 @@ static void in_child(void *context)
     }
 }
 
-/* ---- vault and catalog: published versions ---------------------------------------------------------------- */
+/* ---- vault and catalog: published versions --------------------------------------------------- */
 
 static bool published(const holter_store *store, uint64_t *vault, uint64_t *catalog)
 {
@@ -115,7 +119,8 @@ static holter_status take_lock(holter_store *store, holter_error *err)
     int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
     holter_status status = io_lock(store->lock_file, 0, 1, IO_LOCK_EXCLUSIVE, deadline, err);
     if (status == HOLTER_BUSY)
-        return error_set(err, HOLTER_BUSY, "'%s': the store lock is held by another process or handle",
+        return error_set(err, HOLTER_BUSY,
+                         "'%s': the store lock is held by another process or handle",
                          io_path(store->lock_file));
     return status;
 }
@@ -152,7 +157,7 @@ void store_change_end(holter_store *store)
     io_mutex_unlock(store->mutex);
 }
 
-/* ---- callbacks of the rooms below --------------------------------------------------------------------------- */
+/* ---- callbacks of the rooms below ------------------------------------------------------------ */
 
 uint8_t store_class_of(void *context, uint32_t metric)
 {
@@ -166,8 +171,8 @@ uint8_t store_class_of(void *context, uint32_t metric)
     return class;
 }
 
-holter_status store_key_get(void *context, uint64_t user, uint32_t generation, const struct crypto_key **key,
-                            uint32_t *newest, holter_error *err)
+holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
+                            const struct crypto_key **key, uint32_t *newest, holter_error *err)
 {
     holter_store *store = context;
     struct vault_user found;
@@ -179,7 +184,8 @@ holter_status store_key_get(void *context, uint64_t user, uint32_t generation, c
         status = error_set(err, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
     if (status == HOLTER_OK) {
         *newest = found.key_generation;
-        status = vault_key(key, store->vault, user, generation > 0 ? generation : found.key_generation, err);
+        status = vault_key(key, store->vault, user,
+                           generation > 0 ? generation : found.key_generation, err);
     }
     io_mutex_unlock(store->mutex);
     return status;
@@ -193,7 +199,7 @@ void store_key_put(void *context, const struct crypto_key *key)
     io_mutex_unlock(store->mutex);
 }
 
-/* ---- regions and shards ---------------------------------------------------------------------------------------- */
+/* ---- regions and shards ---------------------------------------------------------------------- */
 
 holter_status store_regions_sync(holter_store *store, holter_error *err)
 {
@@ -218,8 +224,8 @@ holter_status store_regions_sync(holter_store *store, holter_error *err)
     return HOLTER_OK;
 }
 
-static holter_status shard_directory(char out[static IO_PATH_BYTES_MAX], const char *path, const char *region,
-                                     unsigned index, holter_error *err)
+static holter_status shard_directory(char out[static IO_PATH_BYTES_MAX], const char *path,
+                                     const char *region, unsigned index, holter_error *err)
 {
     char name[16];
     snprintf(name, sizeof name, "%03u", index);
@@ -278,7 +284,8 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
     return status;
 }
 
-holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user, holter_error *err)
+holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user,
+                               holter_error *err)
 {
     struct vault_user found;
     uint8_t number[8];
@@ -291,18 +298,21 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     if (status == HOLTER_OK && found.is_erased)
         status = error_set(err, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
     if (status == HOLTER_OK && found.region >= store->region_count)
-        status = error_set(err, HOLTER_CORRUPT, "'%s': user #%llu is in region %u, which the catalog lacks",
-                           store->path, (unsigned long long)user, found.region);
+        status = error_set(err, HOLTER_CORRUPT,
+                           "'%s': user #%llu is in region %u, which the catalog lacks", store->path,
+                           (unsigned long long)user, found.region);
     if (status == HOLTER_OK) {
         uint16_t shards = store->regions[found.region].shard_count;
-        status = store_shard(out, store, found.region, (uint16_t)(hash64(number, sizeof number) % shards), err);
+        status = store_shard(out, store, found.region,
+                             (uint16_t)(hash64(number, sizeof number) % shards), err);
     }
     io_mutex_unlock(store->mutex);
     return status;
 }
 
-static holter_status create_shards(struct io *io, const char *path, const uint8_t store_id[static 16],
-                                   bool is_sealed, const char *region, uint16_t number, uint32_t shards,
+static holter_status create_shards(struct io *io, const char *path,
+                                   const uint8_t store_id[static 16], bool is_sealed,
+                                   const char *region, uint16_t number, uint32_t shards,
                                    holter_error *err)
 {
     char directory[IO_PATH_BYTES_MAX];
@@ -331,7 +341,7 @@ static holter_status create_shards(struct io *io, const char *path, const uint8_
     return status;
 }
 
-/* ---- create ------------------------------------------------------------------------------------------------------- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 /* The directory: made, or there and empty. */
 static holter_status make_directory(struct io *io, const char *path, holter_error *err)
@@ -379,7 +389,9 @@ static holter_status create_vault(struct io *io, const char *path, const char *k
     if (status == HOLTER_OK && identity->is_sealed)
         status = keyring_open(&keyring, io, keyring_at, identity->id, arena, err);
     if (status == HOLTER_OK) {
-        struct vault_spec spec = { .io = io, .directory = path, .keyring = keyring, .arena = arena };
+        struct vault_spec spec = {
+            .io = io, .directory = path, .keyring = keyring, .arena = arena
+        };
         memcpy(spec.store_id, identity->id, sizeof spec.store_id);
         status = vault_create(&spec, err);
     }
@@ -403,11 +415,13 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
     if (path == NULL || path[0] == '\0')
         return error_set(err, HOLTER_INVALID, "the store's path is empty");
     if (shards > SHARDS_MAX)
-        return error_set(err, HOLTER_INVALID, "found %u shards, expected 1 to %d", shards, SHARDS_MAX);
+        return error_set(err, HOLTER_INVALID, "found %u shards, expected 1 to %d", shards,
+                         SHARDS_MAX);
     if (!catalog_region_name_is_valid(region))
-        return error_set(err, HOLTER_INVALID,
-                         "found region name '%s', expected 1 to %d of a-z, 0-9, '-', the first one no '-'",
-                         region, CATALOG_NAME_BYTES_MAX);
+        return error_set(
+            err, HOLTER_INVALID,
+            "found region name '%s', expected 1 to %d of a-z, 0-9, '-', the first one no '-'",
+            region, CATALOG_NAME_BYTES_MAX);
     holter_status status = keyring_path(at, path, asked->keyring_path, err);
     if (status != HOLTER_OK)
         return status;
@@ -439,7 +453,7 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
     return status;
 }
 
-/* ---- open ------------------------------------------------------------------------------------------------------------ */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static holter_status open_keyring(holter_store *store, const char *asked, holter_error *err)
 {
@@ -460,7 +474,8 @@ static holter_status open_lock_and_head(holter_store *store, holter_error *err)
     char at[IO_PATH_BYTES_MAX];
     holter_status status = join(at, store->path, "lock", NULL, err);
     if (status == HOLTER_OK)
-        status = io_open(&store->lock_file, store->io, at, store->is_writable ? IO_WRITABLE : 0, err);
+        status =
+            io_open(&store->lock_file, store->io, at, store->is_writable ? IO_WRITABLE : 0, err);
     if (status == HOLTER_OK)
         status = join(at, store->path, "head", NULL, err);
     if (status == HOLTER_OK)
@@ -472,11 +487,12 @@ static holter_status open_lock_and_head(holter_store *store, holter_error *err)
 
 static holter_status open_vault_and_catalog(holter_store *store, holter_error *err)
 {
-    struct vault_spec vault = { .io = store->io,
-                                .directory = store->path,
-                                .keyring = store->keyring,
-                                .arena = store->arena };
-    struct catalog_spec catalog = { .io = store->io, .directory = store->path, .is_sealed = store->is_sealed };
+    struct vault_spec vault = {
+        .io = store->io, .directory = store->path, .keyring = store->keyring, .arena = store->arena
+    };
+    struct catalog_spec catalog = { .io = store->io,
+                                    .directory = store->path,
+                                    .is_sealed = store->is_sealed };
     uint64_t vault_at, catalog_at;
     memcpy(vault.store_id, store->id, sizeof vault.store_id);
     memcpy(catalog.store_id, store->id, sizeof catalog.store_id);
@@ -540,9 +556,10 @@ static holter_status check_options(const holter_options *options, holter_error *
     uint64_t file_bytes = options->log_file_bytes;
     if (file_bytes != 0 && (file_bytes < WAL_FILE_BYTES_MIN || file_bytes % CORE_PAGE_BYTES != 0 ||
                             file_bytes > UINT64_C(1) << 32))
-        return error_set(err, HOLTER_INVALID,
-                         "found log_file_bytes %llu, expected a multiple of 4096 from 65536 to 4 GiB",
-                         (unsigned long long)file_bytes);
+        return error_set(
+            err, HOLTER_INVALID,
+            "found log_file_bytes %llu, expected a multiple of 4096 from 65536 to 4 GiB",
+            (unsigned long long)file_bytes);
     return HOLTER_OK;
 }
 
@@ -570,7 +587,8 @@ holter_status store_open_on(holter_store **out, struct io *io, const char *path,
     store->is_sealed = identity.is_sealed;
     store->is_writable = !asked->read_only;
     store->flushes_by_itself = !asked->no_auto_flush;
-    store->memory_bytes_max = asked->memory_bytes_max > 0 ? asked->memory_bytes_max : MEMORY_BYTES_MAX_DEFAULT;
+    store->memory_bytes_max =
+        asked->memory_bytes_max > 0 ? asked->memory_bytes_max : MEMORY_BYTES_MAX_DEFAULT;
     store->log_bytes_flush = asked->log_bytes_flush;
     store->log_file_bytes = asked->log_file_bytes;
     store->lock_wait_ns =
@@ -598,7 +616,8 @@ holter_status store_open_on(holter_store **out, struct io *io, const char *path,
     return HOLTER_OK;
 }
 
-holter_status holter_create(const char *path, const holter_create_options *options, holter_error *err)
+holter_status holter_create(const char *path, const holter_create_options *options,
+                            holter_error *err)
 {
     struct io *io;
     holter_status status = io_posix_new(&io, err);
@@ -640,7 +659,8 @@ void holter_close(holter_store *store)
     store_free(store);
 }
 
-holter_status holter_add_region(holter_store *store, const char *name, uint32_t shards, holter_error *err)
+holter_status holter_add_region(holter_store *store, const char *name, uint32_t shards,
+                                holter_error *err)
 {
     uint32_t wanted = shards > 0 ? shards : SHARDS_DEFAULT;
     uint16_t number;
@@ -648,11 +668,14 @@ holter_status holter_add_region(holter_store *store, const char *name, uint32_t 
     if (status != HOLTER_OK)
         return status;
     if (name == NULL || !catalog_region_name_is_valid(name))
-        status = error_set(err, HOLTER_INVALID,
-                           "found a region name that is none, expected 1 to %d of a-z, 0-9, '-', the first "
-                           "one no '-'", CATALOG_NAME_BYTES_MAX);
+        status = error_set(
+            err, HOLTER_INVALID,
+            "found a region name that is none, expected 1 to %d of a-z, 0-9, '-', the first "
+            "one no '-'",
+            CATALOG_NAME_BYTES_MAX);
     else if (wanted > SHARDS_MAX)
-        status = error_set(err, HOLTER_INVALID, "found %u shards, expected 1 to %d", wanted, SHARDS_MAX);
+        status =
+            error_set(err, HOLTER_INVALID, "found %u shards, expected 1 to %d", wanted, SHARDS_MAX);
     if (status == HOLTER_OK)
         status = store_change_begin(store, err);
     if (status != HOLTER_OK) {
@@ -685,8 +708,8 @@ size_t holter_region_count(holter_store *store)
     return count;
 }
 
-holter_status holter_region_at(holter_store *store, size_t index, const char **name, uint32_t *shards,
-                               holter_error *err)
+holter_status holter_region_at(holter_store *store, size_t index, const char **name,
+                               uint32_t *shards, holter_error *err)
 {
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)

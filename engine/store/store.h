@@ -1,11 +1,12 @@
 /*
  * store.h -- the door of store: the public API over any io backend.
  *
- * Promise: include/holter/ says what each call does; here it is done, by the rooms below. Tests open stores on a
- * simulated machine through the two functions here; everything else is the public API.
+ * Promise: include/holter/ says what each call does; here it is done, by the rooms below. Tests
+ * open stores on a simulated machine through the two functions here; everything else is the public
+ * API.
  *
- * Threads: any. The store's mutex guards vault, catalog and what is cached of them, and is the last one taken:
- * shards call back for keys and classes while they hold theirs.
+ * Threads: any. The store's mutex guards vault, catalog and what is cached of them, and is the last
+ * one taken: shards call back for keys and classes while they hold theirs.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H

@@ -1,8 +1,10 @@
 /*
- * store_batch.c -- what a writer commits at once: rows by series, deletions, and an answer for each row.
+ * store_batch.c -- what a writer commits at once: rows by series, deletions, and an answer for each
+ * row.
  *
- * Rows go straight into columns, one set for each (user, metric, source); the columns' sequence holds the index that the
- * row was given, so that sorting keeps the order of rows with one identity, and answers find their rows.
+ * Rows go straight into columns, one set for each (user, metric, source); the columns' sequence
+ * holds the index that the row was given, so that sorting keeps the order of rows with one
+ * identity, and answers find their rows.
  */
 #include "store/store_impl.h"
 
@@ -12,8 +14,8 @@
 
 enum { SLOTS_MIN = 64, ROW_TEXT_BYTES_MAX = 128 << 10, TOMBSTONES_MAX = 2048 };
 
-holter_status holter_batch_new(holter_batch **out, holter_store *store, const holter_batch_options *options,
-                               holter_error *err)
+holter_status holter_batch_new(holter_batch **out, holter_store *store,
+                               const holter_batch_options *options, holter_error *err)
 {
     static const holter_batch_options defaults;
     const holter_batch_options *asked = options != NULL ? options : &defaults;
@@ -80,7 +82,7 @@ holter_row_answer holter_batch_answer(const holter_batch *batch, size_t index)
     return index < batch->row_count ? batch->answers[index] : none;
 }
 
-/* ---- series of the batch ----------------------------------------------------------------------------------- */
+/* ---- series of the batch --------------------------------------------------------------------- */
 
 static size_t slot_of(const holter_batch *batch, uint64_t user, uint32_t metric, uint32_t source)
 {
@@ -105,7 +107,8 @@ static bool rebuild_slots(holter_batch *batch, size_t slot_count)
     batch->slot_count = slot_count;
     for (size_t i = 0; i < batch->series_count; i++) {
         const struct batch_series *series = &batch->series[i];
-        batch->slots[slot_of(batch, series->user, series->metric, series->source)] = (uint32_t)i + 1;
+        batch->slots[slot_of(batch, series->user, series->metric, series->source)] =
+            (uint32_t)i + 1;
     }
     return true;
 }
@@ -132,12 +135,14 @@ void batch_drop(holter_batch *batch, bool (*is_stored)(void *context, uint64_t u
     memset(batch->slots, 0, batch->slot_count * sizeof *batch->slots);
     for (size_t i = 0; i < batch->series_count; i++) {
         const struct batch_series *series = &batch->series[i];
-        batch->slots[slot_of(batch, series->user, series->metric, series->source)] = (uint32_t)i + 1;
+        batch->slots[slot_of(batch, series->user, series->metric, series->source)] =
+            (uint32_t)i + 1;
     }
 }
 
 /* Is there such a user, with such a source? Once for each series of a batch. */
-static holter_status check_series(holter_store *store, uint64_t user, uint32_t source, holter_error *err)
+static holter_status check_series(holter_store *store, uint64_t user, uint32_t source,
+                                  holter_error *err)
 {
     struct vault_user found;
     io_mutex_lock(store->mutex);
@@ -153,8 +158,8 @@ static holter_status check_series(holter_store *store, uint64_t user, uint32_t s
     return status;
 }
 
-static holter_status add_series(struct batch_series **out, holter_batch *batch, const holter_row *row,
-                                holter_error *err)
+static holter_status add_series(struct batch_series **out, holter_batch *batch,
+                                const holter_row *row, holter_error *err)
 {
     struct schema schema = { 0 };
     const holter_metric *metric = batch->metric_last;
@@ -167,7 +172,8 @@ static holter_status add_series(struct batch_series **out, holter_batch *batch, 
         core_grow(&series, &batch->series_capacity, batch->series_count + 1, sizeof *batch->series);
     batch->series = series;
     if (has_memory && 4 * (batch->series_count + 1) > 3 * batch->slot_count)
-        has_memory = rebuild_slots(batch, batch->slot_count > 0 ? 2 * batch->slot_count : SLOTS_MIN);
+        has_memory =
+            rebuild_slots(batch, batch->slot_count > 0 ? 2 * batch->slot_count : SLOTS_MIN);
     if (!has_memory)
         return error_set(err, HOLTER_NO_MEMORY, "no memory for a series in a batch");
 
@@ -179,13 +185,14 @@ static holter_status add_series(struct batch_series **out, holter_batch *batch, 
     struct batch_series *one = &batch->series[batch->series_count];
     *one = (struct batch_series){ .user = row->user, .metric = row->metric, .source = row->source };
     columns_init(&one->columns, &schema);
-    batch->slots[slot_of(batch, row->user, row->metric, row->source)] = (uint32_t)++batch->series_count;
+    batch->slots[slot_of(batch, row->user, row->metric, row->source)] =
+        (uint32_t)++batch->series_count;
     *out = one;
     return HOLTER_OK;
 }
 
-static holter_status series_of(struct batch_series **out, holter_batch *batch, const holter_row *row,
-                               holter_error *err)
+static holter_status series_of(struct batch_series **out, holter_batch *batch,
+                               const holter_row *row, holter_error *err)
 {
     if (batch->series_count > 0) {
         struct batch_series *last = &batch->series[batch->series_last];
@@ -206,7 +213,7 @@ static holter_status series_of(struct batch_series **out, holter_batch *batch, c
     return status;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static holter_status metric_of(holter_batch *batch, uint32_t number, holter_error *err)
 {
@@ -237,13 +244,15 @@ static holter_status check_enum(holter_batch *batch, size_t field, int64_t value
     const holter_field *of = &batch->metric_last->fields[field];
     if (value >= 0 && (uint64_t)value < of->label_count)
         return HOLTER_OK;
-    return error_set(err, HOLTER_INVALID, "field '%s': found no label with that number, expected 0 to %zu",
-                     of->name, of->label_count - 1);
+    return error_set(err, HOLTER_INVALID,
+                     "field '%s': found no label with that number, expected 0 to %zu", of->name,
+                     of->label_count - 1);
 }
 
 /* The value as a word of columns; *flags gets what is implausible about it. */
-static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_bytes, holter_batch *batch,
-                                size_t field, const holter_value *value, holter_error *err)
+static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_bytes,
+                                holter_batch *batch, size_t field, const holter_value *value,
+                                holter_error *err)
 {
     const holter_field *of = &batch->metric_last->fields[field];
     switch (of->type) {
@@ -264,8 +273,9 @@ static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_b
         return check_enum(batch, field, value->integer, err);
     case HOLTER_TEXT:
         if (value->text.count > HOLTER_TEXT_BYTES_MAX)
-            return error_set(err, HOLTER_INVALID, "field '%s': found a text of %zu bytes, expected at most %d",
-                             of->name, value->text.count, HOLTER_TEXT_BYTES_MAX);
+            return error_set(err, HOLTER_INVALID,
+                             "field '%s': found a text of %zu bytes, expected at most %d", of->name,
+                             value->text.count, HOLTER_TEXT_BYTES_MAX);
         row->text[field] = (const uint8_t *)value->text.bytes;
         row->text_bytes[field] = (uint32_t)value->text.count;
         *text_bytes += value->text.count;
@@ -274,7 +284,8 @@ static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_b
     return error_set(err, HOLTER_INVALID, "field '%s' has no known type", of->name);
 }
 
-static holter_status take_row(struct row *out, holter_batch *batch, const holter_row *row, holter_error *err)
+static holter_status take_row(struct row *out, holter_batch *batch, const holter_row *row,
+                              holter_error *err)
 {
     const holter_metric *metric = batch->metric_last;
     uint16_t implausible = 0;
@@ -287,32 +298,39 @@ static holter_status take_row(struct row *out, holter_batch *batch, const holter
     if (row->source == 0)
         return error_set(err, HOLTER_INVALID, "a row needs a source");
     if (row->value_count != metric->field_count || row->values == NULL)
-        return error_set(err, HOLTER_INVALID, "metric '%s': found %zu values, expected %zu", metric->name,
-                         row->value_count, metric->field_count);
+        return error_set(err, HOLTER_INVALID, "metric '%s': found %zu values, expected %zu",
+                         metric->name, row->value_count, metric->field_count);
     if (!sample_time_is_valid(row->time_ns))
-        return error_set(err, HOLTER_INVALID, "found a time that stands for an open end, expected a time between");
+        return error_set(err, HOLTER_INVALID,
+                         "found a time that stands for an open end, expected a time between");
     if (row->duration_ns < 0 || (metric->kind == HOLTER_INSTANT && row->duration_ns != 0))
-        return error_set(err, HOLTER_INVALID, "metric '%s': found a duration of %lld ns, expected %s",
-                         metric->name, (long long)row->duration_ns,
+        return error_set(err, HOLTER_INVALID,
+                         "metric '%s': found a duration of %lld ns, expected %s", metric->name,
+                         (long long)row->duration_ns,
                          metric->kind == HOLTER_INSTANT ? "none" : "0 or more");
     if ((row->flags & ~(HOLTER_ANOMALY | HOLTER_MANUAL | 0xff00)) != 0)
-        return error_set(err, HOLTER_INVALID, "found flags %#x, expected bits 2, 3 and 8 to 15 only", row->flags);
+        return error_set(err, HOLTER_INVALID,
+                         "found flags %#x, expected bits 2, 3 and 8 to 15 only", row->flags);
     for (size_t f = 0; f < metric->field_count; f++) {
-        holter_status status = take_value(out, &implausible, &text_bytes, batch, f, &row->values[f], err);
+        holter_status status =
+            take_value(out, &implausible, &text_bytes, batch, f, &row->values[f], err);
         if (status != HOLTER_OK)
             return status;
     }
     if (text_bytes > ROW_TEXT_BYTES_MAX)
-        return error_set(err, HOLTER_INVALID, "metric '%s': found texts of %zu bytes, expected at most %d a row",
+        return error_set(err, HOLTER_INVALID,
+                         "metric '%s': found texts of %zu bytes, expected at most %d a row",
                          metric->name, text_bytes, ROW_TEXT_BYTES_MAX);
     if (implausible != 0 && batch->refuses_implausible)
         return error_set(err, HOLTER_INVALID, "metric '%s': a value is %s", metric->name,
-                         (implausible & SAMPLE_NON_FINITE) != 0 ? "not finite" : "out of its plausible range");
+                         (implausible & SAMPLE_NON_FINITE) != 0 ? "not finite"
+                                                                : "out of its plausible range");
     out->flags |= implausible;
     return HOLTER_OK;
 }
 
-holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_t *index, holter_error *err)
+holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_t *index,
+                               holter_error *err)
 {
     struct row one;
     struct batch_series *series = NULL;
@@ -328,14 +346,15 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
         status = series_of(&series, batch, row, err);
     if (status == HOLTER_OK) {
         void *answers = batch->answers;
-        bool has_memory =
-            core_grow(&answers, &batch->answer_capacity, batch->row_count + 1, sizeof *batch->answers);
+        bool has_memory = core_grow(&answers, &batch->answer_capacity, batch->row_count + 1,
+                                    sizeof *batch->answers);
         batch->answers = answers;
         if (!has_memory || !columns_append(&series->columns, &one))
             status = error_set(err, HOLTER_NO_MEMORY, "no memory for a row in a batch");
     }
     if (status == HOLTER_OK) {
-        batch->answers[batch->row_count] = (holter_row_answer){ .answer = HOLTER_PENDING, .flags = one.flags };
+        batch->answers[batch->row_count] =
+            (holter_row_answer){ .answer = HOLTER_PENDING, .flags = one.flags };
         if (index != NULL)
             *index = batch->row_count;
         batch->row_count++;
@@ -344,15 +363,18 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
     return status;
 }
 
-holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t metric, uint32_t source,
-                                  int64_t begin_ns, int64_t end_ns, int64_t revision, holter_error *err)
+holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t metric,
+                                  uint32_t source, int64_t begin_ns, int64_t end_ns,
+                                  int64_t revision, holter_error *err)
 {
     if (batch == NULL)
         return error_set(err, HOLTER_INVALID, "there is no batch");
     if (begin_ns >= end_ns)
-        return error_set(err, HOLTER_INVALID, "found a range that ends before it begins, or is empty");
+        return error_set(err, HOLTER_INVALID,
+                         "found a range that ends before it begins, or is empty");
     if (metric == 0 && source != 0)
-        return error_set(err, HOLTER_INVALID, "found a source without a metric, expected both or metric alone");
+        return error_set(err, HOLTER_INVALID,
+                         "found a source without a metric, expected both or metric alone");
     holter_status status = store_enter(batch->store, err);
     if (status != HOLTER_OK)
         return status;
@@ -364,7 +386,8 @@ holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t m
     for (size_t i = 0; i < batch->tombstone_count; i++)
         of_user += batch->tombstones[i].user == user;
     if (status == HOLTER_OK && of_user >= TOMBSTONES_MAX)
-        status = error_set(err, HOLTER_INVALID, "found more than %d deletions of one user in a batch", TOMBSTONES_MAX);
+        status = error_set(err, HOLTER_INVALID,
+                           "found more than %d deletions of one user in a batch", TOMBSTONES_MAX);
     if (status == HOLTER_OK) {
         void *tombstones = batch->tombstones;
         if (core_grow(&tombstones, &batch->tombstone_capacity, batch->tombstone_count + 1,

@@ -1,8 +1,10 @@
 /*
- * store_commit.c -- a batch to its shards: sort, settle what a batch holds twice, answer exactly where asked, write.
+ * store_commit.c -- a batch to its shards: sort, settle what a batch holds twice, answer exactly
+ * where asked, write.
  *
- * The batch's users are grouped by shard; all shards' synced writes go into one submission. Each user's part stands or
- * falls on its own: what was stored leaves the batch and has its answers, the rest stays pending.
+ * The batch's users are grouped by shard; all shards' synced writes go into one submission. Each
+ * user's part stands or falls on its own: what was stored leaves the batch and has its answers, the
+ * rest stays pending.
  */
 #include "store/store_impl.h"
 
@@ -43,15 +45,15 @@ struct commit {
     size_t user_count;
     struct commit_shard *shards;
     size_t shard_count;
-    struct commit_series *series; /* by user, metric, source */
+    struct commit_series *series;       /* by user, metric, source */
     struct batch_tombstone *tombstones; /* by user */
-    struct wal_part *wal_parts; /* as series */
+    struct wal_part *wal_parts;         /* as series */
     struct wal_tombstone *wal_tombstones;
     struct shard_part *parts;   /* as users */
     holter_row_answer *answers; /* what they will be */
     uint8_t *drops;             /* of one series: 1 for rows that are not written */
     size_t drop_capacity;
-    holter_status status;       /* the first failure */
+    holter_status status; /* the first failure */
     holter_error *err;
 };
 
@@ -63,7 +65,7 @@ static void fail(struct commit *commit, holter_status status, const holter_error
     error_set(commit->err, status, "%s", one->message);
 }
 
-/* ---- grouping -------------------------------------------------------------------------------------------------- */
+/* ---- grouping -------------------------------------------------------------------------------- */
 
 static int by_series(const void *a, const void *b)
 {
@@ -106,9 +108,9 @@ static bool allocate(struct commit *commit)
     commit->tombstones = core_calloc(batch->tombstone_count, sizeof *commit->tombstones);
     commit->wal_tombstones = core_calloc(batch->tombstone_count, sizeof *commit->wal_tombstones);
     commit->answers = core_calloc(batch->row_count, sizeof *commit->answers);
-    return commit->users != NULL && commit->shards != NULL && commit->parts != NULL && commit->series != NULL &&
-           commit->wal_parts != NULL && commit->tombstones != NULL && commit->wal_tombstones != NULL &&
-           commit->answers != NULL;
+    return commit->users != NULL && commit->shards != NULL && commit->parts != NULL &&
+           commit->series != NULL && commit->wal_parts != NULL && commit->tombstones != NULL &&
+           commit->wal_tombstones != NULL && commit->answers != NULL;
 }
 
 /* The users of the batch, with the ranges of their series and deletions. */
@@ -119,22 +121,24 @@ static void find_users(struct commit *commit)
     size_t t = 0;
     for (size_t i = 0; i < batch->series_count; i++) {
         struct batch_series *from = &batch->series[i];
-        commit->series[i] = (struct commit_series){ .user = from->user,
-                                                    .metric = from->metric,
-                                                    .source = from->source,
-                                                    .from = from };
+        commit->series[i] = (struct commit_series){
+            .user = from->user, .metric = from->metric, .source = from->source, .from = from
+        };
     }
     if (batch->series_count > 1)
         qsort(commit->series, batch->series_count, sizeof *commit->series, by_series);
     if (batch->tombstone_count > 0)
-        memcpy(commit->tombstones, batch->tombstones, batch->tombstone_count * sizeof *commit->tombstones);
+        memcpy(commit->tombstones, batch->tombstones,
+               batch->tombstone_count * sizeof *commit->tombstones);
     if (batch->tombstone_count > 1)
-        qsort(commit->tombstones, batch->tombstone_count, sizeof *commit->tombstones, by_tombstone_user);
+        qsort(commit->tombstones, batch->tombstone_count, sizeof *commit->tombstones,
+              by_tombstone_user);
     for (size_t i = 0; i < batch->tombstone_count; i++)
         commit->wal_tombstones[i] = commit->tombstones[i].tombstone;
     while (s < batch->series_count || t < batch->tombstone_count) {
         uint64_t of_series = s < batch->series_count ? commit->series[s].user : UINT64_MAX;
-        uint64_t of_tombstone = t < batch->tombstone_count ? commit->tombstones[t].user : UINT64_MAX;
+        uint64_t of_tombstone =
+            t < batch->tombstone_count ? commit->tombstones[t].user : UINT64_MAX;
         struct commit_user *user = &commit->users[commit->user_count++];
         user->user = of_series < of_tombstone ? of_series : of_tombstone;
         user->series_first = s;
@@ -156,7 +160,8 @@ static void find_shards(struct commit *commit)
         holter_error one;
         holter_status status = store_user_shard(&user->shard, commit->store, user->user, &one);
         if (status == HOLTER_OK) {
-            status = store_key_get(commit->store, user->user, 0, &user->key, &user->key_generation, &one);
+            status = store_key_get(commit->store, user->user, 0, &user->key, &user->key_generation,
+                                   &one);
             user->has_key = status == HOLTER_OK;
         }
         if (status != HOLTER_OK) {
@@ -170,14 +175,16 @@ static void find_shards(struct commit *commit)
         struct commit_user *user = &commit->users[i];
         if (user->shard == NULL)
             continue;
-        bool is_next = commit->shard_count == 0 || commit->shards[commit->shard_count - 1].shard != user->shard;
+        bool is_next = commit->shard_count == 0 ||
+                       commit->shards[commit->shard_count - 1].shard != user->shard;
         if (is_next)
-            commit->shards[commit->shard_count++] = (struct commit_shard){ .shard = user->shard, .user_first = i };
+            commit->shards[commit->shard_count++] =
+                (struct commit_shard){ .shard = user->shard, .user_first = i };
         commit->shards[commit->shard_count - 1].user_count++;
     }
 }
 
-/* ---- what a batch holds twice ----------------------------------------------------------------------------------- */
+/* ---- what a batch holds twice ---------------------------------------------------------------- */
 
 static bool room_for_drops(struct commit *commit, size_t count)
 {
@@ -190,7 +197,8 @@ static bool room_for_drops(struct commit *commit, size_t count)
 }
 
 /* Leave out the rows that commit->drops marks. */
-static bool keep_rest(struct commit_series *series, const struct columns *from, const uint8_t *drops)
+static bool keep_rest(struct commit_series *series, const struct columns *from,
+                      const uint8_t *drops)
 {
     struct columns kept;
     columns_init(&kept, &from->schema);
@@ -219,12 +227,16 @@ static const struct columns *rows_of(const struct commit_series *series)
     return series->has_kept ? &series->kept : &series->from->columns;
 }
 
-static bool is_same_row(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b)
+static bool is_same_row(const struct columns *a, size_t row_a, const struct columns *b,
+                        size_t row_b)
 {
     return columns_row_is_equal(a, row_a, b, row_b) && a->flags[row_a] == b->flags[row_b];
 }
 
-/* Sort, and of rows with one identity keep the one that stands: the greatest revision, of these the last. */
+/*
+ * Sort, and of rows with one identity keep the one that stands: the greatest revision, of these the
+ * last.
+ */
 static bool settle_series(struct commit *commit, struct commit_series *series)
 {
     struct columns *rows = &series->from->columns;
@@ -248,7 +260,7 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
     return !has_dropped || keep_rest(series, rows, commit->drops);
 }
 
-/* ---- exact answers ------------------------------------------------------------------------------------------------- */
+/* ---- exact answers --------------------------------------------------------------------------- */
 
 /* Rows in a span that the batch replaces are written whatever is there. */
 static bool is_replaced(const struct commit *commit, const struct commit_user *user,
@@ -264,9 +276,12 @@ static bool is_replaced(const struct commit *commit, const struct commit_user *u
     return false;
 }
 
-/* One row against the stored row of its identity: its answer, and whether it needs to be written. */
-static holter_answer answer_against(const struct columns *rows, size_t row, const struct columns *stored,
-                                    size_t stored_row, bool *is_needed)
+/*
+ * One row against the stored row of its identity: its answer, and whether it needs to be written.
+ */
+static holter_answer answer_against(const struct columns *rows, size_t row,
+                                    const struct columns *stored, size_t stored_row,
+                                    bool *is_needed)
 {
     bool is_newer = rows->revision[row] >= stored->revision[stored_row];
     if (is_same_row(rows, row, stored, stored_row)) {
@@ -332,7 +347,8 @@ static holter_status answer_series(struct commit *commit, const struct commit_us
     return status;
 }
 
-static holter_status answer_shard(struct commit *commit, const struct commit_shard *shard, holter_error *err)
+static holter_status answer_shard(struct commit *commit, const struct commit_shard *shard,
+                                  holter_error *err)
 {
     struct shard_snapshot *snapshot;
     holter_status status = shard_write_snapshot(&snapshot, shard->write, err);
@@ -341,13 +357,14 @@ static holter_status answer_shard(struct commit *commit, const struct commit_sha
     for (size_t u = 0; status == HOLTER_OK && u < shard->user_count; u++) {
         const struct commit_user *user = &commit->users[shard->user_first + u];
         for (size_t s = 0; status == HOLTER_OK && s < user->series_count; s++)
-            status = answer_series(commit, user, &commit->series[user->series_first + s], snapshot, err);
+            status =
+                answer_series(commit, user, &commit->series[user->series_first + s], snapshot, err);
     }
     shard_snapshot_close(snapshot);
     return status;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* The parts of a shard's users; those without anything left to write are left out. */
 static size_t make_parts(struct commit *commit, const struct commit_shard *shard)
@@ -363,8 +380,9 @@ static size_t make_parts(struct commit *commit, const struct commit_shard *shard
             if (columns->count == 0)
                 continue;
             rows += columns->count;
-            commit->wal_parts[user->series_first + series_count++] =
-                (struct wal_part){ .metric = series->metric, .source = series->source, .columns = *columns };
+            commit->wal_parts[user->series_first + series_count++] = (struct wal_part){
+                .metric = series->metric, .source = series->source, .columns = *columns
+            };
         }
         if (rows == 0 && user->tombstone_count == 0)
             continue;
@@ -481,7 +499,10 @@ static void release(struct commit *commit)
     free(commit->drops);
 }
 
-/* A flush that is due; one that fails is tried again by a later commit, and by holter_flush, which tells why. */
+/*
+ * A flush that is due; one that fails is tried again by a later commit, and by holter_flush, which
+ * tells why.
+ */
 static void flush_where_due(const struct commit *commit)
 {
     for (size_t i = 0; commit->store->flushes_by_itself && i < commit->shard_count; i++) {

@@ -57,8 +57,8 @@ static holter_status decode(struct store_identity *out, const uint8_t in[static 
     return HOLTER_OK;
 }
 
-holter_status store_identity_write(struct io *io, const char *path, const struct store_identity *identity,
-                                   holter_error *err)
+holter_status store_identity_write(struct io *io, const char *path,
+                                   const struct store_identity *identity, holter_error *err)
 {
     uint8_t bytes[STORE_IDENTITY_BYTES];
     encode(bytes, identity);
@@ -67,8 +67,8 @@ holter_status store_identity_write(struct io *io, const char *path, const struct
 }
 
 /* Each sector is read on its own, so that an unreadable one does not hide the other. */
-static holter_status read_sector(uint8_t out[static SECTOR], struct io *io, struct io_file *file, size_t index,
-                                 holter_error *err)
+static holter_status read_sector(uint8_t out[static SECTOR], struct io *io, struct io_file *file,
+                                 size_t index, holter_error *err)
 {
     struct io_queue *queue;
     holter_status status = io_queue_open(&queue, io, 1, err);
@@ -79,8 +79,8 @@ static holter_status read_sector(uint8_t out[static SECTOR], struct io *io, stru
     return status;
 }
 
-holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies, struct io *io,
-                                  const char *store_path, holter_error *err)
+holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies,
+                                  struct io *io, const char *store_path, holter_error *err)
 {
     char path[IO_PATH_BYTES_MAX];
     struct io_file *file = NULL;
@@ -92,13 +92,14 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
     if (status != HOLTER_OK)
         return status;
     if (stat.kind != IO_KIND_DIRECTORY)
-        return error_set(err, HOLTER_INVALID, "'%s': not a store: found a file, expected a directory",
-                         store_path);
+        return error_set(err, HOLTER_INVALID,
+                         "'%s': not a store: found a file, expected a directory", store_path);
     if (!io_path_join(path, store_path, "holter.store", NULL, NULL))
         return error_set(err, HOLTER_INVALID, "'%s': the path is too long", store_path);
     status = io_open(&file, io, path, 0, err);
     if (status == HOLTER_NOT_FOUND)
-        return error_set(err, HOLTER_INVALID, "'%s': not a store: it has no file 'holter.store'", store_path);
+        return error_set(err, HOLTER_INVALID, "'%s': not a store: it has no file 'holter.store'",
+                         store_path);
     if (status != HOLTER_OK)
         return status;
     status = io_size(&bytes, file, err);
@@ -123,8 +124,9 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
         return HOLTER_OK;
     }
     if (copies[0] == HOLTER_UNSUPPORTED || copies[1] == HOLTER_UNSUPPORTED)
-        return error_set(err, HOLTER_UNSUPPORTED,
-                         "'%s': found a newer format, expected at most %d.%d; a newer holter reads it", path,
-                         HOLTER_FORMAT_MAJOR, HOLTER_FORMAT_MINOR);
+        return error_set(
+            err, HOLTER_UNSUPPORTED,
+            "'%s': found a newer format, expected at most %d.%d; a newer holter reads it", path,
+            HOLTER_FORMAT_MAJOR, HOLTER_FORMAT_MINOR);
     return error_set(err, HOLTER_CORRUPT, "'%s': neither of its two copies is whole", path);
 }

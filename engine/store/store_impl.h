@@ -22,7 +22,9 @@ struct store_region {
     struct shard **shards; /* NULL: not opened yet */
 };
 
-/** A metric as callers see it; kept until the store is closed, also when labels were added since. */
+/**
+ * A metric as callers see it; kept until the store is closed, also when labels were added since.
+ */
 struct store_metric {
     struct store_metric *next;
     struct catalog_metric metric;
@@ -42,11 +44,11 @@ struct holter_store {
     struct crypto_arena *arena;
     struct keyring *keyring;
     struct io_file *lock_file;
-    struct head *head;         /* NULL: reading only, and there is none */
-    atomic_bool is_forked;     /* this is a child's copy of its parent's handle */
-    atomic_int calls;          /* under way */
+    struct head *head;     /* NULL: reading only, and there is none */
+    atomic_bool is_forked; /* this is a child's copy of its parent's handle */
+    atomic_int calls;      /* under way */
 
-    struct io_mutex *mutex;    /* guards all that follows */
+    struct io_mutex *mutex; /* guards all that follows */
     struct vault *vault;
     struct catalog *catalog;
     struct store_metric *metrics;
@@ -58,21 +60,29 @@ struct holter_store {
 /** Begin a call: HOLTER_INVALID in a forked child. Pair with store_leave. */
 holter_status store_enter(holter_store *store, holter_error *err);
 void store_leave(holter_store *store);
-/** Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory. */
+/**
+ * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
+ */
 holter_status store_refresh(holter_store *store, holter_error *err);
 /** Take mutex and store lock, refresh for writing; end publishes. */
 holter_status store_change_begin(holter_store *store, holter_error *err);
 void store_change_end(holter_store *store);
-/** The shard of a region, opened. Under the mutex, which is left meanwhile. Errors: those of shard_open. */
+/**
+ * The shard of a region, opened. Under the mutex, which is left meanwhile. Errors: those of
+ * shard_open.
+ */
 holter_status store_shard(struct shard **out, holter_store *store, uint16_t region, uint16_t index,
                           holter_error *err);
 uint8_t store_class_of(void *context, uint32_t metric);
 /** Bring store->regions up to the catalog. Under the mutex. */
 holter_status store_regions_sync(holter_store *store, holter_error *err);
-/** The user's shard. Errors: HOLTER_NOT_FOUND; HOLTER_EXPIRED the user is erased. Takes the mutex. */
-holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user, holter_error *err);
-holter_status store_key_get(void *context, uint64_t user, uint32_t generation, const struct crypto_key **key,
-                            uint32_t *newest, holter_error *err);
+/**
+ * The user's shard. Errors: HOLTER_NOT_FOUND; HOLTER_EXPIRED the user is erased. Takes the mutex.
+ */
+holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user,
+                               holter_error *err);
+holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
+                            const struct crypto_key **key, uint32_t *newest, holter_error *err);
 void store_key_put(void *context, const struct crypto_key *key);
 
 /* store_metrics.c: under the mutex */
@@ -86,11 +96,11 @@ struct store_identity {
     bool is_sealed;
     int64_t made_ns;
 };
-holter_status store_identity_write(struct io *io, const char *path, const struct store_identity *identity,
-                                   holter_error *err);
+holter_status store_identity_write(struct io *io, const char *path,
+                                   const struct store_identity *identity, holter_error *err);
 /** *damaged_copies: 0 or 1 of the two. */
-holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies, struct io *io,
-                                  const char *store_path, holter_error *err);
+holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies,
+                                  struct io *io, const char *store_path, holter_error *err);
 
 /* store_batch.c */
 struct batch_series {
@@ -111,8 +121,8 @@ struct holter_batch {
     struct io_queue *queue;
     struct batch_series *series;
     size_t series_count, series_capacity;
-    size_t series_last;       /* the one that the last row went to */
-    uint32_t *slots;          /* hash of (user, metric, source) to 1 + index of series; a power of two */
+    size_t series_last; /* the one that the last row went to */
+    uint32_t *slots;    /* hash of (user, metric, source) to 1 + index of series; a power of two */
     size_t slot_count;
     struct batch_tombstone *tombstones;
     size_t tombstone_count, tombstone_capacity;
@@ -121,6 +131,7 @@ struct holter_batch {
     const holter_metric *metric_last; /* the metric of the last row */
 };
 /** Remove the series and tombstones of users for which `is_stored` says so. */
-void batch_drop(holter_batch *batch, bool (*is_stored)(void *context, uint64_t user), void *context);
+void batch_drop(holter_batch *batch, bool (*is_stored)(void *context, uint64_t user),
+                void *context);
 
 #endif

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* All shards, opened. *out owned: free. */
-static holter_status all_shards(struct shard ***out, const char ***regions, size_t *count, holter_store *store,
-                                holter_error *err)
+static holter_status all_shards(struct shard ***out, const char ***regions, size_t *count,
+                                holter_store *store, holter_error *err)
 {
     struct shard **shards = NULL;
     const char **names = NULL;
@@ -25,7 +25,8 @@ static holter_status all_shards(struct shard ***out, const char ***regions, size
         status = error_set(err, HOLTER_NO_MEMORY, "no memory for a list of shards");
     size_t region_count = store->region_count;
     for (size_t r = 0; status == HOLTER_OK && r < region_count; r++) {
-        for (uint16_t s = 0; status == HOLTER_OK && s < store->regions[r].shard_count && found < total; s++) {
+        for (uint16_t s = 0;
+             status == HOLTER_OK && s < store->regions[r].shard_count && found < total; s++) {
             status = store_shard(&shards[found], store, (uint16_t)r, s, err);
             if (status == HOLTER_OK)
                 names[found++] = store->regions[r].name;
@@ -69,7 +70,8 @@ holter_status holter_flush(holter_store *store, uint64_t *rows, holter_error *er
 static bool go_on(void *context, uint64_t rows_done, uint64_t rows_all)
 {
     const holter_compact_options *options = context;
-    return options->progress == NULL || options->progress(options->context, rows_done, rows_all) != 0;
+    return options->progress == NULL ||
+           options->progress(options->context, rows_done, rows_all) != 0;
 }
 
 holter_status holter_compact(holter_store *store, const holter_compact_options *options,
@@ -83,7 +85,8 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
     if (options != NULL)
         asked = *options;
     if ((int)asked.to < 0 || asked.to > HOLTER_COLD)
-        return error_set(err, HOLTER_INVALID, "found tier %d, expected hot, warm or cold", (int)asked.to);
+        return error_set(err, HOLTER_INVALID, "found tier %d, expected hot, warm or cold",
+                         (int)asked.to);
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
@@ -92,7 +95,8 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
         struct compaction_result of_shard = { 0 };
         status = shard_flush(NULL, shards[i], true, err);
         if (status == HOLTER_OK && asked.to != HOLTER_HOT)
-            status = shard_compact(&of_shard, shards[i], asked.to != 0, io_now_ns(store->io), go_on, &asked, err);
+            status = shard_compact(&of_shard, shards[i], asked.to != 0, io_now_ns(store->io), go_on,
+                                   &asked, err);
         total.jobs += of_shard.jobs;
         total.files_in += of_shard.files_in;
         total.files_out += of_shard.files_out;
@@ -107,7 +111,7 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
     return status;
 }
 
-/* ---- figures ------------------------------------------------------------------------------------------------ */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_error *err)
 {
@@ -141,7 +145,8 @@ holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_err
     return status;
 }
 
-holter_status holter_stat_shard(holter_store *store, size_t index, holter_shard_stat *out, holter_error *err)
+holter_status holter_stat_shard(holter_store *store, size_t index, holter_shard_stat *out,
+                                holter_error *err)
 {
     struct shard **shards = NULL;
     const char **regions = NULL;
@@ -179,16 +184,18 @@ holter_status holter_stat_shard(holter_store *store, size_t index, holter_shard_
     return status;
 }
 
-/* ---- checking --------------------------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
-static void tell(void (*report)(void *context, const char *sentence), void *context, const char *sentence)
+static void tell(void (*report)(void *context, const char *sentence), void *context,
+                 const char *sentence)
 {
     if (report != NULL)
         report(context, sentence);
 }
 
 /* Identity, vault, catalog. */
-static holter_status verify_store(holter_store *store, void (*report)(void *context, const char *sentence),
+static holter_status verify_store(holter_store *store,
+                                  void (*report)(void *context, const char *sentence),
                                   void *context, size_t *damaged, holter_error *err)
 {
     struct store_identity identity;
@@ -196,14 +203,16 @@ static holter_status verify_store(holter_store *store, void (*report)(void *cont
     size_t of_vault = 0;
     size_t of_catalog = 0;
     holter_error one;
-    holter_status status = store_identity_read(&identity, &damaged_copies, store->io, store->path, &one);
+    holter_status status =
+        store_identity_read(&identity, &damaged_copies, store->io, store->path, &one);
     if (status != HOLTER_OK) {
         ++*damaged;
         tell(report, context, one.message);
     } else if (damaged_copies > 0) {
         char sentence[512];
         ++*damaged;
-        snprintf(sentence, sizeof sentence, "'%.300s/holter.store': one of its two copies is damaged", store->path);
+        snprintf(sentence, sizeof sentence,
+                 "'%.300s/holter.store': one of its two copies is damaged", store->path);
         tell(report, context, sentence);
     }
     io_mutex_lock(store->mutex);
@@ -217,8 +226,9 @@ static holter_status verify_store(holter_store *store, void (*report)(void *cont
     return status;
 }
 
-holter_status holter_verify(holter_store *store, void (*report)(void *context, const char *sentence),
-                            void *context, size_t *damaged, holter_error *err)
+holter_status holter_verify(holter_store *store,
+                            void (*report)(void *context, const char *sentence), void *context,
+                            size_t *damaged, holter_error *err)
 {
     struct shard **shards = NULL;
     const char **regions = NULL;

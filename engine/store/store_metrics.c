@@ -1,8 +1,8 @@
 /*
  * store_metrics.c -- metrics as callers see and define them.
  *
- * What the catalog lends may move with the next change, so callers get views that live as long as the store; a view is
- * made once, and again when labels were added.
+ * What the catalog lends may move with the next change, so callers get views that live as long as
+ * the store; a view is made once, and again when labels were added.
  */
 #include "store/store_impl.h"
 
@@ -109,7 +109,8 @@ holter_status store_metric_view(const holter_metric **out, holter_store *store,
     one->metric = *metric;
     if (!own_labels(one)) {
         metric_free(one);
-        return error_set(err, HOLTER_NO_MEMORY, "'%s': no memory for a metric's labels", store->path);
+        return error_set(err, HOLTER_NO_MEMORY, "'%s': no memory for a metric's labels",
+                         store->path);
     }
     fill_view(&one->view, &one->metric);
     one->next = store->metrics;
@@ -118,7 +119,7 @@ holter_status store_metric_view(const holter_metric **out, holter_store *store,
     return HOLTER_OK;
 }
 
-/* ---- asking -------------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* Refreshed and under the mutex, or not at all. */
 static holter_status begin(holter_store *store, holter_error *err)
@@ -141,8 +142,8 @@ static void end(holter_store *store)
     store_leave(store);
 }
 
-static holter_status show(holter_metric *out, holter_store *store, const struct catalog_metric *metric,
-                          holter_error *err)
+static holter_status show(holter_metric *out, holter_store *store,
+                          const struct catalog_metric *metric, holter_error *err)
 {
     const holter_metric *view;
     holter_status status = store_metric_view(&view, store, metric, err);
@@ -151,14 +152,17 @@ static holter_status show(holter_metric *out, holter_store *store, const struct 
     return status;
 }
 
-holter_status holter_metric_find(holter_store *store, const char *name, holter_metric *out, holter_error *err)
+holter_status holter_metric_find(holter_store *store, const char *name, holter_metric *out,
+                                 holter_error *err)
 {
     holter_status status = begin(store, err);
     if (status != HOLTER_OK)
         return status;
-    const struct catalog_metric *metric = name != NULL ? catalog_metric_find(store->catalog, name) : NULL;
+    const struct catalog_metric *metric =
+        name != NULL ? catalog_metric_find(store->catalog, name) : NULL;
     if (metric == NULL)
-        status = error_set(err, HOLTER_NOT_FOUND, "there is no metric '%.63s'", name != NULL ? name : "");
+        status = error_set(err, HOLTER_NOT_FOUND, "there is no metric '%.63s'",
+                           name != NULL ? name : "");
     else
         status = show(out, store, metric, err);
     end(store);
@@ -189,7 +193,8 @@ size_t holter_metric_count(holter_store *store)
     return count;
 }
 
-holter_status holter_metric_at(holter_store *store, size_t index, holter_metric *out, holter_error *err)
+holter_status holter_metric_at(holter_store *store, size_t index, holter_metric *out,
+                               holter_error *err)
 {
     holter_status status = begin(store, err);
     if (status != HOLTER_OK)
@@ -202,7 +207,7 @@ holter_status holter_metric_at(holter_store *store, size_t index, holter_metric 
     return status;
 }
 
-/* ---- defining ------------------------------------------------------------------------------------------------- */
+/* ---- defining -------------------------------------------------------------------------------- */
 
 static bool copy_name(char out[static CATALOG_NAME_BYTES_MAX + 1], const char *from)
 {
@@ -223,7 +228,8 @@ static int64_t word_of_value(holter_type type, holter_value value)
 }
 
 /* The shape is checked here as far as copying needs it; catalog_add_metric checks what it means. */
-static holter_status metric_from(struct catalog_metric *out, const holter_metric *metric, holter_error *err)
+static holter_status metric_from(struct catalog_metric *out, const holter_metric *metric,
+                                 holter_error *err)
 {
     *out = (struct catalog_metric){
         .aggregation = (uint8_t)metric->aggregation,
@@ -231,15 +237,16 @@ static holter_status metric_from(struct catalog_metric *out, const holter_metric
         .carry_ns = metric->carry_ns,
     };
     if (metric->field_count < 1 || metric->field_count > SCHEMA_FIELDS_MAX)
-        return error_set(err, HOLTER_INVALID, "found %zu fields, expected 1 to %d", metric->field_count,
-                         SCHEMA_FIELDS_MAX);
+        return error_set(err, HOLTER_INVALID, "found %zu fields, expected 1 to %d",
+                         metric->field_count, SCHEMA_FIELDS_MAX);
     if (metric->key_field < -1 || metric->key_field >= (int)metric->field_count)
         return error_set(err, HOLTER_INVALID, "found key field %d, expected -1 or a field's index",
                          metric->key_field);
     bool fits = copy_name(out->name, metric->name) && copy_name(out->unit, metric->unit) &&
                 copy_name(out->healthkit, metric->healthkit) &&
                 copy_name(out->health_connect, metric->health_connect) &&
-                copy_name(out->open_mhealth, metric->open_mhealth) && copy_name(out->loinc, metric->loinc);
+                copy_name(out->open_mhealth, metric->open_mhealth) &&
+                copy_name(out->loinc, metric->loinc);
     out->schema.kind = (uint8_t)metric->kind;
     out->schema.field_count = (uint8_t)metric->field_count;
     out->schema.key_field = metric->key_field < 0 ? SCHEMA_NO_KEY : (uint8_t)metric->key_field;
@@ -248,7 +255,8 @@ static holter_status metric_from(struct catalog_metric *out, const holter_metric
         struct catalog_field *to = &out->fields[f];
         fits = fits && copy_name(to->name, from->name);
         if (from->exponent < -18 || from->exponent > 18)
-            return error_set(err, HOLTER_INVALID, "found exponent %d, expected -18 to 18", from->exponent);
+            return error_set(err, HOLTER_INVALID, "found exponent %d, expected -18 to 18",
+                             from->exponent);
         out->schema.types[f] = (uint8_t)from->type;
         to->type = (uint8_t)from->type;
         to->exponent = (int8_t)from->exponent;
@@ -264,8 +272,8 @@ static holter_status metric_from(struct catalog_metric *out, const holter_metric
     return HOLTER_OK;
 }
 
-holter_status holter_metric_define(holter_store *store, const holter_metric *metric, uint32_t *number,
-                                   holter_error *err)
+holter_status holter_metric_define(holter_store *store, const holter_metric *metric,
+                                   uint32_t *number, holter_error *err)
 {
     struct catalog_metric asked;
     uint32_t given;
@@ -286,8 +294,8 @@ holter_status holter_metric_define(holter_store *store, const holter_metric *met
     return status;
 }
 
-holter_status holter_metric_add_label(holter_store *store, uint32_t metric, size_t field, const char *label,
-                                      int64_t *value, holter_error *err)
+holter_status holter_metric_add_label(holter_store *store, uint32_t metric, size_t field,
+                                      const char *label, int64_t *value, holter_error *err)
 {
     int64_t given;
     holter_status status = store_enter(store, err);

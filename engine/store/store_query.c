@@ -20,14 +20,14 @@ struct holter_snapshot {
 struct holter_cursor {
     holter_store *store;
     uint64_t user;
-    struct query_scan *scan;  /* NULL: a cursor of one row */
+    struct query_scan *scan; /* NULL: a cursor of one row */
     struct columns row;
     uint32_t row_metric, row_source;
     bool has_row;
     struct holter_text *texts[HOLTER_FIELDS_MAX]; /* QUERY_ROWS_MAX each, where a field is text */
 };
 
-/* ---- snapshots --------------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------- */
 
 /* Every shard there is, opened. */
 static holter_status list_shards(struct holter_snapshot *snapshot, holter_error *err)
@@ -92,9 +92,12 @@ done:
     return status;
 }
 
-/* The user's shard in the snapshot. A user of a region that is newer than the snapshot has nothing in it. */
-static holter_status snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot, uint64_t user,
-                                      holter_error *err)
+/*
+ * The user's shard in the snapshot. A user of a region that is newer than the snapshot has nothing
+ * in it.
+ */
+static holter_status snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot,
+                                      uint64_t user, holter_error *err)
 {
     struct shard *shard;
     *out = NULL;
@@ -106,7 +109,7 @@ static holter_status snapshot_of_user(struct shard_snapshot **out, holter_snapsh
     return status;
 }
 
-/* ---- cursors ------------------------------------------------------------------------------------------------ */
+/* ---- cursors --------------------------------------------------------------------------------- */
 
 void holter_cursor_close(holter_cursor *cursor)
 {
@@ -131,12 +134,12 @@ static holter_status check_metric(holter_store *store, uint32_t metric, holter_e
     return error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", metric);
 }
 
-static holter_status cursor_new(holter_cursor **out, holter_store *store, uint64_t user, holter_error *err)
+static holter_status cursor_new(holter_cursor **out, holter_store *store, uint64_t user,
+                                holter_error *err)
 {
-    static const struct schema any = { .kind = SAMPLE_INSTANT,
-                                       .field_count = 1,
-                                       .key_field = SCHEMA_NO_KEY,
-                                       .types = { FIELD_INT } };
+    static const struct schema any = {
+        .kind = SAMPLE_INSTANT, .field_count = 1, .key_field = SCHEMA_NO_KEY, .types = { FIELD_INT }
+    };
     holter_cursor *cursor = calloc(1, sizeof *cursor);
     if (cursor == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "no memory for a cursor");
@@ -147,14 +150,15 @@ static holter_status cursor_new(holter_cursor **out, holter_store *store, uint64
     return HOLTER_OK;
 }
 
-holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot, const holter_scan_spec *spec,
-                          holter_error *err)
+holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
+                          const holter_scan_spec *spec, holter_error *err)
 {
     struct shard_snapshot *of;
     holter_cursor *cursor = NULL;
     *out = NULL;
     if (snapshot == NULL || spec == NULL)
-        return error_set(err, HOLTER_INVALID, "there is no %s", snapshot == NULL ? "snapshot" : "scan");
+        return error_set(err, HOLTER_INVALID, "there is no %s",
+                         snapshot == NULL ? "snapshot" : "scan");
     holter_status status = store_enter(snapshot->store, err);
     if (status != HOLTER_OK)
         return status;
@@ -194,13 +198,14 @@ static holter_status show_texts(holter_cursor *cursor, const struct columns *col
     for (size_t i = 0; i < columns->count; i++) {
         uint32_t bytes;
         const uint8_t *text = columns_text(columns, field, i, &bytes);
-        cursor->texts[field][i] = (struct holter_text){ .bytes = (const char *)text, .count = bytes };
+        cursor->texts[field][i] =
+            (struct holter_text){ .bytes = (const char *)text, .count = bytes };
     }
     return HOLTER_OK;
 }
 
-static holter_status show(holter_columns *out, holter_cursor *cursor, uint32_t metric, uint32_t source,
-                          const struct columns *columns, holter_error *err)
+static holter_status show(holter_columns *out, holter_cursor *cursor, uint32_t metric,
+                          uint32_t source, const struct columns *columns, holter_error *err)
 {
     holter_columns shown = { .user = cursor->user,
                              .metric = metric,
@@ -220,7 +225,8 @@ static holter_status show(holter_columns *out, holter_cursor *cursor, uint32_t m
                 return status;
             shown.fields[f].text = cursor->texts[f];
         } else if (columns->schema.types[f] == FIELD_FLOAT) {
-            shown.fields[f].real = (const double *)(const void *)columns->field[f]; /* words are the doubles' bits */
+            shown.fields[f].real =
+                (const double *)(const void *)columns->field[f]; /* words are the doubles' bits */
         } else {
             shown.fields[f].integer = columns->field[f];
         }
@@ -234,7 +240,8 @@ holter_status holter_cursor_next(holter_cursor *cursor, holter_columns *out, hol
     uint32_t metric, source;
     const struct columns *columns;
     if (cursor == NULL || out == NULL)
-        return error_set(err, HOLTER_INVALID, "there is no %s", cursor == NULL ? "cursor" : "place for rows");
+        return error_set(err, HOLTER_INVALID, "there is no %s",
+                         cursor == NULL ? "cursor" : "place for rows");
     holter_status status = store_enter(cursor->store, err);
     if (status != HOLTER_OK)
         return status;
@@ -252,14 +259,15 @@ holter_status holter_cursor_next(holter_cursor *cursor, holter_columns *out, hol
     return status;
 }
 
-holter_status holter_latest(holter_cursor **out, holter_snapshot *snapshot, uint64_t user, uint32_t metric,
-                            uint32_t source, holter_error *err)
+holter_status holter_latest(holter_cursor **out, holter_snapshot *snapshot, uint64_t user,
+                            uint32_t metric, uint32_t source, holter_error *err)
 {
     struct shard_snapshot *of;
     holter_cursor *cursor = NULL;
     *out = NULL;
     if (snapshot == NULL || metric == 0)
-        return error_set(err, HOLTER_INVALID, "there is no %s", snapshot == NULL ? "snapshot" : "metric");
+        return error_set(err, HOLTER_INVALID, "there is no %s",
+                         snapshot == NULL ? "snapshot" : "metric");
     holter_status status = store_enter(snapshot->store, err);
     if (status != HOLTER_OK)
         return status;

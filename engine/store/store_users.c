@@ -26,7 +26,7 @@ static void end(holter_store *store)
     store_leave(store);
 }
 
-/* ---- users ------------------------------------------------------------------------------------------------- */
+/* ---- users ----------------------------------------------------------------------------------- */
 
 holter_status holter_user_find(holter_store *store, const char *id, size_t id_bytes, uint64_t *user,
                                holter_error *err)
@@ -43,8 +43,8 @@ holter_status holter_user_find(holter_store *store, const char *id, size_t id_by
 }
 
 /* Are all of them known already? Then nothing needs to be locked. */
-static holter_status find_all(holter_store *store, const holter_id *ids, size_t count, uint64_t *users,
-                              holter_error *err)
+static holter_status find_all(holter_store *store, const holter_id *ids, size_t count,
+                              uint64_t *users, holter_error *err)
 {
     struct vault_user found;
     holter_status status = begin(store, err);
@@ -59,8 +59,8 @@ static holter_status find_all(holter_store *store, const holter_id *ids, size_t 
     return status;
 }
 
-holter_status holter_users_add(holter_store *store, const holter_id *ids, size_t count, const char *region,
-                               uint64_t *users, holter_error *err)
+holter_status holter_users_add(holter_store *store, const holter_id *ids, size_t count,
+                               const char *region, uint64_t *users, holter_error *err)
 {
     struct vault_id *asked = NULL;
     holter_status status = find_all(store, ids, count, users, err);
@@ -77,13 +77,15 @@ holter_status holter_users_add(holter_store *store, const holter_id *ids, size_t
     status = store_change_begin(store, err);
     if (status != HOLTER_OK)
         goto done;
-    const struct catalog_region *in =
-        region == NULL ? catalog_region_at(store->catalog, 0) : catalog_region_find(store->catalog, region);
+    const struct catalog_region *in = region == NULL ? catalog_region_at(store->catalog, 0)
+                                                     : catalog_region_find(store->catalog, region);
     if (in == NULL) {
         status = error_set(err, HOLTER_NOT_FOUND, "there is no region '%.63s'", region);
     } else {
         for (size_t i = 0; i < count; i++)
-            asked[i] = (struct vault_id){ .bytes = ids[i].bytes, .count = ids[i].count, .region = in->number };
+            asked[i] = (struct vault_id){ .bytes = ids[i].bytes,
+                                          .count = ids[i].count,
+                                          .region = in->number };
         status = vault_add(users, store->vault, asked, count, err);
     }
     store_change_end(store);
@@ -93,7 +95,8 @@ done:
     return status;
 }
 
-holter_status holter_user_id(holter_store *store, uint64_t user, char *out, size_t *id_bytes, holter_error *err)
+holter_status holter_user_id(holter_store *store, uint64_t user, char *out, size_t *id_bytes,
+                             holter_error *err)
 {
     size_t bytes;
     holter_status status = begin(store, err);
@@ -118,7 +121,8 @@ size_t holter_user_count(holter_store *store)
     return count;
 }
 
-holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user, int *erased, holter_error *err)
+holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user, int *erased,
+                             holter_error *err)
 {
     holter_status status = begin(store, err);
     if (status != HOLTER_OK)
@@ -135,11 +139,11 @@ holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user, 
     return status;
 }
 
-/* ---- sources -------------------------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 /* The user's newest key, under the mutex; *generation with it. */
-static holter_status key_of(const struct crypto_key **key, uint32_t *generation, holter_store *store,
-                            uint64_t user, holter_error *err)
+static holter_status key_of(const struct crypto_key **key, uint32_t *generation,
+                            holter_store *store, uint64_t user, holter_error *err)
 {
     struct vault_user found;
     holter_status status = vault_find_number(&found, store->vault, user, err);
@@ -164,8 +168,8 @@ static holter_status source_by_name(struct catalog_source *out, holter_store *st
     return status;
 }
 
-holter_status holter_source_find(holter_store *store, uint64_t user, const char *name, uint32_t *number,
-                                 holter_error *err)
+holter_status holter_source_find(holter_store *store, uint64_t user, const char *name,
+                                 uint32_t *number, holter_error *err)
 {
     struct catalog_source found;
     if (name == NULL)
@@ -191,15 +195,16 @@ static bool copy_text(char *out, size_t room, const char *from)
     return true;
 }
 
-static holter_status source_from(struct catalog_source *out, uint64_t user, const holter_source *source,
-                                 holter_error *err)
+static holter_status source_from(struct catalog_source *out, uint64_t user,
+                                 const holter_source *source, holter_error *err)
 {
     *out = (struct catalog_source){ .user = user,
                                     .number = source->number,
                                     .registered_ns = source->registered_ns,
                                     .status = source->retired != 0,
                                     .setting_count = source->setting_count };
-    if (source->name == NULL || source->name[0] == '\0' || source->setting_count > CATALOG_SETTINGS_MAX)
+    if (source->name == NULL || source->name[0] == '\0' ||
+        source->setting_count > CATALOG_SETTINGS_MAX)
         return error_set(err, HOLTER_INVALID, "a source needs a name, and has at most %d settings",
                          CATALOG_SETTINGS_MAX);
     if (!copy_text(out->name, sizeof out->name, source->name) ||
@@ -217,9 +222,12 @@ static holter_status source_from(struct catalog_source *out, uint64_t user, cons
     return HOLTER_OK;
 }
 
-/* Under store_change_begin. `must_be_new`: HOLTER_EXISTS where a new source's name is there; else its number is given. */
-static holter_status put_source(holter_store *store, struct catalog_source *source, bool must_be_new,
-                                holter_error *err)
+/*
+ * Under store_change_begin. `must_be_new`: HOLTER_EXISTS where a new source's name is there; else
+ * its number is given.
+ */
+static holter_status put_source(holter_store *store, struct catalog_source *source,
+                                bool must_be_new, holter_error *err)
 {
     const struct crypto_key *key;
     uint32_t generation;
@@ -228,20 +236,23 @@ static holter_status put_source(holter_store *store, struct catalog_source *sour
     if (status != HOLTER_OK)
         return status;
     if (source->number == 0) {
-        status = catalog_source_find(&found, store->catalog, source->user, source->name, store->arena, key, NULL);
+        status = catalog_source_find(&found, store->catalog, source->user, source->name,
+                                     store->arena, key, NULL);
         if (status == HOLTER_OK && must_be_new)
             status = error_set(err, HOLTER_EXISTS, "user #%llu has a source of that name already",
                                (unsigned long long)source->user);
         else if (status == HOLTER_OK)
             source->number = found.number;
         else if (status == HOLTER_NOT_FOUND)
-            status = catalog_put_sources(store->catalog, source, 1, store->arena, &key, &generation, err);
+            status = catalog_put_sources(store->catalog, source, 1, store->arena, &key, &generation,
+                                         err);
         crypto_wipe(&found, sizeof found);
     } else if (source->number > catalog_source_count(store->catalog, source->user)) {
         status = error_set(err, HOLTER_NOT_FOUND, "user #%llu has no source with number %u",
                            (unsigned long long)source->user, source->number);
     } else {
-        status = catalog_put_sources(store->catalog, source, 1, store->arena, &key, &generation, err);
+        status =
+            catalog_put_sources(store->catalog, source, 1, store->arena, &key, &generation, err);
     }
     vault_key_unref(store->vault, key);
     return status;
@@ -269,8 +280,8 @@ holter_status holter_source_put(holter_store *store, uint64_t user, const holter
     return status;
 }
 
-holter_status holter_source_need(holter_store *store, uint64_t user, const char *name, uint32_t *number,
-                                 holter_error *err)
+holter_status holter_source_need(holter_store *store, uint64_t user, const char *name,
+                                 uint32_t *number, holter_error *err)
 {
     holter_status status = holter_source_find(store, user, name, number, err);
     if (status != HOLTER_NOT_FOUND)
@@ -295,7 +306,8 @@ holter_status holter_source_need(holter_store *store, uint64_t user, const char 
     return status;
 }
 
-holter_status holter_source_count(holter_store *store, uint64_t user, size_t *count, holter_error *err)
+holter_status holter_source_count(holter_store *store, uint64_t user, size_t *count,
+                                  holter_error *err)
 {
     struct vault_user found;
     holter_status status = begin(store, err);
@@ -315,8 +327,8 @@ struct owned_source {
     holter_setting settings[CATALOG_SETTINGS_MAX];
 };
 
-holter_status holter_source_read(holter_store *store, uint64_t user, uint32_t number, holter_source **out,
-                                 holter_error *err)
+holter_status holter_source_read(holter_store *store, uint64_t user, uint32_t number,
+                                 holter_source **out, holter_error *err)
 {
     const struct crypto_key *key;
     uint32_t generation;
@@ -330,7 +342,8 @@ holter_status holter_source_read(holter_store *store, uint64_t user, uint32_t nu
     if (status == HOLTER_OK)
         status = key_of(&key, &generation, store, user, err);
     if (status == HOLTER_OK) {
-        status = catalog_source_by_number(&owned->source, store->catalog, user, number, store->arena, key, err);
+        status = catalog_source_by_number(&owned->source, store->catalog, user, number,
+                                          store->arena, key, err);
         vault_key_unref(store->vault, key);
     }
     end(store);

@@ -1,8 +1,9 @@
 /*
  * store_value.c -- values from text and to text, exactly.
  *
- * A decimal is read as an integer of its digits and an exponent of ten, so no rounding happens on the way: 36.55 at the
- * field's exponent -2 is 3655, and 36.555 is refused (or rounded half to even where the caller asked for it).
+ * A decimal is read as an integer of its digits and an exponent of ten, so no rounding happens on
+ * the way: 36.55 at the field's exponent -2 is 3655, and 36.555 is refused (or rounded half to even
+ * where the caller asked for it).
  */
 #include "store/store_impl.h"
 
@@ -97,8 +98,8 @@ static void round_digits(struct decimal *d, size_t keep)
     d->count++;
 }
 
-static holter_status parse_int(holter_value *out, const holter_field *field, const char *text, size_t bytes,
-                               int round, holter_error *err)
+static holter_status parse_int(holter_value *out, const holter_field *field, const char *text,
+                               size_t bytes, int round, holter_error *err)
 {
     struct decimal d;
     if (!read_decimal(&d, text, text + bytes))
@@ -107,7 +108,8 @@ static holter_status parse_int(holter_value *out, const holter_field *field, con
     if (d.count > 0 && shift < 0) {
         if (!round)
             return error_set(err, HOLTER_INVALID,
-                             "found %" PRId64 " digits after the point, expected at most %d (or ask for rounding)",
+                             "found %" PRId64
+                             " digits after the point, expected at most %d (or ask for rounding)",
                              -d.exponent, field->exponent < 0 ? -field->exponent : 0);
         if ((uint64_t)-shift > d.count) { /* less than half of the last place */
             out->integer = 0;
@@ -124,12 +126,14 @@ static holter_status parse_int(holter_value *out, const holter_field *field, con
                checked_add_i64(&value, value, d.is_negative ? -digit : digit);
     }
     if (!fits)
-        return error_set(err, HOLTER_INVALID, "found a number beyond 64 bits at exponent %d", field->exponent);
+        return error_set(err, HOLTER_INVALID, "found a number beyond 64 bits at exponent %d",
+                         field->exponent);
     out->integer = value;
     return HOLTER_OK;
 }
 
-static holter_status parse_float(holter_value *out, const char *text, size_t bytes, holter_error *err)
+static holter_status parse_float(holter_value *out, const char *text, size_t bytes,
+                                 holter_error *err)
 {
     char copy[FLOAT_TEXT_BYTES_MAX];
     struct decimal d;
@@ -137,9 +141,9 @@ static holter_status parse_float(holter_value *out, const char *text, size_t byt
         return error_set(err, HOLTER_INVALID, "found %zu bytes, expected a decimal", bytes);
     memcpy(copy, text, bytes);
     copy[bytes] = '\0';
-    bool is_word = strcmp(copy, "nan") == 0 || strcmp(copy, "NaN") == 0 || strcmp(copy, "inf") == 0 ||
-                   strcmp(copy, "-inf") == 0 || strcmp(copy, "Infinity") == 0 ||
-                   strcmp(copy, "-Infinity") == 0;
+    bool is_word = strcmp(copy, "nan") == 0 || strcmp(copy, "NaN") == 0 ||
+                   strcmp(copy, "inf") == 0 || strcmp(copy, "-inf") == 0 ||
+                   strcmp(copy, "Infinity") == 0 || strcmp(copy, "-Infinity") == 0;
     if (!is_word && !read_decimal(&d, text, text + bytes))
         return error_set(err, HOLTER_INVALID, "found what is no number, expected a decimal");
     double value = strtod(copy, NULL);
@@ -149,8 +153,8 @@ static holter_status parse_float(holter_value *out, const char *text, size_t byt
     return HOLTER_OK;
 }
 
-static holter_status parse_enum(holter_value *out, const holter_field *field, const char *text, size_t bytes,
-                                holter_error *err)
+static holter_status parse_enum(holter_value *out, const holter_field *field, const char *text,
+                                size_t bytes, holter_error *err)
 {
     for (size_t i = 0; i < field->label_count; i++) {
         if (strlen(field->labels[i]) == bytes && memcmp(field->labels[i], text, bytes) == 0) {
@@ -164,7 +168,8 @@ static holter_status parse_enum(holter_value *out, const holter_field *field, co
     bool is_number = read_decimal(&d, text, text + bytes) &&
                      parse_int(&number, &plain, text, bytes, 0, NULL) == HOLTER_OK;
     if (!is_number || number.integer < 0 || (uint64_t)number.integer >= field->label_count)
-        return error_set(err, HOLTER_INVALID, "found no label of '%s', expected one of its %zu labels or a number",
+        return error_set(err, HOLTER_INVALID,
+                         "found no label of '%s', expected one of its %zu labels or a number",
                          field->name, field->label_count);
     *out = number;
     return HOLTER_OK;
@@ -185,8 +190,8 @@ holter_status holter_value_parse(holter_value *out, const holter_metric *metric,
         return parse_enum(out, of, text, text_bytes, err);
     case HOLTER_TEXT:
         if (text_bytes > HOLTER_TEXT_BYTES_MAX)
-            return error_set(err, HOLTER_INVALID, "found a text of %zu bytes, expected at most %d", text_bytes,
-                             HOLTER_TEXT_BYTES_MAX);
+            return error_set(err, HOLTER_INVALID, "found a text of %zu bytes, expected at most %d",
+                             text_bytes, HOLTER_TEXT_BYTES_MAX);
         out->text.bytes = text;
         out->text.count = text_bytes;
         return HOLTER_OK;
@@ -194,7 +199,7 @@ holter_status holter_value_parse(holter_value *out, const holter_metric *metric,
     return error_set(err, HOLTER_INVALID, "field %zu has no known type", field);
 }
 
-/* ---- to text --------------------------------------------------------------------------------------------------- */
+/* ---- to text --------------------------------------------------------------------------------- */
 
 static size_t format_int(char *out, size_t room, int64_t value, int exponent)
 {
@@ -207,8 +212,10 @@ static size_t format_int(char *out, size_t room, int64_t value, int exponent)
                                 "000000000000000000");
     int places = -exponent;
     if (count > places)
-        return (size_t)snprintf(out, room, "%s%.*s.%s", sign, count - places, digits, digits + count - places);
-    return (size_t)snprintf(out, room, "%s0.%.*s%s", sign, places - count, "000000000000000000", digits);
+        return (size_t)snprintf(out, room, "%s%.*s.%s", sign, count - places, digits,
+                                digits + count - places);
+    return (size_t)snprintf(out, room, "%s0.%.*s%s", sign, places - count, "000000000000000000",
+                            digits);
 }
 
 /* The shortest decimal that reads back as these bits. */

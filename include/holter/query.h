@@ -1,9 +1,10 @@
 /*
  * query.h -- snapshots, scans, the latest sample.
  *
- * A snapshot is a frozen view of the whole store: it shows every sample acknowledged to anyone before it was opened, and
- * none that a power cut could take. It keeps the files it may need, so close it.
- * Threads: a snapshot any thread; a cursor one thread at a time. Snapshots and cursors are closed before their store.
+ * A snapshot is a frozen view of the whole store: it shows every sample acknowledged to anyone
+ * before it was opened, and none that a power cut could take. It keeps the files it may need, so
+ * close it. Threads: a snapshot any thread; a cursor one thread at a time. Snapshots and cursors
+ * are closed before their store.
  */
 #ifndef HOLTER_QUERY_H
 #define HOLTER_QUERY_H
@@ -18,37 +19,43 @@ typedef struct holter_snapshot holter_snapshot;
 typedef struct holter_cursor holter_cursor;
 
 /** *out owned: holter_snapshot_close. Errors: HOLTER_CORRUPT, HOLTER_IO, HOLTER_NO_MEMORY. */
-HOLTER_API HOLTER_MUST_USE holter_status holter_snapshot_open(holter_snapshot **out, holter_store *store,
+HOLTER_API HOLTER_MUST_USE holter_status holter_snapshot_open(holter_snapshot **out,
+                                                              holter_store *store,
                                                               holter_error *err);
 HOLTER_API void holter_snapshot_close(holter_snapshot *snapshot);
 
 typedef struct holter_scan_spec {
     uint64_t user;
-    uint32_t metric;     /**< 0: every metric */
-    uint32_t source;     /**< 0: every source */
+    uint32_t metric;        /**< 0: every metric */
+    uint32_t source;        /**< 0: every source */
     int64_t from_ns, to_ns; /**< samples that begin in [from, to); both 0: all */
-    int overlapping;     /**< also intervals that begin before `from` and end after it */
-    uint64_t reserved[4]; /**< zero */
+    int overlapping;        /**< also intervals that begin before `from` and end after it */
+    uint64_t reserved[4];   /**< zero */
 } holter_scan_spec;
 
 /**
  * Scan a user's rows, series by series, each rising by time. *out owned: holter_cursor_close.
- * Errors   HOLTER_NOT_FOUND no such user or metric; HOLTER_EXPIRED the user is erased; HOLTER_INVALID from > to;
- *          HOLTER_DENIED; HOLTER_CORRUPT; HOLTER_IO; HOLTER_NO_MEMORY.
+ * Errors   HOLTER_NOT_FOUND no such user or metric; HOLTER_EXPIRED the user is erased;
+ *          HOLTER_INVALID from > to; HOLTER_DENIED; HOLTER_CORRUPT; HOLTER_IO; HOLTER_NO_MEMORY.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
-                                                     const holter_scan_spec *spec, holter_error *err);
-/** The next rows of one series. HOLTER_DONE: there are no more; on an error what came so far is not all. */
-HOLTER_API HOLTER_MUST_USE holter_status holter_cursor_next(holter_cursor *cursor, holter_columns *out,
-                                                            holter_error *err);
+                                                     const holter_scan_spec *spec,
+                                                     holter_error *err);
+/**
+ * The next rows of one series. HOLTER_DONE: there are no more; on an error what came so far is not
+ * all.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_cursor_next(holter_cursor *cursor,
+                                                            holter_columns *out, holter_error *err);
 HOLTER_API void holter_cursor_close(holter_cursor *cursor);
 
 /**
- * The newest row of a user and metric (source 0: of any source; the later source where times tie), as a cursor
- * of at most one row. Cost: reads from the newest block back.
+ * The newest row of a user and metric (source 0: of any source; the later source where times tie),
+ * as a cursor of at most one row. Cost: reads from the newest block back.
  */
-HOLTER_API HOLTER_MUST_USE holter_status holter_latest(holter_cursor **out, holter_snapshot *snapshot,
-                                                       uint64_t user, uint32_t metric, uint32_t source,
+HOLTER_API HOLTER_MUST_USE holter_status holter_latest(holter_cursor **out,
+                                                       holter_snapshot *snapshot, uint64_t user,
+                                                       uint32_t metric, uint32_t source,
                                                        holter_error *err);
 
 #ifdef __cplusplus

@@ -1,12 +1,14 @@
 /*
  * store.h -- stores: create, open, define, write, maintain.
  *
- * Threads      a store is for any thread; a batch for one thread at a time. Closing or freeing NULL does nothing.
- * Processes    any number may open one store, each for itself. After fork() a handle is the parent's: in the child every
- *              call on it answers HOLTER_INVALID (but the close and free calls, which release its memory); the
- *              child opens the store anew.
- * Waiting      a call that needs a lock which another process holds waits at most holter_options.lock_wait_ms, then
- *              answers HOLTER_BUSY and names the holder. Reading takes no lock that writers wait for.
+ * Threads      a store is for any thread; a batch for one thread at a time. Closing or freeing NULL
+ *              does nothing.
+ * Processes    any number may open one store, each for itself. After fork() a handle is the
+ *              parent's: in the child every call on it answers HOLTER_INVALID (but the close and
+ *              free calls, which release its memory); the child opens the store anew.
+ * Waiting      a call that needs a lock which another process holds waits at most
+ *              holter_options.lock_wait_ms, then answers HOLTER_BUSY and names the holder. Reading
+ *              takes no lock that writers wait for.
  * Files        are made with mode 0660 less the umask (the keyring 0600).
  */
 #ifndef HOLTER_STORE_H
@@ -21,7 +23,7 @@ extern "C" {
 typedef struct holter_store holter_store;
 typedef struct holter_batch holter_batch;
 
-/* ---- create, open, close -------------------------------------------------------------------------------------------- */
+/* ---- create, open, close --------------------------------------------------------------------- */
 
 /** Every field may be zero, which asks for its default. */
 typedef struct holter_create_options {
@@ -34,7 +36,8 @@ typedef struct holter_create_options {
 
 /**
  * Make a store: a directory that must not exist or be empty, and its keyring. Durable on return.
- * Errors   HOLTER_EXISTS store or keyring; HOLTER_INVALID options; HOLTER_DENIED; HOLTER_NO_SPACE; HOLTER_IO.
+ * Errors   HOLTER_EXISTS store or keyring; HOLTER_INVALID options; HOLTER_DENIED; HOLTER_NO_SPACE;
+ *          HOLTER_IO.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_create(const char *path,
                                                        const holter_create_options *options,
@@ -46,30 +49,39 @@ typedef struct holter_options {
     int read_only;             /**< writes no byte; works on a read-only mount */
     uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB */
     uint64_t log_bytes_flush;  /**< a shard flushes when its log reaches this; default 64 MiB */
-    uint64_t log_file_bytes;   /**< of a log file, a multiple of 4,096 from 64 KiB on; default 4 MiB */
-    uint32_t lock_wait_ms;     /**< default 5,000 */
-    int no_auto_flush;         /**< commits never flush by themselves */
-    uint64_t reserved[4];      /**< zero */
+    uint64_t
+        log_file_bytes;    /**< of a log file: n * 4,096, 64 KiB or more; default 4 MiB */
+    uint32_t lock_wait_ms; /**< default 5,000 */
+    int no_auto_flush;     /**< commits never flush by themselves */
+    uint64_t reserved[4];  /**< zero */
 } holter_options;
 
 /**
  * Open a store. *out owned: holter_close.
- * Errors   HOLTER_NOT_FOUND no store there; HOLTER_INVALID not a store, or a directory or file in the wrong place;
- *          HOLTER_DENIED permission, or a keyring that is another store's or readable by others;
- *          HOLTER_UNSUPPORTED a newer format, a file system without OFD locks; HOLTER_CORRUPT; HOLTER_BUSY; HOLTER_IO.
+ * Errors   HOLTER_NOT_FOUND no store there; HOLTER_INVALID not a store, or a directory or file in
+ *          the wrong place; HOLTER_DENIED permission, or a keyring that is another store's or
+ *          readable by others; HOLTER_UNSUPPORTED a newer format, a file system without OFD locks;
+ *          HOLTER_CORRUPT; HOLTER_BUSY; HOLTER_IO.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_open(holter_store **out, const char *path,
-                                                     const holter_options *options, holter_error *err);
-/** Waits for calls of other threads. Marks the log's end, so that later damage to it is found. Wipes keys. */
+                                                     const holter_options *options,
+                                                     holter_error *err);
+/**
+ * Waits for calls of other threads. Marks the log's end, so that later damage to it is found. Wipes
+ * keys.
+ */
 HOLTER_API void holter_close(holter_store *store);
 
-/* ---- regions, metrics, users, sources ----------------------------------------------------------------------------------- */
+/* ---- regions, metrics, users, sources -------------------------------------------------------- */
 
 /** Add a region with its own shards. Errors: HOLTER_EXISTS; HOLTER_INVALID. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_add_region(holter_store *store, const char *name,
                                                            uint32_t shards, holter_error *err);
 HOLTER_API size_t holter_region_count(holter_store *store);
-/** Name and shards of region 0 .. count - 1. *name borrowed until holter_close. Errors: HOLTER_NOT_FOUND. */
+/**
+ * Name and shards of region 0 .. count - 1. *name borrowed until holter_close. Errors:
+ * HOLTER_NOT_FOUND.
+ */
 HOLTER_API HOLTER_MUST_USE holter_status holter_region_at(holter_store *store, size_t index,
                                                           const char **name, uint32_t *shards,
                                                           holter_error *err);
@@ -77,33 +89,43 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_region_at(holter_store *store, s
 /** *out's strings and labels are borrowed until holter_close. Errors: HOLTER_NOT_FOUND. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_metric_find(holter_store *store, const char *name,
                                                             holter_metric *out, holter_error *err);
-HOLTER_API HOLTER_MUST_USE holter_status holter_metric_by_number(holter_store *store, uint32_t number,
-                                                                 holter_metric *out, holter_error *err);
+HOLTER_API HOLTER_MUST_USE holter_status holter_metric_by_number(holter_store *store,
+                                                                 uint32_t number,
+                                                                 holter_metric *out,
+                                                                 holter_error *err);
 HOLTER_API size_t holter_metric_count(holter_store *store);
 /** The index-th metric by rising number. Errors: HOLTER_NOT_FOUND. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_metric_at(holter_store *store, size_t index,
                                                           holter_metric *out, holter_error *err);
-/** Define a metric, durably. An equal one may exist. Errors: HOLTER_EXISTS one of that name differs; HOLTER_INVALID. */
+/**
+ * Define a metric, durably. An equal one may exist. Errors: HOLTER_EXISTS one of that name differs;
+ * HOLTER_INVALID.
+ */
 HOLTER_API HOLTER_MUST_USE holter_status holter_metric_define(holter_store *store,
                                                               const holter_metric *metric,
                                                               uint32_t *number, holter_error *err);
 /** Add a label at an enum's end, durably; *value is its number, also where it exists. */
-HOLTER_API HOLTER_MUST_USE holter_status holter_metric_add_label(holter_store *store, uint32_t metric,
-                                                                 size_t field, const char *label,
-                                                                 int64_t *value, holter_error *err);
+HOLTER_API HOLTER_MUST_USE holter_status holter_metric_add_label(holter_store *store,
+                                                                 uint32_t metric, size_t field,
+                                                                 const char *label, int64_t *value,
+                                                                 holter_error *err);
 /**
- * Read a value from text: a decimal for HOLTER_INT (exact at the field's exponent) and HOLTER_FLOAT, a label or number
- * for HOLTER_ENUM, anything for HOLTER_TEXT (borrowed from `text`).
+ * Read a value from text: a decimal for HOLTER_INT (exact at the field's exponent) and
+ * HOLTER_FLOAT, a label or number for HOLTER_ENUM, anything for HOLTER_TEXT (borrowed from `text`).
  * round    a HOLTER_INT finer than the exponent is rounded half to even instead of refused.
- * Errors   HOLTER_INVALID, telling what was expected: no such label, not a number, finer than 10^exponent, too large.
+ * Errors   HOLTER_INVALID, telling what was expected: no such label, not a number, finer than
+ *          10^exponent, too large.
  */
-HOLTER_API HOLTER_MUST_USE holter_status holter_value_parse(holter_value *out, const holter_metric *metric,
+HOLTER_API HOLTER_MUST_USE holter_status holter_value_parse(holter_value *out,
+                                                            const holter_metric *metric,
                                                             size_t field, const char *text,
                                                             size_t text_bytes, int round,
                                                             holter_error *err);
-/** Write a value as text, zero-terminated; the bytes that it takes, which may be more than `room`. */
-HOLTER_API size_t holter_value_format(char *out, size_t room, const holter_metric *metric, size_t field,
-                                      holter_value value);
+/**
+ * Write a value as text, zero-terminated; the bytes that it takes, which may be more than `room`.
+ */
+HOLTER_API size_t holter_value_format(char *out, size_t room, const holter_metric *metric,
+                                      size_t field, holter_value value);
 
 /** The number that stands for an external id. Errors: HOLTER_NOT_FOUND; HOLTER_INVALID. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_user_find(holter_store *store, const char *id,
@@ -121,15 +143,25 @@ typedef struct holter_id {
 HOLTER_API HOLTER_MUST_USE holter_status holter_users_add(holter_store *store, const holter_id *ids,
                                                           size_t count, const char *region,
                                                           uint64_t *users, holter_error *err);
-/** The external id of a user, zero-terminated; out holds HOLTER_USER_ID_BYTES_MAX + 1. HOLTER_EXPIRED: erased. */
-HOLTER_API HOLTER_MUST_USE holter_status holter_user_id(holter_store *store, uint64_t user, char *out,
-                                                        size_t *id_bytes, holter_error *err);
+/**
+ * The external id of a user, zero-terminated; out holds HOLTER_USER_ID_BYTES_MAX + 1.
+ * HOLTER_EXPIRED: erased.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_user_id(holter_store *store, uint64_t user,
+                                                        char *out, size_t *id_bytes,
+                                                        holter_error *err);
 HOLTER_API size_t holter_user_count(holter_store *store);
-/** The index-th user in the order they were added; *erased may be NULL. Errors: HOLTER_NOT_FOUND. */
-HOLTER_API HOLTER_MUST_USE holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user,
-                                                        int *erased, holter_error *err);
+/**
+ * The index-th user in the order they were added; *erased may be NULL. Errors: HOLTER_NOT_FOUND.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_user_at(holter_store *store, size_t index,
+                                                        uint64_t *user, int *erased,
+                                                        holter_error *err);
 
-/** Add a source (number 0), or change what is known of one, durably. *number may be NULL. HOLTER_EXISTS: the name is there. */
+/**
+ * Add a source (number 0), or change what is known of one, durably. *number may be NULL.
+ * HOLTER_EXISTS: the name is there.
+ */
 HOLTER_API HOLTER_MUST_USE holter_status holter_source_put(holter_store *store, uint64_t user,
                                                            const holter_source *source,
                                                            uint32_t *number, holter_error *err);
@@ -148,14 +180,14 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_source_read(holter_store *store,
                                                             holter_error *err);
 HOLTER_API void holter_source_free(holter_source *source);
 
-/* ---- writing -------------------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /** Every field may be zero, which asks for its default. */
 typedef struct holter_batch_options {
-    int refuse_implausible; /**< rows out of range or non-finite are refused; default: stored with a flag */
-    int exact;              /**< answers tell new, duplicate, corrected (one read per touched block) */
-    int64_t revision;       /**< of rows, replaced ranges and deletions that bring none of their own */
-    uint64_t reserved[4];   /**< zero */
+    int refuse_implausible; /**< implausible rows are refused; default: stored with a flag */
+    int exact;        /**< answers tell new, duplicate, corrected (one read per touched block) */
+    int64_t revision; /**< of rows, replaced ranges and deletions that bring none of their own */
+    uint64_t reserved[4]; /**< zero */
 } holter_batch_options;
 
 /** *out owned: holter_batch_free. */
@@ -167,31 +199,36 @@ HOLTER_API void holter_batch_free(holter_batch *batch);
 HOLTER_API void holter_batch_clear(holter_batch *batch);
 
 /**
- * Add a row; everything is copied. *index (may be NULL) names it in holter_batch_answer. Of rows with one identity in a
- * batch the greatest revision stands, of these the last.
- * Errors   HOLTER_INVALID (unknown metric, number of values, time, duration, flags, enum value, refused as implausible):
- *          the row is not in the batch; HOLTER_NO_MEMORY.
+ * Add a row; everything is copied. *index (may be NULL) names it in holter_batch_answer. Of rows
+ * with one identity in a batch the greatest revision stands, of these the last.
+ * Errors   HOLTER_INVALID (unknown metric, number of values, time, duration, flags, enum value,
+ *          refused as implausible): the row is not in the batch; HOLTER_NO_MEMORY.
  */
-HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add(holter_batch *batch, const holter_row *row,
-                                                          size_t *index, holter_error *err);
+HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add(holter_batch *batch,
+                                                          const holter_row *row, size_t *index,
+                                                          holter_error *err);
 /**
- * What of (user, metric, source) begins in [begin, end) and was stored before goes; the batch's own rows stay. Source 0:
- * every source; metric 0 (then source 0): every metric. With a revision (of the call, or 0: the batch's) only rows of
- * lower revision, or of the same and committed before, go, but also such ones that arrive later.
- * A replaced range is a deletion together with the rows that come in its place, committed at once.
+ * What of (user, metric, source) begins in [begin, end) and was stored before goes; the batch's own
+ * rows stay. Source 0: every source; metric 0 (then source 0): every metric. With a revision (of
+ * the call, or 0: the batch's) only rows of lower revision, or of the same and committed before,
+ * go, but also such ones that arrive later. A replaced range is a deletion together with the rows
+ * that come in its place, committed at once.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_batch_delete(holter_batch *batch, uint64_t user,
                                                              uint32_t metric, uint32_t source,
                                                              int64_t begin_ns, int64_t end_ns,
                                                              int64_t revision, holter_error *err);
-HOLTER_API size_t holter_batch_count(const holter_batch *batch); /* rows added since the last clear */
+HOLTER_API size_t
+holter_batch_count(const holter_batch *batch); /* rows added since the last clear */
 
 /**
- * Commit a batch; return once it would survive a power cut. A user's part is stored whole or not at all.
- * batch    borrowed until return; the parts that were stored leave it, on failure too, so that it can be
- *          committed again.
- * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY: some parts are not stored, commit the rest again later;
- *          HOLTER_DENIED no key opens for a user; HOLTER_EXPIRED a user is erased; HOLTER_CORRUPT.
+ * Commit a batch; return once it would survive a power cut. A user's part is stored whole or not at
+ * all.
+ * batch    borrowed until return; the parts that were stored leave it, on failure too, so that it
+ *          can be committed again.
+ * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY: some parts are not stored, commit the rest
+ *          again later; HOLTER_DENIED no key opens for a user; HOLTER_EXPIRED a user is erased;
+ *          HOLTER_CORRUPT.
  * Cost     one sync per shard touched, in parallel. May flush (holter_options).
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_commit(holter_store *store, holter_batch *batch,
@@ -199,12 +236,14 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_commit(holter_store *store, holt
 
 /** What became of a row. */
 typedef enum holter_answer {
-    HOLTER_PENDING = 0,   /**< not stored: not committed, or its user's part failed */
-    HOLTER_ACCEPTED = 1,  /**< stored */
-    HOLTER_NEW = 2,       /**< exact: stored, nothing of its identity was there */
-    HOLTER_DUPLICATE = 3, /**< exact: an equal row is durable already; or an equal row of the batch stands for it */
+    HOLTER_PENDING = 0,  /**< not stored: not committed, or its user's part failed */
+    HOLTER_ACCEPTED = 1, /**< stored */
+    HOLTER_NEW = 2,      /**< exact: stored, nothing of its identity was there */
+    HOLTER_DUPLICATE =
+        3, /**< exact: an equal row is durable, or one of the batch stands for it */
     HOLTER_CORRECTED = 4, /**< exact: stored, in the place of another value */
-    HOLTER_SUPERSEDED = 5 /**< a row of its identity with a greater revision stands, or a later one of this batch */
+    HOLTER_SUPERSEDED =
+        5 /**< another row of its identity stands: higher revision, or later here */
 } holter_answer;
 
 typedef struct holter_row_answer {
@@ -215,7 +254,7 @@ typedef struct holter_row_answer {
 /** The answer for the index-th row, until holter_batch_clear. */
 HOLTER_API holter_row_answer holter_batch_answer(const holter_batch *batch, size_t index);
 
-/* ---- maintenance ------------------------------------------------------------------------------------------------------------- */
+/* ---- maintenance ----------------------------------------------------------------------------- */
 
 /** Write what the logs hold into segments. *rows may be NULL. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_flush(holter_store *store, uint64_t *rows,
@@ -225,7 +264,8 @@ typedef enum holter_tier { HOLTER_HOT = 1, HOLTER_WARM = 2, HOLTER_COLD = 3 } ho
 
 /** Every field may be zero. */
 typedef struct holter_compact_options {
-    holter_tier to; /**< 0: as policy says; HOLTER_HOT: flush only; HOLTER_WARM, HOLTER_COLD: everything, at once
+    holter_tier
+        to; /**< 0: as policy says; HOLTER_HOT: flush only; HOLTER_WARM, HOLTER_COLD: everything, at once
                          (cold is warm until the cold codec is there) */
     /** Called now and then; returns 0 to stop (HOLTER_BUSY). May be NULL. */
     int (*progress)(void *context, uint64_t rows_done, uint64_t rows_all);
@@ -237,13 +277,17 @@ typedef struct holter_compact_result {
     uint64_t jobs, files_in, files_out, rows_in, rows_out;
 } holter_compact_result;
 
-/** Flush, then compact every shard. *result may be NULL. A job that was killed is begun anew by the next call. */
+/**
+ * Flush, then compact every shard. *result may be NULL. A job that was killed is begun anew by the
+ * next call.
+ */
 HOLTER_API HOLTER_MUST_USE holter_status holter_compact(holter_store *store,
                                                         const holter_compact_options *options,
-                                                        holter_compact_result *result, holter_error *err);
+                                                        holter_compact_result *result,
+                                                        holter_error *err);
 
 typedef struct holter_shard_stat {
-    const char *region;   /**< borrowed until holter_close */
+    const char *region; /**< borrowed until holter_close */
     uint32_t shard;
     uint64_t manifest_version;
     uint64_t next_sequence, flushed_sequence;
@@ -251,16 +295,16 @@ typedef struct holter_shard_stat {
     uint64_t memtable_frames, memtable_bytes;
     struct {
         uint64_t files, bytes, rows;
-    } tiers[4];           /**< by holter_tier; 0 unused */
+    } tiers[4]; /**< by holter_tier; 0 unused */
     uint64_t tombstones;
-    uint64_t pins;        /**< of this handle */
+    uint64_t pins; /**< of this handle */
 } holter_shard_stat;
 
 typedef struct holter_stat {
     uint8_t store_id[16];
     int sealed;
-    int keys_locked;      /**< keys are in memory that is never swapped out */
-    const char *backend;  /**< "posix" */
+    int keys_locked;     /**< keys are in memory that is never swapped out */
+    const char *backend; /**< "posix" */
     uint64_t users, erased_users, metrics;
     uint64_t vault_version, catalog_version;
     uint32_t format_major, format_minor;
@@ -270,15 +314,17 @@ typedef struct holter_stat {
 HOLTER_API HOLTER_MUST_USE holter_status holter_stat_read(holter_store *store, holter_stat *out,
                                                           holter_error *err);
 HOLTER_API HOLTER_MUST_USE holter_status holter_stat_shard(holter_store *store, size_t index,
-                                                           holter_shard_stat *out, holter_error *err);
+                                                           holter_shard_stat *out,
+                                                           holter_error *err);
 
 /**
- * Read and check every file, and with the keys every row. Each finding is told to `report` (may be NULL) as a sentence.
+ * Read and check every file, and with the keys every row. Each finding is told to `report` (may be
+ * NULL) as a sentence.
  * Errors   HOLTER_CORRUPT: *damaged findings; others: the check could not be made.
  */
-HOLTER_API HOLTER_MUST_USE holter_status holter_verify(holter_store *store,
-                                                       void (*report)(void *context, const char *sentence),
-                                                       void *context, size_t *damaged, holter_error *err);
+HOLTER_API HOLTER_MUST_USE holter_status
+holter_verify(holter_store *store, void (*report)(void *context, const char *sentence),
+              void *context, size_t *damaged, holter_error *err);
 
 #ifdef __cplusplus
 }

@@ -16,10 +16,10 @@ extern "C" {
 #endif
 
 #define HOLTER_FIELDS_MAX 8
-#define HOLTER_NAME_BYTES_MAX 63        /**< names of metrics, fields, units, labels, regions */
+#define HOLTER_NAME_BYTES_MAX 63 /**< names of metrics, fields, units, labels, regions */
 #define HOLTER_SOURCE_NAME_BYTES_MAX 127
-#define HOLTER_USER_ID_BYTES_MAX 128    /**< external user ids */
-#define HOLTER_TEXT_BYTES_MAX 65536     /**< a value of type HOLTER_TEXT */
+#define HOLTER_USER_ID_BYTES_MAX 128 /**< external user ids */
+#define HOLTER_TEXT_BYTES_MAX 65536  /**< a value of type HOLTER_TEXT */
 
 /** An open end of a range: before, or after, every sample. */
 #define HOLTER_TIME_MIN INT64_MIN
@@ -62,36 +62,37 @@ enum {
 
 /** A value; which member counts follows from the field's type. */
 typedef union holter_value {
-    int64_t integer; /**< HOLTER_INT: the stored integer (36.55 at exponent -2 is 3655); HOLTER_ENUM: the number */
-    double real;     /**< HOLTER_FLOAT */
+    int64_t
+        integer; /**< HOLTER_INT: 36.55 at exponent -2 is 3655; HOLTER_ENUM: the number */
+    double real; /**< HOLTER_FLOAT */
     struct {
         const char *bytes;
         size_t count;
-    } text;          /**< HOLTER_TEXT; not zero-terminated */
+    } text; /**< HOLTER_TEXT; not zero-terminated */
 } holter_value;
 
 typedef struct holter_field {
     const char *name;
     holter_type type;
-    int exponent;            /**< HOLTER_INT: -18 .. 18 */
-    int has_range;           /**< `min` and `max` (integer or real) bound what is plausible, both included */
+    int exponent;  /**< HOLTER_INT: -18 .. 18 */
+    int has_range; /**< `min` .. `max`, both included, are plausible */
     holter_value min, max;
     const char *const *labels; /**< HOLTER_ENUM: label_count of them */
     size_t label_count;
 } holter_field;
 
 typedef struct holter_metric {
-    uint32_t number;         /**< in definitions: 0, given by the store */
-    const char *name;        /**< [a-z][a-z0-9_]* */
-    const char *unit;        /**< UCUM */
+    uint32_t number;  /**< in definitions: 0, given by the store */
+    const char *name; /**< [a-z][a-z0-9_]* */
+    const char *unit; /**< UCUM */
     holter_kind kind;
-    size_t field_count;      /**< 1 .. HOLTER_FIELDS_MAX */
+    size_t field_count; /**< 1 .. HOLTER_FIELDS_MAX */
     holter_field fields[HOLTER_FIELDS_MAX];
-    int key_field;           /**< index of the field that is part of a sample's identity; -1 none */
+    int key_field; /**< index of the field that is part of a sample's identity; -1 none */
     holter_aggregation aggregation;
     holter_class tier_class;
-    int64_t carry_ns;        /**< instants: the longest time that a sample speaks for */
-    const char *healthkit;   /**< its name elsewhere; NULL or "" where it has none */
+    int64_t carry_ns;      /**< instants: the longest time that a sample speaks for */
+    const char *healthkit; /**< its name elsewhere; NULL or "" where it has none */
     const char *health_connect;
     const char *open_mhealth;
     const char *loinc;
@@ -105,9 +106,10 @@ typedef struct holter_setting {
 
 /** A device or app of a user. NULL strings mean "". */
 typedef struct holter_source {
-    uint32_t number;   /**< within the user, from 1; to add: 0 */
-    const char *name;  /**< device id, unique within the user; 1 .. HOLTER_SOURCE_NAME_BYTES_MAX bytes */
-    const char *type;  /**< "watch", "phone", "ring" .. */
+    uint32_t number; /**< within the user, from 1; to add: 0 */
+    const char
+        *name; /**< device id, unique within the user; 1 .. HOLTER_SOURCE_NAME_BYTES_MAX bytes */
+    const char *type; /**< "watch", "phone", "ring" .. */
     const char *model;
     const char *firmware;
     int64_t registered_ns;
@@ -121,12 +123,12 @@ typedef struct holter_row {
     uint64_t user;
     uint32_t metric;
     uint32_t source;
-    int64_t time_ns;     /**< HOLTER_TIME_MIN and HOLTER_TIME_MAX are no times */
-    int64_t duration_ns; /**< >= 0; instants: 0 */
+    int64_t time_ns;            /**< HOLTER_TIME_MIN and HOLTER_TIME_MAX are no times */
+    int64_t duration_ns;        /**< >= 0; instants: 0 */
     const holter_value *values; /**< one a field */
     size_t value_count;
-    uint16_t flags;      /**< HOLTER_ANOMALY, HOLTER_MANUAL and bits 8-15 */
-    int64_t revision;    /**< 0: the batch's */
+    uint16_t flags;   /**< HOLTER_ANOMALY, HOLTER_MANUAL and bits 8-15 */
+    int64_t revision; /**< 0: the batch's */
 } holter_row;
 
 /** Rows of one series, in columns; borrowed until the cursor's next call. */
@@ -135,18 +137,18 @@ typedef struct holter_columns {
     uint32_t metric;
     uint32_t source;
     holter_kind kind;
-    size_t count;                /**< rows, 1 .. 4,096 */
-    const int64_t *time_ns;      /**< rising */
-    const int64_t *duration_ns;  /**< NULL for instants */
+    size_t count;               /**< rows, 1 .. 4,096 */
+    const int64_t *time_ns;     /**< rising */
+    const int64_t *duration_ns; /**< NULL for instants */
     size_t field_count;
     holter_type types[HOLTER_FIELDS_MAX];
     union {
-        const int64_t *integer;  /**< HOLTER_INT, HOLTER_ENUM */
-        const double *real;      /**< HOLTER_FLOAT */
+        const int64_t *integer; /**< HOLTER_INT, HOLTER_ENUM */
+        const double *real;     /**< HOLTER_FLOAT */
         const struct holter_text {
             const char *bytes;
             size_t count;
-        } *text;                 /**< HOLTER_TEXT */
+        } * text; /**< HOLTER_TEXT */
     } fields[HOLTER_FIELDS_MAX];
     const uint16_t *flags;
     const int64_t *revision;

@@ -1,7 +1,8 @@
 /*
  * version.h -- the version of the library and of the formats that it writes.
  *
- * Any thread. Format version 0 may still change between releases; from 1 on, every later release reads it.
+ * Any thread. Format version 0 may still change between releases; from 1 on, every later release
+ * reads it.
  */
 #ifndef HOLTER_VERSION_H
 #define HOLTER_VERSION_H

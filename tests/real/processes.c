@@ -1,8 +1,9 @@
 /*
  * processes.c -- threads, forked children, stopped holders and pins, with real processes.
  *
- * Claim: what include/holter/store.h says of threads, processes and waiting holds on the real system.
- * Method: one scene a claim, each in a store of its own under DIR; a scene asserts at once and ends the program.
+ * Claim: what include/holter/store.h says of threads, processes and waiting holds on the real
+ * system. Method: one scene a claim, each in a store of its own under DIR; a scene asserts at once
+ * and ends the program.
  *
  *     processes DIR
  */
@@ -28,7 +29,8 @@ static const char *directory;
 
 static void check_failed(const char *fact, int line)
 {
-    fprintf(stderr, "processes.c:%d: does not hold: %s (last sentence: %s)\n", line, fact, err.message);
+    fprintf(stderr, "processes.c:%d: does not hold: %s (last sentence: %s)\n", line, fact,
+            err.message);
     _exit(1);
 }
 
@@ -58,7 +60,8 @@ static void world_open(struct world *world, uint32_t lock_wait_ms)
     holter_options options = { .log_file_bytes = 256 << 10, .lock_wait_ms = lock_wait_ms };
     CHECK(holter_open(&world->store, world->path, &options, &err) == HOLTER_OK);
     CHECK(holter_user_find(world->store, "ann", 3, &world->user, &err) == HOLTER_OK);
-    CHECK(holter_source_need(world->store, world->user, "watch", &world->source, &err) == HOLTER_OK);
+    CHECK(holter_source_need(world->store, world->user, "watch", &world->source, &err) ==
+          HOLTER_OK);
     CHECK(holter_metric_find(world->store, "heart_rate", &metric, &err) == HOLTER_OK);
     world->metric = metric.number;
 }
@@ -128,7 +131,7 @@ static uint64_t count_now(struct world *world)
     return count;
 }
 
-/* ---- threads share one handle ------------------------------------------------------------------------------- */
+/* ---- threads share one handle ---------------------------------------------------------------- */
 
 enum { THREADS = 4, COMMITS = 120 };
 static struct world threaded;
@@ -179,10 +182,11 @@ static void scene_threads(void)
     CHECK(count_now(&threaded) == THREADS * COMMITS);
     CHECK(holter_verify(threaded.store, NULL, NULL, &damaged, &err) == HOLTER_OK);
     holter_close(threaded.store);
-    printf("processes: %d threads committed on one handle beside a reader and a maintainer\n", THREADS);
+    printf("processes: %d threads committed on one handle beside a reader and a maintainer\n",
+           THREADS);
 }
 
-/* ---- a forked child ---------------------------------------------------------------------------------------------- */
+/* ---- a forked child -------------------------------------------------------------------------- */
 
 static void child_of_fork(struct world *world)
 {
@@ -215,16 +219,20 @@ static void scene_fork(void)
     if (pid == 0)
         child_of_fork(&world);
     CHECK(waitpid(pid, &how, 0) == pid && WIFEXITED(how) && WEXITSTATUS(how) == 0);
-    /* The parent's pin outlived the child that had inherited its descriptor: compaction elsewhere leaves its files. */
+    /*
+     * The parent's pin outlived the child that had inherited its descriptor: compaction elsewhere
+     * leaves its files.
+     */
     CHECK(put(&world, 2, 60, &err) == HOLTER_OK);
     CHECK(sum_in(&world, before, &sum) == 1 && sum == 60);
     holter_snapshot_close(before);
     CHECK(count_now(&world) == 3);
     holter_close(world.store);
-    printf("processes: a forked child's calls on the parent's handle are refused; its own handle works\n");
+    printf("processes: a forked child's calls on the parent's handle are refused; its own handle "
+           "works\n");
 }
 
-/* ---- a stopped holder ------------------------------------------------------------------------------------------------ */
+/* ---- a stopped holder ------------------------------------------------------------------------ */
 
 static void commit_for_ever(const struct world *world)
 {
@@ -269,10 +277,12 @@ static void scene_stop(void)
     CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
     CHECK(put(&world, 5, 60, &err) == HOLTER_OK); /* what the dead one held is free */
     holter_close(world.store);
-    printf("processes: a writer stopped with the append lock: BUSY after %.2f s naming it, readers went on\n", waited);
+    printf("processes: a writer stopped with the append lock: BUSY after %.2f s naming it, readers "
+           "went on\n",
+           waited);
 }
 
-/* ---- two pins in one process -------------------------------------------------------------------------------------------- */
+/* ---- two pins in one process ----------------------------------------------------------------- */
 
 static unsigned files_of(const struct world *world, const char *prefix)
 {
@@ -331,10 +341,11 @@ static void scene_pins(void)
     CHECK(files_of(&world, "seg-") == 1);
     CHECK(count_now(&world) == 11);
     holter_close(world.store);
-    printf("processes: two pins of one process kept their files while another compacted, and no longer\n");
+    printf("processes: two pins of one process kept their files while another compacted, and no "
+           "longer\n");
 }
 
-/* ---- waiting is bounded --------------------------------------------------------------------------------------------------- */
+/* ---- waiting is bounded ---------------------------------------------------------------------- */
 
 static void scene_waiting(void)
 {
@@ -362,8 +373,9 @@ static void scene_waiting(void)
     }
     CHECK(count_now(&world) == CHILDREN * EACH);
     holter_close(world.store);
-    printf("processes: %d processes committed %d times each to one shard in %.2f s; none waited for 5 s\n", CHILDREN,
-           EACH, now_s() - begin);
+    printf("processes: %d processes committed %d times each to one shard in %.2f s; none waited "
+           "for 5 s\n",
+           CHILDREN, EACH, now_s() - begin);
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,15 @@
 /*
  * torture.c -- real processes on one store, killed at random.
  *
- * Claim: whatever is killed when, every sample that was acknowledged is in every snapshot opened afterwards, with its value,
- * batches are whole, nothing that was not submitted is there, and the store is found to be sound at the end.
+ * Claim: whatever is killed when, every sample that was acknowledged is in every snapshot opened
+ * afterwards, with its value, batches are whole, nothing that was not submitted is there, and the
+ * store is found to be sound at the end.
  *
- * Method: two writers, a reader and a maintainer (flush, compact) run as processes of their own and share a page of memory:
- * how far each writer was acknowledged, and what each process is doing. The parent kills one of them with SIGKILL, at random
- * moments and, so that the rare ones are hit often, while the maintainer says that it flushes or compacts. Batch b of
- * writer w holds rows of one user whose times and values follow from w and b alone, so no other record is needed.
+ * Method: two writers, a reader and a maintainer (flush, compact) run as processes of their own and
+ * share a page of memory: how far each writer was acknowledged, and what each process is doing. The
+ * parent kills one of them with SIGKILL, at random moments and, so that the rare ones are hit
+ * often, while the maintainer says that it flushes or compacts. Batch b of writer w holds rows of
+ * one user whose times and values follow from w and b alone, so no other record is needed.
  *
  *     torture DIR [kills [seed]]
  */
@@ -28,7 +30,8 @@
 
 enum { WRITERS = 2, READER = WRITERS, MAINTAINER, ROLES, USERS = 5, ROWS = 7 };
 enum phase { IDLE = 0, COMMITTING, READING, FLUSHING, COMPACTING, PHASES };
-static const char *const phase_names[PHASES] = { "between calls", "commit", "read", "flush", "compaction" };
+static const char *const phase_names[PHASES] = { "between calls", "commit", "read", "flush",
+                                                 "compaction" };
 
 /* What all processes see. */
 struct shared {
@@ -88,7 +91,9 @@ static holter_store *open_store(void)
 {
     holter_store *store;
     holter_error err;
-    holter_options options = { .log_file_bytes = 256 << 10, .log_bytes_flush = 1 << 20, .lock_wait_ms = 20000 };
+    holter_options options = { .log_file_bytes = 256 << 10,
+                               .log_bytes_flush = 1 << 20,
+                               .lock_wait_ms = 20000 };
     must(holter_open(&store, store_path, &options, &err), &err, "open");
     return store;
 }
@@ -121,7 +126,7 @@ static uint32_t heart_rate(holter_store *store)
     return metric.number;
 }
 
-/* ---- roles ------------------------------------------------------------------------------------------------- */
+/* ---- roles ----------------------------------------------------------------------------------- */
 
 static void write_for_ever(unsigned writer)
 {
@@ -155,9 +160,12 @@ static void write_for_ever(unsigned writer)
     }
 }
 
-/* All rows of a user against what was acknowledged before the snapshot, and what can have been submitted since. */
-static void check_user(holter_store *store, holter_snapshot *snapshot, unsigned index, const uint64_t *least,
-                       uint32_t metric)
+/*
+ * All rows of a user against what was acknowledged before the snapshot, and what can have been
+ * submitted since.
+ */
+static void check_user(holter_store *store, holter_snapshot *snapshot, unsigned index,
+                       const uint64_t *least, uint32_t metric)
 {
     holter_error err;
     holter_cursor *cursor;
@@ -257,11 +265,12 @@ static pid_t start(unsigned role)
     _exit(0);
 }
 
-/* ---- the parent ------------------------------------------------------------------------------------------------ */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 static void pause_us(uint64_t us)
 {
-    struct timespec wait = { .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000 };
+    struct timespec wait = { .tv_sec = (time_t)(us / 1000000),
+                             .tv_nsec = (long)(us % 1000000) * 1000 };
     nanosleep(&wait, NULL);
 }
 
@@ -275,7 +284,8 @@ static void make_store(void)
     for (unsigned u = 0; u < USERS; u++) {
         char text[32];
         uint64_t user;
-        holter_id id = { .bytes = text, .count = (size_t)snprintf(text, sizeof text, "user-%u", u) };
+        holter_id id = { .bytes = text,
+                         .count = (size_t)snprintf(text, sizeof text, "user-%u", u) };
         must(holter_users_add(store, &id, 1, NULL, &user, &err), &err, "add user");
         for (unsigned w = 0; w < WRITERS; w++)
             source_of(store, user, w);
@@ -353,6 +363,9 @@ int main(int argc, char **argv)
            atomic_load(&shared->violations));
     bool is_enough = kills < 200 || (killed_in[FLUSHING] >= 20 && killed_in[COMPACTING] >= 20);
     if (!is_enough)
-        printf("torture: too few kills in flush or compaction: the run shows less than it claims\n");
-    return status == HOLTER_OK && ended == 0 && atomic_load(&shared->violations) == 0 && is_enough ? 0 : 1;
+        printf(
+            "torture: too few kills in flush or compaction: the run shows less than it claims\n");
+    return status == HOLTER_OK && ended == 0 && atomic_load(&shared->violations) == 0 && is_enough
+               ? 0
+               : 1;
 }
