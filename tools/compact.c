@@ -3,7 +3,6 @@
  */
 #include "tool.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,20 +30,13 @@ const struct verb verb_compact = {
     .run = run,
 };
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    interrupted = number;
-}
-
 static int progress(void *context, uint64_t rows_done, uint64_t rows_all)
 {
     const bool *is_shown = context;
     if (*is_shown)
         fprintf(stderr, "\r%llu of %llu rows\x1b[K", (unsigned long long)rows_done,
                 (unsigned long long)rows_all);
-    return interrupted == 0;
+    return signal_noted() == 0;
 }
 
 static bool tier_read(holter_tier *out, const char *name)
@@ -83,18 +75,16 @@ static int run(int count, char **arguments)
     code = store_open(&store, arguments[0], keyring, false);
     if (code != TOOL_OK)
         return code;
-    struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
+    signals_note();
 
     holter_error err = { 0 };
     holter_compact_result result = { 0 };
     holter_status status = holter_compact(store, &compact, &result, &err);
     if (is_shown)
         fputs("\r\x1b[K", stderr);
-    if (status != HOLTER_OK && interrupted != 0) {
+    if (status != HOLTER_OK && signal_noted() != 0) {
         say("stopped by a signal; what was not done is left for the next compact");
-        code = 128 + interrupted;
+        code = 128 + signal_noted();
     } else if (status != HOLTER_OK) {
         code = say_error(&err);
     }

@@ -14,6 +14,29 @@ static const struct verb *const verbs[] = {
     &verb_init, &verb_import, &verb_query, &verb_flush, &verb_compact, &verb_stat, &verb_verify,
 };
 
+static volatile sig_atomic_t noted;
+
+static void on_signal(int number)
+{
+    noted = number;
+}
+
+void signals_note(void)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction note = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+    for (size_t i = 0; i < TOOL_COUNT(numbers); i++) {
+        struct sigaction before;
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &note, NULL);
+    }
+}
+
+int signal_noted(void)
+{
+    return noted;
+}
+
 static const char *verb_name_at(const void *context, size_t index)
 {
     const struct verb *const *list = context;

@@ -9,7 +9,6 @@
  */
 #include "tool.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,13 +106,6 @@ struct import {
     uint64_t refusals_shown;
     bool shows_progress;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    interrupted = number;
-}
 
 /* ---- sentences about rows ---------------------------------------------------------------------------------- */
 
@@ -499,7 +491,7 @@ static int records_read(struct import *im, struct csv *csv, struct input *input)
     int code = TOOL_OK;
     bool has_header = false;
     size_t column_count = 0;
-    while (code == TOOL_OK && interrupted == 0) {
+    while (code == TOOL_OK && signal_noted() == 0) {
         enum csv_result result = csv_next(csv);
         im->line = csv_line(csv);
         if (result == CSV_END)
@@ -525,7 +517,7 @@ static int records_read(struct import *im, struct csv *csv, struct input *input)
             code = record_read(im, csv, column_count);
         }
     }
-    if (code == TOOL_OK && !has_header && interrupted == 0) {
+    if (code == TOOL_OK && !has_header && signal_noted() == 0) {
         say("%s: found %s, expected a header line and rows", file,
             input_is_empty(input) ? "an empty file" : "nothing but empty lines");
         code = TOOL_FAILED;
@@ -676,12 +668,10 @@ static void summary_print(const struct import *im)
 
 static int files_read(struct import *im, int file_count)
 {
-    struct sigaction stop = { .sa_handler = on_signal };
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
+    signals_note();
 
     int code = TOOL_OK;
-    for (int i = 0; i < file_count && code == TOOL_OK && interrupted == 0; i++) {
+    for (int i = 0; i < file_count && code == TOOL_OK && signal_noted() == 0; i++) {
         im->file = (uint32_t)i;
         code = file_read(im);
     }
@@ -695,9 +685,9 @@ static int files_read(struct import *im, int file_count)
     summary_print(im);
     if (code == TOOL_OK)
         code = last;
-    if (code == TOOL_OK && interrupted != 0) {
+    if (code == TOOL_OK && signal_noted() != 0) {
         say("stopped by a signal; the rows counted are stored");
-        code = 128 + interrupted;
+        code = 128 + signal_noted();
     }
     return code;
 }

@@ -166,9 +166,9 @@ static size_t pending_count(const struct import_rows *rows, size_t count)
 {
     size_t pending = 0;
     for (size_t i = 0; i < count; i++)
-        pending += rows->rows[i].batch_index != SIZE_MAX &&
-                   holter_batch_answer(rows->batch, rows->rows[i].batch_index).answer ==
-                       HOLTER_PENDING;
+        pending +=
+            rows->rows[i].batch_index != SIZE_MAX &&
+            holter_batch_answer(rows->batch, rows->rows[i].batch_index).answer == HOLTER_PENDING;
     return pending;
 }
 

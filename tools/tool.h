@@ -82,6 +82,16 @@ void out_json(const char *bytes, size_t count);
 /** UTF-8 without surrogates, overlong forms and numbers beyond U+10FFFF (RFC 3629, section 4). */
 bool is_utf8(const char *bytes, size_t count);
 
+/* ---- signals (holter.c) ------------------------------------------------------------------------ */
+
+/**
+ * From now on the first interrupt or request to end is only noted, a second one ends the process. A
+ * signal that was ignored stays so.
+ */
+void signals_note(void);
+/** The number of the signal that was noted; 0: none. */
+int signal_noted(void);
+
 /* ---- options (args.c) --------------------------------------------------------------------------------- */
 
 enum option_kind {

@@ -18,13 +18,14 @@ The tool is found as `holter`; `other COMMAND` runs a command as a user without 
 Every store that is still there at the end of a transcript must have no trace of the ids that its lines
 "@hidden ID" name: neither in a file's name nor in its bytes, raw, in hex or in base64; nor may a line of stderr.
 """
-import base64
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+
+from traces import traces_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OTHER_USER = 65534
@@ -131,18 +132,6 @@ def run_step(step, directory, environment):
     return problems, done.stderr
 
 
-def traces_of(word):
-    raw = word.encode()
-    traces = [raw, raw.hex().encode(), raw.hex().upper().encode()]
-    # base64 of a text in the middle of others: the characters that do not depend on its neighbours, at each phase
-    for phase in range(3):
-        encoded = base64.b64encode(b"\0" * phase + raw)
-        first = -(-phase * 8 // 6)
-        last = (phase + len(raw)) * 8 // 6
-        traces.append(encoded[first:last])
-    return [t for t in traces if len(t) >= 6]
-
-
 def find_traces(directory, hidden):
     for root, names, files in os.walk(directory):
         if "store" not in os.path.relpath(root, directory):
@@ -155,7 +144,7 @@ def find_traces(directory, hidden):
             with open(os.path.join(root, name), "rb") as file:
                 data = file.read()
             for word in hidden:
-                if any(trace in data for trace in traces_of(word)):
+                if any(trace.encode() in data for trace in traces_of(word)):
                     yield "%s holds an id in the clear" % os.path.join(root, name)
 
 
@@ -184,7 +173,7 @@ def run_transcript(path, holter):
             return None
         environment = {"PATH": os.path.join(directory, "bin") + ":" + os.environ["PATH"], "HOME": work,
                        "TESTS": HERE, "LC_ALL": "C.UTF-8"}
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "HOLTER_PEAK"):
             if name in os.environ:
                 environment[name] = os.environ[name]
         for step in steps:

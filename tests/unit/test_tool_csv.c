@@ -4,6 +4,7 @@
  * Every text is read in pieces of 1, 2, 3, 7 and all bytes: where a read ends must change nothing. Records are written
  * down as "line:field|field", bad ones as "line!", what is binary as "line?", and compared as one string.
  */
+#include "random.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -147,6 +148,28 @@ START_TEST(broken_stream_is_told)
 }
 END_TEST
 
+/* Texts of the bytes that matter, at random: where a read ends changes nothing, and every record is within its text. */
+START_TEST(pieces_change_nothing)
+{
+    static const char alphabet[] = "aa,,\"\"\n\n\r\xef\xbb\xbf\0\1";
+    struct random random = { (uint64_t)_i + 1 };
+    for (int round = 0; round < 2000; round++) {
+        char text[40];
+        char whole[1024], parts[1024];
+        size_t bytes = random_below(&random, sizeof text);
+        for (size_t i = 0; i < bytes; i++)
+            text[i] = alphabet[random_below(&random, sizeof alphabet - 1)];
+        struct source source = { text, bytes, 0, 1000, SIZE_MAX };
+        read_all(whole, sizeof whole, &source);
+        for (size_t i = 0; i < 4; i++) {
+            source = (struct source){ text, bytes, 0, pieces[i], SIZE_MAX };
+            read_all(parts, sizeof parts, &source);
+            ck_assert_str_eq(parts, whole);
+        }
+    }
+}
+END_TEST
+
 /* A line at the limit is read, one byte more is not; the line after either is. */
 START_TEST(line_limit_is_exact)
 {
@@ -200,6 +223,7 @@ static Suite *csv_suite(void)
     tcase_add_loop_test(tcase, records_are_those_of_rfc_4180, 0, (int)COUNT(cases));
     tcase_add_loop_test(tcase, zero_byte_is_binary, 0, 2);
     tcase_add_test(tcase, broken_stream_is_told);
+    tcase_add_loop_test(tcase, pieces_change_nothing, 0, 10);
     tcase_add_loop_test(tcase, line_limit_is_exact, 0, 2);
     tcase_add_loop_test(tcase, column_limit_is_exact, 0, 2);
     suite_add_tcase(suite, tcase);
