@@ -28,7 +28,7 @@ CFLAGS_ALL = $(CFLAGS_BASE) $(CFLAGS_$(VARIANT)) $(INCLUDES) $(CFLAGS)
 LIBS := -lsodium -lzstd -lxxhash -lpthread -lm
 LIBS_TEST := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck)
 
-PACKAGES := gcc libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libsodium-dev check \
+PACKAGES := gcc g++ libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libsodium-dev check \
 	python3 zstd binutils libjansson-dev util-linux
 
 # ---- rooms, lowest first; a room includes what its NEEDS names and nothing else (checked by `make lint`)
