@@ -262,34 +262,45 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
 
 /* ---- exact answers --------------------------------------------------------------------------- */
 
-/* Rows in a span that the batch replaces are written whatever is there. */
-static bool is_replaced(const struct commit *commit, const struct commit_user *user,
-                        const struct commit_series *series, int64_t time)
+/*
+ * What the batch's own deletions do to a stored row and to the batch's row of its identity. Rows in a span that
+ * the batch replaces are written whatever is there.
+ */
+struct replacing {
+    bool is_in_span;
+    bool makes_way; /* the stored row goes, and the batch's stays */
+};
+
+static struct replacing replacing_of(const struct commit *commit, const struct commit_user *user,
+                                     const struct commit_series *series, int64_t time,
+                                     int64_t stored_revision, int64_t revision)
 {
+    struct replacing found = { 0 };
     for (size_t i = 0; i < user->tombstone_count; i++) {
         const struct wal_tombstone *one = &commit->wal_tombstones[user->tombstone_first + i];
         bool applies = (one->metric == 0 || one->metric == series->metric) &&
                        (one->source == 0 || one->source == series->source);
-        if (applies && one->begin <= time && time < one->end)
-            return true;
+        if (!applies || time < one->begin || time >= one->end)
+            continue;
+        found.is_in_span = true;
+        if (one->revision == 0 || (stored_revision <= one->revision && revision >= one->revision))
+            found.makes_way = true;
     }
-    return false;
+    return found;
 }
 
-/*
- * One row against the stored row of its identity: its answer, and whether it needs to be written.
- */
-static holter_answer answer_against(const struct columns *rows, size_t row,
-                                    const struct columns *stored, size_t stored_row,
-                                    bool *is_needed)
+/* One row against the stored row of its identity: its answer, and whether it needs to be written. */
+static holter_answer answer_against(const struct columns *rows, size_t row, const struct columns *stored,
+                                    size_t stored_row, const struct replacing *replacing, bool *is_needed)
 {
     bool is_newer = rows->revision[row] >= stored->revision[stored_row];
+    *is_needed = replacing->is_in_span;
     if (is_same_row(rows, row, stored, stored_row)) {
-        *is_needed = rows->revision[row] > stored->revision[stored_row];
+        *is_needed = *is_needed || rows->revision[row] > stored->revision[stored_row];
         return HOLTER_DUPLICATE;
     }
-    *is_needed = is_newer;
-    return is_newer ? HOLTER_CORRECTED : HOLTER_SUPERSEDED;
+    *is_needed = *is_needed || is_newer;
+    return is_newer || replacing->makes_way ? HOLTER_CORRECTED : HOLTER_SUPERSEDED;
 }
 
 /* Walk the stored rows and the batch's, both rising, and answer each of the batch's. */
@@ -334,9 +345,12 @@ static holter_status answer_series(struct commit *commit, const struct commit_us
         holter_row_answer *answer = &commit->answers[rows->sequence[i]];
         bool is_needed = true;
         answer->answer = HOLTER_NEW;
-        if (!is_done && order == 0)
-            answer->answer = answer_against(rows, i, stored, at, &is_needed);
-        if (!is_needed && !is_replaced(commit, user, series, rows->time[i])) {
+        if (!is_done && order == 0) {
+            struct replacing replacing = replacing_of(commit, user, series, rows->time[i],
+                                                      stored->revision[at], rows->revision[i]);
+            answer->answer = answer_against(rows, i, stored, at, &replacing, &is_needed);
+        }
+        if (!is_needed) {
             commit->drops[i] = 1;
             has_dropped = true;
         }

@@ -19,6 +19,7 @@
  * Prints how often each operation was done; none may be under 1 %. Exit 1 at the first difference.
  */
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1177,6 +1178,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: model OPERATIONS [SEED]\n");
         return 2;
     }
+    /* Large buffers come and go with each opening: the time would go into pages that the kernel clears. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 28);
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
     for (uint64_t done = 0, world = 0; done < operations; world++) {
         uint64_t left = operations - done;
         uint64_t count = left < WORLD_OPERATIONS ? left : WORLD_OPERATIONS;
