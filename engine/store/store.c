@@ -555,10 +555,10 @@ static holter_status check_options(const holter_options *options, holter_error *
     }
     uint64_t file_bytes = options->log_file_bytes;
     if (file_bytes != 0 && (file_bytes < WAL_FILE_BYTES_MIN || file_bytes % CORE_PAGE_BYTES != 0 ||
-                            file_bytes > UINT64_C(1) << 32))
+                            file_bytes > WAL_FILE_BYTES_MAX))
         return error_set(
             err, HOLTER_INVALID,
-            "found log_file_bytes %llu, expected a multiple of 4096 from 65536 to 4 GiB",
+            "found log_file_bytes %llu, expected a multiple of 4096 from 65536 to 1 GiB",
             (unsigned long long)file_bytes);
     return HOLTER_OK;
 }

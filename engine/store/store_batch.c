@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 64, ROW_TEXT_BYTES_MAX = 128 << 10, TOMBSTONES_MAX = 2048 };
+enum { SLOTS_MIN = 64, ROW_TEXT_BYTES_MAX = 128 << 10, LOG_SHARE_OF_ROW = 8, TOMBSTONES_MAX = 2048 };
 
 holter_status holter_batch_new(holter_batch **out, holter_store *store,
                                const holter_batch_options *options, holter_error *err)
@@ -284,6 +284,13 @@ static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_b
     return error_set(err, HOLTER_INVALID, "field '%s' has no known type", of->name);
 }
 
+/* A row that no frame of the log can hold would keep its batch from being committed for ever. */
+static size_t row_text_bytes_max(const holter_store *store)
+{
+    uint64_t of_log = store->log_file_bytes / LOG_SHARE_OF_ROW;
+    return of_log > 0 && of_log < ROW_TEXT_BYTES_MAX ? (size_t)of_log : ROW_TEXT_BYTES_MAX;
+}
+
 static holter_status take_row(struct row *out, holter_batch *batch, const holter_row *row,
                               holter_error *err)
 {
@@ -317,10 +324,10 @@ static holter_status take_row(struct row *out, holter_batch *batch, const holter
         if (status != HOLTER_OK)
             return status;
     }
-    if (text_bytes > ROW_TEXT_BYTES_MAX)
+    if (text_bytes > row_text_bytes_max(batch->store))
         return error_set(err, HOLTER_INVALID,
-                         "metric '%s': found texts of %zu bytes, expected at most %d a row",
-                         metric->name, text_bytes, ROW_TEXT_BYTES_MAX);
+                         "metric '%s': found texts of %zu bytes, expected at most %zu a row",
+                         metric->name, text_bytes, row_text_bytes_max(batch->store));
     if (implausible != 0 && batch->refuses_implausible)
         return error_set(err, HOLTER_INVALID, "metric '%s': a value is %s", metric->name,
                          (implausible & SAMPLE_NON_FINITE) != 0 ? "not finite"

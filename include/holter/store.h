@@ -50,7 +50,8 @@ typedef struct holter_options {
     uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB */
     uint64_t log_bytes_flush;  /**< a shard flushes when its log reaches this; default 64 MiB */
     uint64_t
-        log_file_bytes;    /**< of a log file: n * 4,096, 64 KiB or more; default 4 MiB */
+        log_file_bytes;    /**< of a log file: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a
+                                row take an eighth of it at most */
     uint32_t lock_wait_ms; /**< default 5,000 */
     int no_auto_flush;     /**< commits never flush by themselves */
     uint64_t reserved[4];  /**< zero */
