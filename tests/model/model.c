@@ -200,6 +200,7 @@ struct world {
     size_t user_count;
     uint8_t metrics[METRICS]; /* indexes of rows_metric_at */
     holter_options options;
+    uint64_t text_bytes_max; /* of a value */
     struct instance instances[INSTANCES];
     struct held held[HELD_MAX];
     uint64_t sequence;        /* of the oracle: commits so far */
@@ -370,7 +371,7 @@ static int64_t draw_word(struct world *world, holter_type type, bool is_key)
     case HOLTER_FLOAT:
         return is_one_in(world, 20) ? 7001 + (int64_t)below(world, 6) : (int64_t)below(world, 300);
     case HOLTER_TEXT:
-        return is_one_in(world, 4000) ? 1000000 + (int64_t)below(world, ROWS_TEXT_MAX / 2)
+        return is_one_in(world, 1000) ? 1000000 + (int64_t)below(world, world->text_bytes_max)
                                       : (int64_t)below(world, 40);
     default:
         return 40 + (int64_t)below(world, 60);
@@ -1093,6 +1094,8 @@ static void begin_world(struct world *world, uint64_t seed)
         .memory_bytes_max = UINT64_C(1) << (18 + below(world, 8)),
         .no_auto_flush = is_one_in(world, 3),
     };
+    /* What a row may have at most, over the texts that one has. */
+    world->text_bytes_max = world->options.log_file_bytes / 8 / 2 + 1;
     holter_create_options options = { .shards = (uint32_t)(1 + below(world, 3)),
                                       .no_sealing = is_one_in(world, 5) };
     world->instances[0].io = sim_process_new(world->sim);
