@@ -48,6 +48,8 @@ holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_f
     one->first_sequence = first_sequence;
     one->body = body;
     one->bytes = sizeof *one;
+    if (body != NULL)
+        one->bytes += body->tombstone_count * sizeof *body->tombstones;
     for (size_t i = 0; body != NULL && i < body->part_count; i++) {
         const struct columns *columns = &body->parts[i].columns;
         one->bytes += sizeof body->parts[i] + columns->text.bytes +

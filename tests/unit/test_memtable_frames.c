@@ -1,0 +1,243 @@
+/*
+ * test_memtable_frames.c -- a memtable gives each frame of a user once, in order, and to whoever holds it.
+ *
+ * Claim: what was added is what users and their frames tell, up to any end; truncating and leaving out what was
+ * flushed keep the rest; a memtable that somebody holds stays as it was. Method: a seeded run of all calls
+ * against a plain array of frames, and the edges one by one.
+ */
+#include "memtable_world.h"
+
+START_TEST(an_empty_memtable_has_nothing)
+{
+    struct memtable *memtable = world_memtable();
+    struct memtable *after;
+    uint64_t *users;
+    struct memtable_frame **frames;
+    size_t count = 9;
+    ck_assert_uint_eq(memtable_bytes(memtable), 0);
+    ck_assert_uint_eq(memtable_frame_count(memtable), 0);
+    ck_assert_uint_eq(memtable_sequence_first(memtable), UINT64_MAX);
+    ck_assert_int_eq(memtable_users(&users, &count, memtable, UINT64_MAX, NULL), HOLTER_OK);
+    ck_assert_uint_eq(count, 0);
+    free(users);
+    count = 9;
+    ck_assert_int_eq(memtable_user(&frames, &count, memtable, 5, UINT64_MAX, NULL), HOLTER_OK);
+    ck_assert_uint_eq(count, 0);
+    memtable_frames_free(frames, count);
+    memtable_truncate(memtable, 0);
+    ck_assert_int_eq(memtable_after(&after, memtable, 0, NULL), HOLTER_OK);
+    ck_assert_uint_eq(memtable_frame_count(after), 0);
+    memtable_unref(after);
+    memtable_unref(memtable);
+    memtable_unref(NULL);
+    memtable_frame_unref(NULL);
+}
+END_TEST
+
+START_TEST(a_frame_tells_what_was_read)
+{
+    struct wal_body *body = world_body();
+    world_body_rows(body, 1, 1, 100, 5, 0, 42);
+    struct wal_frame_read read = { .sequence = 42,
+                                   .user = 8,
+                                   .key_generation = 2,
+                                   .flags = WAL_LINK_GOES_ON,
+                                   .file = 3,
+                                   .offset = 8192 };
+    struct memtable_frame *frame;
+    ck_assert_int_eq(memtable_frame_new(&frame, &read, 41, body, NULL), HOLTER_OK);
+    ck_assert_uint_eq(frame->sequence, 42);
+    ck_assert_uint_eq(frame->first_sequence, 41);
+    ck_assert_uint_eq(frame->user, 8);
+    ck_assert_uint_eq(frame->key_generation, 2);
+    ck_assert_uint_eq(frame->flags, WAL_LINK_GOES_ON);
+    ck_assert_uint_eq(frame->file, 3);
+    ck_assert_uint_eq(frame->offset, 8192);
+    ck_assert_ptr_eq(frame->body, body);
+    ck_assert_uint_ge(frame->bytes, 5 * 3 * sizeof(int64_t));
+    ck_assert_ptr_eq(memtable_frame_ref(frame), frame);
+    memtable_frame_unref(frame);
+    ck_assert_uint_eq(frame->body->parts[0].columns.count, 5); /* still there */
+    memtable_frame_unref(frame);
+}
+END_TEST
+
+START_TEST(deletions_count_as_memory)
+{
+    struct wal_body *body = world_body();
+    struct memtable_frame *bare = world_frame(1, 1, NULL);
+    for (int i = 0; i < 8; i++)
+        world_body_tombstone(body, 1, 1, i, i + 1, 0);
+    struct memtable_frame *frame = world_frame(1, 1, body);
+    ck_assert_uint_ge(frame->bytes, bare->bytes + 8 * sizeof(struct wal_tombstone));
+    memtable_frame_unref(frame);
+    memtable_frame_unref(bare);
+}
+END_TEST
+
+START_TEST(truncating_all_lets_lower_sequences_come_again)
+{
+    struct memtable *memtable = world_memtable();
+    for (uint64_t s = 10; s < 20; s++)
+        world_add(memtable, s, 1 + s % 3);
+    memtable_truncate(memtable, 10);
+    ck_assert_uint_eq(memtable_frame_count(memtable), 0);
+    ck_assert_uint_eq(memtable_bytes(memtable), 0);
+    ck_assert_uint_eq(memtable_sequence_first(memtable), UINT64_MAX);
+    world_add(memtable, 4, 77);
+    ck_assert_uint_eq(memtable_sequence_first(memtable), 4);
+    world_add(memtable, 12, 1);
+    memtable_truncate(memtable, 5);
+    ck_assert_uint_eq(memtable_frame_count(memtable), 1);
+    world_add(memtable, 5, 1); /* the next after the one that stayed */
+    ck_assert_uint_eq(memtable_frame_count(memtable), 2);
+    memtable_unref(memtable);
+}
+END_TEST
+
+START_TEST(frames_are_shared_and_outlive_their_memtables)
+{
+    struct memtable *old = world_memtable();
+    struct memtable *new;
+    struct memtable_frame **frames;
+    size_t count;
+    for (uint64_t s = 1; s <= 6; s++)
+        world_add(old, s, 5);
+    ck_assert_int_eq(memtable_after(&new, old, 4, NULL), HOLTER_OK);
+    ck_assert_uint_eq(memtable_frame_count(new), 3);
+    ck_assert_uint_eq(memtable_sequence_first(new), 4);
+    ck_assert_uint_eq(memtable_frame_count(old), 6);
+    ck_assert_uint_eq(memtable_bytes(old), 2 * memtable_bytes(new));
+
+    /* The old one, which a snapshot holds, is not told of what is added to the new one. */
+    ck_assert_ptr_eq(memtable_ref(old), old);
+    world_add(new, 7, 5);
+    memtable_unref(old);
+    ck_assert_int_eq(memtable_user(&frames, &count, old, 5, UINT64_MAX, NULL), HOLTER_OK);
+    ck_assert_uint_eq(count, 6);
+    memtable_unref(old);
+    memtable_unref(new);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(frames[i]->sequence, i + 1);
+    memtable_frames_free(frames, count);
+}
+END_TEST
+
+/* ---- against a plain array --------------------------------------------------------------------------------- */
+
+enum { PLAIN_MAX = 4096, PLAIN_USERS = 200 };
+
+struct plain {
+    uint64_t sequence[PLAIN_MAX], user[PLAIN_MAX];
+    size_t count;
+};
+
+static uint64_t plain_user(struct random *random)
+{
+    /* Many that fall on one slot of the table. */
+    uint64_t number = 1 + random_below(random, PLAIN_USERS);
+    return number % 2 == 0 ? number << 32 : number;
+}
+
+static void compare(const struct memtable *memtable, const struct plain *plain, uint64_t user,
+                    uint64_t end)
+{
+    uint64_t *users;
+    struct memtable_frame **frames;
+    size_t count, expected = 0;
+    CHECK(memtable_users(&users, &count, memtable, end, NULL) == HOLTER_OK);
+    for (size_t i = 0; i < count; i++) {
+        bool is_there = false;
+        CHECK(i == 0 || users[i - 1] < users[i]);
+        for (size_t p = 0; p < plain->count && !is_there; p++)
+            is_there = plain->user[p] == users[i] && plain->sequence[p] < end;
+        CHECK(is_there);
+    }
+    for (size_t p = 0; p < plain->count; p++) {
+        bool is_listed = plain->sequence[p] >= end;
+        for (size_t i = 0; i < count && !is_listed; i++)
+            is_listed = users[i] == plain->user[p];
+        CHECK(is_listed);
+    }
+    free(users);
+    CHECK(memtable_user(&frames, &count, memtable, user, end, NULL) == HOLTER_OK);
+    for (size_t p = 0; p < plain->count; p++) {
+        if (plain->user[p] != user || plain->sequence[p] >= end)
+            continue;
+        CHECK(expected < count && frames[expected]->sequence == plain->sequence[p]);
+        CHECK(frames[expected]->user == user);
+        expected++;
+    }
+    CHECK(expected == count);
+    memtable_frames_free(frames, count);
+    CHECK(memtable_frame_count(memtable) == plain->count);
+    CHECK(memtable_sequence_first(memtable) ==
+          (plain->count > 0 ? plain->sequence[0] : UINT64_MAX));
+}
+
+static void plain_after(struct plain *plain, uint64_t sequence)
+{
+    size_t kept = 0;
+    for (size_t p = 0; p < plain->count; p++) {
+        if (plain->sequence[p] >= sequence) {
+            plain->sequence[kept] = plain->sequence[p];
+            plain->user[kept++] = plain->user[p];
+        }
+    }
+    plain->count = kept;
+}
+
+START_TEST(any_run_of_calls_answers_as_a_plain_array)
+{
+    struct random random = { .state = (uint64_t)_i + 1 };
+    struct memtable *memtable = world_memtable();
+    struct plain *plain = calloc(1, sizeof *plain);
+    ck_assert_ptr_nonnull(plain);
+    uint64_t next = 1;
+    for (int step = 0; step < 3000; step++) {
+        uint64_t choice = random_below(&random, 100);
+        uint64_t at = plain->count == 0 ? next
+                                        : plain->sequence[0] +
+                                              random_below(&random, next - plain->sequence[0] + 2);
+        if (choice < 90 && plain->count < PLAIN_MAX) {
+            next += random_below(&random, 3);
+            plain->user[plain->count] = plain_user(&random);
+            plain->sequence[plain->count] = next;
+            world_add(memtable, next++, plain->user[plain->count]);
+            plain->count++;
+        } else if (choice < 92) {
+            struct memtable *after;
+            CHECK(memtable_after(&after, memtable, at, NULL) == HOLTER_OK);
+            memtable_unref(memtable);
+            memtable = after;
+            plain_after(plain, at);
+        } else if (choice < 94) {
+            at = next > 20 ? next - random_below(&random, 20) : next;
+            memtable_truncate(memtable, at);
+            while (plain->count > 0 && plain->sequence[plain->count - 1] >= at)
+                plain->count--;
+            next = plain->count > 0 ? plain->sequence[plain->count - 1] + 1 : at;
+        } else {
+            compare(memtable, plain, plain_user(&random), choice < 97 ? at : UINT64_MAX);
+        }
+    }
+    compare(memtable, plain, plain_user(&random), UINT64_MAX);
+    memtable_unref(memtable);
+    free(plain);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("memtable_frames");
+    TCase *tcase = tcase_create("frames");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, an_empty_memtable_has_nothing);
+    tcase_add_test(tcase, a_frame_tells_what_was_read);
+    tcase_add_test(tcase, deletions_count_as_memory);
+    tcase_add_test(tcase, truncating_all_lets_lower_sequences_come_again);
+    tcase_add_test(tcase, frames_are_shared_and_outlive_their_memtables);
+    tcase_add_loop_test(tcase, any_run_of_calls_answers_as_a_plain_array, 0, 8);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
