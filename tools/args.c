@@ -1,7 +1,8 @@
 /*
  * args.c -- options of a verb, and the nearest name for a misspelt one.
  *
- * An argument that nobody asked for may be an id, so sentences name options that exist and count the rest (T1).
+ * An argument that nobody asked for may be an id, so sentences name options that exist and count
+ * the rest (T1).
  */
 #include "tool.h"
 
@@ -10,7 +11,8 @@
 
 enum { NAME_BYTES_MAX = 63 };
 
-/* Levenshtein's distance, by rows (Wagner and Fischer, "The string-to-string correction problem", 1974). */
+/* Levenshtein's distance, by rows (Wagner and Fischer, "The string-to-string correction problem",
+   1974). */
 static size_t distance_between(const char *a, const char *b)
 {
     size_t a_bytes = strlen(a);

@@ -4,8 +4,9 @@
  *     | ... read already | record being looked at | not yet looked at |   room   |
  *                        ^ begin                                      ^ end
  *
- * A record is first found whole (record_find), more bytes being read behind it until it is; only then its doubled
- * quotes are undone in place. So a search that has to be repeated finds the bytes as they came.
+ * A record is first found whole (record_find), more bytes being read behind it until it is; only
+ * then its doubled quotes are undone in place. So a search that has to be repeated finds the bytes
+ * as they came.
  *
  * Fuzzed by fuzz/fuzz_csv.c.
  */
@@ -103,7 +104,8 @@ static enum found quoted_find(struct csv *csv, size_t *at, bool *has_doubled, ui
     return FOUND_BAD;
 }
 
-/* Where a field ends is a comma (1), the end of a line (2) of one or two bytes, or the end of the file (3). */
+/* Where a field ends is a comma (1), the end of a line (2) of one or two bytes, or the end of the
+   file (3). */
 static int separator_at(const struct csv *csv, size_t at, size_t *bytes)
 {
     *bytes = 1;
@@ -198,7 +200,8 @@ static void doubled_quotes_undo(struct csv *csv)
     }
 }
 
-/* More bytes behind those that there are. There is room for a chunk: records are at most CSV_LINE_BYTES_MAX. */
+/* More bytes behind those that there are. There is room for a chunk: records are at most
+   CSV_LINE_BYTES_MAX. */
 static bool refill(struct csv *csv)
 {
     if (csv->begin > 0) {
@@ -244,7 +247,8 @@ static bool is_empty_line(const struct csv *csv)
     return csv->field_count == 1 && csv->fields[0].count == 0 && csv->buffer[csv->begin] != '"';
 }
 
-/* A header holds names: a control character there, in a thing that may be anything, means that it is no text. */
+/* A header holds names: a control character there, in a thing that may be anything, means that it
+   is no text. */
 static bool header_is_text(struct csv *csv)
 {
     for (size_t i = 0; i < csv->field_count; i++)

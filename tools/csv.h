@@ -1,11 +1,13 @@
 /*
  * csv.h -- CSV records out of a stream of bytes that nobody vouches for.
  *
- * RFC 4180: fields apart by commas, records by LF or CRLF, a field with these or a quote in it stands in quotes, a
- * quote in it is doubled. A byte order mark before the first record is passed over, and so are empty lines.
+ * RFC 4180: fields apart by commas, records by LF or CRLF, a field with these or a quote in it
+ * stands in quotes, a quote in it is doubled. A byte order mark before the first record is passed
+ * over, and so are empty lines.
  *
  *   V1  Memory is bounded by CSV_LINE_BYTES_MAX and CSV_COLUMNS_MAX, whatever comes.
- *   V2  A record is given whole or not at all; what follows a bad one is read from the next line on.
+ *   V2  A record is given whole or not at all; what follows a bad one is read from the next line
+ *       on.
  *
  * Threads: one at a time.
  */
@@ -20,7 +22,8 @@ enum { CSV_LINE_BYTES_MAX = 1 << 20, CSV_COLUMNS_MAX = 4096, CSV_PROBLEM_BYTES_M
 
 struct csv;
 
-/** Put up to `room` bytes at `out`, *got of them; 0: there are no more. false: the stream is broken. */
+/** Put up to `room` bytes at `out`, *got of them; 0: there are no more. false: the stream is
+   broken. */
 typedef bool csv_read_fn(void *context, void *out, size_t room, size_t *got);
 
 struct csv_field {

@@ -1,7 +1,7 @@
 /*
  * import.c -- holter import: rows of CSV files into a store.
  *
- *     file -> input (zstd) -> csv (records) -> row_read (this file) -> import_rows (users, batch, commit)
+ *     file -> input (zstd) -> csv (records) -> row_read (here) -> import_rows (commit)
  *
  *   I1  A row is stored whole or refused with a sentence that names file, line and column.
  *   I2  With --on-error stop every row before the first refused one is stored, and none after it.
@@ -107,7 +107,7 @@ struct import {
     bool shows_progress;
 };
 
-/* ---- sentences about rows ---------------------------------------------------------------------------------- */
+/* ---- sentences about rows ------------------------------------------------------------------- */
 
 /* One refused row; whether to go on. `column` NULL: the sentence is about the whole row. */
 static bool refusal_say(struct import *im, const char *file, uint64_t line, const char *column,
@@ -184,7 +184,7 @@ static void expectation_write(char out[static TEXT_BYTES], const holter_field *f
     }
 }
 
-/* ---- one row ------------------------------------------------------------------------------------------------- */
+/* ---- one row -------------------------------------------------------------------------------- */
 
 static struct csv_field cell(const struct import *im, enum slot slot)
 {
@@ -193,7 +193,8 @@ static struct csv_field cell(const struct import *im, enum slot slot)
     return im->fields[im->columns[slot]];
 }
 
-/* The index of a plan, made where the metric is new. NO_PLAN: *code is TOOL_OK when there is no such metric. */
+/* The index of a plan, made where the metric is new. NO_PLAN: *code is TOOL_OK when there is no
+   such metric. */
 static int plan_need(struct import *im, const char *name, size_t bytes, int *code)
 {
     *code = TOOL_OK;
@@ -240,22 +241,26 @@ static int plan_need(struct import *im, const char *name, size_t bytes, int *cod
     return im->last_plan = im->plan_count++;
 }
 
-static bool metric_read(struct import *im, const struct plan **plan, int *code)
+/* The plan of the row at hand. NULL: refused, or *code is not TOOL_OK. */
+static const struct plan *row_plan_find(struct import *im, int *code)
 {
     struct csv_field text = cell(im, SLOT_METRIC);
     int index = text.count == 0 ? im->default_plan : plan_need(im, text.bytes, text.count, code);
     if (*code != TOOL_OK)
-        return false;
-    char form[FORM_BYTES_MAX];
-    if (index == NO_PLAN)
-        return refuse(im, SLOT_METRIC, "found %s, expected the name of a metric",
-                      form_of(form, text.bytes, text.count));
-    *plan = im->plans[index];
-    if ((*plan)->unmapped_field != SIZE_MAX)
-        return refuse(im, SLOT_METRIC,
-                      "found metric %s, expected --map to tell which column holds its field %s",
-                      (*plan)->metric.name, (*plan)->metric.fields[(*plan)->unmapped_field].name);
-    return true;
+        return NULL;
+    if (index == NO_PLAN) {
+        char form[FORM_BYTES_MAX];
+        refuse(im, SLOT_METRIC, "found %s, expected the name of a metric",
+               form_of(form, text.bytes, text.count));
+        return NULL;
+    }
+    const struct plan *plan = im->plans[index];
+    if (plan->unmapped_field == SIZE_MAX)
+        return plan;
+    refuse(im, SLOT_METRIC,
+           "found metric %s, expected --map to tell which column holds its field %s",
+           plan->metric.name, plan->metric.fields[plan->unmapped_field].name);
+    return NULL;
 }
 
 static bool row_time_read(struct import *im, int64_t *out_ns)
@@ -432,8 +437,8 @@ static bool row_names_read(struct import *im, struct import_row *row, int *code)
 static bool row_read(struct import *im, int *code)
 {
     struct import_row row = { .file = im->file, .line = im->line };
-    const struct plan *plan = NULL;
-    if (!metric_read(im, &plan, code) || !row_time_read(im, &row.time_ns) ||
+    const struct plan *plan = row_plan_find(im, code);
+    if (plan == NULL || !row_time_read(im, &row.time_ns) ||
         !row_duration_read(im, &plan->metric, &row.duration_ns) ||
         !row_revision_read(im, &row.revision) || !row_flags_read(im, &row.flags) ||
         !row_values_read(im, plan, &row) || !row_names_read(im, &row, code))
@@ -443,7 +448,7 @@ static bool row_read(struct import *im, int *code)
     return true;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------ */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static int commit(struct import *im)
 {
@@ -540,7 +545,7 @@ static int file_read(struct import *im)
     return code;
 }
 
-/* ---- the import ----------------------------------------------------------------------------------------------------- */
+/* ---- the import ----------------------------------------------------------------------------- */
 
 static int options_check(struct import *im)
 {

@@ -86,13 +86,12 @@ int map_read(struct map *out, const struct verb *verb, const struct option_list 
     memset(out, 0, sizeof *out);
     int code = TOOL_OK;
     for (size_t i = 0; i < texts->count && code == TOOL_OK; i++) {
-        char *text = malloc(strlen(texts->items[i]) + 1);
+        char *text = strdup(texts->items[i]);
         if (text == NULL) {
             code = say_no_memory();
             break;
         }
         out->texts[out->text_count++] = text;
-        strcpy(text, texts->items[i]);
         while (text != NULL && code == TOOL_OK) {
             char *next = part_cut(text);
             code = part_read(out, verb, text);

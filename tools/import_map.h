@@ -34,7 +34,8 @@ struct map {
     size_t field_count;
 };
 
-/** Read "user=Id,time=Time,value.systolic=Sys"; "\," is a comma in a name. Returns TOOL_OK or the exit code, said. */
+/** Read "user=Id,time=Time,value.systolic=Sys"; "\," is a comma in a name. Returns TOOL_OK or the
+   exit code, said. */
 int map_read(struct map *out, const struct verb *verb, const struct option_list *texts);
 void map_release(struct map *map);
 
@@ -42,8 +43,8 @@ void map_release(struct map *map);
 enum slot map_slot_of_field(const struct map *map, const holter_metric *metric, size_t field);
 
 /**
- * Find the mapped columns in a header: columns[slot] is an index or MAP_NO_COLUMN. On failure *missing is the slot, and
- * the count says in how many columns it was found: 0, or more than 1.
+ * Find the mapped columns in a header: columns[slot] is an index or MAP_NO_COLUMN. On failure
+ * *missing is the slot, and the count says in how many columns it was found: 0, or more than 1.
  */
 bool map_bind(const struct map *map, const struct csv_field *header, size_t column_count,
               int columns[static SLOT_COUNT], enum slot *missing, size_t *found);

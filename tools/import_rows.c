@@ -71,7 +71,7 @@ const char *import_rows_keep(struct import_rows *rows, const char *bytes, size_t
     return kept;
 }
 
-/* ---- commit ------------------------------------------------------------------------------------------- */
+/* ---- commit --------------------------------------------------------------------------------- */
 
 static int users_resolve(struct import_rows *rows)
 {
@@ -218,8 +218,9 @@ static uint64_t identity_hash(const struct import_rows *rows, const struct impor
 }
 
 /*
- * A superseded row yields to a later row of this import, which corrects it, or to a revision that stands already. The
- * batch does not tell which, so look for a later row of the same identity. There are few of these, mostly none.
+ * A superseded row yields to a later row of this import, which corrects it, or to a revision that
+ * stands already. The batch does not tell which, so look for a later row of the same identity.
+ * There are few of these, mostly none.
  */
 static int superseded_count(struct import_rows *rows, size_t count)
 {

@@ -1,10 +1,12 @@
 /*
  * import_rows.h -- rows that were read and are not yet committed, and what became of all rows.
  *
- * Users and sources that are new are added for all rows together, so ids are kept as they came until then.
+ * Users and sources that are new are added for all rows together, so ids are kept as they came
+ * until then.
  *
  *   R1  Rows are committed in the order in which they came, also across files.
- *   R2  Memory is bounded: rows, values and texts by the constants here, names by IMPORT_NAMES_BYTES_MAX.
+ *   R2  Memory is bounded: rows, values and texts by the constants here, names by
+ *       IMPORT_NAMES_BYTES_MAX.
  *
  * Threads: one at a time.
  */
@@ -71,9 +73,9 @@ int64_t import_rows_source(struct import_rows *rows, uint32_t user, const char *
 const char *import_rows_keep(struct import_rows *rows, const char *bytes, size_t count);
 
 /**
- * Commit what there is, and count what became of it. A row that the store refuses is told to `refused`, which answers
- * whether to go on; where it does not, rows before that one are committed and those from it on are dropped.
- * Returns TOOL_OK or the exit code, said.
+ * Commit what there is, and count what became of it. A row that the store refuses is told to
+ * `refused`, which answers whether to go on; where it does not, rows before that one are committed
+ * and those from it on are dropped. Returns TOOL_OK or the exit code, said.
  */
 int import_rows_commit(struct import_rows *rows,
                        bool (*refused)(void *context, const struct import_row *row,

@@ -12,8 +12,9 @@
 struct input;
 
 /**
- * Open a file, "-" for stdin. A Zstandard frame is told by its first bytes; a name that ends in .zst asks for one.
- * false: *problem is why, a sentence without the file's name. *out owned: input_close.
+ * Open a file, "-" for stdin. A Zstandard frame is told by its first bytes; a name that ends in
+ * .zst asks for one. false: *problem is why, a sentence without the file's name. *out owned:
+ * input_close.
  */
 bool input_open(struct input **out, const char *path, const char **problem);
 void input_close(struct input *input);

@@ -14,7 +14,7 @@ enum { SENTENCE_BYTES_MAX = 2048, FORM_CHARACTERS_MAX = 32 };
 
 static int out_error; /* the errno of the first write that failed */
 
-/* ---- sentences -------------------------------------------------------------------------------------- */
+/* ---- sentences ------------------------------------------------------------------------------ */
 
 static void say_text(char *text)
 {
@@ -116,7 +116,7 @@ const char *form_of(char out[static FORM_BYTES_MAX], const char *text, size_t by
     return out;
 }
 
-/* ---- results ------------------------------------------------------------------------------------------ */
+/* ---- results -------------------------------------------------------------------------------- */
 
 void out_bytes(const void *bytes, size_t count)
 {

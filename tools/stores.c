@@ -41,7 +41,7 @@ int metric_find(holter_store *store, const char *name, holter_metric *out)
     return TOOL_NOT_FOUND;
 }
 
-/* ---- users --------------------------------------------------------------------------------------------- */
+/* ---- users ---------------------------------------------------------------------------------- */
 
 size_t user_number_format(char out[static USER_NUMBER_BYTES_MAX], uint64_t user)
 {
@@ -59,11 +59,11 @@ static bool user_number_read(uint64_t *out, const char *text)
         char c = *at;
         uint64_t digit;
         if (c >= '0' && c <= '9')
-            digit = (uint64_t)(c - '0');
+            digit = (uint64_t)c - '0';
         else if (c >= 'a' && c <= 'f')
-            digit = (uint64_t)(c - 'a' + 10);
+            digit = (uint64_t)c - 'a' + 10;
         else if (c >= 'A' && c <= 'F')
-            digit = (uint64_t)(c - 'A' + 10);
+            digit = (uint64_t)c - 'A' + 10;
         else
             return false;
         number = number << 4 | digit;
@@ -132,7 +132,7 @@ static int user_find(struct user_list *list, holter_store *store, const char *te
     return user_list_push(list, number) ? TOOL_OK : say_no_memory();
 }
 
-/* The next line that is not empty, without its end. false: there is none, or *code is not TOOL_OK. */
+/* The next line that is not empty, without its end. false: none, or *code is not TOOL_OK. */
 static bool line_next(FILE *file, const char *name, uint64_t *line,
                       char text[static LINE_BYTES_MAX], int *code)
 {
@@ -241,9 +241,6 @@ int user_id_read(char **id, const struct verb *verb, const char *text)
         return say_usage(
             verb, "%s: found an id that is empty, too long or no UTF-8, expected 1 to %d bytes",
             name, HOLTER_USER_ID_BYTES_MAX);
-    *id = malloc(strlen(text) + 1);
-    if (*id == NULL)
-        return say_no_memory();
-    strcpy(*id, id_of(text));
-    return TOOL_OK;
+    *id = strdup(id_of(text));
+    return *id != NULL ? TOOL_OK : say_no_memory();
 }

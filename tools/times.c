@@ -1,8 +1,8 @@
 /*
  * times.c -- times and durations as text, exact to the nanosecond.
  *
- * The C library's strptime and mktime depend on locale and zone and cannot tell a fraction; these few functions
- * are exact and fast enough for millions of rows a second.
+ * The C library's strptime and mktime depend on locale and zone and cannot tell a fraction; these
+ * few functions are exact and fast enough for millions of rows a second.
  *
  * Days are counted as in H. Hinnant, "chrono-Compatible Low-Level Date Algorithms" (2013), sections
  * days_from_civil and civil_from_days: years begin in March, eras have 146,097 days.
@@ -35,7 +35,7 @@ struct moment {
     uint64_t unix_s;
 };
 
-/* ---- the calendar -------------------------------------------------------------------------------------- */
+/* ---- the calendar --------------------------------------------------------------------------- */
 
 static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
 {
@@ -111,7 +111,7 @@ static enum time_result moment_join(int64_t *out_ns, const struct moment *m, int
     return time_join(out_ns, true, (uint64_t)(-seconds - 1), ns_per_s - m->nanosecond);
 }
 
-/* ---- pieces of text ------------------------------------------------------------------------------------- */
+/* ---- pieces of text ------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -237,7 +237,7 @@ static bool take_half_day(struct cursor *c, bool *is_afternoon)
     return true;
 }
 
-/* ---- patterns --------------------------------------------------------------------------------------------- */
+/* ---- patterns ------------------------------------------------------------------------------- */
 
 /* The steps of %T and its like. */
 static const char *pattern_of_short(char letter)
@@ -424,7 +424,7 @@ static enum time_result pattern_take(int64_t *out_ns, const struct time_format *
     return c.at == c.end ? moment_join(out_ns, &m, format->offset_s) : TIME_MALFORMED;
 }
 
-/* ---- the other kinds ---------------------------------------------------------------------------------------- */
+/* ---- the other kinds ------------------------------------------------------------------------ */
 
 /* A count of units since 1970; `digits` is how many decimal digits a unit has in nanoseconds. */
 static enum time_result unix_take(int64_t *out_ns, struct cursor c, int digits)
@@ -477,7 +477,7 @@ static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool date
     return moment_join(out_ns, &m, 0);
 }
 
-/* ---- entry points -------------------------------------------------------------------------------------------- */
+/* ---- entry points --------------------------------------------------------------------------- */
 
 const char *time_format_read(struct time_format *out, const char *text)
 {

@@ -26,14 +26,14 @@ struct time_format {
 enum time_result {
     TIME_OK,
     TIME_MALFORMED,
-    TIME_OUT_OF_RANGE, /* well formed, and outside 1677-09-21 .. 2262-04-11, what an int64 of nanoseconds holds */
-    TIME_TOO_FINE, /* more digits than nanoseconds */
+    TIME_OUT_OF_RANGE, /* well formed, but not within 1677-09-21 .. 2262-04-11 */
+    TIME_TOO_FINE,     /* more digits than nanoseconds */
 };
 
 /**
- * Read "unix_s", "unix_ms", "unix_ns", "rfc3339" or a pattern of strptime: %Y %y %m %d %e %j %H %I %M %S %p %f %b
- * %B %h %z %s %T %F %D %R %n %t %%, white space and literals. Numbers may lack leading zeros, but %Y.
- * Returns NULL, or a static sentence that says what is wrong.
+ * Read "unix_s", "unix_ms", "unix_ns", "rfc3339" or a pattern of strptime: %Y %y %m %d %e %j %H %I
+ * %M %S %p %f %b %B %h %z %s %T %F %D %R %n %t %%, white space and literals. Numbers may lack
+ * leading zeros, but %Y. Returns NULL, or a static sentence that says what is wrong.
  */
 const char *time_format_read(struct time_format *out, const char *text);
 

@@ -1,8 +1,8 @@
 /*
  * tool.h -- what the verbs of the tool share: exit codes, sentences, options, output.
  *
- * T1  A sentence never holds an external user id or a health value. What was found in a file is told by its form
- *     (form_of), because a wrong mapping can put an id under any column.
+ * T1  A sentence never holds an external user id or a health value. What was found in a file is
+ *     told by its form (form_of), because a wrong mapping can put an id under any column.
  * T2  Sentences go to stderr, results to stdout.
  * T3  With --json stdout holds JSON and nothing else.
  *
@@ -41,9 +41,9 @@ struct verb {
 extern const struct verb verb_init, verb_import, verb_query, verb_flush, verb_compact, verb_stat,
     verb_verify;
 
-/* ---- sentences (output.c) ------------------------------------------------------------------------ */
+/* ---- sentences (output.c) ------------------------------------------------------------------- */
 
-/** "holter: " and the sentence on stderr. Control characters, of a file name say, are shown as '?'. */
+/** "holter: " and the sentence on stderr; control characters, of a file name say, become '?'. */
 void say(const char *format, ...) TOOL_PRINTF(1, 2);
 /** Say how to be called rightly; answers TOOL_USAGE. `verb` may be NULL. */
 int say_usage(const struct verb *verb, const char *format, ...) TOOL_PRINTF(2, 3);
@@ -56,12 +56,13 @@ int say_no_memory(void);
 
 enum { FORM_BYTES_MAX = 64 };
 /**
- * The form of a text, which tells its kind and not its content: digits become 9, letters a, other than ASCII ?;
- * quoted, zero-terminated, cut after 32 characters. "nothing" for an empty one. Returns `out`.
+ * The form of a text, which tells its kind and not its content: digits become 9, letters a, other
+ * than ASCII ?; quoted, zero-terminated, cut after 32 characters. "nothing" for an empty one.
+ * Returns `out`.
  */
 const char *form_of(char out[static FORM_BYTES_MAX], const char *text, size_t bytes);
 
-/* ---- results ------------------------------------------------------------------------------------------ */
+/* ---- results -------------------------------------------------------------------------------- */
 
 /** Bytes to stdout. A failure is kept for out_close. */
 void out_bytes(const void *bytes, size_t count);
@@ -70,8 +71,8 @@ void out_format(const char *format, ...) TOOL_PRINTF(1, 2);
 /** Something could not be written: there is no use in going on. */
 bool out_failed(void);
 /**
- * Write what is buffered; answers `code`, or TOOL_FAILED where something could not be written: said in a sentence,
- * but silent when the reader of a pipe went away.
+ * Write what is buffered; answers `code`, or TOOL_FAILED where something could not be written: said
+ * in a sentence, but silent when the reader of a pipe went away.
  */
 int out_close(int code);
 /** A field of a CSV record, quoted where RFC 4180 asks for it. */
@@ -82,7 +83,7 @@ void out_json(const char *bytes, size_t count);
 /** UTF-8 without surrogates, overlong forms and numbers beyond U+10FFFF (RFC 3629, section 4). */
 bool is_utf8(const char *bytes, size_t count);
 
-/* ---- signals (holter.c) ------------------------------------------------------------------------ */
+/* ---- signals (holter.c) --------------------------------------------------------------------- */
 
 /**
  * From now on the first interrupt or request to end is only noted, a second one ends the process. A
@@ -92,7 +93,7 @@ void signals_note(void);
 /** The number of the signal that was noted; 0: none. */
 int signal_noted(void);
 
-/* ---- options (args.c) --------------------------------------------------------------------------------- */
+/* ---- options (args.c) ----------------------------------------------------------------------- */
 
 enum option_kind {
     OPTION_FLAG,  /* bool *: given or not */
@@ -117,8 +118,8 @@ struct option {
 enum { ARGS_GO = -1 };
 
 /**
- * Read "--name value", "--name=value" and flags; move what is no option to the front of `arguments` and count it
- * in *plain. "--" ends the options, "--help" and "-h" show the verb's help.
+ * Read "--name value", "--name=value" and flags; move what is no option to the front of `arguments`
+ * and count it in *plain. "--" ends the options, "--help" and "-h" show the verb's help.
  * Returns ARGS_GO, or the exit code to end with at once.
  */
 int args_parse(const struct verb *verb, const struct option *options, size_t option_count,
@@ -128,7 +129,7 @@ int args_parse(const struct verb *verb, const struct option *options, size_t opt
 const char *nearest_name(const char *text, size_t count,
                          const char *(*name_at)(const void *, size_t), const void *context);
 
-/* ---- stores and users (stores.c) ---------------------------------------------------------------------- */
+/* ---- stores and users (stores.c) ------------------------------------------------------------ */
 
 /** Open a store; on failure say why. Returns TOOL_OK or the exit code. *out owned: holter_close. */
 int store_open(holter_store **out, const char *path, const char *keyring, bool read_only);
@@ -147,16 +148,17 @@ enum { USER_NUMBER_BYTES_MAX = 24 };
 size_t user_number_format(char out[static USER_NUMBER_BYTES_MAX], uint64_t user);
 
 /**
- * Find the users that `text` names: an id, '#' and a number, '@' and a file with one of these a line, or "-" for such
- * lines on stdin. A backslash before the first character makes any text a plain id.
- * Returns TOOL_OK or the exit code, said. *out owned: user_list_release.
+ * Find the users that `text` names: an id, '#' and a number, '@' and a file with one of these a
+ * line, or "-" for such lines on stdin. A backslash before the first character makes any text a
+ * plain id. Returns TOOL_OK or the exit code, said. *out owned: user_list_release.
  */
 int user_list_find(struct user_list *out, const struct verb *verb, holter_store *store,
                    const char *text);
 void user_list_release(struct user_list *list);
 
 /**
- * The one id that a --user option of a writing verb names, in the same forms but for the number. *id owned: free().
+ * The one id that a --user option of a writing verb names, in the same forms but for the number.
+ * *id owned: free().
  */
 int user_id_read(char **id, const struct verb *verb, const char *text);
 

@@ -1,8 +1,9 @@
 /*
  * test_tool_csv.c -- the CSV reader gives RFC 4180's records, and a sentence for what is none.
  *
- * Every text is read in pieces of 1, 2, 3, 7 and all bytes: where a read ends must change nothing. Records are written
- * down as "line:field|field", bad ones as "line!", what is binary as "line?", and compared as one string.
+ * Every text is read in pieces of 1, 2, 3, 7 and all bytes: where a read ends must change nothing.
+ * Records are written down as "line:field|field", bad ones as "line!", what is binary as "line?",
+ * and compared as one string.
  */
 #include "random.h"
 #include "run.h"
@@ -148,7 +149,8 @@ START_TEST(broken_stream_is_told)
 }
 END_TEST
 
-/* Texts of the bytes that matter, at random: where a read ends changes nothing, and every record is within its text. */
+/* Texts of the bytes that matter, at random: where a read ends changes nothing, and every record is
+   within its text. */
 START_TEST(pieces_change_nothing)
 {
     static const char alphabet[] = "aa,,\"\"\n\n\r\xef\xbb\xbf\0\1";

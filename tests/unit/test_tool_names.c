@@ -1,5 +1,6 @@
 /*
- * test_tool_names.c -- the table of names gives each name one index, and flags are written as they are read.
+ * test_tool_names.c -- the table of names gives each name one index, and flags are written as they
+ * are read.
  */
 #include "run.h"
 

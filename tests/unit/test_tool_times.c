@@ -1,8 +1,9 @@
 /*
- * test_tool_times.c -- times and durations are read exactly, or refused with the right reason, and written back.
+ * test_tool_times.c -- times and durations are read exactly, or refused with the right reason, and
+ * written back.
  *
- * Expected numbers come from `date -u -d ... +%s` and from the calendar, not from the code; every day from 1678 to 2261
- * is walked with a plain calendar beside it.
+ * Expected numbers come from `date -u -d ... +%s` and from the calendar, not from the code; every
+ * day from 1678 to 2261 is walked with a plain calendar beside it.
  */
 #include "run.h"
 
