@@ -107,21 +107,21 @@ holter_status catalog_label_find(int64_t *value, const struct catalog_metric *me
 
 static holter_status rewrite(struct catalog *catalog, holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     holter_status status = HOLTER_NO_MEMORY;
     catalog_bodies_put_all(&bodies, catalog);
-    struct edits_part *parts = catalog_bodies_parts(&bodies);
+    struct edits_part *parts = edits_bodies_parts(&bodies);
     if (parts != NULL)
         status = edits_rewrite(catalog->edits, parts, bodies.count, err);
     else
         no_memory(&catalog->spec, err);
     free(parts);
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
 /* Append one edit of one body, and take it into memory, for which all room is made before. */
-static holter_status append(struct catalog *catalog, struct bodies *bodies, holter_error *err)
+static holter_status append(struct catalog *catalog, struct edits_bodies *bodies, holter_error *err)
 {
     struct changes changes = { 0 };
     if (bodies->failed)
@@ -154,7 +154,7 @@ static holter_status append(struct catalog *catalog, struct bodies *bodies, holt
 holter_status catalog_add_region(struct catalog *catalog, const char *name, uint16_t shards,
                                  uint16_t *number, holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     struct catalog_region region = { .shards = shards };
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
@@ -177,14 +177,14 @@ holter_status catalog_add_region(struct catalog *catalog, const char *name, uint
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *number = region.number;
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
 holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_metric *metric,
                                  uint32_t *number, holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
         return status;
@@ -210,14 +210,14 @@ holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_m
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *number = added.number;
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
 holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t field,
                                 const char *label, int64_t *value, holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     struct buffer payload;
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK)
@@ -246,12 +246,12 @@ holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t
     buffer_append_u32(&payload, metric);
     buffer_append_u8(&payload, (uint8_t)field);
     catalog_string_encode(&payload, label);
-    catalog_bodies_put(&bodies, RECORD_LABEL, &payload);
+    edits_bodies_put(&bodies, RECORD_LABEL, &payload);
     buffer_release(&payload);
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *value = (int64_t)count;
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
@@ -410,7 +410,7 @@ static holter_status place_source(uint32_t *numbers, const struct catalog *catal
     return HOLTER_OK;
 }
 
-static holter_status put_source(struct bodies *bodies, uint32_t *numbers,
+static holter_status put_source(struct edits_bodies *bodies, uint32_t *numbers,
                                 const struct catalog *catalog, const struct catalog_source *sources,
                                 size_t index, const uint8_t *nonce, struct crypto_arena *arena,
                                 const struct crypto_key *key, uint32_t generation,
@@ -427,8 +427,8 @@ static holter_status put_source(struct bodies *bodies, uint32_t *numbers,
         size_t bytes = catalog_source_seal(payload, &sources[index], numbers[index],
                                            catalog->spec.is_sealed ? generation : 0, nonce,
                                            catalog->spec.store_id, derived);
-        catalog_bodies_put(bodies, RECORD_SOURCE,
-                           &(struct buffer){ .data = payload, .bytes = bytes });
+        edits_bodies_put(bodies, RECORD_SOURCE,
+                         &(struct buffer){ .data = payload, .bytes = bytes });
     }
     crypto_key_free(derived);
     return status;
@@ -439,7 +439,7 @@ holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source
                                   const struct crypto_key *const *keys,
                                   const uint32_t *key_generations, holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     bool is_sealed = catalog->spec.is_sealed;
     holter_status status = check_ready(catalog, err);
     if (status != HOLTER_OK || count == 0)
@@ -465,7 +465,7 @@ holter_status catalog_put_sources(struct catalog *catalog, struct catalog_source
     for (size_t i = 0; i < count && status == HOLTER_OK; i++)
         sources[i].number = numbers[i];
 done:
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     free(numbers);
     free(nonces);
     return status;
@@ -476,7 +476,7 @@ done:
 holter_status catalog_create(const struct catalog_spec *spec, const char *region, uint16_t shards,
                              holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     struct edits_spec edits = edits_spec_of(spec);
     struct catalog_region first = { .number = 0, .shards = shards };
     if (!catalog_region_name_is_valid(region))
@@ -493,20 +493,20 @@ holter_status catalog_create(const struct catalog_spec *spec, const char *region
         catalog_bodies_put_metric(&bodies, &metric);
     }
     holter_status status = HOLTER_NO_MEMORY;
-    struct edits_part *parts = catalog_bodies_parts(&bodies);
+    struct edits_part *parts = edits_bodies_parts(&bodies);
     if (parts != NULL)
         status = edits_create(&edits, parts, bodies.count, err);
     else
         no_memory(spec, err);
     free(parts);
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
 /* Those built-in metrics that a store made by an older version lacks (K1). */
 static holter_status add_builtin(struct catalog *catalog, holter_error *err)
 {
-    struct bodies bodies = { 0 };
+    struct edits_bodies bodies = { 0 };
     size_t missing = 0;
     for (size_t i = 0; i < catalog_builtin_count(); i++) {
         struct catalog_metric metric;
@@ -520,7 +520,7 @@ static holter_status add_builtin(struct catalog *catalog, holter_error *err)
     holter_status status = HOLTER_OK;
     if (missing > 0 && !catalog->has_skipped)
         status = append(catalog, &bodies, err);
-    catalog_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 

@@ -14,58 +14,27 @@
 
 /* ---- writing ---- */
 
-void catalog_bodies_release(struct bodies *b)
-{
-    for (size_t i = 0; i < b->count; i++)
-        buffer_release(&b->body[i]);
-    free(b->body);
-    *b = (struct bodies){ 0 };
-}
-
-void catalog_bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload)
-{
-    size_t most = 1 + 10 + payload->bytes;
-    core_assert(most <= EDITS_BODY_BYTES_MAX);
-    b->failed |= payload->failed;
-    if (b->failed)
-        return;
-    if (b->count == 0 || b->body[b->count - 1].bytes + most > EDITS_BODY_BYTES_MAX) {
-        void *list = b->body;
-        if (!core_grow(&list, &b->capacity, b->count + 1, sizeof *b->body)) {
-            b->failed = true;
-            return;
-        }
-        b->body = list;
-        buffer_init(&b->body[b->count++]);
-    }
-    struct buffer *body = &b->body[b->count - 1];
-    buffer_append_u8(body, kind);
-    buffer_append_varint(body, payload->bytes);
-    buffer_append(body, payload->data, payload->bytes);
-    b->failed = body->failed;
-}
-
-void catalog_bodies_put_region(struct bodies *b, const struct catalog_region *region)
+void catalog_bodies_put_region(struct edits_bodies *b, const struct catalog_region *region)
 {
     struct buffer payload;
     buffer_init(&payload);
     buffer_append_u16(&payload, region->number);
     buffer_append_u16(&payload, region->shards);
     catalog_string_encode(&payload, region->name);
-    catalog_bodies_put(b, RECORD_REGION, &payload);
+    edits_bodies_put(b, RECORD_REGION, &payload);
     buffer_release(&payload);
 }
 
-void catalog_bodies_put_metric(struct bodies *b, const struct catalog_metric *metric)
+void catalog_bodies_put_metric(struct edits_bodies *b, const struct catalog_metric *metric)
 {
     struct buffer payload;
     buffer_init(&payload);
     catalog_metric_encode(&payload, metric);
-    catalog_bodies_put(b, RECORD_METRIC, &payload);
+    edits_bodies_put(b, RECORD_METRIC, &payload);
     buffer_release(&payload);
 }
 
-void catalog_bodies_put_source(struct bodies *b, const struct source *source)
+void catalog_bodies_put_source(struct edits_bodies *b, const struct source *source)
 {
     uint8_t bytes[SOURCE_HEAD_BYTES + SOURCE_PLAIN_BYTES_MAX + CRYPTO_TAG_BYTES];
     struct writer w = writer_over(bytes, sizeof bytes);
@@ -74,11 +43,11 @@ void catalog_bodies_put_source(struct bodies *b, const struct source *source)
     put_u32(&w, source->generation);
     put_bytes(&w, source->blob, source->blob_bytes);
     core_assert(!w.overrun);
-    catalog_bodies_put(b, RECORD_SOURCE,
-                       &(struct buffer){ .data = bytes, .bytes = sizeof bytes - w.left });
+    edits_bodies_put(b, RECORD_SOURCE,
+                     &(struct buffer){ .data = bytes, .bytes = sizeof bytes - w.left });
 }
 
-void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog)
+void catalog_bodies_put_all(struct edits_bodies *b, const struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->region_count; i++)
         catalog_bodies_put_region(b, &catalog->regions[i]);
@@ -86,14 +55,6 @@ void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog)
         catalog_bodies_put_metric(b, &catalog->metrics[i]->told);
     for (size_t i = 0; i < catalog->sources.count && !b->failed; i++)
         catalog_bodies_put_source(b, &catalog->sources.all[i]);
-}
-
-struct edits_part *catalog_bodies_parts(const struct bodies *b)
-{
-    struct edits_part *parts = b->failed ? NULL : core_calloc(b->count, sizeof *parts);
-    for (size_t i = 0; parts != NULL && i < b->count; i++)
-        parts[i] = (struct edits_part){ b->body[i].data, b->body[i].bytes };
-    return parts;
 }
 
 /* ---- reading ---- */

@@ -162,21 +162,10 @@ void catalog_reset(void *context);
 holter_status catalog_apply(void *context, uint64_t version, const uint8_t *body, size_t bytes,
                             holter_error *err);
 
-/** The bodies of one edit. */
-struct bodies {
-    struct buffer *body;
-    size_t count, capacity;
-    bool failed;
-};
-
-void catalog_bodies_release(struct bodies *b);
-void catalog_bodies_put(struct bodies *b, uint8_t kind, const struct buffer *payload);
-void catalog_bodies_put_region(struct bodies *b, const struct catalog_region *region);
-void catalog_bodies_put_metric(struct bodies *b, const struct catalog_metric *metric);
-void catalog_bodies_put_source(struct bodies *b, const struct source *source);
-void catalog_bodies_put_all(struct bodies *b, const struct catalog *catalog);
-/** As edits takes them; free() it. NULL: no memory. */
-struct edits_part *catalog_bodies_parts(const struct bodies *b);
+void catalog_bodies_put_region(struct edits_bodies *b, const struct catalog_region *region);
+void catalog_bodies_put_metric(struct edits_bodies *b, const struct catalog_metric *metric);
+void catalog_bodies_put_source(struct edits_bodies *b, const struct source *source);
+void catalog_bodies_put_all(struct edits_bodies *b, const struct catalog *catalog);
 
 struct metric *catalog_find_metric(const struct catalog *catalog, uint32_t number);
 struct metric *catalog_find_metric_by_name(const struct catalog *catalog, const char *name);

@@ -57,6 +57,23 @@ struct edits_part {
     size_t count; /* 1 .. EDITS_BODY_BYTES_MAX */
 };
 
+/**
+ * The bodies of one edit as records, each u8 kind, varint bytes, payload; a new body begins where one would grow over
+ * EDITS_BODY_BYTES_MAX. Zeroed memory is empty.
+ */
+struct edits_bodies {
+    struct buffer *body;
+    size_t count, capacity;
+    bool failed; /* an allocation failed: what is here is incomplete */
+};
+void edits_bodies_release(struct edits_bodies *b);
+/** Write a record's kind and size; its payload goes into the buffer that is returned. NULL: no memory. */
+struct buffer *edits_bodies_begin(struct edits_bodies *b, uint8_t kind, size_t payload_bytes);
+/** A whole record. A failed payload fails the bodies. */
+void edits_bodies_put(struct edits_bodies *b, uint8_t kind, const struct buffer *payload);
+/** As edits_append takes them, borrowed from the bodies; free() it. NULL: no memory, now or before. */
+struct edits_part *edits_bodies_parts(const struct edits_bodies *b);
+
 struct edits;
 
 /**

@@ -204,9 +204,10 @@ void vault_key_unref(struct vault *vault, const struct crypto_key *key)
 
 /* ---- changes ---- */
 
-static holter_status append(struct vault *vault, const struct bodies *bodies, holter_error *err)
+static holter_status append(struct vault *vault, const struct edits_bodies *bodies,
+                            holter_error *err)
 {
-    struct edits_part *parts = vault_bodies_parts(bodies);
+    struct edits_part *parts = edits_bodies_parts(bodies);
     if (parts == NULL)
         return no_memory(vault, err);
     holter_status status = edits_append(vault->edits, parts, bodies->count, err);
@@ -217,13 +218,12 @@ static holter_status append(struct vault *vault, const struct bodies *bodies, ho
 
 static holter_status rewrite(struct vault *vault, holter_error *err)
 {
-    struct bodies bodies;
+    struct edits_bodies bodies = { 0 };
     struct edits_part *parts = NULL;
-    vault_bodies_init(&bodies);
     holter_status status = vault_bodies_put_all(&bodies, vault, err);
     if (status != HOLTER_OK)
         goto done;
-    parts = vault_bodies_parts(&bodies);
+    parts = edits_bodies_parts(&bodies);
     if (parts == NULL) {
         status = no_memory(vault, err);
         goto done;
@@ -233,7 +233,7 @@ static holter_status rewrite(struct vault *vault, holter_error *err)
         vault->erased_in_log = 0;
 done:
     free(parts);
-    vault_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
@@ -336,7 +336,7 @@ static void pending_collect(struct pending *p, uint64_t *numbers, bool *is_new,
 }
 
 /* Draw numbers, keys and nonces, and write the users' records. */
-static holter_status pending_write(struct bodies *bodies, struct pending *p,
+static holter_status pending_write(struct edits_bodies *bodies, struct pending *p,
                                    const struct vault *vault, const struct vault_id *ids,
                                    holter_error *err)
 {
@@ -378,8 +378,7 @@ static holter_status pending_write(struct bodies *bodies, struct pending *p,
 static holter_status add_pending(struct vault *vault, struct pending *p, const struct vault_id *ids,
                                  holter_error *err)
 {
-    struct bodies bodies;
-    vault_bodies_init(&bodies);
+    struct edits_bodies bodies = { 0 };
     size_t long_count = 0;
     for (size_t i = 0; i < p->count; i++)
         long_count += p->entry[i].is_long;
@@ -396,7 +395,7 @@ static holter_status add_pending(struct vault *vault, struct pending *p, const s
     if (status == HOLTER_OK)
         status = append(vault, &bodies, err);
 done:
-    vault_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 
@@ -465,8 +464,7 @@ static holter_status living_of(uint64_t *out, size_t *out_count, const struct va
 holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t count,
                           holter_error *err)
 {
-    struct bodies bodies;
-    vault_bodies_init(&bodies);
+    struct edits_bodies bodies = { 0 };
     size_t living_count = 0;
 
     if (count == 0)
@@ -484,7 +482,7 @@ holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t c
         if (status == HOLTER_OK)
             status = rewrite(vault, err);
     }
-    vault_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     free(living);
     return status;
 }
@@ -532,9 +530,8 @@ holter_status vault_verify(struct vault *vault, void (*report)(void *context, co
 holter_status vault_create(const struct vault_spec *spec, holter_error *err)
 {
     struct edits_spec edits = edits_spec_of(spec);
-    struct bodies bodies;
+    struct edits_bodies bodies = { 0 };
     uint8_t index_key[CRYPTO_KEY_BYTES];
-    vault_bodies_init(&bodies);
 
     holter_status status = io_random(spec->io, index_key, sizeof index_key, err);
     if (status == HOLTER_OK)
@@ -542,7 +539,7 @@ holter_status vault_create(const struct vault_spec *spec, holter_error *err)
     crypto_wipe(index_key, sizeof index_key);
     if (status != HOLTER_OK)
         goto done;
-    struct edits_part *parts = vault_bodies_parts(&bodies);
+    struct edits_part *parts = edits_bodies_parts(&bodies);
     if (parts == NULL) {
         status = error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory", spec->directory);
         goto done;
@@ -550,7 +547,7 @@ holter_status vault_create(const struct vault_spec *spec, holter_error *err)
     status = edits_create(&edits, parts, bodies.count, err);
     free(parts);
 done:
-    vault_bodies_release(&bodies);
+    edits_bodies_release(&bodies);
     return status;
 }
 

@@ -123,56 +123,11 @@ holter_status vault_blob_open(struct opened *out, const struct vault *vault,
 
 /* ---- writing ---- */
 
-void vault_bodies_init(struct bodies *b)
-{
-    *b = (struct bodies){ 0 };
-}
-
-void vault_bodies_release(struct bodies *b)
-{
-    for (size_t i = 0; i < b->count; i++)
-        buffer_release(&b->body[i]);
-    free(b->body);
-    vault_bodies_init(b);
-}
-
-struct buffer *vault_bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes)
-{
-    size_t most = 1 + 10 + payload_bytes;
-    core_assert(most <= EDITS_BODY_BYTES_MAX);
-    if (b->failed)
-        return NULL;
-    if (b->count == 0 || b->body[b->count - 1].bytes + most > EDITS_BODY_BYTES_MAX) {
-        void *list = b->body;
-        if (!core_grow(&list, &b->capacity, b->count + 1, sizeof *b->body)) {
-            b->failed = true;
-            return NULL;
-        }
-        b->body = list;
-        buffer_init(&b->body[b->count++]);
-    }
-    struct buffer *body = &b->body[b->count - 1];
-    if (!buffer_reserve(body, most)) {
-        b->failed = true;
-        return NULL;
-    }
-    buffer_append_u8(body, kind);
-    buffer_append_varint(body, payload_bytes);
-    return body;
-}
-
-struct edits_part *vault_bodies_parts(const struct bodies *b)
-{
-    struct edits_part *parts = b->failed ? NULL : core_calloc(b->count, sizeof *parts);
-    for (size_t i = 0; parts != NULL && i < b->count; i++)
-        parts[i] = (struct edits_part){ b->body[i].data, b->body[i].bytes };
-    return parts;
-}
-
-void vault_bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob)
+void vault_bodies_put_user(struct edits_bodies *b, const struct vault_entry *entry,
+                           const uint8_t *blob)
 {
     struct buffer *body =
-        vault_bodies_begin(b, RECORD_USER, VAULT_USER_HEAD_BYTES + blob_bytes(entry->is_long));
+        edits_bodies_begin(b, RECORD_USER, VAULT_USER_HEAD_BYTES + blob_bytes(entry->is_long));
     if (body == NULL)
         return;
     uint8_t head[VAULT_USER_HEAD_BYTES];
@@ -183,11 +138,11 @@ void vault_bodies_put_user(struct bodies *b, const struct vault_entry *entry, co
     buffer_append(body, blob, blob_bytes(entry->is_long));
 }
 
-void vault_bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count)
+void vault_bodies_put_erased(struct edits_bodies *b, const uint64_t *numbers, size_t count)
 {
     while (count > 0) {
         size_t now = count < ERASED_PER_RECORD_MAX ? count : ERASED_PER_RECORD_MAX;
-        struct buffer *body = vault_bodies_begin(b, RECORD_ERASED, now * sizeof *numbers);
+        struct buffer *body = edits_bodies_begin(b, RECORD_ERASED, now * sizeof *numbers);
         for (size_t i = 0; body != NULL && i < now; i++)
             buffer_append_u64(body, numbers[i]);
         numbers += now;
@@ -195,11 +150,11 @@ void vault_bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t c
     }
 }
 
-holter_status vault_bodies_put_index(struct bodies *b, const struct vault_spec *spec,
+holter_status vault_bodies_put_index(struct edits_bodies *b, const struct vault_spec *spec,
                                      const uint8_t *index_key, holter_error *err)
 {
     if (spec->keyring == NULL) {
-        struct buffer *body = vault_bodies_begin(b, RECORD_INDEX, 1);
+        struct buffer *body = edits_bodies_begin(b, RECORD_INDEX, 1);
         if (body != NULL)
             buffer_append_u8(body, 0);
         return HOLTER_OK;
@@ -214,7 +169,7 @@ holter_status vault_bodies_put_index(struct bodies *b, const struct vault_spec *
     crypto_seal(sealed, index_key, CRYPTO_KEY_BYTES, associated, sizeof associated, nonce,
                 keyring_key(spec->keyring, epoch));
 
-    struct buffer *body = vault_bodies_begin(b, RECORD_INDEX, VAULT_INDEX_SEALED_BYTES);
+    struct buffer *body = edits_bodies_begin(b, RECORD_INDEX, VAULT_INDEX_SEALED_BYTES);
     if (body == NULL)
         return HOLTER_OK; /* b->failed tells */
     buffer_append_u8(body, 1);
@@ -224,7 +179,8 @@ holter_status vault_bodies_put_index(struct bodies *b, const struct vault_spec *
     return HOLTER_OK;
 }
 
-holter_status vault_bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err)
+holter_status vault_bodies_put_all(struct edits_bodies *b, const struct vault *vault,
+                                   holter_error *err)
 {
     holter_status status =
         vault_bodies_put_index(b, &vault->spec,

@@ -154,27 +154,13 @@ void vault_reset(void *context);
 holter_status vault_apply(void *context, uint64_t version, const uint8_t *body, size_t bytes,
                           holter_error *err);
 
-/** The bodies of one edit. */
-struct bodies {
-    struct buffer *body;
-    size_t count, capacity;
-    bool failed;
-};
-
-void vault_bodies_init(struct bodies *b);
-void vault_bodies_release(struct bodies *b);
-/** Where a record with a payload of this size goes: kind and size are written. NULL: no memory. */
-struct buffer *vault_bodies_begin(struct bodies *b, uint8_t kind, size_t payload_bytes);
-/** As edits takes them; free() it. NULL: no memory. */
-struct edits_part *vault_bodies_parts(const struct bodies *b);
-
-void vault_bodies_put_user(struct bodies *b, const struct vault_entry *entry, const uint8_t *blob);
-void vault_bodies_put_erased(struct bodies *b, const uint64_t *numbers, size_t count);
+void vault_bodies_put_user(struct edits_bodies *b, const struct vault_entry *entry, const uint8_t *blob);
+void vault_bodies_put_erased(struct edits_bodies *b, const uint64_t *numbers, size_t count);
 /** The index record, with the key sealed anew (NULL: without sealing). */
-holter_status vault_bodies_put_index(struct bodies *b, const struct vault_spec *spec,
+holter_status vault_bodies_put_index(struct edits_bodies *b, const struct vault_spec *spec,
                                      const uint8_t *index_key, holter_error *err);
 /** The whole state. */
-holter_status vault_bodies_put_all(struct bodies *b, const struct vault *vault, holter_error *err);
+holter_status vault_bodies_put_all(struct edits_bodies *b, const struct vault *vault, holter_error *err);
 /** What vault_bodies_put_all would come to. */
 uint64_t vault_snapshot_bytes(const struct vault *vault);
 
