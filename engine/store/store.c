@@ -114,6 +114,24 @@ holter_status store_refresh(holter_store *store, holter_error *err)
     return status;
 }
 
+holter_status store_read_begin(holter_store *store, holter_error *err)
+{
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    io_mutex_lock(store->mutex);
+    status = store_refresh(store, err);
+    if (status != HOLTER_OK)
+        store_read_end(store);
+    return status;
+}
+
+void store_read_end(holter_store *store)
+{
+    io_mutex_unlock(store->mutex);
+    store_leave(store);
+}
+
 static holter_status take_lock(holter_store *store, holter_error *err)
 {
     int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);

@@ -64,6 +64,9 @@ void store_leave(holter_store *store);
  * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
  */
 holter_status store_refresh(holter_store *store, holter_error *err);
+/** A call that looks something up: entered, under the mutex and refreshed, or not at all. */
+holter_status store_read_begin(holter_store *store, holter_error *err);
+void store_read_end(holter_store *store);
 /** Take mutex and store lock, refresh for writing; end publishes. */
 holter_status store_change_begin(holter_store *store, holter_error *err);
 void store_change_end(holter_store *store);

@@ -121,27 +121,6 @@ holter_status store_metric_view(const holter_metric **out, holter_store *store,
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-/* Refreshed and under the mutex, or not at all. */
-static holter_status begin(holter_store *store, holter_error *err)
-{
-    holter_status status = store_enter(store, err);
-    if (status != HOLTER_OK)
-        return status;
-    io_mutex_lock(store->mutex);
-    status = store_refresh(store, err);
-    if (status != HOLTER_OK) {
-        io_mutex_unlock(store->mutex);
-        store_leave(store);
-    }
-    return status;
-}
-
-static void end(holter_store *store)
-{
-    io_mutex_unlock(store->mutex);
-    store_leave(store);
-}
-
 static holter_status show(holter_metric *out, holter_store *store,
                           const struct catalog_metric *metric, holter_error *err)
 {
@@ -155,7 +134,7 @@ static holter_status show(holter_metric *out, holter_store *store,
 holter_status holter_metric_find(holter_store *store, const char *name, holter_metric *out,
                                  holter_error *err)
 {
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     const struct catalog_metric *metric =
@@ -165,14 +144,14 @@ holter_status holter_metric_find(holter_store *store, const char *name, holter_m
                            name != NULL ? name : "");
     else
         status = show(out, store, metric, err);
-    end(store);
+    store_read_end(store);
     return status;
 }
 
 holter_status holter_metric_by_number(holter_store *store, uint32_t number, holter_metric *out,
                                       holter_error *err)
 {
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
@@ -180,30 +159,30 @@ holter_status holter_metric_by_number(holter_store *store, uint32_t number, holt
         status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
     else
         status = show(out, store, metric, err);
-    end(store);
+    store_read_end(store);
     return status;
 }
 
 size_t holter_metric_count(holter_store *store)
 {
-    if (begin(store, NULL) != HOLTER_OK)
+    if (store_read_begin(store, NULL) != HOLTER_OK)
         return 0;
     size_t count = catalog_metric_count(store->catalog);
-    end(store);
+    store_read_end(store);
     return count;
 }
 
 holter_status holter_metric_at(holter_store *store, size_t index, holter_metric *out,
                                holter_error *err)
 {
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     if (index >= catalog_metric_count(store->catalog))
         status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with index %zu", index);
     else
         status = show(out, store, catalog_metric_at(store->catalog, index), err);
-    end(store);
+    store_read_end(store);
     return status;
 }
 

@@ -6,39 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static holter_status begin(holter_store *store, holter_error *err)
-{
-    holter_status status = store_enter(store, err);
-    if (status != HOLTER_OK)
-        return status;
-    io_mutex_lock(store->mutex);
-    status = store_refresh(store, err);
-    if (status != HOLTER_OK) {
-        io_mutex_unlock(store->mutex);
-        store_leave(store);
-    }
-    return status;
-}
-
-static void end(holter_store *store)
-{
-    io_mutex_unlock(store->mutex);
-    store_leave(store);
-}
-
 /* ---- users ----------------------------------------------------------------------------------- */
 
 holter_status holter_user_find(holter_store *store, const char *id, size_t id_bytes, uint64_t *user,
                                holter_error *err)
 {
     struct vault_user found;
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     status = vault_find(&found, store->vault, id, id_bytes, err);
     if (status == HOLTER_OK)
         *user = found.number;
-    end(store);
+    store_read_end(store);
     return status;
 }
 
@@ -47,7 +27,7 @@ static holter_status find_all(holter_store *store, const holter_id *ids, size_t 
                               uint64_t *users, holter_error *err)
 {
     struct vault_user found;
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     for (size_t i = 0; i < count && status == HOLTER_OK; i++) {
@@ -55,7 +35,7 @@ static holter_status find_all(holter_store *store, const holter_id *ids, size_t 
         if (status == HOLTER_OK)
             users[i] = found.number;
     }
-    end(store);
+    store_read_end(store);
     return status;
 }
 
@@ -99,7 +79,7 @@ holter_status holter_user_id(holter_store *store, uint64_t user, char *out, size
                              holter_error *err)
 {
     size_t bytes;
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     status = vault_id(out, &bytes, store->vault, user, err);
@@ -108,23 +88,23 @@ holter_status holter_user_id(holter_store *store, uint64_t user, char *out, size
         if (id_bytes != NULL)
             *id_bytes = bytes;
     }
-    end(store);
+    store_read_end(store);
     return status;
 }
 
 size_t holter_user_count(holter_store *store)
 {
-    if (begin(store, NULL) != HOLTER_OK)
+    if (store_read_begin(store, NULL) != HOLTER_OK)
         return 0;
     size_t count = vault_user_count(store->vault);
-    end(store);
+    store_read_end(store);
     return count;
 }
 
 holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user, int *erased,
                              holter_error *err)
 {
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     if (index < vault_user_count(store->vault)) {
@@ -135,7 +115,7 @@ holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user, 
     } else {
         status = error_set(err, HOLTER_NOT_FOUND, "there is no user with index %zu", index);
     }
-    end(store);
+    store_read_end(store);
     return status;
 }
 
@@ -174,14 +154,14 @@ holter_status holter_source_find(holter_store *store, uint64_t user, const char 
     struct catalog_source found;
     if (name == NULL)
         return error_set(err, HOLTER_INVALID, "there is no source name to look for");
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     status = source_by_name(&found, store, user, name, err);
     if (status == HOLTER_OK)
         *number = found.number;
     crypto_wipe(&found, sizeof found);
-    end(store);
+    store_read_end(store);
     return status;
 }
 
@@ -310,13 +290,13 @@ holter_status holter_source_count(holter_store *store, uint64_t user, size_t *co
                                   holter_error *err)
 {
     struct vault_user found;
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK)
         *count = catalog_source_count(store->catalog, user);
-    end(store);
+    store_read_end(store);
     return status;
 }
 
@@ -333,7 +313,7 @@ holter_status holter_source_read(holter_store *store, uint64_t user, uint32_t nu
     const struct crypto_key *key;
     uint32_t generation;
     *out = NULL;
-    holter_status status = begin(store, err);
+    holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
     struct owned_source *owned = calloc(1, sizeof *owned);
@@ -346,7 +326,7 @@ holter_status holter_source_read(holter_store *store, uint64_t user, uint32_t nu
                                           store->arena, key, err);
         vault_key_unref(store->vault, key);
     }
-    end(store);
+    store_read_end(store);
     if (status != HOLTER_OK) {
         free(owned);
         return status;
