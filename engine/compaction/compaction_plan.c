@@ -161,13 +161,13 @@ struct compaction_plan compaction_plan_find(const struct manifest_version *versi
 {
     struct compaction_plan plan = { 0 };
     for (uint8_t class = 0; class < MANIFEST_CLASSES; class ++) {
-        plan = (struct compaction_plan){ .class = class };
+        plan = (struct compaction_plan){ .class = (uint8_t)class };
         plan_split(&plan, version, now_ns, everything);
         if (plan.count > 0)
             return plan;
     }
     for (uint8_t class = 0; class < MANIFEST_CLASSES; class ++) {
-        plan = (struct compaction_plan){ .class = class };
+        plan = (struct compaction_plan){ .class = (uint8_t)class };
         plan_merge(&plan, version, everything);
         if (plan.count > 0)
             return plan;
