@@ -217,6 +217,26 @@ model-long: $(MODEL_BINARIES)
 
 .PHONY: model-short model-long
 
+# ---- crash explorer, faults, seeded bugs: tests/crash (EFFORT=short|long, CRASH_JOBS=2)
+
+CRASH_SHARED := tests/crash/crash_ledger.c tests/crash/crash_world.c tests/crash/crash_workloads.c
+CRASH_OBJECTS := $(call objects,$(CRASH_SHARED)) $(ENGINE_OBJECTS) $(SIM_OBJECTS)
+CRASH_JOBS ?= 2
+CRASH_EFFORT ?= short
+
+$(OUT)/tests/crash/crash_explorer: $(call objects,tests/crash/crash_explorer.c) $(CRASH_OBJECTS)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+# every call of every workload is cut, some of the ends are looked at
+crash-short: $(OUT)/tests/crash/crash_explorer
+	$(OUT)/tests/crash/crash_explorer --effort $(CRASH_EFFORT) --jobs $(CRASH_JOBS)
+
+# at least 300,000 distinct end images
+crash-long: $(OUT)/tests/crash/crash_explorer
+	$(OUT)/tests/crash/crash_explorer --effort long --images 300000 --jobs $(CRASH_JOBS)
+
+.PHONY: crash-short crash-long
+
 help:
 	@echo "make            out/release/holter, libholter.a, libholter.so"
 	@echo "make deps       install the packages that are needed (as root)"

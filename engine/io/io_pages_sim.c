@@ -234,7 +234,11 @@ void pages_write(struct sim_node *node, uint64_t offset, const void *bytes, size
 uint64_t pages_load_word(const struct sim_node *node, size_t word)
 {
     uint64_t value = 0;
-    pages_read(node, (uint64_t)word * sizeof value, &value, sizeof value);
+    uint64_t offset = (uint64_t)word * sizeof value;
+    if (offset + sizeof value > node->bytes)
+        return 0;
+    const uint8_t *page = chunk_bytes(node->page[offset / CORE_PAGE_BYTES].now);
+    memcpy(&value, page + offset % CORE_PAGE_BYTES, sizeof value);
     return value;
 }
 
