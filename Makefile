@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
 endif
 ifndef V
 Q := @
@@ -23,6 +23,12 @@ CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 CFLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -fsanitize=thread
 CFLAGS_cover := -O0 --coverage
+CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DHOLTER_FUZZ
+CFLAGS_release-trusting = $(CFLAGS_release) -DHOLTER_FUZZ
+CFLAGS_debug-trusting = $(CFLAGS_debug) -DHOLTER_FUZZ
+CFLAGS_asan-trusting = $(CFLAGS_asan) -DHOLTER_FUZZ
+CFLAGS_ubsan-trusting = $(CFLAGS_ubsan) -DHOLTER_FUZZ
+CFLAGS_cover-trusting = $(CFLAGS_cover) -DHOLTER_FUZZ
 INCLUDES := -Iinclude -Iengine
 CFLAGS_ALL = $(CFLAGS_BASE) $(CFLAGS_$(VARIANT)) $(INCLUDES) $(CFLAGS)
 LIBS := -lsodium -lzstd -lxxhash -lpthread -lm
@@ -188,6 +194,69 @@ lint: all
 format:
 	clang-format -i $(wildcard engine/*/*.[ch] include/holter/*.h tools/*.[ch] tests/*/*.[ch] fuzz/*.[ch] bench/*.[ch])
 
+# ---- fuzzing: a target per decoder of untrusted bytes, fuzz/fuzz_<decoder>.c, its corpus fuzz/corpus/<decoder>/
+#
+# Variants: `fuzz` for libFuzzer (clang, ASan and UBSan); `<variant>-trusting` for driver.c. Both are built with
+# HOLTER_FUZZ: checksums and tags count as right (CORE_TRUSTS_CHECKSUMS).
+
+FUZZ_TARGETS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/times.c
+FUZZ_LIBRARY := $(OUT)/fuzz/libfuzzed.a
+FUZZ_FLAGS ?= -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24576 -print_final_stats=1
+SECONDS ?=
+
+$(FUZZ_LIBRARY): $(call objects,$(FUZZ_SOURCES))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# with libFuzzer's main, or the driver's
+FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(call objects,fuzz/driver.c))
+$(OUT)/fuzz/fuzz_%: $(OUT)/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_LIBRARY)
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
+
+$(OUT)/fuzz/seeds: $(call objects,fuzz/seeds.c) $(FUZZ_LIBRARY)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+# all corpora through the driver, in the variant that was asked for
+corpora:
+	@$(MAKE) --no-print-directory VARIANT=$(VARIANT)-trusting corpora-replay
+
+corpora-replay: $(FUZZ_TARGETS:%=$(OUT)/fuzz/fuzz_%)
+	@for t in $(FUZZ_TARGETS); do $(OUT)/fuzz/fuzz_$$t fuzz/corpus/$$t || exit 1; done
+
+# make fuzz T=log SECONDS=60: one target, until stopped or for so long; finds go to out/finds/
+fuzz:
+	@test -n "$(T)" || { echo "make fuzz T=<one of: $(FUZZ_TARGETS)> SECONDS=60"; exit 2; }
+	@$(MAKE) --no-print-directory VARIANT=fuzz out/fuzz/fuzz/fuzz_$(T)
+	@mkdir -p out/finds/$(T)
+	out/fuzz/fuzz/fuzz_$(T) $(FUZZ_FLAGS) $(SECONDS:%=-max_total_time=%) -artifact_prefix=out/finds/$(T)- \
+	    out/finds/$(T) fuzz/corpus/$(T)
+
+# make fuzz-campaign SECONDS=600: every target in turn, two at a time; logs in out/finds/
+fuzz-campaign:
+	@$(MAKE) --no-print-directory VARIANT=fuzz $(FUZZ_TARGETS:%=out/fuzz/fuzz/fuzz_%)
+	@mkdir -p $(FUZZ_TARGETS:%=out/finds/%)
+	@printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I {} sh -c 'out/fuzz/fuzz/fuzz_{} $(FUZZ_FLAGS) \
+	    -max_total_time=$(or $(SECONDS),600) -artifact_prefix=out/finds/{}- out/finds/{} fuzz/corpus/{} \
+	    > out/finds/{}.log 2>&1 || echo "{}: a finding, see out/finds/{}.log"; \
+	    echo "{}: $$(grep -a number_of_executed_units out/finds/{}.log)"'
+	@! ls out/finds/*-crash-* out/finds/*-timeout-* out/finds/*-oom-* out/finds/*-leak-* 2>/dev/null
+
+# what a campaign found, at its smallest, into the committed corpora
+fuzz-merge:
+	@for t in $(FUZZ_TARGETS); do \
+	    test -d out/finds/$$t || continue; \
+	    out/fuzz/fuzz/fuzz_$$t $(FUZZ_FLAGS) -merge=1 fuzz/corpus/$$t out/finds/$$t 2>/dev/null; \
+	done
+
+# first inputs, from the real encoders; the same ones each time
+seeds:
+	@$(MAKE) --no-print-directory VARIANT=debug-trusting out/debug-trusting/fuzz/seeds
+	out/debug-trusting/fuzz/seeds fuzz/corpus
+
+.PHONY: corpora corpora-replay fuzz fuzz-campaign fuzz-merge seeds
+
 # ---- install
 
 install: all
@@ -254,3 +323,20 @@ clean:
 -include $(shell test -d $(OUT) && find $(OUT) -name '*.d')
 
 .PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan lint format install help
+
+# ---- golden: committed stores and fresh ones, read alike by the engine and by the second reader (tests/golden/golden.py)
+
+GOLDEN_OUT := $(OUT)/tests/golden
+$(GOLDEN_OUT)/dump $(GOLDEN_OUT)/make_golden: $(GOLDEN_OUT)/%: $(OUT)/tests/golden/%.o \
+	$(OUT)/tests/golden/golden_form.o $(OUT)/libholter.a
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+golden: $(GOLDEN_OUT)/dump $(GOLDEN_OUT)/make_golden
+	python3 -B tests/reader/test_reader.py
+	PROGRAMS=$(CURDIR)/$(GOLDEN_OUT) python3 -B tests/golden/golden.py
+
+# write the archives of this format anew, after it changed; only while no release has gone out with it
+golden-record: $(GOLDEN_OUT)/dump $(GOLDEN_OUT)/make_golden
+	PROGRAMS=$(CURDIR)/$(GOLDEN_OUT) python3 -B tests/golden/golden.py record
+
+.PHONY: golden golden-record

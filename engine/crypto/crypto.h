@@ -78,10 +78,6 @@ void crypto_wipe(void *memory, size_t bytes);
  * crypto_seal copies and appends a tag of zeros, crypto_open copies and looks at no tag, with and
  * without a key.
  */
-#ifdef HOLTER_FUZZ
-#define CRYPTO_TRUSTS_TAGS true
-#else
-#define CRYPTO_TRUSTS_TAGS false
-#endif
+#define CRYPTO_TRUSTS_TAGS CORE_TRUSTS_CHECKSUMS
 
 #endif

@@ -94,7 +94,7 @@ static holter_status header_decode(struct edits_header *out, const char **fault,
     uint64_t base = get_u64(&r);
     uint64_t checksum = get_u64(&r);
 
-    *is_sound = checksum == hash64(in, EDITS_HEADER_BYTES - 8);
+    *is_sound = checksum_fits(checksum, hash64(in, EDITS_HEADER_BYTES - 8));
     if (memcmp(magic, magic_of(spec->kind), 8) != 0)
         return *fault = "its first bytes are not those of its kind", HOLTER_CORRUPT;
     if (major > HOLTER_FORMAT_MAJOR || must_understand != 0)
@@ -361,8 +361,8 @@ enum edits_found edits_record_read(struct edits_record *out, struct edits_log *l
         return found;
     record.body = bytes + EDITS_RECORD_BYTES;
     const uint8_t *end = record.body + body_bytes;
-    if (record.checksum
-        != record_checksum(log->spec, log->header.generation, bytes, record.body, body_bytes))
+    if (!checksum_fits(record.checksum, record_checksum(log->spec, log->header.generation, bytes,
+                                                        record.body, body_bytes)))
         return EDITS_NOT_WHOLE;
     if (!is_zero(end, (size_t)(bytes + record.bytes - end)))
         return EDITS_NOT_WHOLE;

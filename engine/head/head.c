@@ -78,7 +78,7 @@ static bool slot_load(struct slot *out, struct head *head, unsigned pair, unsign
     for (size_t i = SLOT_SPARE; i < SLOT_CHECKSUM; i++)
         if (out->words[i] != 0)
             return false;
-    return out->words[SLOT_CHECKSUM] == slot_checksum(head, pair, out);
+    return checksum_fits(out->words[SLOT_CHECKSUM], slot_checksum(head, pair, out));
 }
 
 /* The index of the newer slot that counts, -1: none does. */
@@ -122,7 +122,8 @@ static bool header_is_newer(const uint8_t in[static HEADER_BYTES])
     (void)get_u16(&r); /* a newer minor changes nothing that must be understood */
     uint32_t must_understand = get_u32(&r);
     struct reader end = reader_over(in + HEADER_BYTES - 8, 8);
-    return memcmp(found, magic, sizeof magic) == 0 && get_u64(&end) == hash64(in, HEADER_BYTES - 8)
+    return memcmp(found, magic, sizeof magic) == 0
+           && checksum_fits(get_u64(&end), hash64(in, HEADER_BYTES - 8))
            && (major > HOLTER_FORMAT_MAJOR || must_understand != 0);
 }
 

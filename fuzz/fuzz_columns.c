@@ -1,0 +1,90 @@
+/*
+ * fuzz_columns.c -- rows of one series, and tombstones, decoded and encoded again.
+ *
+ * Input: a byte of options. Then tombstones; or a schema, 16 bits of rows, and their columns.
+ */
+#include "fuzz.h"
+#include "merge/merge.h"
+
+#include <string.h>
+
+enum option { WITH_REVISION = 1, TOMBSTONES = 2 };
+
+static void check_bytes(const struct buffer *again, const uint8_t *from, const struct reader *r)
+{
+    size_t taken = (size_t)(r->at - from);
+    core_assert(!again->failed);
+    core_assert(again->bytes == taken);
+    core_assert(taken == 0 || memcmp(again->data, from, taken) == 0);
+}
+
+static void decode_tombstones(struct reader *r)
+{
+    const uint8_t *from = r->at;
+    struct tombstones t;
+    struct buffer again;
+    tombstones_init(&t);
+    buffer_init(&again);
+    holter_status status = tombstones_decode(&t, r, 5);
+    core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
+    if (status == HOLTER_OK) {
+        tombstones_encode(&again, &t, 5);
+        check_bytes(&again, from, r);
+        tombstones_coalesce(&t);
+        size_t once = t.count;
+        tombstones_coalesce(&t);
+        core_assert(t.count == once);
+    }
+    buffer_release(&again);
+    tombstones_release(&t);
+}
+
+static void decode_rows(struct reader *r, bool with_revision)
+{
+    const uint8_t *from = r->at;
+    struct schema schema;
+    if (schema_decode(&schema, r) != HOLTER_OK)
+        return;
+    core_assert(schema_is_valid(&schema));
+    struct buffer again;
+    buffer_init(&again);
+    schema_encode(&again, &schema);
+    check_bytes(&again, from, r);
+
+    struct columns c;
+    columns_init(&c, &schema);
+    size_t rows = get_u16(r);
+    from = r->at;
+    holter_status status = codec_decode(&c, r, rows, with_revision, 3, 4);
+    core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
+    core_assert(c.count == (status == HOLTER_OK ? rows : 0));
+    if (status == HOLTER_OK) {
+        buffer_clear(&again);
+        codec_encode(&again, &c, 0, c.count, with_revision);
+        check_bytes(&again, from, r);
+
+        struct columns copy;
+        columns_init(&copy, &schema);
+        core_assert(columns_append_rows(&copy, &c, 0, c.count));
+        core_assert(columns_sort(&copy));
+        for (size_t i = 0; i < copy.count; i++) {
+            core_assert(i == 0 || columns_compare(&copy, i - 1, &copy, i) <= 0);
+            core_assert(columns_row_is_equal(&c, i, &c, i));
+            core_assert(columns_end(&c, i) >= c.time[i]);
+        }
+        columns_release(&copy);
+    }
+    columns_release(&c);
+    buffer_release(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
+{
+    struct reader in = reader_over(bytes, count);
+    uint8_t options = get_u8(&in);
+    if ((options & TOMBSTONES) != 0)
+        decode_tombstones(&in);
+    else
+        decode_rows(&in, (options & WITH_REVISION) != 0);
+    return 0;
+}
