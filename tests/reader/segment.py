@@ -19,6 +19,7 @@ HOT, WARM, COLD = 1, 2, 3
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE = 1, 2, 3, 4
 SERIES_BYTES_LEAST = 16
 ROWS_FORM = 1
+PARTITION_NS = {WARM: 7 * 86_400 * 10**9, COLD: 28 * 86_400 * 10**9}
 
 
 @dataclass
@@ -162,6 +163,9 @@ class Segment:
         c.check(f.page_count == -(-f.users // ENTRIES_A_PAGE) and f.users >= 1, f"{f.page_count} pages for "
                 f"{f.users} users", 60)
         c.check((tier == HOT) == (f.partition == I64_MIN), f"partition {f.partition} in tier {tier}", 64)
+        span = PARTITION_NS.get(tier)
+        c.check(span is None or not f.rows or f.begin_min // span == f.partition == f.begin_max // span,
+                f"rows that begin outside of partition {f.partition}", 64)
         c.check(f.sequence_min <= f.sequence_max, "sequence_min is greater than sequence_max", 72)
         c.check(f.begin_min <= f.begin_max <= f.end_max, "times that do not rise", 104)
         c.check(f.rows or (f.begin_min, f.begin_max, f.end_max) == (0, 0, 0), "times without rows", 104)
