@@ -4,19 +4,22 @@
  * A decimal is read as an integer of its digits and an exponent of ten, so no rounding happens on
  * the way: 36.55 at the field's exponent -2 is 3655, and 36.555 is refused (or rounded half to even
  * where the caller asked for it).
+ *
+ * The C library turns digits into doubles and back, but sees and gives the decimal point of the
+ * process's locale: so points are left to it neither way, digits and exponents alone.
  */
 #include "store/store_impl.h"
 
-#include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS_MAX = 400, FLOAT_TEXT_BYTES_MAX = 400 };
+enum { DIGITS_MAX = 400 };
 
-/* sign, digits without leading zeros, and the power of ten of the last digit. */
+/* sign, digits without zeros at either end, and the power of ten of the last digit. */
 struct decimal {
     bool is_negative;
     char digits[DIGITS_MAX];
@@ -41,11 +44,28 @@ static bool read_exponent(int64_t *out, const char *at, const char *end)
     return true;
 }
 
+/* A digit; zeros wait in *zeros until one follows that is none. False: too many. */
+static bool take_digit(struct decimal *out, size_t *zeros, char digit)
+{
+    if (digit == '0') {
+        *zeros += out->count > 0;
+        return true;
+    }
+    if (*zeros >= DIGITS_MAX - out->count)
+        return false;
+    memset(out->digits + out->count, '0', *zeros);
+    out->count += *zeros;
+    out->digits[out->count++] = digit;
+    *zeros = 0;
+    return true;
+}
+
 static bool read_decimal(struct decimal *out, const char *at, const char *end)
 {
     *out = (struct decimal){ 0 };
     bool has_digit = false;
     bool is_fraction = false;
+    size_t zeros = 0;
     if (at < end && (*at == '-' || *at == '+'))
         out->is_negative = *at++ == '-';
     for (; at < end && *at != 'e' && *at != 'E'; at++) {
@@ -53,28 +73,35 @@ static bool read_decimal(struct decimal *out, const char *at, const char *end)
             is_fraction = true;
             continue;
         }
-        if (*at < '0' || *at > '9')
+        if (*at < '0' || *at > '9' || !take_digit(out, &zeros, *at))
             return false;
         has_digit = true;
-        if (is_fraction)
-            out->exponent--;
-        if (out->count == 0 && *at == '0')
-            continue;
-        if (out->count == DIGITS_MAX)
-            return false;
-        out->digits[out->count++] = *at;
+        out->exponent -= is_fraction;
     }
     int64_t exponent = 0;
     if (!has_digit || (at < end && !read_exponent(&exponent, at + 1, end)))
         return false;
-    out->exponent += exponent;
-    while (out->count > 0 && out->digits[out->count - 1] == '0') {
-        out->count--;
-        out->exponent++;
-    }
-    if (out->count == 0)
-        out->exponent = 0;
+    out->exponent = out->count > 0 ? out->exponent + exponent + (int64_t)zeros : 0;
     return true;
+}
+
+static holter_status refuse_number(holter_error *err)
+{
+    return error_set(err, HOLTER_INVALID,
+                     "found what is no number, expected a decimal of at most %d digits",
+                     DIGITS_MAX);
+}
+
+static holter_status refuse_finer(const struct decimal *d, int exponent, holter_error *err)
+{
+    if (exponent > 0)
+        return error_set(err, HOLTER_INVALID,
+                         "found a finer number, expected a multiple of 10^%d (or ask for rounding)",
+                         exponent);
+    return error_set(err, HOLTER_INVALID,
+                     "found %" PRId64
+                     " digits after the point, expected at most %d (or ask for rounding)",
+                     -d->exponent, -exponent);
 }
 
 /* Half to even, at `keep` digits. */
@@ -103,14 +130,11 @@ static holter_status parse_int(holter_value *out, const holter_field *field, con
 {
     struct decimal d;
     if (!read_decimal(&d, text, text + bytes))
-        return error_set(err, HOLTER_INVALID, "found what is no number, expected a decimal");
+        return refuse_number(err);
     int64_t shift = d.exponent - field->exponent;
     if (d.count > 0 && shift < 0) {
         if (!round)
-            return error_set(err, HOLTER_INVALID,
-                             "found %" PRId64
-                             " digits after the point, expected at most %d (or ask for rounding)",
-                             -d.exponent, field->exponent < 0 ? -field->exponent : 0);
+            return refuse_finer(&d, field->exponent, err);
         if ((uint64_t)-shift > d.count) { /* less than half of the last place */
             out->integer = 0;
             return HOLTER_OK;
@@ -132,22 +156,44 @@ static holter_status parse_int(holter_value *out, const holter_field *field, con
     return HOLTER_OK;
 }
 
+/* The nearest double. */
+static double double_of(const struct decimal *d)
+{
+    char text[DIGITS_MAX + 32];
+    snprintf(text, sizeof text, "%s%.*se%" PRId64, d->is_negative ? "-" : "",
+             d->count > 0 ? (int)d->count : 1, d->count > 0 ? d->digits : "0", d->exponent);
+    return strtod(text, NULL);
+}
+
+static bool is_text(const char *text, size_t bytes, const char *word)
+{
+    return strlen(word) == bytes && memcmp(text, word, bytes) == 0;
+}
+
+/* Not a number, infinity: as words. */
+static bool read_word(double *out, const char *text, size_t bytes)
+{
+    if (is_text(text, bytes, "nan") || is_text(text, bytes, "NaN"))
+        *out = (double)NAN;
+    else if (is_text(text, bytes, "inf") || is_text(text, bytes, "Infinity"))
+        *out = (double)INFINITY;
+    else if (is_text(text, bytes, "-inf") || is_text(text, bytes, "-Infinity"))
+        *out = -(double)INFINITY;
+    else
+        return false;
+    return true;
+}
+
 static holter_status parse_float(holter_value *out, const char *text, size_t bytes,
                                  holter_error *err)
 {
-    char copy[FLOAT_TEXT_BYTES_MAX];
     struct decimal d;
-    if (bytes >= sizeof copy)
-        return error_set(err, HOLTER_INVALID, "found %zu bytes, expected a decimal", bytes);
-    memcpy(copy, text, bytes);
-    copy[bytes] = '\0';
-    bool is_word = strcmp(copy, "nan") == 0 || strcmp(copy, "NaN") == 0 ||
-                   strcmp(copy, "inf") == 0 || strcmp(copy, "-inf") == 0 ||
-                   strcmp(copy, "Infinity") == 0 || strcmp(copy, "-Infinity") == 0;
-    if (!is_word && !read_decimal(&d, text, text + bytes))
-        return error_set(err, HOLTER_INVALID, "found what is no number, expected a decimal");
-    double value = strtod(copy, NULL);
-    if (!is_word && isinf(value))
+    if (read_word(&out->real, text, bytes))
+        return HOLTER_OK;
+    if (!read_decimal(&d, text, text + bytes))
+        return refuse_number(err);
+    double value = double_of(&d);
+    if (isinf(value))
         return error_set(err, HOLTER_INVALID, "found a number beyond a double's range");
     out->real = value;
     return HOLTER_OK;
@@ -157,7 +203,7 @@ static holter_status parse_enum(holter_value *out, const holter_field *field, co
                                 size_t bytes, holter_error *err)
 {
     for (size_t i = 0; i < field->label_count; i++) {
-        if (strlen(field->labels[i]) == bytes && memcmp(field->labels[i], text, bytes) == 0) {
+        if (is_text(text, bytes, field->labels[i])) {
             out->integer = (int64_t)i;
             return HOLTER_OK;
         }
@@ -218,16 +264,60 @@ static size_t format_int(char *out, size_t room, int64_t value, int exponent)
                             digits);
 }
 
-/* The shortest decimal that reads back as these bits. */
-static size_t format_float(char *out, size_t room, double value)
+/* The value at so many digits. False: that is another double. */
+static bool round_double(struct decimal *out, double value, int digits)
 {
     char text[64];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
+    *out = (struct decimal){ .is_negative = signbit(value) };
+    snprintf(text, sizeof text, "%.*e", digits - 1, value);
+    const char *at = text;
+    for (; *at != 'e'; at++) {
+        if (*at >= '0' && *at <= '9')
+            out->digits[out->count++] = *at;
     }
-    return (size_t)snprintf(out, room, "%s", text);
+    out->exponent = strtol(at + 1, NULL, 10) - (int64_t)out->count + 1;
+    while (out->count > 1 && out->digits[out->count - 1] == '0') {
+        out->count--;
+        out->exponent++;
+    }
+    return double_of(out) == value;
+}
+
+/* As "%.*g" does, at `precision`: with an exponent where it is below -4 or not below that. */
+static size_t format_decimal(char *out, size_t room, const struct decimal *d, int precision)
+{
+    const char *sign = d->is_negative ? "-" : "";
+    int count = (int)d->count;
+    int exponent = (int)d->exponent;
+    int first = exponent + count - 1; /* the power of ten of the first digit */
+    if (first < -4 || first >= precision)
+        return (size_t)snprintf(out, room, "%s%c%s%.*se%+03d", sign, d->digits[0],
+                                count > 1 ? "." : "", count - 1, d->digits + 1, first);
+    if (exponent >= 0)
+        return (size_t)snprintf(out, room, "%s%.*s%.*s", sign, count, d->digits, exponent,
+                                "000000000000000000");
+    if (first >= 0)
+        return (size_t)snprintf(out, room, "%s%.*s.%.*s", sign, first + 1, d->digits,
+                                count - first - 1, d->digits + first + 1);
+    return (size_t)snprintf(out, room, "%s0.%.*s%.*s", sign, -first - 1, "000", count, d->digits);
+}
+
+/*
+ * The shortest decimal that reads back as these bits. 15 digits come back from every double but the
+ * smallest ones, which have fewer.
+ */
+static size_t format_float(char *out, size_t room, double value)
+{
+    enum { DIGITS_SURE = 15, DIGITS_ENOUGH = 17 };
+    struct decimal d;
+    if (isnan(value))
+        return (size_t)snprintf(out, room, "nan");
+    if (isinf(value))
+        return (size_t)snprintf(out, room, value < 0 ? "-inf" : "inf");
+    int digits = fabs(value) < DBL_MIN ? 1 : DIGITS_SURE;
+    while (!round_double(&d, value, digits) && digits < DIGITS_ENOUGH)
+        digits++;
+    return format_decimal(out, room, &d, digits > DIGITS_SURE ? digits : DIGITS_SURE);
 }
 
 size_t holter_value_format(char *out, size_t room, const holter_metric *metric, size_t field,

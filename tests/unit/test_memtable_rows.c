@@ -40,7 +40,7 @@ START_TEST(rows_come_by_series_and_in_order)
     static const struct {
         int64_t time, value;
         uint64_t sequence;
-    } expected[] = { { 90, 1090, 6 },  { 100, 100, 5 },  { 100, 1100, 6 },
+    } expected[] = { { 90, 1090, 6 }, { 100, 100, 5 },  { 100, 1100, 6 },
                      { 110, 110, 5 }, { 110, 1110, 6 }, { 120, 120, 5 } };
     struct memtable_frame *frames[3];
     struct memtable_rows rows;
@@ -91,12 +91,18 @@ static const struct filter_case {
     struct memtable_filter filter;
     size_t series, rows;
 } filter_cases[] = {
-    { { 0, 0, INT64_MIN, INT64_MAX }, 3, 9 }, { { 9, 0, INT64_MIN, INT64_MAX }, 2, 7 },
-    { { 9, 2, INT64_MIN, INT64_MAX }, 1, 6 }, { { 9, 3, INT64_MIN, INT64_MAX }, 0, 0 },
-    { { 5, 0, INT64_MIN, INT64_MAX }, 0, 0 }, { { 0, 1, INT64_MIN, INT64_MAX }, 2, 3 },
-    { { 9, 2, 100, 110 }, 1, 2 },             { { 9, 2, 101, 110 }, 0, 0 },
-    { { 9, 2, 110, 110 }, 0, 0 },             { { 9, 2, INT64_MIN, 91 }, 1, 1 },
-    { { 9, 2, 111, INT64_MAX }, 1, 1 },       { { 9, 2, 121, INT64_MAX }, 0, 0 },
+    { { 0, 0, INT64_MIN, INT64_MAX }, 3, 9 },
+    { { 9, 0, INT64_MIN, INT64_MAX }, 2, 7 },
+    { { 9, 2, INT64_MIN, INT64_MAX }, 1, 6 },
+    { { 9, 3, INT64_MIN, INT64_MAX }, 0, 0 },
+    { { 5, 0, INT64_MIN, INT64_MAX }, 0, 0 },
+    { { 0, 1, INT64_MIN, INT64_MAX }, 2, 3 },
+    { { 9, 2, 100, 110 }, 1, 2 },
+    { { 9, 2, 101, 110 }, 0, 0 },
+    { { 9, 2, 110, 110 }, 0, 0 },
+    { { 9, 2, INT64_MIN, 91 }, 1, 1 },
+    { { 9, 2, 111, INT64_MAX }, 1, 1 },
+    { { 9, 2, 121, INT64_MAX }, 0, 0 },
     { { 0, 0, 110, 90 }, 0, 0 },
 };
 

@@ -657,6 +657,22 @@ START_TEST(a_log_shorter_than_its_published_end_is_damage)
 }
 END_TEST
 
+/* Without a file nothing lies between two places, so they tell one sequence. */
+START_TEST(an_end_without_a_file_agrees_with_the_begin)
+{
+    struct world w;
+    world_init(&w, 1);
+    for (uint64_t sequence = 14; sequence <= 16; sequence++) {
+        const struct wal_place no_file = { 0, 0, sequence };
+        struct wal_read_spec spec = { .from = { 0, 4096, 15 }, .end = &no_file };
+        struct wal_place end;
+        ck_assert_int_eq(world_read(&w, &spec, 0, &end, NULL, NULL),
+                         sequence == 15 ? HOLTER_DONE : HOLTER_CORRUPT);
+    }
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(verify_finds_each_damaged_group)
 {
     struct world w;
@@ -698,6 +714,7 @@ int main(void)
     tcase_add_loop_test(all, an_unreadable_sector_is_told, 0, 2);
     tcase_add_loop_test(all, a_failing_recovery_is_never_shorter, 0, 2);
     tcase_add_test(all, a_log_shorter_than_its_published_end_is_damage);
+    tcase_add_test(all, an_end_without_a_file_agrees_with_the_begin);
     tcase_add_test(all, verify_finds_each_damaged_group);
     suite_add_tcase(suite, all);
     return run_suite(suite);
