@@ -189,6 +189,7 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
     view->has_class = spec->metric != 0 && spec->class_of != NULL;
     if (view->has_class)
         view->class = spec->class_of(shard->class_context, spec->metric);
+    view->has_class = view->has_class && view->class < MANIFEST_CLASSES; /* else all are asked */
 
     struct memtable_filter filter = {
         .metric = spec->metric,

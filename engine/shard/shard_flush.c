@@ -17,7 +17,10 @@ struct flush {
     struct manifest_file files[MANIFEST_CLASSES];
     size_t file_count;
     uint64_t rows;
+    struct buffer classes; /* of the user at hand: of each series, then of each tombstone */
 };
+
+enum { CLASS_ALL = MANIFEST_CLASSES };
 
 holter_status shard_maintenance_begin(struct shard *shard, bool wait, holter_error *err)
 {
@@ -57,16 +60,43 @@ static bool class_has_files(const struct manifest_version *version, uint8_t clas
     return false;
 }
 
-/* The user's tombstones for one class; without those that can hide nothing that is stored (C4). */
-static holter_status class_tombstones(struct tombstones *out, const struct flush *flush,
-                                      const struct tombstones *all, uint8_t class,
-                                      holter_error *err)
+/*
+ * Asked once for each, so that the passes over the classes agree; a row or tombstone whose class
+ * cannot be told stays in the log with all others.
+ */
+static holter_status find_classes(struct flush *flush, const struct memtable_rows *rows,
+                                  holter_error *err)
 {
     const struct shard_spec *spec = &flush->shard->spec;
+    size_t count = rows->series_count + rows->tombstones.count;
+    buffer_clear(&flush->classes);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t metric = i < rows->series_count
+                              ? rows->series[i].metric
+                              : rows->tombstones.at[i - rows->series_count].metric;
+        uint8_t class = metric != 0 ? spec->class_of(spec->class_context, metric) : CLASS_ALL;
+        if (metric != 0 && class >= MANIFEST_CLASSES)
+            return error_set(err, HOLTER_IO, "'%s': the tier class of metric %u cannot be told",
+                             flush->shard->directory, metric);
+        buffer_append_u8(&flush->classes, class);
+    }
+    if (flush->classes.failed)
+        return error_set(err, HOLTER_NO_MEMORY, "flush: no memory for the classes of %zu series",
+                         count);
+    return HOLTER_OK;
+}
+
+/* The user's tombstones for one class; without those that can hide nothing that is stored (C4). */
+static holter_status class_tombstones(struct tombstones *out, const struct flush *flush,
+                                      const struct memtable_rows *rows, uint8_t class,
+                                      holter_error *err)
+{
+    const struct tombstones *all = &rows->tombstones;
+    const uint8_t *classes = all->count > 0 ? flush->classes.data + rows->series_count : NULL;
     bool has_files = class_has_files(flush->snapshot->version, class);
     for (size_t i = 0; i < all->count; i++) {
         const struct tombstone *one = &all->at[i];
-        if (one->metric != 0 && spec->class_of(spec->class_context, one->metric) != class)
+        if (classes[i] != class && classes[i] != CLASS_ALL)
             continue;
         if (one->revision == 0 && !has_files)
             continue;
@@ -149,10 +179,10 @@ static holter_status flush_class(struct flush *flush, uint64_t user,
     struct tombstones tombstones;
     struct segment_writer *writer;
     tombstones_init(&tombstones);
-    holter_status status = class_tombstones(&tombstones, flush, &rows->tombstones, class, err);
+    holter_status status = class_tombstones(&tombstones, flush, rows, class, err);
     bool has_rows = false;
     for (size_t i = 0; i < rows->series_count; i++)
-        has_rows = has_rows || spec->class_of(spec->class_context, rows->series[i].metric) == class;
+        has_rows = has_rows || flush->classes.data[i] == class;
     if (status != HOLTER_OK || (!has_rows && tombstones.count == 0))
         goto done;
 
@@ -163,7 +193,7 @@ static holter_status flush_class(struct flush *flush, uint64_t user,
         status = segment_writer_tombstones(writer, &tombstones, err);
     for (size_t i = 0; status == HOLTER_OK && i < rows->series_count; i++) {
         bool is_begun = false;
-        if (spec->class_of(spec->class_context, rows->series[i].metric) == class)
+        if (flush->classes.data[i] == class)
             status =
                 flush_series(flush, writer, &rows->series[i], &rows->tombstones, &is_begun, err);
     }
@@ -186,8 +216,10 @@ static holter_status flush_user(struct flush *flush, uint64_t user, holter_error
     if (status != HOLTER_OK)
         return status;
     status = shard_snapshot_rows(&rows, flush->snapshot, user, &everything, err);
-    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class ++)
-        status = flush_class(flush, user, &rows, class, key, generation, err);
+    if (status == HOLTER_OK)
+        status = find_classes(flush, &rows, err);
+    for (unsigned c = 0; status == HOLTER_OK && c < MANIFEST_CLASSES; c++)
+        status = flush_class(flush, user, &rows, (uint8_t)c, key, generation, err);
     memtable_rows_release(&rows);
     shard->spec.keys.put(shard->spec.keys.context, key);
     return status;
@@ -256,14 +288,14 @@ static holter_status flush_run(struct flush *flush, holter_error *err)
     for (size_t i = 0; status == HOLTER_OK && i < user_count; i++)
         status = flush_user(flush, users[i], err);
     free(users);
-    for (uint8_t class = 0; status == HOLTER_OK && class < MANIFEST_CLASSES; class ++) {
-        if (flush->writers[class] != NULL)
-            status = finish_class(flush, class, err);
+    for (unsigned c = 0; status == HOLTER_OK && c < MANIFEST_CLASSES; c++) {
+        if (flush->writers[c] != NULL)
+            status = finish_class(flush, (uint8_t)c, err);
     }
     if (status == HOLTER_OK)
         status = flush_commit(flush, err);
-    for (uint8_t class = 0; class < MANIFEST_CLASSES; class ++)
-        segment_writer_free(flush->writers[class]);
+    for (unsigned c = 0; c < MANIFEST_CLASSES; c++)
+        segment_writer_free(flush->writers[c]);
     return status;
 }
 
@@ -273,12 +305,14 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     holter_status status = shard_maintenance_begin(shard, wait, err);
     if (status != HOLTER_OK)
         return status;
+    buffer_init(&flush.classes);
     status = shard_snapshot_open(&flush.snapshot, shard, err);
     bool is_due = status == HOLTER_OK && flush.snapshot->end.file != 0 &&
                   flush.snapshot->end.sequence > flush.snapshot->version->flushed.sequence;
     if (is_due)
         status = flush_run(&flush, err);
     shard_snapshot_close(flush.snapshot);
+    buffer_release(&flush.classes);
     if (status == HOLTER_OK && is_due)
         status = shard_sweep(shard, err);
     shard_maintenance_end(shard);

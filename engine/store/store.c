@@ -182,9 +182,12 @@ uint8_t store_class_of(void *context, uint32_t metric)
     holter_store *store = context;
     io_mutex_lock(store->mutex);
     const struct catalog_metric *found = catalog_metric_by_number(store->catalog, metric);
-    if (found == NULL && store_refresh(store, NULL) == HOLTER_OK)
+    bool is_current = found != NULL || store_refresh(store, NULL) == HOLTER_OK;
+    if (found == NULL && is_current)
         found = catalog_metric_by_number(store->catalog, metric);
     uint8_t class = found != NULL ? found->class : CLASS_RECORDS;
+    if (!is_current || catalog_version(store->catalog) == 0)
+        class = MANIFEST_CLASSES; /* what the catalog would say is not known */
     io_mutex_unlock(store->mutex);
     return class;
 }
@@ -231,7 +234,7 @@ holter_status store_regions_sync(holter_store *store, holter_error *err)
         struct store_region *region = &store->regions[store->region_count];
         *region = (struct store_region){ .number = from->number, .shard_count = from->shards };
         region->name = strdup(from->name);
-        region->shards = core_calloc(from->shards, sizeof *region->shards);
+        region->shards = core_calloc(from->shards, sizeof(struct shard *));
         if (region->name == NULL || region->shards == NULL) {
             free(region->name);
             free(region->shards);
@@ -270,6 +273,7 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
     size_t shard_count = 0;
     for (size_t i = 0; i < store->region_count; i++)
         shard_count += store->regions[i].shard_count;
+    core_assert(shard_count > 0);
     struct shard_spec spec = {
         .io = store->io,
         .directory = directory,
@@ -305,7 +309,7 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
 holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user,
                                holter_error *err)
 {
-    struct vault_user found;
+    struct vault_user found = { 0 };
     uint8_t number[8];
     struct writer w = writer_over(number, sizeof number);
     put_u64(&w, user);
