@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Users at a time: while they are written their keys are held open, of which others need some too. */
+enum { COMMIT_USERS_MAX = VAULT_KEYS_OPEN / 4 };
+
 /* A series of the batch, as it will be written. */
 struct commit_series {
     uint64_t user;
@@ -41,9 +44,11 @@ struct commit_shard {
 struct commit {
     holter_store *store;
     holter_batch *batch;
-    struct commit_user *users; /* by shard's place, then number */
+    struct commit_user *all_users; /* by number, but for those at hand */
+    size_t all_user_count;
+    struct commit_user *users; /* those at hand, a stretch of all: by shard's place, then number */
     size_t user_count;
-    struct commit_shard *shards;
+    struct commit_shard *shards; /* of those at hand */
     size_t shard_count;
     struct commit_series *series;       /* by user, metric, source */
     struct batch_tombstone *tombstones; /* by user */
@@ -100,7 +105,7 @@ static bool allocate(struct commit *commit)
 {
     const holter_batch *batch = commit->batch;
     size_t users_max = batch->series_count + batch->tombstone_count;
-    commit->users = core_calloc(users_max, sizeof *commit->users);
+    commit->all_users = core_calloc(users_max, sizeof *commit->all_users);
     commit->shards = core_calloc(users_max, sizeof *commit->shards);
     commit->parts = core_calloc(users_max, sizeof *commit->parts);
     commit->series = core_calloc(batch->series_count, sizeof *commit->series);
@@ -108,7 +113,7 @@ static bool allocate(struct commit *commit)
     commit->tombstones = core_calloc(batch->tombstone_count, sizeof *commit->tombstones);
     commit->wal_tombstones = core_calloc(batch->tombstone_count, sizeof *commit->wal_tombstones);
     commit->answers = core_calloc(batch->row_count, sizeof *commit->answers);
-    return commit->users != NULL && commit->shards != NULL && commit->parts != NULL &&
+    return commit->all_users != NULL && commit->shards != NULL && commit->parts != NULL &&
            commit->series != NULL && commit->wal_parts != NULL && commit->tombstones != NULL &&
            commit->wal_tombstones != NULL && commit->answers != NULL;
 }
@@ -139,7 +144,7 @@ static void find_users(struct commit *commit)
         uint64_t of_series = s < batch->series_count ? commit->series[s].user : UINT64_MAX;
         uint64_t of_tombstone =
             t < batch->tombstone_count ? commit->tombstones[t].user : UINT64_MAX;
-        struct commit_user *user = &commit->users[commit->user_count++];
+        struct commit_user *user = &commit->all_users[commit->all_user_count++];
         user->user = of_series < of_tombstone ? of_series : of_tombstone;
         user->series_first = s;
         user->tombstone_first = t;
@@ -472,37 +477,38 @@ static void end_shard(struct commit *commit, struct commit_shard *shard)
     }
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = ((const struct commit_user *)a)->user;
+    uint64_t right = ((const struct commit_user *)b)->user;
+    return (left > right) - (left < right);
+}
+
 static bool user_is_stored(void *context, uint64_t user)
 {
     const struct commit *commit = context;
-    for (size_t i = 0; i < commit->shard_count; i++) {
-        const struct commit_shard *shard = &commit->shards[i];
-        size_t low = shard->user_first;
-        size_t high = shard->user_first + shard->user_count;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (commit->users[middle].user < user)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low < shard->user_first + shard->user_count && commit->users[low].user == user)
-            return commit->users[low].is_stored;
+    const struct commit_user wanted = { .user = user };
+    const struct commit_user *found = bsearch(&wanted, commit->all_users, commit->all_user_count,
+                                              sizeof wanted, by_number);
+    return found != NULL && found->is_stored;
+}
+
+static void put_keys(struct commit *commit)
+{
+    for (size_t i = 0; i < commit->user_count; i++) {
+        if (commit->users[i].has_key)
+            store_key_put(commit->store, commit->users[i].key);
+        commit->users[i].has_key = false;
     }
-    return false;
 }
 
 static void release(struct commit *commit)
 {
-    for (size_t i = 0; commit->users != NULL && i < commit->user_count; i++) {
-        if (commit->users[i].has_key)
-            store_key_put(commit->store, commit->users[i].key);
-    }
     for (size_t i = 0; commit->series != NULL && i < commit->batch->series_count; i++) {
         if (commit->series[i].has_kept)
             columns_release(&commit->series[i].kept);
     }
-    free(commit->users);
+    free(commit->all_users);
     free(commit->shards);
     free(commit->parts);
     free(commit->series);
@@ -525,6 +531,20 @@ static void flush_where_due(const struct commit *commit)
     }
 }
 
+/* Write the users at hand. */
+static void commit_users(struct commit *commit)
+{
+    commit->shard_count = 0;
+    find_shards(commit);
+    for (size_t i = 0; i < commit->shard_count; i++)
+        begin_shard(commit, &commit->shards[i]);
+    write_all(commit);
+    for (size_t i = 0; i < commit->shard_count; i++)
+        end_shard(commit, &commit->shards[i]);
+    put_keys(commit);
+    flush_where_due(commit);
+}
+
 static holter_status commit_batch(struct commit *commit)
 {
     holter_batch *batch = commit->batch;
@@ -538,13 +558,13 @@ static holter_status commit_batch(struct commit *commit)
         return error_set(commit->err, HOLTER_NO_MEMORY, "no memory to commit a batch of %zu rows",
                          batch->row_count);
     }
-    find_shards(commit);
-    for (size_t i = 0; i < commit->shard_count; i++)
-        begin_shard(commit, &commit->shards[i]);
-    write_all(commit);
-    for (size_t i = 0; i < commit->shard_count; i++)
-        end_shard(commit, &commit->shards[i]);
-    flush_where_due(commit);
+    for (size_t at = 0; at < commit->all_user_count; at += commit->user_count) {
+        size_t left = commit->all_user_count - at;
+        commit->users = commit->all_users + at;
+        commit->user_count = left < COMMIT_USERS_MAX ? left : COMMIT_USERS_MAX;
+        commit_users(commit);
+    }
+    qsort(commit->all_users, commit->all_user_count, sizeof *commit->all_users, by_number);
     /* The copies go before the series of the batch that they were made from. */
     for (size_t i = 0; i < batch->series_count; i++) {
         if (commit->series[i].has_kept)
