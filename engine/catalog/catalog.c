@@ -144,6 +144,7 @@ static holter_status append(struct catalog *catalog, struct edits_bodies *bodies
                                     body->data, body->bytes, err);
     if (status != HOLTER_OK)
         return status;
+    /* cppcheck-suppress autoVariables ; taken back two lines below */
     catalog->prepared = &changes;
     status = edits_append(catalog->edits, &(struct edits_part){ body->data, body->bytes }, 1, err);
     catalog->prepared = NULL;

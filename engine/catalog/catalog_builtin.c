@@ -100,6 +100,7 @@ static const char *const mindfulness_types[] = {
 };
 static const char *const postures[] = { "unknown", "lying", "sitting", "standing", "walking" };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): they stand for initializers */
 #define INT(field, power, least, greatest)                                                         \
     {                                                                                              \
         .name = field, .type = FIELD_INT, .exponent = power, .has_range = true, .min = least,      \
@@ -122,6 +123,8 @@ static const char *const postures[] = { "unknown", "lying", "sitting", "standing
     {                                                                                              \
         .name = field, .type = FIELD_TEXT                                                          \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* clang-format off */
 static const struct builtin_metric builtin[] = {

@@ -139,7 +139,7 @@ static holter_status write_rows(struct compaction_job *job, const struct target 
         if (output == NULL || output < &job->outputs[job->first] ||
             output >= job->outputs + job->end)
             return error_set(err, HOLTER_CORRUPT,
-                             "compaction in '%s': found a row of user #%llu in a partition that "
+                             "compaction in '%s': found a row of user #%016llx in a partition that "
                              "no block header tells",
                              job->spec->segment.directory, (unsigned long long)target->user);
         end = at + 1;

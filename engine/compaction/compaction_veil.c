@@ -75,7 +75,7 @@ static holter_status gather_from(struct compaction_job *job, struct compaction_l
         if (one->begin >= job->to || one->end <= job->from)
             continue;
         if (!tombstones_add(&job->tombstones, one)) {
-            status = error_set(err, HOLTER_NO_MEMORY, "compaction: tombstones of user #%llu",
+            status = error_set(err, HOLTER_NO_MEMORY, "compaction: tombstones of user #%016llx",
                                (unsigned long long)user);
             goto done;
         }

@@ -60,7 +60,7 @@ static void cut_at_character(char *text, size_t bytes)
         text[end - 1] = '\0';
 }
 
-holter_status error_set(holter_error *err, holter_status status, const char *format, ...)
+holter_status error_tell(holter_error *err, holter_status status, const char *format, ...)
 {
     if (err == NULL)
         return status;

@@ -85,7 +85,7 @@ static holter_status add_tombstones(struct query_view *view, const struct tombst
 {
     for (size_t i = 0; i < tombstones->count; i++) {
         if (!tombstones_add(&view->tombstones, &tombstones->at[i]))
-            return error_set(err, HOLTER_NO_MEMORY, "query: tombstones of user #%llu",
+            return error_set(err, HOLTER_NO_MEMORY, "query: tombstones of user #%016llx",
                              (unsigned long long)view->spec.user);
     }
     return HOLTER_OK;
@@ -314,7 +314,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     }
     if (!is_equal)
         return error_set(err, HOLTER_CORRUPT,
-                         "user #%llu, metric %u, source %u: found two schemas in one series",
+                         "user #%016llx, metric %u, source %u: found two schemas in one series",
                          (unsigned long long)view->spec.user, view->metric, view->source);
     return HOLTER_OK;
 }

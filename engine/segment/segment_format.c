@@ -352,7 +352,7 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
                                            (SEGMENT_PAGE_ENTRIES - wanted) * SEGMENT_ENTRY_BYTES))
         return refuse(what, "its spare bytes are not zero");
 
-    struct segment_user users[SEGMENT_PAGE_ENTRIES];
+    struct segment_user users[SEGMENT_PAGE_ENTRIES] = { 0 };
     r = reader_over(in, wanted * SEGMENT_ENTRY_BYTES);
     for (size_t i = 0; i < wanted; i++) {
         holter_status status = entry_decode(&users[i], &r, footer, what);

@@ -186,7 +186,7 @@ holter_status segment_user_at(struct segment_user *out, struct segment *segment,
 
 static holter_status user_not_found(const struct segment *segment, uint64_t user, holter_error *err)
 {
-    return error_set(err, HOLTER_NOT_FOUND, "segment '%s': user #%llu has nothing here",
+    return error_set(err, HOLTER_NOT_FOUND, "segment '%s': user #%016llx has nothing here",
                      segment->path, (unsigned long long)user);
 }
 

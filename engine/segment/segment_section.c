@@ -49,7 +49,7 @@ static holter_status piece_read(const struct segment_section *section, enum segm
     if (!segment_piece_open(memory, bytes, &segment->identity, &piece, section->key))
         return error_set(
             err, HOLTER_CORRUPT,
-            "segment '%s': user #%llu: the %zu bytes at offset %llu are not what was sealed there",
+            "segment '%s': user #%016llx: the %zu bytes at offset %llu are not what was sealed there",
             segment->path, (unsigned long long)user->user, bytes, (unsigned long long)offset);
     return HOLTER_OK;
 }
@@ -83,7 +83,7 @@ static holter_status section_read(struct segment_section *section, holter_error 
     section->plain = malloc(user->index_bytes);
     if (section->plain == NULL)
         return error_set(err, HOLTER_NO_MEMORY,
-                         "segment '%s': user #%llu: no memory for an index of %u bytes",
+                         "segment '%s': user #%016llx: no memory for an index of %u bytes",
                          segment->path, (unsigned long long)user->user, user->index_bytes);
     enum segment_piece_kind kind = section->is_whole ? SEGMENT_PIECE_WHOLE : SEGMENT_PIECE_INDEX;
     holter_status status =
@@ -101,7 +101,7 @@ static holter_status section_read(struct segment_section *section, holter_error 
         what = "its times are not those of the directory";
     }
     if (status != HOLTER_OK)
-        return error_set(err, status, "segment '%s': user #%llu: index at offset %llu: %s",
+        return error_set(err, status, "segment '%s': user #%016llx: index at offset %llu: %s",
                          segment->path, (unsigned long long)user->user,
                          (unsigned long long)user->index_offset, what);
     return HOLTER_OK;
@@ -115,14 +115,14 @@ holter_status segment_section_open(struct segment_section **out, struct segment 
     *out = NULL;
     const struct segment_footer *footer = &segment->footer;
     if (segment->identity.is_sealed && key == NULL)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has no key", segment->path,
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has no key", segment->path,
                          (unsigned long long)user->user);
     if (user->section_offset < SEGMENT_SECTIONS_OFFSET ||
         user->section_offset > footer->sections_end ||
         user->section_bytes > footer->sections_end - user->section_offset ||
         user->index_bytes <= CRYPTO_TAG_BYTES || user->index_bytes > user->section_bytes ||
         user->index_offset != user->section_offset + user->section_bytes - user->index_bytes)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has a place outside of it",
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has a place outside of it",
                          segment->path, (unsigned long long)user->user);
 
     struct segment_section *section = calloc(1, sizeof *section);
@@ -188,7 +188,7 @@ const struct segment_series *segment_section_series(const struct segment_section
 
 static holter_status run_no_memory(const struct segment_run *run, holter_error *err)
 {
-    return error_set(err, HOLTER_NO_MEMORY, "segment '%s': user #%llu: no memory to read a series",
+    return error_set(err, HOLTER_NO_MEMORY, "segment '%s': user #%016llx: no memory to read a series",
                      run->section->segment->path, (unsigned long long)run->section->user.user);
 }
 
@@ -234,7 +234,7 @@ static holter_status blocks_read(struct segment_run *run, holter_error *err)
                                        section->is_whole, &what);
     }
     if (status != HOLTER_OK)
-        return error_set(err, status, "segment '%s': user #%llu: block headers at offset %llu: %s",
+        return error_set(err, status, "segment '%s': user #%016llx: block headers at offset %llu: %s",
                          section->segment->path, (unsigned long long)section->user.user,
                          (unsigned long long)offset, what);
     return HOLTER_OK;
@@ -291,7 +291,7 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
         columns->time[0] != block->begin_min ||
         columns->time[columns->count - 1] != block->begin_max)
         return error_set(err, HOLTER_CORRUPT,
-                         "segment '%s': user #%llu: block %zu of metric %u, source %u is not what "
+                         "segment '%s': user #%016llx: block %zu of metric %u, source %u is not what "
                          "its header says",
                          run->section->segment->path, (unsigned long long)run->section->user.user,
                          index, run->entry->series.metric, run->entry->series.source);

@@ -185,7 +185,7 @@ static holter_status section_verify(struct verify *v, const struct segment_user 
         offset += take;
     }
     char what[64];
-    snprintf(what, sizeof what, "section of user #%llu", (unsigned long long)user->user);
+    snprintf(what, sizeof what, "section of user #%016llx", (unsigned long long)user->user);
     if (!is_read)
         finding(v, user->section_offset, what, "it cannot be read");
     else if (!CRYPTO_TRUSTS_TAGS && hash64_stream_get(hash) != user->section_hash)

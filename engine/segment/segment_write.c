@@ -140,7 +140,7 @@ static holter_status piece_write(struct segment_writer *writer, enum segment_pie
 {
     if (bytes > UINT32_MAX - CRYPTO_TAG_BYTES)
         return error_set(err, HOLTER_INVALID,
-                         "segment '%s': a piece of user #%llu would take %zu bytes",
+                         "segment '%s': a piece of user #%016llx would take %zu bytes",
                          writer->path_aside, (unsigned long long)writer->user.user, bytes);
     buffer_clear(&writer->sealed);
     if (!buffer_reserve(&writer->sealed, bytes + CRYPTO_TAG_BYTES))
@@ -235,14 +235,14 @@ static holter_status block_write(struct segment_writer *writer, const struct col
     struct segment_series *series = &entry->series;
     if (!rows_rise(writer, c, first, count))
         return error_set(err, HOLTER_INVALID,
-                         "segment '%s': rows of user #%llu, metric %u do not rise",
+                         "segment '%s': rows of user #%016llx, metric %u do not rise",
                          writer->path_aside, (unsigned long long)writer->user.user, series->metric);
     columns_clear(&writer->last);
     if (!columns_append_rows(&writer->last, c, first + count - 1, 1))
         return no_memory(writer, err);
     if (series->blocks == UINT32_MAX)
         return error_set(err, HOLTER_INVALID,
-                         "segment '%s': a series of user #%llu has too many blocks",
+                         "segment '%s': a series of user #%016llx has too many blocks",
                          writer->path_aside, (unsigned long long)writer->user.user);
 
     void *blocks = writer->blocks;
@@ -275,7 +275,7 @@ static holter_status block_write(struct segment_writer *writer, const struct col
     size_t bytes = writer->piece.bytes - start;
     if (bytes > UINT32_MAX - CRYPTO_TAG_BYTES)
         return error_set(err, HOLTER_INVALID,
-                         "segment '%s': a block of user #%llu would take %zu bytes",
+                         "segment '%s': a block of user #%016llx would take %zu bytes",
                          writer->path_aside, (unsigned long long)writer->user.user, bytes);
 
     holter_status status = HOLTER_OK;
@@ -571,15 +571,10 @@ static void writer_unlink(struct segment_writer *writer)
     writer->name = NAME_NONE;
 }
 
-static holter_status finish(struct segment_writer *writer, holter_error *err)
+/* The whole file, durable under its name. */
+static holter_status publish(struct segment_writer *writer, holter_error *err)
 {
-    holter_status status = section_end(writer, err);
-    if (status != HOLTER_OK)
-        return status;
-    if (writer->footer.summary.users == 0)
-        return error_set(err, HOLTER_NOT_FOUND, "segment '%s': there is nothing to write",
-                         writer->path_aside);
-    status = tail_write(writer, err);
+    holter_status status = tail_write(writer, err);
     if (status == HOLTER_OK)
         status = io_sync(writer->queue, writer->file, err);
     if (status != HOLTER_OK)
@@ -594,6 +589,21 @@ static holter_status finish(struct segment_writer *writer, holter_error *err)
         return status;
     writer->name = NAME_FINAL;
     return io_sync_dir(writer->spec.io, writer->spec.directory, err);
+}
+
+static holter_status finish(struct segment_writer *writer, holter_error *err)
+{
+    holter_status status = section_end(writer, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (writer->footer.summary.users == 0)
+        return error_set(err, HOLTER_NOT_FOUND, "segment '%s': there is nothing to write",
+                         writer->path_aside);
+    status = publish(writer, err);
+    if (status == HOLTER_NOT_FOUND) /* which would say that there was nothing to write */
+        return error_set(err, HOLTER_IO, "segment '%s': it vanished while it was written",
+                         writer->path_aside);
+    return status;
 }
 
 /* ---- entry points ---------------------------------------------------------------------------- */
@@ -695,11 +705,11 @@ holter_status segment_writer_user(struct segment_writer *writer, uint64_t user,
     if (status != HOLTER_OK)
         return status;
     if (writer->spec.is_sealed && key == NULL)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu has no key",
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has no key",
                          writer->path_aside, (unsigned long long)user);
     bool rises = !writer->has_user || user > writer->user.user;
     if (!rises || (writer->footer.summary.users > 0 && user <= writer->footer.summary.user_max))
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%llu comes after a greater one",
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx comes after a greater one",
                          writer->path_aside, (unsigned long long)user);
     status = section_end(writer, err);
     if (status != HOLTER_OK)
@@ -748,7 +758,7 @@ holter_status segment_writer_tombstones(struct segment_writer *writer,
     for (size_t i = 0; i < tombstones->count; i++) {
         if (tombstones->at[i].sequence > writer->footer.traits.sequence_max)
             return error_set(err, HOLTER_INVALID,
-                             "segment '%s': a tombstone of user #%llu has sequence %llu",
+                             "segment '%s': a tombstone of user #%016llx has sequence %llu",
                              writer->path_aside, (unsigned long long)writer->user.user,
                              (unsigned long long)tombstones->at[i].sequence);
     }

@@ -232,7 +232,7 @@ static holter_status verify_user(struct shard *shard, struct segment *segment,
         const struct segment_series *series = segment_section_series(section, i);
         if (status == HOLTER_OK && rows != series->rows)
             status = error_set(err, HOLTER_CORRUPT,
-                               "'%s': user #%llu: found %llu rows of metric %u, expected %llu",
+                               "'%s': user #%016llx: found %llu rows of metric %u, expected %llu",
                                shard->directory, (unsigned long long)user->user,
                                (unsigned long long)rows, series->metric,
                                (unsigned long long)series->rows);

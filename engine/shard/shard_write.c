@@ -210,7 +210,7 @@ static holter_status plan_part(struct shard_write *write, const struct shard_par
     bool has_memory = plan_frame(write, part, true);
     if (has_memory && write->bodies.bytes - write->plan[write->frame_count - 1].body_offset > room)
         return error_set(err, HOLTER_INVALID,
-                         "user #%llu: found %zu deletions in a commit, expected as many as a frame "
+                         "user #%016llx: found %zu deletions in a commit, expected as many as a frame "
                          "of %zu bytes holds",
                          (unsigned long long)part->user, part->tombstone_count, room);
     for (size_t p = 0; has_memory && p < part->part_count; p++) {
@@ -231,14 +231,14 @@ static holter_status plan_part(struct shard_write *write, const struct shard_par
             if (is_empty)
                 return error_set(
                     err, HOLTER_INVALID,
-                    "user #%llu: a row is larger than a frame of the log holds (%zu bytes)",
+                    "user #%016llx: a row is larger than a frame of the log holds (%zu bytes)",
                     (unsigned long long)part->user, room);
             close_frame(write);
             has_memory = plan_frame(write, part, false);
         }
     }
     if (!has_memory || write->bodies.failed)
-        return error_set(err, HOLTER_NO_MEMORY, "user #%llu: no memory to encode a commit",
+        return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory to encode a commit",
                          (unsigned long long)part->user);
     close_frame(write);
     return HOLTER_OK;

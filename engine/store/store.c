@@ -202,7 +202,7 @@ holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
     if (status == HOLTER_NOT_FOUND && store_refresh(store, NULL) == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
+        status = error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK) {
         *newest = found.key_generation;
         status = vault_key(key, store->vault, user,
@@ -273,7 +273,6 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
     size_t shard_count = 0;
     for (size_t i = 0; i < store->region_count; i++)
         shard_count += store->regions[i].shard_count;
-    core_assert(shard_count > 0);
     struct shard_spec spec = {
         .io = store->io,
         .directory = directory,
@@ -282,7 +281,7 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
         .is_writable = store->is_writable,
         .log_file_bytes = store->log_file_bytes,
         .log_bytes_flush = store->log_bytes_flush,
-        .memory_bytes_flush = store->memory_bytes_max / shard_count,
+        .memory_bytes_flush = store->memory_bytes_max / (shard_count > 0 ? shard_count : 1),
         .lock_wait_ns = store->lock_wait_ns,
         .arena = store->arena,
         .keys = { .get = store_key_get, .put = store_key_put, .context = store },
@@ -318,10 +317,10 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
+        status = error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK && found.region >= store->region_count)
         status = error_set(err, HOLTER_CORRUPT,
-                           "'%s': user #%llu is in region %u, which the catalog lacks", store->path,
+                           "'%s': user #%016llx is in region %u, which the catalog lacks", store->path,
                            (unsigned long long)user, found.region);
     if (status == HOLTER_OK) {
         uint16_t shards = store->regions[found.region].shard_count;

@@ -150,9 +150,9 @@ static holter_status check_series(holter_store *store, uint64_t user, uint32_t s
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
+        status = error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK && source > catalog_source_count(store->catalog, user))
-        status = error_set(err, HOLTER_NOT_FOUND, "user #%llu has no source with number %u",
+        status = error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source with number %u",
                            (unsigned long long)user, source);
     io_mutex_unlock(store->mutex);
     return status;

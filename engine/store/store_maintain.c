@@ -259,7 +259,8 @@ holter_status holter_verify(holter_store *store,
     if (damaged != NULL)
         *damaged = total;
     if (status == HOLTER_OK && total > 0)
-        status = error_set(err, HOLTER_CORRUPT, "'%s': %zu findings of damage", store->path, total);
+        status = error_set(err, HOLTER_CORRUPT, "'%s': %zu finding%s of damage", store->path, total,
+                           total == 1 ? "" : "s");
     store_leave(store);
     return status;
 }

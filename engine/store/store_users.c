@@ -128,7 +128,8 @@ static holter_status key_of(const struct crypto_key **key, uint32_t *generation,
     struct vault_user found;
     holter_status status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
+        status =
+            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status != HOLTER_OK)
         return status;
     *generation = found.key_generation;
@@ -219,8 +220,9 @@ static holter_status put_source(holter_store *store, struct catalog_source *sour
         status = catalog_source_find(&found, store->catalog, source->user, source->name,
                                      store->arena, key, NULL);
         if (status == HOLTER_OK && must_be_new)
-            status = error_set(err, HOLTER_EXISTS, "user #%llu has a source of that name already",
-                               (unsigned long long)source->user);
+            status =
+                error_set(err, HOLTER_EXISTS, "user #%016llx has a source of that name already",
+                          (unsigned long long)source->user);
         else if (status == HOLTER_OK)
             source->number = found.number;
         else if (status == HOLTER_NOT_FOUND)
@@ -228,7 +230,7 @@ static holter_status put_source(holter_store *store, struct catalog_source *sour
                                          err);
         crypto_wipe(&found, sizeof found);
     } else if (source->number > catalog_source_count(store->catalog, source->user)) {
-        status = error_set(err, HOLTER_NOT_FOUND, "user #%llu has no source with number %u",
+        status = error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source with number %u",
                            (unsigned long long)source->user, source->number);
     } else {
         status =
@@ -282,6 +284,102 @@ holter_status holter_source_need(holter_store *store, uint64_t user, const char 
     if (status == HOLTER_OK)
         *number = asked.number;
     crypto_wipe(&asked, sizeof asked);
+    store_leave(store);
+    return status;
+}
+
+/* New sources of one name for users who have none, as many as one edit takes. */
+enum { SOURCES_AT_ONCE = 256 };
+struct new_sources {
+    struct catalog_source sources[SOURCES_AT_ONCE];
+    const struct crypto_key *keys[SOURCES_AT_ONCE];
+    uint32_t key_generations[SOURCES_AT_ONCE];
+    size_t places[SOURCES_AT_ONCE]; /* in the caller's arrays */
+    size_t count;
+};
+
+/* Under store_change_begin: add those that were gathered. */
+static holter_status put_new_sources(struct new_sources *new, holter_store *store,
+                                     uint32_t *numbers, holter_error *err)
+{
+    holter_status status = HOLTER_OK;
+    if (new->count > 0)
+        status = catalog_put_sources(store->catalog, new->sources, new->count, store->arena,
+                                     new->keys, new->key_generations, err);
+    for (size_t i = 0; i < new->count; i++) {
+        numbers[new->places[i]] = new->sources[i].number;
+        vault_key_unref(store->vault, new->keys[i]);
+    }
+    crypto_wipe(new->sources, sizeof new->sources);
+    new->count = 0;
+    return status;
+}
+
+/* Under store_change_begin. */
+static holter_status need_sources(struct new_sources *new, holter_store *store,
+                                  const uint64_t *users, size_t count,
+                                  const struct catalog_source *plain, uint32_t *numbers,
+                                  holter_error *err)
+{
+    holter_status status = HOLTER_OK;
+    for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
+        struct catalog_source found;
+        status = source_by_name(&found, store, users[i], plain->name, err);
+        numbers[i] = status == HOLTER_OK ? found.number : 0;
+        crypto_wipe(&found, sizeof found);
+        if (status != HOLTER_NOT_FOUND)
+            continue;
+        size_t at = new->count;
+        status = key_of(&new->keys[at], &new->key_generations[at], store, users[i], err);
+        if (status != HOLTER_OK)
+            break;
+        new->sources[at] = *plain;
+        new->sources[at].user = users[i];
+        new->places[at] = i;
+        new->count++;
+        if (new->count == SOURCES_AT_ONCE)
+            status = put_new_sources(new, store, numbers, err);
+    }
+    holter_status rest = put_new_sources(new, store, numbers, status == HOLTER_OK ? err : NULL);
+    return status == HOLTER_OK ? rest : status;
+}
+
+holter_status holter_sources_need(holter_store *store, const uint64_t *users, size_t count,
+                                  const char *name, uint32_t *numbers, holter_error *err)
+{
+    struct catalog_source plain;
+    const holter_source asked = { .name = name };
+    struct new_sources *new = NULL;
+    holter_status status = source_from(&plain, 0, &asked, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = store_read_begin(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
+        struct catalog_source found;
+        status = source_by_name(&found, store, users[i], name, err);
+        numbers[i] = status == HOLTER_OK ? found.number : 0;
+        crypto_wipe(&found, sizeof found);
+    }
+    store_read_end(store);
+    if (status != HOLTER_NOT_FOUND)
+        return status;
+
+    status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    plain.registered_ns = io_now_ns(store->io);
+    new = calloc(1, sizeof *new);
+    if (new == NULL)
+        status = error_set(err, HOLTER_NO_MEMORY, "no memory for %zu sources", count);
+    if (status == HOLTER_OK)
+        status = store_change_begin(store, err);
+    if (status == HOLTER_OK) {
+        status = need_sources(new, store, users, count, &plain, numbers, err);
+        store_change_end(store);
+    }
+    free(new);
     store_leave(store);
     return status;
 }

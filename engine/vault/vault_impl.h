@@ -65,7 +65,8 @@ struct table {
     size_t capacity; /* 0 or a power of two */
 };
 
-enum { USERS_MAX = UINT32_MAX - 1, USERS_NONE = UINT32_MAX };
+#define USERS_MAX (UINT32_MAX - 1)
+#define USERS_NONE UINT32_MAX
 
 struct users {
     struct chunks entries;  /* struct vault_entry, in the order they were added */

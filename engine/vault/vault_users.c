@@ -204,6 +204,7 @@ void vault_users_add(struct users *u, const struct vault_entry *entry, const uin
         u->erased_count++;
         return;
     }
+    core_assert(blob != NULL);
     u->living[entry->is_long]++;
     added->blob = (uint32_t)u->blobs[entry->is_long].count;
     memcpy(vault_chunks_append(&u->blobs[entry->is_long]), blob, blob_bytes(entry->is_long));

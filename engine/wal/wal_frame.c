@@ -106,7 +106,7 @@ holter_status wal_frame_open(struct buffer *body, struct wal *wal,
                             subkey)) {
         status = error_set(err, HOLTER_CORRUPT,
                            "log '%s', file %" PRIu64 ": at offset %" PRIu64
-                           " found a frame of user #%" PRIu64 " whose seal is broken",
+                           " found a frame of user #%016" PRIx64 " whose seal is broken",
                            wal->directory, frame->file, frame->offset, frame->user);
     } else {
         body->bytes += plain_bytes;

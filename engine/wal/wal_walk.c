@@ -155,8 +155,11 @@ holter_status wal_walk_init(struct wal_walk *walk, struct wal *wal, const struct
     *walk = (struct wal_walk){ .wal = wal };
     walk->offset = from->offset;
     walk->sequence = from->sequence != 0 ? from->sequence : 1;
-    if (end != NULL && end->file == 0 && from->file == 0)
-        return HOLTER_OK;
+    if (end != NULL && end->file == 0 && from->file == 0) {
+        uint64_t sequence = end->sequence != 0 ? end->sequence : 1;
+        return sequence == walk->sequence ? HOLTER_OK
+                                          : place_is_wrong(walk, end, "the end of the log", err);
+    }
 
     holter_status status = HOLTER_OK;
     uint64_t newest = 0, lowest = 0;

@@ -170,6 +170,14 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_source_put(holter_store *store, 
 HOLTER_API HOLTER_MUST_USE holter_status holter_source_need(holter_store *store, uint64_t user,
                                                             const char *name, uint32_t *number,
                                                             holter_error *err);
+/**
+ * holter_source_need for `count` users at once: numbers[i] is that of users[i], who all differ.
+ * Cost     one durable edit for up to 256 new sources.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_sources_need(holter_store *store,
+                                                             const uint64_t *users, size_t count,
+                                                             const char *name, uint32_t *numbers,
+                                                             holter_error *err);
 HOLTER_API HOLTER_MUST_USE holter_status holter_source_find(holter_store *store, uint64_t user,
                                                             const char *name, uint32_t *number,
                                                             holter_error *err);
