@@ -107,10 +107,11 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
         status = error_set(err, HOLTER_CORRUPT, "'%s': found %llu bytes, expected %d", path,
                            (unsigned long long)bytes, STORE_IDENTITY_BYTES);
     holter_status copies[2];
+    holter_error errors[2];
     struct store_identity found[2];
     for (size_t i = 0; status == HOLTER_OK && i < 2; i++) {
         uint8_t sector[SECTOR];
-        copies[i] = read_sector(sector, io, file, i, NULL);
+        copies[i] = read_sector(sector, io, file, i, &errors[i]);
         if (copies[i] == HOLTER_OK)
             copies[i] = decode(&found[i], sector);
     }
@@ -128,5 +129,9 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
             err, HOLTER_UNSUPPORTED,
             "'%s': found a newer format, expected at most %d.%d; a newer holter reads it", path,
             HOLTER_FORMAT_MAJOR, HOLTER_FORMAT_MINOR);
+    for (size_t i = 0; i < 2; i++) {
+        if (copies[i] != HOLTER_CORRUPT)
+            return error_set(err, copies[i], "%s", errors[i].message);
+    }
     return error_set(err, HOLTER_CORRUPT, "'%s': neither of its two copies is whole", path);
 }
