@@ -104,21 +104,42 @@ done:
     return code;
 }
 
+/* Those that follow one another with one name together: a name is mostly that of all of a file's rows. */
 static int sources_resolve(struct import_rows *rows)
 {
-    for (; rows->sources_known < rows->sources.count; rows->sources_known++) {
-        struct name *item = &rows->sources.items[rows->sources_known];
-        uint32_t user;
-        memcpy(&user, item->bytes, sizeof user);
+    size_t left = rows->sources.count - rows->sources_known;
+    if (left == 0)
+        return TOOL_OK;
+    int code = TOOL_OK;
+    uint64_t *users = malloc(left * sizeof *users);
+    uint32_t *numbers = malloc(left * sizeof *numbers);
+    if (users == NULL || numbers == NULL)
+        code = say_no_memory();
+    while (code == TOOL_OK && rows->sources_known < rows->sources.count) {
+        struct name *items = rows->sources.items + rows->sources_known;
+        const char *name = items[0].bytes + sizeof(uint32_t);
+        size_t count = 0;
         holter_error err = { 0 };
-        uint32_t number;
-        if (holter_source_need(rows->store, rows->users.items[user].number,
-                               item->bytes + sizeof user, &number, &err) != HOLTER_OK)
-            return say_error(&err);
-        item->number = number;
-        item->is_known = true;
+        for (; rows->sources_known + count < rows->sources.count; count++) {
+            uint32_t user;
+            memcpy(&user, items[count].bytes, sizeof user);
+            if (strcmp(items[count].bytes + sizeof user, name) != 0)
+                break;
+            users[count] = rows->users.items[user].number;
+        }
+        if (holter_sources_need(rows->store, users, count, name, numbers, &err) != HOLTER_OK) {
+            code = say_error(&err);
+            break;
+        }
+        for (size_t i = 0; i < count; i++) {
+            items[i].number = numbers[i];
+            items[i].is_known = true;
+        }
+        rows->sources_known += count;
     }
-    return TOOL_OK;
+    free(users);
+    free(numbers);
+    return code;
 }
 
 /* Into the batch, as many rows as `refused` lets; *count is how many were looked at. */
