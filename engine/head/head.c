@@ -73,8 +73,8 @@ static bool slot_load(struct slot *out, struct head *head, unsigned pair, unsign
     size_t first = slot_word(pair, index);
     for (size_t i = 0; i < SLOT_WORDS; i++)
         out->words[i] = io_shared_load(head->page, first + i);
-    if (out->words[SLOT_COUNT] == 0)
-        return false;
+    if (out->words[SLOT_COUNT] == 0 || out->words[SLOT_COUNT] == UINT64_MAX)
+        return false; /* no publisher counts so far, and none could follow it */
     for (size_t i = SLOT_SPARE; i < SLOT_CHECKSUM; i++)
         if (out->words[i] != 0)
             return false;

@@ -193,6 +193,52 @@ START_TEST(a_flipped_bit_is_never_a_fact)
 }
 END_TEST
 
+/* A slot of this count under a right checksum, as format-spec/head.md has it, in the place of slot 0 of pair 0. */
+static void forge_count(uint64_t count)
+{
+    uint8_t bytes[8 + 2 + 16 + 4 + 4 + IO_BOOT_ID_BYTES + 128] = { 0 };
+    const size_t slot_at = sizeof bytes - 128;
+    struct writer w = writer_over(bytes, sizeof bytes);
+    uint8_t boot_id[IO_BOOT_ID_BYTES];
+    ck_assert_int_eq(io_boot_id(writer_io, boot_id, NULL), HOLTER_OK);
+    put_bytes(&w, "\x89HLTHEAD", 8);
+    put_u16(&w, 0);
+    put_bytes(&w, store_id, sizeof store_id);
+    put_u32(&w, 1);
+    put_u32(&w, 0);
+    put_bytes(&w, boot_id, sizeof boot_id);
+    put_u64(&w, count);
+    w = writer_over(bytes + sizeof bytes - 8, 8);
+    put_u64(&w, hash64(bytes, sizeof bytes - 8));
+
+    struct buffer page;
+    buffer_init(&page);
+    ck_assert_int_eq(sim_file_read(&page, sim, "head"), HOLTER_OK);
+    memcpy(page.data + 128, bytes + slot_at, 128);
+    ck_assert_int_eq(sim_file_write(sim, "head", page.data, page.bytes), HOLTER_OK);
+    buffer_release(&page);
+}
+
+/* Else the next count would be 0, and what is published from then on would never be read. */
+START_TEST(a_count_that_none_can_follow_is_no_slot)
+{
+    for (uint64_t less = 0; less < 2; less++) {
+        struct head *head = must_open(writer_io, true);
+        publish(head, 0, 21);
+        publish(head, 0, 22);
+        head_close(head);
+        forge_count(UINT64_MAX - 2 * less);
+        head = must_open(writer_io, true);
+        uint64_t words[HEAD_WORDS];
+        ck_assert(head_read(head, 0, words));
+        ck_assert_uint_eq(words[0], less == 0 ? 22 : 0);
+        publish(head, 0, 23);
+        ck_assert_uint_eq(read_whole(head, 0), 23);
+        head_close(head);
+    }
+}
+END_TEST
+
 START_TEST(a_newer_format_is_refused)
 {
     struct head *head = must_open(writer_io, true);
@@ -256,6 +302,7 @@ int main(void)
     tcase_add_test(tests, another_boot_store_or_place_has_no_facts);
     tcase_add_test(tests, a_killed_publisher_leaves_the_newer_facts);
     tcase_add_test(tests, a_flipped_bit_is_never_a_fact);
+    tcase_add_test(tests, a_count_that_none_can_follow_is_no_slot);
     tcase_add_test(tests, a_newer_format_is_refused);
     tcase_add_test(tests, every_failing_call_is_told);
     suite_add_tcase(suite, tests);
