@@ -370,6 +370,14 @@ enum edits_found edits_record_read(struct edits_record *out, struct edits_log *l
     return (record.flags & ~(uint32_t)EDITS_MORE) == 0 ? EDITS_WHOLE : EDITS_REFUSED;
 }
 
+/* Both bodies are borrowed from windows of their own. */
+static bool is_same_record(const struct edits_record *a, const struct edits_record *b)
+{
+    return a->checksum == b->checksum && a->version == b->version && a->flags == b->flags &&
+           a->part == b->part && a->body_bytes == b->body_bytes &&
+           memcmp(a->body, b->body, a->body_bytes) == 0;
+}
+
 holter_status edits_record_find(struct edits_record *out, unsigned *copies, struct edits_log *log,
                                 uint64_t offset, bool both, holter_error *err)
 {
@@ -380,7 +388,7 @@ holter_status edits_record_find(struct edits_record *out, unsigned *copies, stru
         struct edits_record record;
         switch (edits_record_read(&record, log, c, offset)) {
         case EDITS_WHOLE:
-            if (*copies != 0 && record.checksum != out->checksum)
+            if (*copies != 0 && !is_same_record(&record, out))
                 return error_set(err, HOLTER_CORRUPT,
                                  "'%s/%s': the copies have different edits at offset %llu",
                                  spec->directory, spec->name, (unsigned long long)offset);
