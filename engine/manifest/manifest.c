@@ -122,6 +122,11 @@ static uint64_t current_version(const struct manifest *manifest)
     return manifest->current == NULL ? 0 : manifest->current->version.version;
 }
 
+void manifest_follow(struct manifest *manifest, struct head *head)
+{
+    manifest->spec.head = head;
+}
+
 /* UINT64_MAX: nobody has published in this boot. */
 static uint64_t published_version(const struct manifest *manifest)
 {

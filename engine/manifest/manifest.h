@@ -84,6 +84,8 @@ holter_status manifest_open(struct manifest **out, const struct manifest_spec *s
                             holter_error *err);
 void manifest_close(struct manifest *manifest); /* every pin has been released */
 
+/** Go by a head page that was not there yet when a read-only store was opened; borrowed. */
+void manifest_follow(struct manifest *manifest, struct head *head);
 /** Go to the published version. Cheap (no system call) where that is the current one. */
 holter_status manifest_refresh(struct manifest *manifest, bool writable, holter_error *err);
 /** The current version, counted: manifest_version_unref. */

@@ -57,8 +57,7 @@ holter_status shard_create(const struct shard_spec *spec, holter_error *err)
     return io_sync_dir(spec->io, spec->directory, err);
 }
 
-/* The head page, or none where it is missing and nothing may be written. */
-static holter_status open_head(struct shard *shard, holter_error *err)
+holter_status shard_open_head(struct shard *shard, holter_error *err)
 {
     char path[IO_PATH_BYTES_MAX];
     holter_status status = shard_path(path, shard->directory, "head", err);
@@ -68,6 +67,8 @@ static holter_status open_head(struct shard *shard, holter_error *err)
                        shard->spec.is_writable, err);
     if (status == HOLTER_NOT_FOUND && !shard->spec.is_writable)
         return HOLTER_OK;
+    if (status == HOLTER_OK && shard->manifest != NULL)
+        manifest_follow(shard->manifest, shard->head);
     return status;
 }
 
@@ -126,7 +127,7 @@ static holter_status open_parts(struct shard *shard, holter_error *err)
         status =
             io_open(&shard->lock_file, io, path, shard->spec.is_writable ? IO_WRITABLE : 0, err);
     if (status == HOLTER_OK)
-        status = open_head(shard, err);
+        status = shard_open_head(shard, err);
     if (status == HOLTER_OK)
         status = open_manifest(shard, err);
     if (status == HOLTER_OK)

@@ -32,8 +32,7 @@ struct shard {
     struct io_mutex *append_mutex; /* guards these: */
     struct io_queue *append_queue;
     struct wal *append_wal;
-    bool has_appended;    /* since the last mark */
-    bool must_check_tail; /* an append did not end well: look before the next one */
+    bool has_appended; /* since the last mark */
 
     struct io_mutex *mutex; /* guards all that follows */
     struct io_queue *queue;
@@ -59,6 +58,12 @@ holter_status shard_take(struct shard *shard, int lock, int64_t deadline_ns, hol
 void shard_give(struct shard *shard, int lock);
 /** Write into the lock file that this process holds it, for messages of those who wait. */
 void shard_name_holder(struct shard *shard, int lock);
+
+/**
+ * The head page; none where it is missing and nothing may be written: then each refresh looks for it
+ * again, as the first writer makes it.
+ */
+holter_status shard_open_head(struct shard *shard, holter_error *err);
 
 /* shard_tail.c: under the mutex */
 /** The published end of the log. False: none in this boot. */

@@ -86,6 +86,8 @@ static holter_status sync_log_file(struct shard *shard, uint64_t number, holter_
     if (status == HOLTER_OK)
         status = io_sync(shard->queue, file, err);
     io_close(file);
+    if (status == HOLTER_OK) /* and its name: a flush may let the files before it go */
+        status = io_sync_dir(shard->spec.io, shard->directory, err);
     return status;
 }
 
@@ -185,6 +187,11 @@ holter_status shard_refresh(struct shard *shard, bool is_appending,
 {
     struct wal_place end;
     uint64_t appender;
+    if (shard->head == NULL) {
+        holter_status opened = shard_open_head(shard, err);
+        if (opened != HOLTER_OK)
+            return opened;
+    }
     bool is_alone = version == NULL && is_appending &&
                     shard_published_end(shard, &end, &appender) && appender == shard->appender &&
                     end.sequence == shard->tail.sequence;

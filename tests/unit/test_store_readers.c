@@ -1,0 +1,131 @@
+/*
+ * test_store_readers.c -- a read-only store sees what others acknowledge, whenever it was opened.
+ */
+#include "run.h"
+
+#include "io/io_sim.h"
+#include "store/store.h"
+
+struct fixture {
+    struct sim *sim;
+    struct io *reader_io, *writer_io;
+    holter_store *reader, *writer;
+    uint64_t user;
+    uint32_t metric;
+};
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+    fixture = (struct fixture){ .sim = sim_new(NULL) };
+    fixture.reader_io = sim_process_new(fixture.sim);
+    fixture.writer_io = sim_process_new(fixture.sim);
+    ck_assert_int_eq(store_create_on(fixture.writer_io, "store", NULL, NULL), HOLTER_OK);
+}
+
+static void teardown(void)
+{
+    holter_close(fixture.reader);
+    holter_close(fixture.writer);
+    io_free(fixture.reader_io);
+    io_free(fixture.writer_io);
+    sim_free(fixture.sim);
+}
+
+static void open_writer(void)
+{
+    holter_id id = { .bytes = "somebody", .count = 8 };
+    holter_metric metric;
+    uint32_t source;
+    holter_store **writer = &fixture.writer;
+    ck_assert_int_eq(store_open_on(writer, fixture.writer_io, "store", NULL, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_users_add(*writer, &id, 1, NULL, &fixture.user, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_source_need(*writer, fixture.user, "watch", &source, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_metric_find(*writer, "heart_rate", &metric, NULL), HOLTER_OK);
+    fixture.metric = metric.number;
+}
+
+static void open_reader(void)
+{
+    holter_options options = { .read_only = 1 };
+    ck_assert_int_eq(store_open_on(&fixture.reader, fixture.reader_io, "store", &options, NULL),
+                     HOLTER_OK);
+}
+
+static void write_row(int64_t time)
+{
+    holter_batch *batch;
+    holter_value value = { .integer = 70 };
+    holter_row row = { .user = fixture.user,
+                       .metric = fixture.metric,
+                       .source = 1,
+                       .time_ns = time,
+                       .values = &value,
+                       .value_count = 1 };
+    ck_assert_int_eq(holter_batch_new(&batch, fixture.writer, NULL, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_batch_add(batch, &row, NULL, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_commit(fixture.writer, batch, NULL), HOLTER_OK);
+    holter_batch_free(batch);
+}
+
+static size_t rows_seen(void)
+{
+    holter_snapshot *snapshot;
+    holter_cursor *cursor;
+    holter_columns columns;
+    size_t count = 0;
+    holter_scan_spec spec = { .user = fixture.user };
+    ck_assert_int_eq(holter_snapshot_open(&snapshot, fixture.reader, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_scan(&cursor, snapshot, &spec, NULL), HOLTER_OK);
+    while (holter_cursor_next(cursor, &columns, NULL) == HOLTER_OK)
+        count += columns.count;
+    holter_cursor_close(cursor);
+    holter_snapshot_close(snapshot);
+    return count;
+}
+
+/* No writer has opened the shards yet, so that they have no head pages. */
+static void look_first(void)
+{
+    holter_snapshot *snapshot;
+    open_reader();
+    ck_assert_int_eq(holter_snapshot_open(&snapshot, fixture.reader, NULL), HOLTER_OK);
+    holter_snapshot_close(snapshot);
+}
+
+START_TEST(a_reader_that_was_first_sees_each_acknowledged_row)
+{
+    look_first();
+    open_writer();
+    for (int64_t i = 1; i <= 3; i++) {
+        write_row(i);
+        ck_assert_uint_eq(rows_seen(), (size_t)i);
+    }
+}
+END_TEST
+
+START_TEST(a_reader_that_was_first_follows_flush_and_compaction)
+{
+    holter_compact_options all = { .to = HOLTER_WARM };
+    look_first();
+    open_writer();
+    write_row(1);
+    ck_assert_int_eq(holter_flush(fixture.writer, NULL, NULL), HOLTER_OK);
+    ck_assert_uint_eq(rows_seen(), 1);
+    write_row(2);
+    ck_assert_int_eq(holter_compact(fixture.writer, &all, NULL, NULL), HOLTER_OK);
+    ck_assert_uint_eq(rows_seen(), 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store: readers");
+    TCase *tests = tcase_create("readers");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_reader_that_was_first_sees_each_acknowledged_row);
+    tcase_add_test(tests, a_reader_that_was_first_follows_flush_and_compaction);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
