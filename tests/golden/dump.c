@@ -1,9 +1,11 @@
 /*
- * dump.c -- print every standing sample of a store in the canonical form, through the public interface.
+ * dump.c -- print every standing sample of a store in the canonical form, through the public
+ * interface.
  *
  *     dump STORE [KEYRING]
  *
- * The form and its order: tests/reader/holter_reader.py. The store is opened read-only. Exit codes: 0; 3 damage; 1 other.
+ * The form and its order: tests/reader/holter_reader.py. The store is opened read-only.
+ * Exit codes: 0; 3 damage; 1 other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -64,15 +66,17 @@ static void dump_columns(const holter_columns *columns, const struct golden_seri
             }
         }
         golden_print(stdout, series, columns->time_ns[row],
-                     columns->duration_ns == NULL ? 0 : columns->duration_ns[row], columns->flags[row],
-                     columns->revision[row], values);
+                     columns->duration_ns == NULL ? 0 : columns->duration_ns[row],
+                     columns->flags[row], columns->revision[row], values);
     }
 }
 
 static void dump_series(holter_snapshot *snapshot, const struct person *person,
                         const holter_metric *metric, const struct named *source)
 {
-    holter_scan_spec spec = { .user = person->number, .metric = metric->number, .source = source->number };
+    holter_scan_spec spec = { .user = person->number,
+                              .metric = metric->number,
+                              .source = source->number };
     struct golden_series series = { person->id, person->id_bytes, metric, source->name };
     holter_cursor *cursor = NULL;
     holter_columns columns;
@@ -96,7 +100,8 @@ static void dump_person(holter_store *store, holter_snapshot *snapshot, const st
     struct named *sources = room_for(count, sizeof *sources);
     for (size_t i = 0; i < count; i++) {
         holter_source *source = NULL;
-        if (holter_source_read(store, person->number, (uint32_t)(i + 1), &source, &error) != HOLTER_OK)
+        if (holter_source_read(store, person->number, (uint32_t)(i + 1), &source, &error) !=
+            HOLTER_OK)
             stop("source");
         sources[i].number = source->number;
         snprintf(sources[i].name, sizeof sources[i].name, "%s", source->name);
@@ -141,7 +146,8 @@ static struct person *read_people(holter_store *store, size_t *count)
             stop("user");
         if (is_erased)
             continue;
-        if (holter_user_id(store, person->number, person->id, &person->id_bytes, &error) != HOLTER_OK)
+        if (holter_user_id(store, person->number, person->id, &person->id_bytes, &error) !=
+            HOLTER_OK)
             stop("user's id");
         ++*count;
     }

@@ -65,7 +65,8 @@ static void print_value(FILE *out, const holter_field *field, holter_value value
         if (value.integer >= 0 && (uint64_t)value.integer < field->label_count)
             print_escaped(out, field->labels[value.integer], strlen(field->labels[value.integer]));
         else
-            fprintf(out, "?%" PRId64, value.integer); /* no reader prints this, so it is seen as a difference */
+            fprintf(out, "?%" PRId64,
+                    value.integer); /* no reader prints this, so it is seen as a difference */
         break;
     case HOLTER_TEXT:
         print_escaped(out, value.text.bytes, value.text.count);
@@ -73,8 +74,8 @@ static void print_value(FILE *out, const holter_field *field, holter_value value
     }
 }
 
-void golden_print(FILE *out, const struct golden_series *series, int64_t time_ns, int64_t duration_ns,
-                  unsigned flags, int64_t revision, const holter_value *values)
+void golden_print(FILE *out, const struct golden_series *series, int64_t time_ns,
+                  int64_t duration_ns, unsigned flags, int64_t revision, const holter_value *values)
 {
     const holter_metric *metric = series->metric;
 

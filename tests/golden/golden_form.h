@@ -1,8 +1,9 @@
 /*
- * golden_form.h -- the canonical form of a sample, as tests/reader/holter_reader.py tells it at its top.
+ * golden_form.h -- the canonical form of a sample, as told at the top of
+ * tests/reader/holter_reader.py.
  *
- * The dump of a store and the expectation of its maker are printed by the same lines of code, so that they differ only
- * where the samples do.
+ * The dump of a store and the expectation of its maker are printed by the same lines of code, so
+ * that they differ only where the samples do.
  */
 #ifndef GOLDEN_FORM_H
 #define GOLDEN_FORM_H
@@ -22,10 +23,11 @@ struct golden_series {
 };
 
 /** Print one sample and a line feed. `values`: one a field of the metric. */
-void golden_print(FILE *out, const struct golden_series *series, int64_t time_ns, int64_t duration_ns,
-                  unsigned flags, int64_t revision, const holter_value *values);
+void golden_print(FILE *out, const struct golden_series *series, int64_t time_ns,
+                  int64_t duration_ns, unsigned flags, int64_t revision,
+                  const holter_value *values);
 
-/** Compare two byte strings; of two of which one is the beginning of the other the shorter is less. */
+/** Compare byte strings; where one is the beginning of the other, the shorter is less. */
 int golden_compare(const char *a, size_t a_bytes, const char *b, size_t b_bytes);
 
 #endif

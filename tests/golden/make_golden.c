@@ -4,17 +4,21 @@
  *     make_golden KIND STORE > expected.csv
  *
  * Kinds:
- *     sealed      regions, users, sources; hot and warm segments, revisions, deletions, replaced ranges, late rows, all
- *                 types, a metric of its own; a log that is not flushed; closed
+ *     sealed      regions, users, sources; hot and warm segments, revisions, deletions, replaced
+ *                 ranges, late rows, all types, a metric of its own; a log that is not flushed;
+ *                 closed
  *     plain       the same without sealing
- *     unclosed    sealed: the same with fewer rows and a log of several files, whose maker ends without closing: the log
- *                 has no mark
+ *     unclosed    sealed: the same with fewer rows and a log of several files, whose maker ends
+ *                 without closing: the log has no mark
  *     linked      without sealing: parts larger than a frame, in the log
  *     large       sealed: parts larger than a frame, in a segment and in the log
+ *     random-N    sealed where N is even: 400 steps drawn from the seed N, in a world so small
+ *                 that rows meet
  *
- * What must stand is reckoned here, from what was committed and by the rules of format-spec/columns.md, over plain
- * arrays: the engine that wrote the store is not asked. Everything is drawn from one seed; only what the engine draws
- * itself (numbers of users, ids, keys, nonces) differs from run to run, and nothing of it is printed.
+ * What must stand is reckoned here, from what was committed and by the rules of
+ * format-spec/columns.md, over plain arrays: the engine that wrote the store is not asked.
+ * Everything is drawn from one seed; only what the engine draws itself (numbers of users, ids,
+ * keys, nonces) differs from run to run, and nothing of it is printed.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -41,7 +45,9 @@ static const struct {
     [ALICE] = { "alice", "main" },
     [BOB] = { "bob", "main" },
     [ZOE] = { "Zo\xc3\xab, \"the\" \\ runner", "main" },
-    [LONG] = { "a-long-id-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789", "main" },
+    [LONG] = { "a-long-id-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-"
+               "0123456789",
+               "main" },
     [GUL] = { "g\xc3\xbcl@example.org", "eu-west" },
 };
 static const char *const source_names[SOURCE_COUNT + 1] = { NULL, "watch", "phone, old" };
@@ -79,7 +85,7 @@ static struct {
     uint64_t random;
     struct row *rows;
     size_t row_count, row_room;
-    struct tombstone tombstones[64];
+    struct tombstone tombstones[512];
     size_t tombstone_count;
 } world = { .commit = 1, .random = 20240301 };
 static holter_error error;
@@ -129,7 +135,8 @@ static holter_metric metric_named(const char *name)
     return metric;
 }
 
-static void remember(struct row *row, const holter_metric *metric, const holter_row *added, unsigned flags)
+static void remember(struct row *row, const holter_metric *metric, const holter_row *added,
+                     unsigned flags)
 {
     if (metric->key_field >= 0) {
         holter_value key = added->values[metric->key_field];
@@ -151,13 +158,14 @@ static void remember(struct row *row, const holter_metric *metric, const holter_
     FILE *line = open_memstream(&row->line, &line_bytes);
     if (line == NULL)
         stop("no memory");
-    golden_print(line, &series, added->time_ns, added->duration_ns, flags, added->revision, added->values);
+    golden_print(line, &series, added->time_ns, added->duration_ns, flags, added->revision,
+                 added->values);
     fclose(line);
 }
 
 /* one row: `put` for instants, `span` for intervals */
-static void span(int person, const holter_metric *metric, uint32_t source, int64_t time, int64_t duration,
-                 unsigned flags, int64_t revision, const holter_value *values)
+static void span(int person, const holter_metric *metric, uint32_t source, int64_t time,
+                 int64_t duration, unsigned flags, int64_t revision, const holter_value *values)
 {
     holter_row added = { .user = world.users[person],
                          .metric = metric->number,
@@ -188,18 +196,19 @@ static void span(int person, const holter_metric *metric, uint32_t source, int64
     world.row_count++;
 }
 
-static void put(int person, const holter_metric *metric, uint32_t source, int64_t time, unsigned flags,
-                int64_t revision, const holter_value *values)
+static void put(int person, const holter_metric *metric, uint32_t source, int64_t time,
+                unsigned flags, int64_t revision, const holter_value *values)
 {
     span(person, metric, source, time, 0, flags, revision, values);
 }
 
 /* metric NULL: every metric; source 0: every source */
-static void erase(int person, const holter_metric *metric, uint32_t source, int64_t begin, int64_t end,
-                  int64_t revision)
+static void erase(int person, const holter_metric *metric, uint32_t source, int64_t begin,
+                  int64_t end, int64_t revision)
 {
     uint32_t number = metric == NULL ? 0 : metric->number;
-    need(holter_batch_delete(world.batch, world.users[person], number, source, begin, end, revision, &error),
+    need(holter_batch_delete(world.batch, world.users[person], number, source, begin, end, revision,
+                             &error),
          "delete");
     if (world.tombstone_count == sizeof world.tombstones / sizeof world.tombstones[0])
         stop("too many tombstones for the expectation");
@@ -229,8 +238,8 @@ static void compact(void)
 
 static int is_hidden_by(const struct row *row, const struct tombstone *t)
 {
-    if (t->person != row->person || (t->metric != 0 && t->metric != row->metric)
-        || (t->source != 0 && t->source != row->source) || row->time < t->begin || row->time >= t->end)
+    if (t->person != row->person || (t->metric != 0 && t->metric != row->metric) ||
+        (t->source != 0 && t->source != row->source) || row->time < t->begin || row->time >= t->end)
         return 0;
     if (t->revision != 0 && row->revision != t->revision)
         return row->revision < t->revision;
@@ -296,7 +305,8 @@ static void make_people(void)
 {
     for (int p = 0; p < PERSON_COUNT; p++) {
         holter_id id = { people[p].id, strlen(people[p].id) };
-        need(holter_users_add(world.store, &id, 1, people[p].region, &world.users[p], &error), "user");
+        need(holter_users_add(world.store, &id, 1, people[p].region, &world.users[p], &error),
+             "user");
         uint32_t heart_rate = metric_named("heart_rate").number;
         holter_setting settings[] = { { heart_rate, 5, SECOND }, { heart_rate + 9, -1, MINUTE } };
         holter_source watch = { .name = source_names[WATCH],
@@ -328,11 +338,16 @@ static holter_metric define_mixture(void)
                              .aggregation = HOLTER_LAST,
                              .tier_class = HOLTER_RECORDS,
                              .loinc = "8867-4" };
-    metric.fields[0] = (holter_field){ .name = "cents", .type = HOLTER_INT, .exponent = -2, .has_range = 1,
-                                       .min = integer(-1000), .max = integer(100000) };
+    metric.fields[0] = (holter_field){ .name = "cents",
+                                       .type = HOLTER_INT,
+                                       .exponent = -2,
+                                       .has_range = 1,
+                                       .min = integer(-1000),
+                                       .max = integer(100000) };
     metric.fields[1] = (holter_field){ .name = "thousands", .type = HOLTER_INT, .exponent = 3 };
     metric.fields[2] = (holter_field){ .name = "real", .type = HOLTER_FLOAT };
-    metric.fields[3] = (holter_field){ .name = "level", .type = HOLTER_ENUM, .labels = labels, .label_count = 3 };
+    metric.fields[3] =
+        (holter_field){ .name = "level", .type = HOLTER_ENUM, .labels = labels, .label_count = 3 };
     metric.fields[4] = (holter_field){ .name = "words", .type = HOLTER_TEXT };
     uint32_t number;
     need(holter_metric_define(world.store, &metric, &number, &error), "define");
@@ -341,12 +356,14 @@ static holter_metric define_mixture(void)
 
 static void put_mixture(int person, const holter_metric *mixture, int64_t begin, int count)
 {
-    static const char *const words[] = { "", "one", "line\nfeed, \"quotes\" and \\", "\xe2\x82\xac", "=1+1" };
+    static const char *const words[] = { "", "one", "line\nfeed, \"quotes\" and \\", "\xe2\x82\xac",
+                                         "=1+1" };
     for (int i = 0; i < count; i++) {
-        holter_value values[] = { integer(draw(3000) - 1500), integer(draw(9) - 4), real((double)draw(1000) / 7),
-                                  integer(i % 3), text(words[i % 5]) };
-        span(person, mixture, WATCH, begin + i / 3 * HOUR, draw(3) * MINUTE + i, i % 4 == 0 ? HOLTER_MANUAL : 0,
-             i % 7 == 0 ? 3 : 0, values);
+        holter_value values[] = { integer(draw(3000) - 1500), integer(draw(9) - 4),
+                                  real((double)draw(1000) / 7), integer(i % 3),
+                                  text(words[i % 5]) };
+        span(person, mixture, WATCH, begin + i / 3 * HOUR, draw(3) * MINUTE + i,
+             i % 4 == 0 ? HOLTER_MANUAL : 0, i % 7 == 0 ? 3 : 0, values);
     }
 }
 
@@ -357,8 +374,10 @@ static void put_heart_rate(int person, int64_t begin, int count, int64_t step, u
     for (int i = 0; i < count; i++) {
         bpm += draw(5) - 2;
         bpm = bpm < 40 ? 40 : bpm > 180 ? 180 : bpm;
-        holter_value value = integer(i % 211 == 210 ? 900 : bpm); /* 900 is out of range: stored with a flag */
-        put(person, &heart_rate, source, begin + i * step, i % 97 == 0 ? HOLTER_ANOMALY | 0x8100 : 0, 0, &value);
+        holter_value value =
+            integer(i % 211 == 210 ? 900 : bpm); /* 900 is out of range: stored with a flag */
+        put(person, &heart_rate, source, begin + i * step,
+            i % 97 == 0 ? HOLTER_ANOMALY | 0x8100 : 0, 0, &value);
         if (i % 500 == 499)
             begin += HOUR; /* a gap */
     }
@@ -385,7 +404,8 @@ static void put_night(int person, int64_t begin, int count, int64_t length)
 static void put_weights(int person, int64_t begin, int64_t revision)
 {
     holter_metric weight = metric_named("weight");
-    const double kilograms[] = { 80.5, 80.4, 0.1, -0.0, 5e-324, INFINITY, -INFINITY, NAN, 1e300, 79.999999999999986 };
+    const double kilograms[] = { 80.5,     80.4,      0.1, -0.0,  5e-324,
+                                 INFINITY, -INFINITY, NAN, 1e300, 79.999999999999986 };
     for (size_t i = 0; i < sizeof kilograms / sizeof kilograms[0]; i++) {
         holter_value value = real(kilograms[i]);
         put(person, &weight, WATCH, begin + (int64_t)i * DAY / 4, HOLTER_MANUAL, revision, &value);
@@ -420,7 +440,7 @@ static void put_pressure(int person, int64_t begin, int64_t revision)
     }
 }
 
-/* a vendor's night, told anew under new begin times: what began in it goes, these rows stand in its place */
+/* a night told anew under new begin times: what began in it goes, these stand in its place */
 static void replace_night(int person, int64_t begin, int64_t end)
 {
     holter_metric stage = metric_named("sleep_stage");
@@ -451,8 +471,12 @@ static void fill(int is_long)
     put_mixture(ALICE, &mixture, BEGIN + DAY, 30);
     commit();
     for (int p = BOB; p < PERSON_COUNT; p++) {
-        put_heart_rate(p, BEGIN + p * DAY + (p == BOB ? 1000000 : p == ZOE ? 1 : 0), 60, p == ZOE ? SECOND + 7 : SECOND,
-                       p % 2 ? WATCH : PHONE);
+        put_heart_rate(p,
+                       BEGIN + p * DAY +
+                           (p == BOB   ? 1000000
+                            : p == ZOE ? 1
+                                       : 0),
+                       60, p == ZOE ? SECOND + 7 : SECOND, p % 2 ? WATCH : PHONE);
         put_steps(p, BEGIN + p * 5 * DAY, 30, p);
         put_weights(p, BEGIN + DAY, p == ZOE ? -2 : 0);
         put_doses(p, BEGIN + 3 * DAY, 0);
@@ -461,7 +485,7 @@ static void fill(int is_long)
     commit();
     flush();
 
-    /* corrections, lower revisions, duplicates, deletions, a replaced night; then all of it into partitions */
+    /* corrections, lower revisions, duplicates, deletions, a replaced night; then into partitions */
     for (int i = 100; i < 140; i++) {
         holter_value value = integer(100 + i % 10);
         put(ALICE, &heart_rate, WATCH, BEGIN + i * 5 * SECOND, 0, i % 2 ? 5 : 0, &value);
@@ -473,7 +497,8 @@ static void fill(int is_long)
     commit();
     for (int i = 110; i < 130; i++) {
         holter_value value = integer(50);
-        put(ALICE, &heart_rate, WATCH, BEGIN + i * 5 * SECOND, 0, 3, &value); /* stands only where there is no 5 */
+        put(ALICE, &heart_rate, WATCH, BEGIN + i * 5 * SECOND, 0, 3,
+            &value); /* stands only where there is no 5 */
     }
     put_weights(ZOE, BEGIN + DAY + HOUR, 9); /* later than the deletion, but of a lower revision */
     put_weights(ZOE, BEGIN + DAY + 2 * HOUR, 11);
@@ -483,9 +508,11 @@ static void fill(int is_long)
 
     /* late rows, and a label more; these stay in two hot files beside the warm ones */
     int64_t level;
-    need(holter_metric_add_label(world.store, mixture.number, 3, "beyond", &level, &error), "label");
+    need(holter_metric_add_label(world.store, mixture.number, 3, "beyond", &level, &error),
+         "label");
     mixture = metric_named("golden_mixture");
-    holter_value late[] = { integer(INT64_MIN), integer(INT64_MAX / 1000), real(-1.5), integer(level), text("late") };
+    holter_value late[] = { integer(INT64_MIN), integer(INT64_MAX / 1000), real(-1.5),
+                            integer(level), text("late") };
     span(GUL, &mixture, PHONE, BEGIN - 400 * DAY, DAY, 0, -7, late);
     span(GUL, &mixture, PHONE, -1, 0, 0, INT64_MAX, late);
     span(GUL, &mixture, PHONE, INT64_MAX - 1, INT64_MAX, 0, INT64_MIN, late);
@@ -520,7 +547,7 @@ static void fill(int is_long)
     commit();
 }
 
-/* a group takes a page at the least, a file of 64 KiB has 15: so the log goes through several, marks between groups */
+/* a group takes a page, a file of 64 KiB has 15: so the log has several, and marks in between */
 static void fill_log(void)
 {
     for (int i = 0; i < 36; i++) {
@@ -561,21 +588,84 @@ static void fill_linked(int rounds)
     free(words);
 }
 
+/* a row of one of four metrics, of 4 x 40 times in three partitions */
+static void put_random(int person, int64_t revision)
+{
+    static const char *const words[] = { "", "a", "ab", "b\xc3\xa9" };
+    int64_t time = BEGIN + draw(4) * 5 * DAY + draw(40) * MINUTE;
+    unsigned flags = draw(9) == 0 ? HOLTER_ANOMALY : 0;
+    uint32_t source = (uint32_t)(1 + draw(2));
+    const char *const names[] = { "heart_rate", "steps", "weight", "medication_dose" };
+    holter_metric metric = metric_named(names[draw(4)]);
+    holter_value values[2];
+    if (metric.fields[0].type == HOLTER_INT)
+        values[0] = integer(draw(400));
+    else if (metric.fields[0].type == HOLTER_FLOAT)
+        values[0] = real((double)draw(1000) / 10);
+    else
+        values[0] = text(words[draw(4)]);
+    values[1] = real((double)draw(8));
+    span(person, &metric, source, time, metric.kind == HOLTER_INTERVAL ? draw(100) * SECOND : 0,
+         flags, revision, values);
+}
+
+static void fill_random(uint64_t seed)
+{
+    world.random ^= seed * UINT64_C(0x9e3779b97f4a7c15);
+    for (int step = 0; step < 400; step++) {
+        int person = (int)draw(PERSON_COUNT - 2) + 1;
+        int64_t kind = draw(100), revision = draw(3) == 0 ? draw(7) - 3 : 0;
+        if (kind < 20) {
+            holter_metric metric = metric_named(draw(2) == 0 ? "heart_rate" : "medication_dose");
+            int is_all = draw(4) == 0;
+            int64_t begin = BEGIN + draw(4) * 5 * DAY + draw(40) * MINUTE;
+            erase(person, is_all ? NULL : &metric, is_all ? 0 : (uint32_t)draw(3), begin,
+                  begin + 1 + (draw(5) == 0 ? 6 * DAY : draw(20) * MINUTE), revision);
+            for (int64_t i = draw(4); i > 0; i--)
+                put_random(person, revision);
+        } else if (kind < 88) {
+            for (int64_t i = 1 + draw(12); i > 0; i--)
+                put_random(draw(2) == 0 ? person : BOB, draw(3) == 0 ? draw(7) - 3 : 0);
+        } else if (kind < 94) {
+            flush();
+        } else if (kind < 97) {
+            compact();
+        } else {
+            reopen();
+        }
+        commit();
+    }
+}
+
+/* whether `argument` names `kind`; one that ends in '-' is followed by a number */
+static int is_kind(const char *argument, const char *kind)
+{
+    size_t bytes = strlen(kind);
+    return kind[bytes - 1] == '-' ? strncmp(argument, kind, bytes) == 0
+                                  : strcmp(argument, kind) == 0;
+}
+
 int main(int count, char **arguments)
 {
-    static const char *const kinds[] = { "sealed", "plain", "unclosed", "linked", "large" };
-    enum { SEALED, PLAIN, UNCLOSED, LINKED, LARGE, KINDS };
+    static const char *const kinds[] = {
+        "sealed", "plain", "unclosed", "linked", "large", "random-"
+    };
+    enum { SEALED, PLAIN, UNCLOSED, LINKED, LARGE, RANDOM, KINDS };
     int kind = 0;
-    while (count == 3 && kind < KINDS && strcmp(arguments[1], kinds[kind]) != 0)
+    while (count == 3 && kind < KINDS && !is_kind(arguments[1], kinds[kind]))
         kind++;
     if (count != 3 || kind == KINDS) {
-        fputs("usage: make_golden sealed|plain|unclosed|linked|large STORE\n", stderr);
+        fputs("usage: make_golden sealed|plain|unclosed|linked|large|random-N STORE\n", stderr);
         return 2;
     }
+    uint64_t seed = kind == RANDOM ? strtoull(arguments[1] + strlen(kinds[RANDOM]), NULL, 10) : 0;
     int is_linked = kind == LINKED || kind == LARGE;
-    holter_create_options create = { .shards = is_linked ? 1 : 2, .no_sealing = kind == PLAIN || kind == LINKED };
+    holter_create_options create = { .shards = is_linked ? 1 : 2,
+                                     .no_sealing =
+                                         kind == PLAIN || kind == LINKED || seed % 2 == 1 };
     world.path = arguments[2];
-    world.options = (holter_options){ .log_file_bytes = is_linked ? 1 << 19 : 1 << 16, .no_auto_flush = 1 };
+    world.options =
+        (holter_options){ .log_file_bytes = is_linked ? 1 << 19 : 1 << 16, .no_auto_flush = 1 };
     need(holter_create(world.path, &create, &error), "create");
     need(holter_open(&world.store, world.path, &world.options, &error), "open");
     need(holter_add_region(world.store, "eu-west", 1, &error), "region");
@@ -583,6 +673,8 @@ int main(int count, char **arguments)
     make_people();
     if (is_linked)
         fill_linked(kind == LARGE ? 2 : 1);
+    else if (kind == RANDOM)
+        fill_random(seed);
     else
         fill(kind != UNCLOSED);
     if (kind == UNCLOSED)
