@@ -485,7 +485,7 @@ static void fill(int is_long)
     commit();
     flush();
 
-    /* corrections, lower revisions, duplicates, deletions, a replaced night; then into partitions */
+    /* corrections, lower revisions, duplicates, deletions, a replaced night; then partitions */
     for (int i = 100; i < 140; i++) {
         holter_value value = integer(100 + i % 10);
         put(ALICE, &heart_rate, WATCH, BEGIN + i * 5 * SECOND, 0, i % 2 ? 5 : 0, &value);
