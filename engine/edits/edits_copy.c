@@ -238,7 +238,7 @@ holter_status edits_log_open(struct edits_log *log, const struct edits_spec *spe
                              holter_error *err)
 {
     *log = (struct edits_log){ .spec = spec, .queue = queue };
-    struct edits_header headers[EDITS_COPIES];
+    struct edits_header headers[EDITS_COPIES] = { 0 };
     bool is_surely_newer = false;
 
     for (size_t c = 0; c < EDITS_COPIES; c++) {
@@ -429,7 +429,7 @@ holter_status edits_later_find(bool *found, struct edits_log *log, uint64_t offs
     *found = false;
     for (; offset < end; offset += CORE_SECTOR_BYTES)
         for (size_t c = 0; c < EDITS_COPIES; c++) {
-            struct edits_record record;
+            struct edits_record record = { 0 };
             enum edits_found what = edits_record_read(&record, log, c, offset);
             if (what == EDITS_UNREADABLE)
                 return error_set(err, HOLTER_IO, "'%s/%s.%s': offset %llu cannot be read",

@@ -356,6 +356,7 @@ void io_queue_close(struct io_queue *queue)
 static void check_op(const struct io_queue *queue, const struct io_op *op)
 {
     core_assert(op->kind >= IO_READ && op->kind <= IO_SYNC);
+    core_assert(op->file != NULL);
     core_assert(op->file->io == queue->io);
     if (op->kind == IO_SYNC)
         return;

@@ -269,7 +269,7 @@ static holter_status look_behind(struct wal_walk *walk, const char *found, holte
         if (offset == walk->offset)
             continue;
         struct wal_group group;
-        const char *why;
+        const char *why = "";
         status = read_group(&group, walk, offset, file->file_bytes, &why, err);
         if (status == HOLTER_NOT_FOUND)
             continue;
