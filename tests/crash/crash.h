@@ -31,7 +31,7 @@ enum {
     LEDGER_CUTS_MAX = 48,
     LEDGER_FACTS_MAX = 64,
     ACTORS_MAX = 4,
-    OPEN_PARTS_MAX = 9, /* of one user that may or may not be there */
+    OPEN_PARTS_MAX = 12, /* of one user that may or may not be there */
 };
 
 #define CRASH_STORE "store"
@@ -120,9 +120,9 @@ struct world {
     struct sim *sim;
     struct ledger ledger;
     struct actor actors[ACTORS_MAX];
-    uint64_t serial;            /* makes values differ */
-    bool faults_allowed;        /* a status that is not OK is no violation by itself */
-    holter_status fault_status; /* of the last act that failed so */
+    uint64_t serial;      /* makes values differ */
+    bool faults_allowed;  /* a status that is not OK is no violation by itself */
+    bool corrupt_allowed; /* with faults_allowed: also HOLTER_CORRUPT */
     bool is_verbose;
     bool has_trouble;
     char trouble[700];
@@ -223,6 +223,8 @@ struct workload {
 extern const struct workload workloads[];
 extern const size_t workload_count;
 
+/** The world that the workload's run begins with. */
+void world_prepare(struct world *out, const struct workload *workload, uint64_t seed);
 /** What follows a crash: a reader, then a writer that checks everything and goes on. */
 void recovery_session(struct world *world);
 

@@ -399,14 +399,7 @@ static void explore_stops(struct explorer *explorer, enum sim_event event, uint6
 static struct world *base_of(const struct workload *workload, uint64_t seed)
 {
     struct world *base = world_alloc();
-    world_setup(base, seed);
-    if (workload->prepare != NULL && !base->has_trouble)
-        workload->prepare(base);
-    if (workload->is_without_store) {
-        struct sim_options options = { .seed = seed };
-        world_free(base);
-        *base = (struct world){ .sim = sim_new(&options) };
-    }
+    world_prepare(base, workload, seed);
     return base;
 }
 

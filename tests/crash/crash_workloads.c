@@ -312,6 +312,19 @@ static void run_trio(struct world *world)
     act_read(last);
 }
 
+void world_prepare(struct world *out, const struct workload *workload, uint64_t seed)
+{
+    world_setup(out, seed); /* also where it is not wanted: it learns the metrics */
+    if (workload->prepare != NULL && !out->has_trouble)
+        workload->prepare(out);
+    world_close(out);
+    if (workload->is_without_store && !out->has_trouble) {
+        struct sim_options options = { .seed = seed };
+        world_free(out);
+        *out = (struct world){ .sim = sim_new(&options) };
+    }
+}
+
 /* ---- what follows a crash --------------------------------------------------------------------------------------------------------- */
 
 void recovery_session(struct world *world)

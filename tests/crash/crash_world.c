@@ -76,10 +76,8 @@ static bool settle(struct actor *actor, holter_status status, const holter_error
         return true;
     if (world->is_verbose)
         printf("    %s: %s: %s\n", what, holter_status_name(status), err->message);
-    if (world->faults_allowed) {
-        world->fault_status = status;
+    if (world->faults_allowed && (status != HOLTER_CORRUPT || world->corrupt_allowed))
         return false;
-    }
     world_trouble(world, "%s: %s: %s", what, holter_status_name(status), err->message);
     return false;
 }
@@ -187,7 +185,7 @@ void world_copy(struct world *out, const struct world *from, uint64_t seed)
     memset(out->actors, 0, sizeof out->actors);
     out->serial = from->serial;
     out->faults_allowed = from->faults_allowed;
-    out->fault_status = HOLTER_OK;
+    out->corrupt_allowed = from->corrupt_allowed;
     out->is_verbose = from->is_verbose;
     out->has_trouble = false;
     out->trouble[0] = '\0';
@@ -588,8 +586,13 @@ bool batch_again(struct actor *actor)
 
 bool batch_commit(struct actor *actor)
 {
-    if (!is_going(actor) || !fill_batch(actor))
+    if (!is_going(actor))
         return false;
+    if (!fill_batch(actor)) {
+        holter_batch_free(actor->batch); /* half of it is not to be committed */
+        actor->batch = NULL;
+        return false;
+    }
     return batch_again(actor);
 }
 
@@ -941,7 +944,11 @@ bool act_pin(struct actor *actor)
     holter_status status = holter_snapshot_open(&actor->pinned, actor->store, &err);
     if (!settle(actor, status, &err, "snapshot"))
         return false;
-    return hash_pinned(actor->pinned_hash, actor);
+    if (hash_pinned(actor->pinned_hash, actor))
+        return true;
+    holter_snapshot_close(actor->pinned); /* what it showed is not known */
+    actor->pinned = NULL;
+    return false;
 }
 
 bool act_read_pinned(struct actor *actor)
