@@ -182,6 +182,7 @@ class LogFile:
             nonce = c.take(24)
             c.check(sequence == group.first_sequence + index, f"sequence {sequence}, "
                     f"{group.first_sequence + index} expected", at)
+            c.check(user != 0, "a frame of user 0", at + 8)
             c.check(not flags & ~(GOES_ON | CONTINUES), f"unknown flags {flags:#x}", at + 20)
             c.check(TAG_BYTES < sealed_bytes <= SEALED_BYTES_MAX, f"{sealed_bytes} sealed bytes", at + 24)
             c.check(spare == 0, "spare bytes are not zero", at + 28)

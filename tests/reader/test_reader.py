@@ -323,7 +323,7 @@ class Log(InDirectory):
         for bad in (simple(1, 16384, 5), simple(1, 16384, 4, watermark=4), simple(1, 16384, 4, synced=20480),
                     simple(1, 16384, 4, synced=4097), simple(1, 16384, 4, count=2), simple(1, 16384, 4, count=0),
                     simple(1, 16384, 4, mark=True), group(1, 16384, 4, [frame(5, 1, BODY)]),
-                    group(1, 16384, 4, [frame(4, 1, BODY, flags=4)]), group(1, 16384, 4, [frame(4, 1, BODY) + b"\x00"])):
+                    group(1, 16384, 4, [frame(4, 1, BODY, flags=4)]), group(1, 16384, 4, [frame(4, 1, BODY, user=0)]), group(1, 16384, 4, [frame(4, 1, BODY) + b"\x00"])):
             self.refused("log-", (1, log_file(log_header(1), *self.three, bad)))
 
     def test_the_chain_goes_back_from_the_greatest_number(self):
