@@ -69,8 +69,8 @@ static holter_status write_prepare(struct shard_write *write, holter_error *err)
     if (!shard_published_end(shard, &write->place, &appender))
         return error_set(err, HOLTER_IO, "'%s': the head page does not keep what is written to it",
                          shard->directory);
-    if (appender == shard->appender && !shard->must_check_tail)
-        return HOLTER_OK;
+    if (appender == shard->appender)
+        return HOLTER_OK; /* also where its last append failed: then the wal gave up the file */
     shard_name_holder(shard, SHARD_LOCK_APPEND);
     status = wal_take_over(shard->append_wal, &write->place, err);
     if (status != HOLTER_OK)
@@ -82,7 +82,6 @@ static holter_status write_prepare(struct shard_write *write, holter_error *err)
     io_mutex_lock(shard->mutex);
     shard_publish_end(shard, &write->place);
     io_mutex_unlock(shard->mutex);
-    shard->must_check_tail = false;
     return HOLTER_OK;
 }
 
@@ -264,7 +263,6 @@ holter_status shard_write_put(struct shard_write *write, const struct shard_part
     }
     if (write->frame_count == 0)
         return HOLTER_OK;
-    shard->must_check_tail = true; /* until this write has ended well */
     return wal_write_begin(&write->wal_write, shard->append_wal, &write->place, write->frames,
                            write->frame_count, shard->spec.arena, err);
 }
@@ -356,7 +354,6 @@ holter_status shard_write_end(struct shard_write *write, holter_error *err)
         status = wal_write_end(write->wal_write, &write->place, err);
         write->wal_write = NULL;
         if (status == HOLTER_OK) {
-            shard->must_check_tail = false;
             shard->has_appended = true;
             io_mutex_lock(shard->mutex);
             shard_publish_end(shard, &write->place); /* W1 */

@@ -130,8 +130,9 @@ void wal_write_abort(struct wal_write *write);
 holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *err);
 
 /**
- * The caller takes over from another appender: looks whether *place, the published durable end, is in the newest file
- * and that is all zeros from there on, as far as a torn write could reach; if not, the next append begins a new file.
+ * The caller takes over from another appender: looks whether *place, the published durable end, is in the newest file, and
+ * that was begun in this boot and is all zeros from there on, as far as a torn write could reach; if not, the next
+ * append begins a new file.
  * An append at a place that this wal neither reached nor took over (a recovered one) always does, and syncs the old
  * file first. Whoever took over tells the others so (SHARD_HEAD_APPENDER) before its first append: also an append that
  * fails may have left bytes or a file that void the place for the appender before. Errors: HOLTER_IO, HOLTER_CORRUPT.

@@ -50,6 +50,10 @@ static holter_status check_frames(const struct wal *wal, const struct wal_frame 
             return error_set(err, HOLTER_INVALID,
                              "log '%s': found a frame of %zu bytes, expected 1 to %zu",
                              wal->directory, frame->body_bytes, bytes_max);
+        if (frame->user == 0)
+            return error_set(err, HOLTER_INVALID,
+                             "log '%s': found frame %zu of %zu without a user, expected a number",
+                             wal->directory, i, count);
         bool is_linked_well = (frame->flags & WAL_LINK_GOES_ON) == expected &&
                               (expected == 0 || frame->user == frames[i - 1].user) &&
                               (frame->flags & ~(uint32_t)WAL_FRAME_FLAGS) == 0;
@@ -403,6 +407,17 @@ static holter_status is_newest(bool *newest, struct wal *wal, uint64_t number, h
     return HOLTER_OK;
 }
 
+/* Also where a writer of an earlier boot left no trace behind its end: a file is of one boot. */
+static holter_status is_of_this_boot(bool *is, struct wal *wal, const struct wal_header *header,
+                                     holter_error *err)
+{
+    uint8_t boot_id[IO_BOOT_ID_BYTES];
+    holter_status status = io_boot_id(wal->io, boot_id, err);
+    if (status == HOLTER_OK)
+        *is = memcmp(header->boot_id, boot_id, sizeof boot_id) == 0;
+    return status;
+}
+
 /* One group was in flight at most, and it began at the place. */
 static holter_status is_untouched(bool *untouched, struct wal *wal, const struct wal_header *header,
                                   uint64_t offset, holter_error *err)
@@ -432,7 +447,7 @@ holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holt
     holter_status status = check_place(wal, place, err);
     if (status != HOLTER_OK)
         return status;
-    bool newest, untouched;
+    bool newest, untouched, current;
     status = is_newest(&newest, wal, place->file, err);
     if (status != HOLTER_OK)
         return status;
@@ -450,7 +465,9 @@ holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holt
     }
     if (place->file != 0 && newest) {
         status = is_untouched(&untouched, wal, &header, place->offset, err);
-        if (status == HOLTER_OK && untouched)
+        if (status == HOLTER_OK)
+            status = is_of_this_boot(&current, wal, &header, err);
+        if (status == HOLTER_OK && untouched && current)
             status = wal_file_open_to_append(&wal->file, wal, place->file, err);
         if (status != HOLTER_OK)
             return status;

@@ -255,7 +255,8 @@ holter_status wal_group_header_decode(struct wal_group_header *out, const uint8_
 
 static bool frame_is_valid(const struct wal_frame_header *header)
 {
-    return header->sequence != 0 && (header->flags & ~(uint32_t)WAL_FRAME_FLAGS) == 0 &&
+    return header->sequence != 0 && header->user != 0 &&
+           (header->flags & ~(uint32_t)WAL_FRAME_FLAGS) == 0 &&
            header->sealed_bytes > CRYPTO_TAG_BYTES &&
            header->sealed_bytes <= WAL_FRAME_BODY_BYTES_MAX + CRYPTO_TAG_BYTES;
 }
