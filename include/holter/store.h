@@ -219,8 +219,8 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add(holter_batch *batch,
 /**
  * What of (user, metric, source) begins in [begin, end) and was stored before goes; the batch's own
  * rows stay. Source 0: every source; metric 0 (then source 0): every metric. With a revision (of
- * the call, or 0: the batch's) only rows of lower revision, or of the same and committed before,
- * go, but also such ones that arrive later. A replaced range is a deletion together with the rows
+ * the call, or 0: the batch's) only rows of lower revision go, also such ones that arrive later or
+ * in this batch, and those of the same revision that were committed before. A replaced range is a deletion together with the rows
  * that come in its place, committed at once.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_batch_delete(holter_batch *batch, uint64_t user,
