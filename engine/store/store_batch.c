@@ -276,7 +276,10 @@ static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_b
             return error_set(err, HOLTER_INVALID,
                              "field '%s': found a text of %zu bytes, expected at most %d", of->name,
                              value->text.count, HOLTER_TEXT_BYTES_MAX);
-        row->text[field] = (const uint8_t *)value->text.bytes;
+        if (value->text.bytes == NULL && value->text.count > 0)
+            return error_set(err, HOLTER_INVALID, "field '%s': there is no text of %zu bytes",
+                             of->name, value->text.count);
+        row->text[field] = (const uint8_t *)(value->text.count > 0 ? value->text.bytes : "");
         row->text_bytes[field] = (uint32_t)value->text.count;
         *text_bytes += value->text.count;
         return HOLTER_OK;
