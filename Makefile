@@ -309,7 +309,9 @@ model-long: $(MODEL_BINARIES)
 CRASH_SHARED := tests/crash/crash_ledger.c tests/crash/crash_world.c tests/crash/crash_workloads.c
 CRASH_OBJECTS := $(call objects,$(CRASH_SHARED)) $(ENGINE_OBJECTS) $(SIM_OBJECTS)
 CRASH_JOBS ?= 2
-CRASH_EFFORT ?= short
+CRASH_EFFORT ?= $(if $(filter asan tsan ubsan,$(VARIANT)),tiny,short)
+CRASH_BINARIES := $(addprefix $(OUT)/tests/crash/,crash_explorer faults nonces)
+CFLAGS_bugs := -O1
 
 $(OUT)/tests/crash/crash_explorer: $(call objects,tests/crash/crash_explorer.c) $(CRASH_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
@@ -317,17 +319,25 @@ $(OUT)/tests/crash/crash_explorer: $(call objects,tests/crash/crash_explorer.c) 
 $(OUT)/tests/crash/faults: $(call objects,tests/crash/faults.c) $(CRASH_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
+$(OUT)/tests/crash/nonces: $(call objects,tests/crash/nonces.c) $(CRASH_OBJECTS)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wl,--wrap=crypto_seal $^ -o $@ $(LIBS)
+
 # every call of every workload is cut, some of the ends are looked at
-crash-short: $(OUT)/tests/crash/crash_explorer $(OUT)/tests/crash/faults
+crash-short: $(CRASH_BINARIES)
 	$(OUT)/tests/crash/crash_explorer --effort $(CRASH_EFFORT) --jobs $(CRASH_JOBS)
-	$(OUT)/tests/crash/faults --effort $(CRASH_EFFORT)
+	$(OUT)/tests/crash/faults --effort $(CRASH_EFFORT) --jobs $(CRASH_JOBS)
+	$(OUT)/tests/crash/nonces
 
 # at least 300,000 distinct end images
-crash-long: $(OUT)/tests/crash/crash_explorer $(OUT)/tests/crash/faults
+crash-long: $(CRASH_BINARIES)
 	$(OUT)/tests/crash/crash_explorer --effort long --images 300000 --jobs $(CRASH_JOBS)
-	$(OUT)/tests/crash/faults --effort long
+	$(OUT)/tests/crash/faults --effort long --jobs $(CRASH_JOBS)
 
-.PHONY: crash-short crash-long
+# every seeded bug of tests/crash/bugs is caught, in a copy of the tree
+check-bugs:
+	python3 tests/crash/check_bugs.py --make "$(MAKE)" --scratch out/check-bugs
+
+.PHONY: crash-short crash-long check-bugs
 
 help:
 	@echo "make            out/release/holter, libholter.a, libholter.so"

@@ -133,7 +133,10 @@ static uint64_t path_hash(const struct path *path, uint64_t seed)
 /* How much, by depth. */
 struct effort {
     unsigned subsets[DEPTH_MAX]; /* random ones of what was not synced, beside none and all */
-    unsigned nested[DEPTH_MAX];  /* points in the recovery of each image, in 256ths */
+    unsigned
+        kill_stride; /* of the calls of fibers that have no effect, one in so many is killed at */
+    bool stops_at_first;        /* violation */
+    unsigned nested[DEPTH_MAX]; /* points in the recovery of each image, in 256ths */
 };
 
 struct figures {
@@ -186,6 +189,8 @@ static void violation(struct explorer *explorer, const struct path *path, const 
     path_print(stdout, path);
     printf(" -v\n");
     fflush(stdout);
+    if (explorer->effort.stops_at_first)
+        _exit(EXIT_FAILURE);
 }
 
 /* Run from `start` until the call; all handles are closed. NULL: it has not got there, or went wrong on the way. */
@@ -383,7 +388,8 @@ static void explore_stops(struct explorer *explorer, enum sim_event event, uint6
 {
     for (uint64_t call = 0; call < explorer->figures.calls; call++) {
         bool is_wanted =
-            explorer->has_effect[call] || (event == SIM_KILL && explorer->workload->has_fibers);
+            explorer->has_effect[call] || (event == SIM_KILL && explorer->workload->has_fibers &&
+                                           call % explorer->effort.kill_stride == 0);
         if (!is_wanted)
             continue;
         struct path path = { .depth = 1, .steps = { { .call = call, .event = event } } };
@@ -399,7 +405,8 @@ static void explore_stops(struct explorer *explorer, enum sim_event event, uint6
 static struct world *base_of(const struct workload *workload, uint64_t seed)
 {
     struct world *base = world_alloc();
-    world_prepare(base, workload, seed);
+    world_prepare(base, workload,
+                  mix64(seed, (uint64_t)(workload - workloads))); /* no two stores alike */
     return base;
 }
 
@@ -585,11 +592,11 @@ static bool explore_all(const char *only, const struct effort *effort, uint64_t 
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: crash_explorer [--effort tiny|short|long] [--workload W] [--seed S] [--jobs N]\n"
-        "                      [--images N] [--path CALL:cut|torn|kill:CHOICE[/..] [-v]]\n"
-        "workloads:\n");
+    fprintf(stderr,
+            "usage: crash_explorer [--effort tiny|short|long] [--first] [--workload W] [--seed S] "
+            "[--jobs N]\n"
+            "                      [--images N] [--path CALL:cut|torn|kill:CHOICE[/..] [-v]]\n"
+            "workloads:\n");
     for (size_t i = 0; i < workload_count; i++)
         fprintf(stderr, "  %-9s %s\n", workloads[i].name, workloads[i].what);
     return 2;
@@ -601,9 +608,12 @@ int main(int argc, char **argv)
         const char *name;
         struct effort effort;
     } efforts[] = {
-        { "tiny", { .subsets = { 0, 0, 0 }, .nested = { 8, 64, 0 } } }, /* under sanitizers */
-        { "short", { .subsets = { 4, 1, 1 }, .nested = { 64, 96, 0 } } },
-        { "long", { .subsets = { 40, 12, 6 }, .nested = { 256, 96, 0 } } },
+        { "tiny",
+          { .subsets = { 0, 0, 0 },
+            .kill_stride = 256,
+            .nested = { 8, 64, 0 } } }, /* under sanitizers */
+        { "short", { .subsets = { 4, 1, 1 }, .kill_stride = 32, .nested = { 64, 96, 0 } } },
+        { "long", { .subsets = { 60, 16, 10 }, .kill_stride = 1, .nested = { 1024, 256, 0 } } },
     };
     struct effort effort = efforts[1].effort;
     const char *only = NULL;
@@ -612,6 +622,7 @@ int main(int argc, char **argv)
     uint64_t images = 0;
     size_t jobs = 2;
     bool is_verbose = false;
+    bool stops_at_first = false;
     /* Machines and ledgers come and go all the time: keep their memory instead of giving it back. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
@@ -619,6 +630,10 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "-v") == 0) {
             is_verbose = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--first") == 0) {
+            stops_at_first = true;
             continue;
         }
         if (value == NULL)
@@ -642,6 +657,7 @@ int main(int argc, char **argv)
     }
     if (jobs == 0 || jobs > JOBS_MAX)
         return usage();
+    effort.stops_at_first = stops_at_first;
     if (path_text == NULL)
         return explore_all(only, &effort, seed, jobs, images) ? EXIT_SUCCESS : EXIT_FAILURE;
 

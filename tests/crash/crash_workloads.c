@@ -347,6 +347,12 @@ void recovery_session(struct world *world)
 }
 
 const struct workload workloads[] = {
+    /* the longest first */
+    { .name = "trio",
+      .what = "writer, reader and compactor at once",
+      .prepare = prepare_trio,
+      .run = run_trio,
+      .has_fibers = true },
     { .name = "takeover", .what = "two shards, two writers, takeovers", .run = run_takeover },
     { .name = "late",
       .what = "late rows over three partitions",
@@ -367,10 +373,5 @@ const struct workload workloads[] = {
       .run = run_meta },
     { .name = "linked", .what = "linked frames", .run = run_linked },
     { .name = "create", .what = "making a store", .run = run_create, .is_without_store = true },
-    { .name = "trio",
-      .what = "writer, reader and compactor at once",
-      .prepare = prepare_trio,
-      .run = run_trio,
-      .has_fibers = true },
 };
 const size_t workload_count = sizeof workloads / sizeof workloads[0];

@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum fault_kind { FAULT_CALL, FAULT_DROPPED, FAULT_SHORT, FAULT_MEMORY, FAULT_KINDS };
 
@@ -202,10 +204,59 @@ static bool parse_fault(struct fault *out, const char *text)
     return out->kind < FAULT_KINDS && out->error < CORE_COUNT(errnos);
 }
 
+static bool test(const struct tester *common, const struct workload *workload,
+                 const struct fault *only)
+{
+    struct tester tester = *common;
+    tester.workload = workload;
+    tester.base = base_of(workload, tester.seed);
+    if (only != NULL)
+        run_fault(&tester, only);
+    for (enum fault_kind kind = 0; only == NULL && kind < FAULT_KINDS; kind++)
+        run_kind(&tester, kind);
+    printf("%-9s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %4" PRIu64 "\n",
+           workload->name, tester.runs[FAULT_CALL], tester.runs[FAULT_DROPPED],
+           tester.runs[FAULT_SHORT], tester.runs[FAULT_MEMORY], tester.violations);
+    fflush(stdout);
+    world_free(tester.base);
+    free(tester.base);
+    return tester.violations == 0;
+}
+
+/* Each workload in a process of its own, `jobs` at a time. */
+static bool test_all(const struct tester *common, const char *only, size_t jobs)
+{
+    bool is_well = true;
+    size_t running = 0;
+    for (size_t w = 0; w < workload_count || running > 0;) {
+        while (w < workload_count && running < jobs) {
+            const struct workload *workload = &workloads[w++];
+            if (workload->has_fibers || (only != NULL && strcmp(only, workload->name) != 0))
+                continue;
+            fflush(stdout);
+            pid_t pid = fork();
+            if (pid < 0)
+                return false;
+            if (pid == 0)
+                exit(test(common, workload, NULL) ? EXIT_SUCCESS : EXIT_FAILURE);
+            running++;
+        }
+        int status = 0;
+        if (running > 0 && wait(&status) > 0) {
+            is_well = is_well && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+            if (!WIFEXITED(status))
+                printf("a workload crashed\n");
+            running--;
+        }
+    }
+    return is_well;
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: faults [--effort tiny|short|long] [--workload W] [--seed S]\n"
-                    "              [--fault call|dropped|short|memory:N:EIO:once|ever [-v]]\n");
+    fprintf(stderr,
+            "usage: faults [--effort tiny|short|long] [--workload W] [--seed S] [--jobs N]\n"
+            "              [--fault call|dropped|short|memory:N:EIO:once|ever [-v]]\n");
     return 2;
 }
 
@@ -213,6 +264,7 @@ int main(int argc, char **argv)
 {
     const char *only = NULL;
     const char *fault_text = NULL;
+    size_t jobs = 2;
     struct tester common = { .seed = 1, .stride = 17 };
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -231,34 +283,22 @@ int main(int argc, char **argv)
             common.seed = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--fault") == 0)
             fault_text = value;
+        else if (strcmp(argv[i], "--jobs") == 0)
+            jobs = strtoull(value, NULL, 10);
         else
             return usage();
         i++;
     }
-    uint64_t violations = 0;
+    if (jobs == 0)
+        return usage();
     printf("%-9s %8s %8s %8s %8s %4s\n", "workload", "calls", "dropped", "short", "memory", "bad");
+    if (fault_text == NULL)
+        return test_all(&common, only, jobs) ? EXIT_SUCCESS : EXIT_FAILURE;
+
+    struct fault fault;
     for (size_t w = 0; w < workload_count; w++) {
-        const struct workload *workload = &workloads[w];
-        if (workload->has_fibers || (only != NULL && strcmp(only, workload->name) != 0))
-            continue;
-        struct tester tester = common;
-        struct fault fault = { 0 };
-        tester.workload = workload;
-        tester.base = base_of(workload, tester.seed);
-        if (fault_text != NULL) {
-            if (!parse_fault(&fault, fault_text))
-                return usage();
-            run_fault(&tester, &fault);
-        }
-        for (enum fault_kind kind = 0; fault_text == NULL && kind < FAULT_KINDS; kind++)
-            run_kind(&tester, kind);
-        printf("%-9s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %4" PRIu64 "\n",
-               workload->name, tester.runs[FAULT_CALL], tester.runs[FAULT_DROPPED],
-               tester.runs[FAULT_SHORT], tester.runs[FAULT_MEMORY], tester.violations);
-        fflush(stdout);
-        violations += tester.violations;
-        world_free(tester.base);
-        free(tester.base);
+        if (only != NULL && strcmp(only, workloads[w].name) == 0 && parse_fault(&fault, fault_text))
+            return test(&common, &workloads[w], &fault) ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    return violations == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return usage();
 }
