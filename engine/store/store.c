@@ -331,6 +331,15 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     return status;
 }
 
+/* A region's directory lies beside files whose names could be a region's. */
+static holter_status check_region_directory(const char *name, holter_error *err)
+{
+    if (strcmp(name, "head") != 0 && strcmp(name, "lock") != 0)
+        return HOLTER_OK;
+    return error_set(err, HOLTER_INVALID,
+                     "found region name '%s', which is that of a file of the store", name);
+}
+
 static holter_status create_shards(struct io *io, const char *path,
                                    const uint8_t store_id[static 16], bool is_sealed,
                                    const char *region, uint16_t number, uint32_t shards,
@@ -443,7 +452,9 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
             err, HOLTER_INVALID,
             "found region name '%s', expected 1 to %d of a-z, 0-9, '-', the first one no '-'",
             region, CATALOG_NAME_BYTES_MAX);
-    holter_status status = keyring_path(at, path, asked->keyring_path, err);
+    holter_status status = check_region_directory(region, err);
+    if (status == HOLTER_OK)
+        status = keyring_path(at, path, asked->keyring_path, err);
     if (status != HOLTER_OK)
         return status;
     if (identity.is_sealed && io_stat(&stat, io, at, NULL) == HOLTER_OK)
@@ -697,6 +708,8 @@ holter_status holter_add_region(holter_store *store, const char *name, uint32_t 
     else if (wanted > SHARDS_MAX)
         status =
             error_set(err, HOLTER_INVALID, "found %u shards, expected 1 to %d", wanted, SHARDS_MAX);
+    if (status == HOLTER_OK)
+        status = check_region_directory(name, err);
     if (status == HOLTER_OK)
         status = store_change_begin(store, err);
     if (status != HOLTER_OK) {
