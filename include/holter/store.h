@@ -210,8 +210,9 @@ HOLTER_API void holter_batch_clear(holter_batch *batch);
 /**
  * Add a row; everything is copied. *index (may be NULL) names it in holter_batch_answer. Of rows
  * with one identity in a batch the greatest revision stands, of these the last.
- * Errors   HOLTER_INVALID (unknown metric, number of values, time, duration, flags, enum value,
- *          refused as implausible): the row is not in the batch; HOLTER_NO_MEMORY.
+ * Errors   HOLTER_INVALID (number of values, time, duration, flags, enum value, a text that is too
+ *          large, refused as implausible); HOLTER_NOT_FOUND no such user, metric or source;
+ *          HOLTER_EXPIRED the user is erased; HOLTER_NO_MEMORY: the row is not in the batch.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add(holter_batch *batch,
                                                           const holter_row *row, size_t *index,
@@ -220,8 +221,10 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add(holter_batch *batch,
  * What of (user, metric, source) begins in [begin, end) and was stored before goes; the batch's own
  * rows stay. Source 0: every source; metric 0 (then source 0): every metric. With a revision (of
  * the call, or 0: the batch's) only rows of lower revision go, also such ones that arrive later or
- * in this batch, and those of the same revision that were committed before. A replaced range is a deletion together with the rows
- * that come in its place, committed at once.
+ * in this batch, and those of the same revision that were committed before. A replaced range is a
+ * deletion together with the rows that come in its place, committed at once.
+ * Errors   HOLTER_INVALID (also: more than 2,048 deletions of one user); HOLTER_NOT_FOUND,
+ *          HOLTER_EXPIRED, HOLTER_NO_MEMORY as holter_batch_add.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_batch_delete(holter_batch *batch, uint64_t user,
                                                              uint32_t metric, uint32_t source,
