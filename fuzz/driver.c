@@ -1,11 +1,12 @@
 /*
- * driver.c -- replays inputs through one fuzz target, without libFuzzer: for compilers that lack it, for coverage, and
- * for looking at one input in a debugger.
+ * driver.c -- replays inputs through one fuzz target, without libFuzzer: for compilers that lack
+ * it, for coverage, and for looking at one input in a debugger.
  *
  * usage: fuzz_<decoder> FILE-OR-DIRECTORY ..
  *
- * Prints how many inputs were replayed; where one fails, the target ends the process, and the name printed before tells
- * which. Each input lies in memory of exactly its size, so that AddressSanitizer sees a read beyond its end.
+ * Prints how many inputs were replayed; where one fails, the target ends the process, and the name
+ * printed before tells which. Each input lies in memory of exactly its size, so that
+ * AddressSanitizer sees a read beyond its end.
  */
 #include "fuzz.h"
 

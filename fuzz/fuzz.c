@@ -7,7 +7,8 @@
 
 enum { ARENA_SLOTS = 1200, END_OF_FILE = 0xffff, MORE_PARTS = 0x8000 };
 
-const uint8_t fuzz_store_id[16] = { 's', 't', 'o', 'r', 'e', ' ', 'o', 'f', ' ', 'a', ' ', 'f', 'u', 'z', 'z', '.' };
+const uint8_t fuzz_store_id[16] = { 's', 't', 'o', 'r', 'e', ' ', 'o', 'f',
+                                    ' ', 'a', ' ', 'f', 'u', 'z', 'z', '.' };
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
@@ -102,8 +103,8 @@ void fuzz_pages_write(struct buffer *out, const uint8_t *file, size_t bytes, siz
 
 /* ---- logs of edits --------------------------------------------------------------------------- */
 
-void fuzz_edits_put(struct fuzz_world *world, struct reader *in, const char *name, enum edits_kind kind,
-                    uint32_t place)
+void fuzz_edits_put(struct fuzz_world *world, struct reader *in, const char *name,
+                    enum edits_kind kind, uint32_t place)
 {
     struct edits_spec spec = {
         .io = world->io, .directory = "d", .name = name, .kind = kind, .place = place
@@ -125,8 +126,8 @@ void fuzz_edits_put(struct fuzz_world *world, struct reader *in, const char *nam
         bytes = bytes < in->left ? bytes : in->left;
         if (bytes == 0)
             continue;
-        edits_record_encode(&file, &spec, header.generation, version, has_more ? EDITS_MORE : 0, part,
-                            get_bytes(in, bytes), bytes);
+        edits_record_encode(&file, &spec, header.generation, version, has_more ? EDITS_MORE : 0,
+                            part, get_bytes(in, bytes), bytes);
         version += !has_more;
         part = has_more ? part + 1 : 0;
     }

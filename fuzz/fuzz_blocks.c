@@ -1,8 +1,10 @@
 /*
- * fuzz_blocks.c -- what lies in a section: its index, and a series' block headers, decoded and encoded again.
+ * fuzz_blocks.c -- what lies in a section: its index, and a series' block headers, decoded and
+ * encoded again.
  *
- * Input: a byte of options. Then of an index: bytes of the section (64 bits) and of the index (64), then its bytes.
- * Of block headers: an index of one series without tombstones, 16 bits of its length first, then the headers.
+ * Input: a byte of options. Then of an index: bytes of the section (64 bits) and of the index (64),
+ * then its bytes. Of block headers: an index of one series without tombstones, 16 bits of its
+ * length first, then the headers.
  */
 #include "fuzz.h"
 #include "segment/segment_impl.h"
@@ -57,7 +59,8 @@ static void decode_blocks(const struct segment_entry *entry, const struct reader
     struct segment_block *blocks = core_calloc(count, sizeof *blocks);
     struct segment_place *places = core_calloc(count, sizeof *places);
     core_assert(blocks != NULL && places != NULL);
-    holter_status status = segment_blocks_decode(blocks, places, r->at, r->left, entry, is_whole, &what);
+    holter_status status =
+        segment_blocks_decode(blocks, places, r->at, r->left, entry, is_whole, &what);
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     core_assert(status == HOLTER_OK || what != NULL);
     uint64_t rows = 0;

@@ -1,6 +1,6 @@
 /*
- * fuzz_catalog.c -- the bodies of a catalog's edits, in a sound frame: opened, every metric, label and source asked
- * for, verified, gone on with. A metric is decoded and encoded again by itself.
+ * fuzz_catalog.c -- the bodies of a catalog's edits, in a sound frame: opened, every metric, label
+ * and source asked for, verified, gone on with. A metric is decoded and encoded again by itself.
  *
  * Input: a byte of options, then edits (fuzz.h); or the bytes of one metric.
  */
@@ -51,7 +51,8 @@ static void ask_metrics(struct catalog *catalog)
             for (size_t l = 0; l < metric->fields[f].label_count; l++) {
                 const char *label = metric->fields[f].labels[l];
                 int64_t value = -1;
-                core_assert(catalog_label_find(&value, metric, f, label, strlen(label)) == HOLTER_OK);
+                core_assert(catalog_label_find(&value, metric, f, label, strlen(label)) ==
+                            HOLTER_OK);
                 core_assert(value == (int64_t)l);
             }
         }
@@ -68,8 +69,9 @@ static void ask_sources(struct fuzz_world *world, struct catalog *catalog, bool 
         struct catalog_source source;
         const struct source *stored = &catalog->sources.all[i];
         core_assert(stored->number <= catalog_source_count(catalog, stored->user));
-        holter_status status = catalog_source_by_number(&source, catalog, stored->user, stored->number,
-                                                        fuzz_arena(), fuzz_key(is_sealed), &world->err);
+        holter_status status =
+            catalog_source_by_number(&source, catalog, stored->user, stored->number, fuzz_arena(),
+                                     fuzz_key(is_sealed), &world->err);
         fuzz_check(status, &world->err);
         if (status != HOLTER_OK)
             continue;
@@ -82,7 +84,8 @@ static void ask_sources(struct fuzz_world *world, struct catalog *catalog, bool 
 }
 
 /* What is added is found, also by who opens then. */
-static void go_on(struct fuzz_world *world, struct catalog *catalog, const struct catalog_spec *spec)
+static void go_on(struct fuzz_world *world, struct catalog *catalog,
+                  const struct catalog_spec *spec)
 {
     static const char *const labels[] = { "off", "on" };
     struct catalog_metric metric = { .name = "made_by_fuzz",
@@ -100,12 +103,14 @@ static void go_on(struct fuzz_world *world, struct catalog *catalog, const struc
     holter_status status = catalog_add_metric(catalog, &metric, &number, &world->err);
     fuzz_check(status, &world->err);
     if (status == HOLTER_OK)
-        fuzz_check(catalog_add_label(catalog, number, 0, "between", &value, &world->err), &world->err);
+        fuzz_check(catalog_add_label(catalog, number, 0, "between", &value, &world->err),
+                   &world->err);
     fuzz_check(catalog_add_region(catalog, "made-by-fuzz", 2, &region, &world->err), &world->err);
     struct catalog_source source = { .user = 7, .name = "made by fuzz" };
     const struct crypto_key *key = fuzz_key(spec->is_sealed);
     const uint32_t generation = 1;
-    fuzz_check(catalog_put_sources(catalog, &source, 1, fuzz_arena(), &key, &generation, &world->err),
+    fuzz_check(catalog_put_sources(catalog, &source, 1, fuzz_arena(), &key, &generation,
+                                   &world->err),
                &world->err);
 
     struct catalog *again = NULL;

@@ -1,7 +1,8 @@
 /*
  * fuzz_csv.c -- records out of hostile text, in reads of any size: the size changes no answer.
  *
- * Input: a byte, the size of a read; a byte, the read after which the stream breaks (0: none); then the text.
+ * Input: a byte, the size of a read; a byte, the read after which the stream breaks (0: none); then
+ * the text.
  */
 #include "../tools/csv.h"
 #include "fuzz.h"

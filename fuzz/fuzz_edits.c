@@ -1,7 +1,9 @@
 /*
- * fuzz_edits.c -- both copies of a log of edits, hostile: opened, verified, gone on with, opened again.
+ * fuzz_edits.c -- both copies of a log of edits, hostile: opened, verified, gone on with, opened
+ * again.
  *
- * Input: a byte of options, a byte of the version that was published, then copy a and copy b in sectors (fuzz.h).
+ * Input: a byte of options, a byte of the version that was published, then copy a and copy b in
+ * sectors (fuzz.h).
  */
 #include "fuzz.h"
 

@@ -96,14 +96,19 @@ static void read_again(struct fuzz_world *world, struct wal *wal)
     buffer_release(&scratch);
 }
 
-/* What recovery found is built upon: the frame appended then is read after all that was read before. */
+/*
+ * What recovery found is built upon: the frame appended then is read after all that was read
+ * before.
+ */
 static void go_on(struct fuzz_world *world, struct wal *wal, struct wal_read_spec spec,
                   struct wal_place place)
 {
     static const uint8_t body[] = { 0 };
-    const struct wal_frame frame = {
-        .user = 9, .key_generation = 1, .key = fuzz_key(true), .body = body, .body_bytes = sizeof body
-    };
+    const struct wal_frame frame = { .user = 9,
+                                     .key_generation = 1,
+                                     .key = fuzz_key(true),
+                                     .body = body,
+                                     .body_bytes = sizeof body };
     uint64_t before = frames.count;
     holter_status status = wal_take_over(wal, &place, &world->err);
     fuzz_check(status, &world->err);

@@ -49,7 +49,8 @@ static void group_header(const uint8_t page[static WAL_PAGE_BYTES])
     memcpy(encoded, page, sizeof encoded);
     wal_group_header_encode(encoded, &header);
     core_assert(memcmp(encoded, page, 8) == 0);
-    core_assert(memcmp(encoded + 16, page + 16, WAL_GROUP_HEADER_BYTES - 16) == 0); /* but the checksum */
+    core_assert(memcmp(encoded + 16, page + 16, WAL_GROUP_HEADER_BYTES - 16) ==
+                0); /* but the checksum */
 }
 
 static void frame_header(const uint8_t page[static WAL_PAGE_BYTES])

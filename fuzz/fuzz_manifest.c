@@ -1,6 +1,6 @@
 /*
- * fuzz_manifest.c -- the bodies of a manifest's edits, in a sound frame: decoded and encoded again, then opened,
- * checked, committed to.
+ * fuzz_manifest.c -- the bodies of a manifest's edits, in a sound frame: decoded and encoded again,
+ * then opened, checked, committed to.
  *
  * Input: a byte of options, then edits (fuzz.h).
  */
@@ -43,7 +43,8 @@ static void report(void *context, const char *sentence)
 }
 
 /* A flush of one file more, then the same again by who opens. */
-static void go_on(struct fuzz_world *world, struct manifest *manifest, const struct manifest_spec *spec)
+static void go_on(struct fuzz_world *world, struct manifest *manifest,
+                  const struct manifest_spec *spec)
 {
     struct manifest_version *before = manifest_current(manifest);
     uint64_t sequence = before->flushed.sequence;
@@ -53,9 +54,16 @@ static void go_on(struct fuzz_world *world, struct manifest *manifest, const str
     if (sequence > UINT32_MAX || flushed.file > UINT32_MAX)
         return;
     struct manifest_file file = {
-        .id = { 0xee, 1, 2 }, .tier = TIER_HOT, .class = 0, .partition = MANIFEST_HOT_PARTITION,
-        .sequence_min = sequence, .sequence_max = sequence + 4, .user_min = 1, .user_max = 2,
-        .rows = 1, .bytes = 4096,
+        .id = { 0xee, 1, 2 },
+        .tier = TIER_HOT,
+        .class = 0,
+        .partition = MANIFEST_HOT_PARTITION,
+        .sequence_min = sequence,
+        .sequence_max = sequence + 4,
+        .user_min = 1,
+        .user_max = 2,
+        .rows = 1,
+        .bytes = 4096,
     };
     flushed = (struct manifest_log_place){ flushed.file + 1, 4096, sequence + 5 };
     const struct manifest_edit edit = { .add = &file, .add_count = 1, .flushed = flushed };

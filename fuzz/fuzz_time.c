@@ -1,6 +1,6 @@
 /*
- * fuzz_time.c -- times, durations, offsets and patterns from hostile text; what was read is written, and reads as the
- * same.
+ * fuzz_time.c -- times, durations, offsets and patterns from hostile text; what was read is
+ * written, and reads as the same.
  *
  * Input: a byte that chooses; for times, a pattern and its end, then the text.
  */

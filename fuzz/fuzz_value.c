@@ -1,5 +1,6 @@
 /*
- * fuzz_value.c -- values of every type from hostile text; what was read is written, and reads as the same.
+ * fuzz_value.c -- values of every type from hostile text; what was read is written, and reads as
+ * the same.
  *
  * Input: a byte of options, a byte of exponent, then the text.
  */
@@ -19,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     int exponent = get_u8(&in) % 37 - 18;
     static const holter_type types[TYPES] = { HOLTER_INT, HOLTER_FLOAT, HOLTER_ENUM, HOLTER_TEXT };
     holter_metric metric = { .name = "m", .field_count = 1, .key_field = -1 };
-    metric.fields[0] = (holter_field){ .name = "value", .type = types[options % TYPES], .exponent = exponent };
+    metric.fields[0] =
+        (holter_field){ .name = "value", .type = types[options % TYPES], .exponent = exponent };
     if (metric.fields[0].type == HOLTER_ENUM) {
         metric.fields[0].labels = labels;
         metric.fields[0].label_count = CORE_COUNT(labels);

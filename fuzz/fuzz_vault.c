@@ -1,5 +1,6 @@
 /*
- * fuzz_vault.c -- the bodies of a vault's edits, in a sound frame: opened, every user asked for, verified, gone on with.
+ * fuzz_vault.c -- the bodies of a vault's edits, in a sound frame: opened, every user asked for,
+ * verified, gone on with.
  *
  * Input: a byte of options, then edits (fuzz.h).
  */
@@ -68,7 +69,8 @@ static void go_on(struct fuzz_world *world, struct vault *vault, const struct va
     core_assert(status == HOLTER_OK);
     core_assert(vault_user_count(again) == vault_user_count(vault));
     for (size_t i = 0; i < 2; i++) {
-        core_assert(vault_find(&found, again, ids[i].bytes, ids[i].count, &world->err) == HOLTER_OK);
+        core_assert(vault_find(&found, again, ids[i].bytes, ids[i].count, &world->err) ==
+                    HOLTER_OK);
         core_assert(found.number == numbers[i]);
     }
     status = vault_erase(vault, numbers, 1, &world->err);

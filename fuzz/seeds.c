@@ -3,7 +3,8 @@
  *
  * usage: seeds fuzz/corpus
  *
- * Writes DIRECTORY/<target>/seed-<name>. What libFuzzer found later lies beside them under the names that it gave.
+ * Writes DIRECTORY/<target>/seed-<name>. What libFuzzer found later lies beside them under the
+ * names that it gave.
  */
 #include "catalog/catalog.h"
 #include "fuzz.h"
@@ -30,7 +31,8 @@ static void seed_write(const char *target, const char *name, const struct buffer
     snprintf(path, sizeof path, "%s/%s/seed-%s", corpus, target, name);
     core_assert(!seed->failed);
     FILE *file = fopen(path, "wb");
-    if (file == NULL || fwrite(seed->data, 1, seed->bytes, file) != seed->bytes || fclose(file) != 0) {
+    if (file == NULL || fwrite(seed->data, 1, seed->bytes, file) != seed->bytes ||
+        fclose(file) != 0) {
         fprintf(stderr, "%s: cannot be written\n", path);
         exit(EXIT_FAILURE);
     }
@@ -50,7 +52,8 @@ static void seed_end(const char *target, const char *name, struct buffer *seed)
     buffer_release(seed);
 }
 
-static void seed_text(const char *target, const char *name, uint8_t first, int second, const char *text)
+static void seed_text(const char *target, const char *name, uint8_t first, int second,
+                      const char *text)
 {
     struct buffer seed = seed_begin(first);
     if (second >= 0)
@@ -78,7 +81,8 @@ static const struct schema schemas[] = {
     { SAMPLE_INSTANT,
       8,
       SCHEMA_NO_KEY,
-      { FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_TEXT, FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_INT } },
+      { FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_TEXT, FIELD_INT, FIELD_FLOAT, FIELD_ENUM,
+        FIELD_INT } },
 };
 
 static void rows_make(struct columns *rows, size_t kind, size_t count, bool with_revision)
@@ -91,7 +95,9 @@ static void rows_make(struct columns *rows, size_t kind, size_t count, bool with
     int64_t time = INT64_C(1700000000000000000);
     for (size_t i = 0; i < count; i++) {
         time += step * (int64_t)(1 + random_below(&random, 3));
-        struct row row = { .time = time, .revision = with_revision ? (int64_t)(i % 7) : 0, .sequence = i };
+        struct row row = { .time = time,
+                           .revision = with_revision ? (int64_t)(i % 7) : 0,
+                           .sequence = i };
         if (schema->kind == SAMPLE_INTERVAL)
             row.duration = step;
         if (i % 11 == 10)
@@ -166,7 +172,8 @@ static void body_seeds(void)
     }
 }
 
-static void append(struct wal *wal, struct wal_place *place, size_t kind, size_t frames, bool linked)
+static void append(struct wal *wal, struct wal_place *place, size_t kind, size_t frames,
+                   bool linked)
 {
     struct buffer bodies[8];
     struct wal_frame frame[8];
@@ -247,7 +254,8 @@ static void log_seeds(void)
     for (uint8_t which = 0; which < 2; which++) {
         struct buffer file = file_of(&world, "d/log-0000000000000003");
         struct buffer seed = seed_begin(which);
-        buffer_append(&seed, file.data + which * FUZZ_PAGE_BYTES, which == 0 ? 2200 : FUZZ_PAGE_BYTES);
+        buffer_append(&seed, file.data + which * FUZZ_PAGE_BYTES,
+                      which == 0 ? 2200 : FUZZ_PAGE_BYTES);
         seed_end("log_header", which == 0 ? "file" : "group", &seed);
         if (which == 1) {
             seed = seed_begin(2);
@@ -262,7 +270,8 @@ static void log_seeds(void)
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
-static void segment_write(struct segment_writer *writer, uint64_t user, bool is_sealed, size_t kinds, size_t rows)
+static void segment_write(struct segment_writer *writer, uint64_t user, bool is_sealed,
+                          size_t kinds, size_t rows)
 {
     MUST(segment_writer_user(writer, user, 1, fuzz_arena(), fuzz_key(is_sealed), NULL));
     if (user % 2 == 1) {
@@ -338,7 +347,8 @@ static void blocks_seed(const char *name, size_t kind, size_t rows, bool is_whol
     rows_make(&columns, kind, rows, false);
     size_t count = 0;
     uint64_t payload = 0;
-    struct segment_entry entry = { .series = { .metric = 3, .source = 1, .schema = schemas[kind] } };
+    struct segment_entry entry = { .series = {
+                                       .metric = 3, .source = 1, .schema = schemas[kind] } };
     for (size_t at = 0; at < rows; at += SEGMENT_BLOCK_ROWS, count++) {
         size_t take = rows - at < SEGMENT_BLOCK_ROWS ? rows - at : SEGMENT_BLOCK_ROWS;
         segment_block_measure(&blocks[count], &columns, at, take);
@@ -374,7 +384,8 @@ static void blocks_seed(const char *name, size_t kind, size_t rows, bool is_whol
     char also[64];
     snprintf(also, sizeof also, "index-%s", name);
     seed = seed_begin(0);
-    buffer_append_u64(&seed, payload + headers.bytes + CRYPTO_TAG_BYTES + index.bytes + CRYPTO_TAG_BYTES);
+    buffer_append_u64(&seed,
+                      payload + headers.bytes + CRYPTO_TAG_BYTES + index.bytes + CRYPTO_TAG_BYTES);
     buffer_append_u64(&seed, index.bytes + CRYPTO_TAG_BYTES);
     buffer_append(&seed, index.data, index.bytes);
     seed_end("blocks", also, &seed);
@@ -401,7 +412,8 @@ static void reset(void *context)
     (void)context;
 }
 
-static holter_status apply(void *context, uint64_t version, const uint8_t *body, size_t bytes, holter_error *err)
+static holter_status apply(void *context, uint64_t version, const uint8_t *body, size_t bytes,
+                           holter_error *err)
 {
     (void)context;
     (void)version;
@@ -411,7 +423,8 @@ static holter_status apply(void *context, uint64_t version, const uint8_t *body,
     return HOLTER_OK;
 }
 
-static void edits_seed(struct fuzz_world *world, const char *name, uint8_t options, uint8_t published)
+static void edits_seed(struct fuzz_world *world, const char *name, uint8_t options,
+                       uint8_t published)
 {
     struct buffer seed = seed_begin(options);
     buffer_append_u8(&seed, published);
@@ -436,7 +449,9 @@ static void edits_seeds(void)
     memcpy(spec.store_id, fuzz_store_id, sizeof spec.store_id);
     char long_body[1200];
     memset(long_body, 'x', sizeof long_body);
-    const struct edits_part parts[] = { { "first", 5 }, { long_body, sizeof long_body }, { "last", 4 } };
+    const struct edits_part parts[] = { { "first", 5 },
+                                        { long_body, sizeof long_body },
+                                        { "last", 4 } };
     struct edits *edits = NULL;
     MUST(edits_create(&spec, parts, 1, NULL));
     edits_seed(&world, "first", 1, 0);
@@ -462,8 +477,8 @@ static void edits_seeds(void)
     fuzz_world_release(&world);
 }
 
-static void bodies_write(struct fuzz_world *world, const char *target, const char *path, const char *name,
-                         uint8_t options)
+static void bodies_write(struct fuzz_world *world, const char *target, const char *path,
+                         const char *name, uint8_t options)
 {
     struct buffer file = file_of(world, path);
     struct buffer seed = seed_begin(options);
@@ -483,10 +498,23 @@ static void manifest_seeds(void)
     bodies_write(&world, "manifest", "d/manifest.a", "empty", 1);
     MUST(manifest_open(&manifest, &spec, true, NULL));
     struct manifest_file file = {
-        .id = { 1, 2, 3 }, .tier = TIER_HOT, .class = 1, .partition = MANIFEST_HOT_PARTITION,
-        .sequence_min = 1, .sequence_max = 9, .user_min = 1, .user_max = 2,
-        .rows = 5, .begin_min = -3, .begin_max = 10, .end_max = 20,
-        .tombstones = 1, .tombstone_begin = 5, .tombstone_end = 6, .bytes = 4096, .footer_hash = 77,
+        .id = { 1, 2, 3 },
+        .tier = TIER_HOT,
+        .class = 1,
+        .partition = MANIFEST_HOT_PARTITION,
+        .sequence_min = 1,
+        .sequence_max = 9,
+        .user_min = 1,
+        .user_max = 2,
+        .rows = 5,
+        .begin_min = -3,
+        .begin_max = 10,
+        .end_max = 20,
+        .tombstones = 1,
+        .tombstone_begin = 5,
+        .tombstone_end = 6,
+        .bytes = 4096,
+        .footer_hash = 77,
     };
     struct manifest_edit edit = { .add = &file, .add_count = 1, .flushed = { 1, 4096, 10 } };
     MUST(manifest_commit(manifest, &edit, NULL));
@@ -502,7 +530,9 @@ static void manifest_seeds(void)
     file.sequence_min = 1;
     file.tier = TIER_WARM;
     file.partition = 4;
-    edit = (struct manifest_edit){ .add = &file, .add_count = 1, .remove = removed, .remove_count = 2 };
+    edit = (struct manifest_edit){
+        .add = &file, .add_count = 1, .remove = removed, .remove_count = 2
+    };
     MUST(manifest_commit(manifest, &edit, NULL));
     bodies_write(&world, "manifest", "d/manifest.a", "merged", 1);
     bodies_write(&world, "manifest", "d/manifest.a", "merged-read", 0);
@@ -517,9 +547,10 @@ static void vault_seed(bool is_sealed)
     static const uint8_t bytes[CRYPTO_KEY_BYTES] = { 11 };
     struct keyring keyring = { .count = 1, .epoch = { 1 } };
     keyring.key[0] = crypto_key_new(fuzz_arena(), bytes);
-    struct vault_spec spec = {
-        .io = world.io, .directory = "d", .keyring = is_sealed ? &keyring : NULL, .arena = fuzz_arena()
-    };
+    struct vault_spec spec = { .io = world.io,
+                               .directory = "d",
+                               .keyring = is_sealed ? &keyring : NULL,
+                               .arena = fuzz_arena() };
     memcpy(spec.store_id, fuzz_store_id, sizeof spec.store_id);
     struct vault *vault = NULL;
     uint8_t options = (uint8_t)(is_sealed << 1);
@@ -528,11 +559,14 @@ static void vault_seed(bool is_sealed)
     MUST(vault_open(&vault, &spec, true, UINT64_MAX, NULL));
     char name[100];
     memset(name, 'l', sizeof name);
-    const struct vault_id ids[] = { { "ana", 3, 0 }, { name, sizeof name, 1 }, { "b\xc3\xa9\x61", 4, 0 } };
+    const struct vault_id ids[] = { { "ana", 3, 0 },
+                                    { name, sizeof name, 1 },
+                                    { "b\xc3\xa9\x61", 4, 0 } };
     uint64_t numbers[3];
     MUST(vault_add(numbers, vault, ids, 3, NULL));
     bodies_write(&world, "vault", "d/vault.a", is_sealed ? "users" : "users-plain", options | 1);
-    bodies_write(&world, "vault", "d/vault.a", is_sealed ? "users-read" : "users-plain-read", options);
+    bodies_write(&world, "vault", "d/vault.a", is_sealed ? "users-read" : "users-plain-read",
+                 options);
     MUST(vault_erase(vault, numbers, 1, NULL));
     bodies_write(&world, "vault", "d/vault.a", is_sealed ? "erased" : "erased-plain", options | 1);
     vault_close(vault);
@@ -552,9 +586,16 @@ static void keyring_seed(void)
 }
 
 /* As in catalog_impl.h, which cannot be read beside the vault's. */
-enum { CATALOG_RECORD_METRIC = 2, CATALOG_RECORD_LABEL = 3, CATALOG_ONE_METRIC = 4, METRICS_STEP = 5 };
+enum {
+    CATALOG_RECORD_METRIC = 2,
+    CATALOG_RECORD_LABEL = 3,
+    CATALOG_ONE_METRIC = 4,
+    METRICS_STEP = 5
+};
 
-/* The built-in metrics are told by one seed; this one says only what comes before and after them. */
+/*
+ * The built-in metrics are told by one seed; this one says only what comes before and after them.
+ */
 static void catalog_write(const char *name, uint8_t options, struct reader edits)
 {
     struct buffer seed = seed_begin(options);
@@ -615,12 +656,22 @@ static void catalog_seed(bool is_sealed)
     uint16_t region = 0;
     int64_t value = 0;
     MUST(catalog_add_region(catalog, "us-east", 2, &region, NULL));
-    MUST(catalog_add_label(catalog, catalog_metric_find(catalog, "sleep_stage")->number, 0, "dozing", &value, NULL));
+    MUST(catalog_add_label(catalog, catalog_metric_find(catalog, "sleep_stage")->number, 0,
+                           "dozing", &value, NULL));
     const struct crypto_key *keys[2] = { fuzz_key(is_sealed), fuzz_key(is_sealed) };
     const uint32_t generations[2] = { 1, 1 };
     struct catalog_source sources[2] = {
-        { .user = 7, .name = "watch-1", .type = "watch", .model = "m", .firmware = "1.2", .registered_ns = 5 },
-        { .user = 7, .name = "phone", .settings = { { 1, 5, 1000 } }, .setting_count = 1, .status = 1 },
+        { .user = 7,
+          .name = "watch-1",
+          .type = "watch",
+          .model = "m",
+          .firmware = "1.2",
+          .registered_ns = 5 },
+        { .user = 7,
+          .name = "phone",
+          .settings = { { 1, 5, 1000 } },
+          .setting_count = 1,
+          .status = 1 },
     };
     MUST(catalog_put_sources(catalog, sources, 2, fuzz_arena(), keys, generations, NULL));
 
@@ -628,7 +679,8 @@ static void catalog_seed(bool is_sealed)
     struct buffer all;
     buffer_init(&all);
     fuzz_edits_write(&all, &file);
-    catalog_write(is_sealed ? "sources" : "sources-plain", options, reader_over(all.data, all.bytes));
+    catalog_write(is_sealed ? "sources" : "sources-plain", options,
+                  reader_over(all.data, all.bytes));
     if (is_sealed)
         metrics_write(reader_over(all.data, all.bytes));
     buffer_release(&all);
@@ -679,20 +731,34 @@ static void identity_seed(void)
 
 static void text_seeds(void)
 {
-    seed_text("csv", "plain", 3, 0, "Id,Time,Value\n1,2016-04-12 00:00:00,97\r\n1,x,\n\n2,\"a \"\"b\"\", c\",\"\"\n");
-    seed_text("csv", "bom", 0, 0, "\xef\xbb\xbf" "a,b\n1,2\n\"line\none\",2\n");
+    seed_text("csv", "plain", 3, 0,
+              "Id,Time,Value\n1,2016-04-12 00:00:00,97\r\n1,x,\n\n2,\"a \"\"b\"\", c\",\"\"\n");
+    seed_text("csv", "bom", 0, 0,
+              "\xef\xbb\xbf"
+              "a,b\n1,2\n\"line\none\",2\n");
     seed_text("csv", "bad", 7, 0, "a,b\n\"x\"y,2\n3,\"open\n4,5\n");
     seed_text("csv", "broken", 2, 4, "a,b\n1,2\n3,4\n");
-    static const char *const values[] = { "36.55", "-0.001e3", "1e-400", "nan", "-Infinity", "awake", "9223372036854775807",
-                                          "00012.500", "-9223372036854775808" };
+    static const char *const values[] = { "36.55",
+                                          "-0.001e3",
+                                          "1e-400",
+                                          "nan",
+                                          "-Infinity",
+                                          "awake",
+                                          "9223372036854775807",
+                                          "00012.500",
+                                          "-9223372036854775808" };
     for (size_t i = 0; i < CORE_COUNT(values); i++) {
         char name[16];
         snprintf(name, sizeof name, "%zu", i);
         seed_text("value", name, (uint8_t)(i % 8), (int)(18 - i), values[i]);
     }
-    static const char *const times[] = { "unix_s|1460419200.123456789", "unix_ms|1460419200123", "unix_ns|-5",
-                                         "rfc3339|2016-04-12T00:00:00.5+05:30", "%m/%d/%Y %I:%M:%S %p|4/12/2016 7:21:00 AM",
-                                         "%d %b %Y %T %z|1 Apr 2020 01:02:03 -0330", "%s%f|12.5",
+    static const char *const times[] = { "unix_s|1460419200.123456789",
+                                         "unix_ms|1460419200123",
+                                         "unix_ns|-5",
+                                         "rfc3339|2016-04-12T00:00:00.5+05:30",
+                                         "%m/%d/%Y %I:%M:%S %p|4/12/2016 7:21:00 AM",
+                                         "%d %b %Y %T %z|1 Apr 2020 01:02:03 -0330",
+                                         "%s%f|12.5",
                                          "%F%t%R%n%%%j %y %e %h %B %D|x" };
     for (size_t i = 0; i < CORE_COUNT(times); i++) {
         char name[16];

@@ -104,7 +104,10 @@ done:
     return code;
 }
 
-/* Those that follow one another with one name together: a name is mostly that of all of a file's rows. */
+/*
+ * Those that follow one another with one name together: a name is mostly that of all of a file's
+ * rows.
+ */
 static int sources_resolve(struct import_rows *rows)
 {
     size_t left = rows->sources.count - rows->sources_known;

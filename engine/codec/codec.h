@@ -10,11 +10,14 @@
 
 #include "core/core.h"
 
-/* ---- what a row of a metric consists of --------------------------------------------------------------- */
+/* ---- what a row of a metric consists of ------------------------------------------------------ */
 
 enum { SCHEMA_FIELDS_MAX = 8, SCHEMA_NO_KEY = 255 };
 
-/** Stored. A new type also needs: columns_append_row, codec_encode/decode, segment statistics, columns.md. */
+/**
+ * Stored. A new type also needs: columns_append_row, codec_encode/decode, segment statistics,
+ * columns.md.
+ */
 enum field_type { FIELD_INT = 1, FIELD_FLOAT = 2, FIELD_ENUM = 3, FIELD_TEXT = 4 };
 
 /** Stored. An instant sample has no duration. */
@@ -23,8 +26,10 @@ enum sample_kind { SAMPLE_INSTANT = 1, SAMPLE_INTERVAL = 2 };
 struct schema {
     uint8_t kind;        /* enum sample_kind */
     uint8_t field_count; /* 1 .. SCHEMA_FIELDS_MAX */
-    uint8_t key_field;   /* index of the field that is part of a sample's identity; else SCHEMA_NO_KEY */
-    uint8_t types[SCHEMA_FIELDS_MAX]; /* enum field_type; 0 from field_count on; the key is no float */
+    uint8_t
+        key_field; /* index of the field that is part of a sample's identity; else SCHEMA_NO_KEY */
+    uint8_t
+        types[SCHEMA_FIELDS_MAX]; /* enum field_type; 0 from field_count on; the key is no float */
 };
 
 bool schema_is_valid(const struct schema *schema);
@@ -35,16 +40,16 @@ holter_status schema_decode(struct schema *out, struct reader *r);
 
 /* ---- rows in columns ------------------------------------------------------------------------------------
  *
- * Each value is a 64-bit word: FIELD_INT and FIELD_ENUM the integer, FIELD_FLOAT the bits of the double,
- * FIELD_TEXT a place in the columns' own `text`: offset << 32 | bytes.
+ * Each value is a 64-bit word: FIELD_INT and FIELD_ENUM the integer, FIELD_FLOAT the bits of the
+ * double, FIELD_TEXT a place in the columns' own `text`: offset << 32 | bytes.
  */
 
 struct columns {
     struct schema schema;
     size_t count;
     size_t capacity;
-    int64_t *time;      /* begin, ns */
-    int64_t *duration;  /* ns, >= 0; NULL where schema.kind is SAMPLE_INSTANT */
+    int64_t *time;                     /* begin, ns */
+    int64_t *duration;                 /* ns, >= 0; NULL where schema.kind is SAMPLE_INSTANT */
     int64_t *field[SCHEMA_FIELDS_MAX]; /* NULL from field_count on */
     uint16_t *flags;
     int64_t *revision;
@@ -63,7 +68,7 @@ bool columns_reserve(struct columns *c, size_t count);
 struct row {
     int64_t time;
     int64_t duration;
-    int64_t field[SCHEMA_FIELDS_MAX];      /* of texts: ignored */
+    int64_t field[SCHEMA_FIELDS_MAX]; /* of texts: ignored */
     const uint8_t *text[SCHEMA_FIELDS_MAX];
     uint32_t text_bytes[SCHEMA_FIELDS_MAX];
     uint16_t flags;
@@ -74,7 +79,10 @@ struct row {
 bool columns_append(struct columns *c, const struct row *row);
 /** Back to an earlier c->count and c->text.bytes: what was appended since is dropped. */
 void columns_truncate(struct columns *c, size_t count, size_t text_bytes);
-/** Append rows [first, first + count) of `from` (not c), of an equal schema. False: no memory, c unchanged. */
+/**
+ * Append rows [first, first + count) of `from` (not c), of an equal schema. False: no memory, c
+ * unchanged.
+ */
 bool columns_append_rows(struct columns *c, const struct columns *from, size_t first, size_t count);
 /** The text at a row's field, borrowed until c changes. */
 const uint8_t *columns_text(const struct columns *c, size_t field, size_t row, uint32_t *bytes);
@@ -82,17 +90,21 @@ const uint8_t *columns_text(const struct columns *c, size_t field, size_t row, u
 /** Order by (time, key); texts by bytes, then length. < 0, 0, > 0. */
 int columns_compare(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b);
 /** All of time, duration and fields have equal bits (flags, revision and sequence aside). */
-bool columns_row_is_equal(const struct columns *a, size_t row_a, const struct columns *b, size_t row_b);
+bool columns_row_is_equal(const struct columns *a, size_t row_a, const struct columns *b,
+                          size_t row_b);
 /** Sort by (time, key, revision, sequence), stable. False: no memory, order unchanged. */
 bool columns_sort(struct columns *c);
 /** The end of a row: time + duration, held at INT64_MAX; an instant ends where it begins. */
 int64_t columns_end(const struct columns *c, size_t row);
 
-/* ---- columns to bytes -------------------------------------------------------------------------------------- */
+/* ---- columns to bytes ------------------------------------------------------------------------ */
 
 enum { CODEC_ROWS_MAX = 65536, CODEC_TEXT_BYTES_MAX = 1 << 20 };
 
-/** Stored, one byte before each column. A new codec also needs: columns.md, the reader in tests/, vectors. */
+/**
+ * Stored, one byte before each column. A new codec also needs: columns.md, the reader in tests/,
+ * vectors.
+ */
 enum codec_kind {
     CODEC_GAPS = 1,     /* times, always: unit, first, unsigned gaps */
     CODEC_CHANGES = 2,  /* integers: zig-zag of each change from the one before, from 0 */
@@ -102,19 +114,20 @@ enum codec_kind {
 };
 
 /**
- * Append rows [first, first + count), 1 .. CODEC_ROWS_MAX of them in rising order of time: the columns
- * time, duration (intervals), fields, flags, and with `with_revision` revision. Sequences are not stored.
- * What codec_decode would refuse (see its Errors, and texts over CODEC_TEXT_BYTES_MAX) is asserted: whoever
- * takes samples in refuses it first. Equal rows give equal bytes. No memory: out->failed is set.
+ * Append rows [first, first + count), 1 .. CODEC_ROWS_MAX of them in rising order of time: the
+ * columns time, duration (intervals), fields, flags, and with `with_revision` revision. Sequences
+ * are not stored. What codec_decode would refuse (see its Errors, and texts over
+ * CODEC_TEXT_BYTES_MAX) is asserted: whoever takes samples in refuses it first. Equal rows give
+ * equal bytes. No memory: out->failed is set.
  */
 void codec_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
                   bool with_revision);
 /**
- * Append `count` rows to *out, whose schema is set; without `with_revision` each gets `revision`; each
- * gets `sequence`. *r stands after them on success.
- * Errors   HOLTER_CORRUPT (also: times that fall or equal INT64_MIN or INT64_MAX, negative durations,
- *          spare flags, an enum value below 0, any form that codec_encode does not write);
- *          HOLTER_NO_MEMORY. The rows of *out are unchanged then; *r is not.
+ * Append `count` rows to *out, whose schema is set; without `with_revision` each gets `revision`;
+ * each gets `sequence`. *r stands after them on success.
+ * Errors   HOLTER_CORRUPT (also: times that fall or equal INT64_MIN or INT64_MAX, negative
+ *          durations, spare flags, an enum value below 0, any form that codec_encode does not
+ *          write); HOLTER_NO_MEMORY. The rows of *out are unchanged then; *r is not.
  * Cost     allocates for `count` rows only once the bytes left could hold them.
  */
 holter_status codec_decode(struct columns *out, struct reader *r, size_t count, bool with_revision,

@@ -3,12 +3,12 @@
  *
  *     | time: GAPS | duration | field 0 | .. | flags | revision |
  *
- * B1  One list of rows has one encoding: the encoder has no choice, and the decoder refuses what the
- *     encoder would not have written.
- * B2  Before memory is reserved for rows, the bytes left are at least the least that so many rows take;
- *     the column of times alone takes more bytes than there are rows.
- * B3  A decoder works behind the last row of its columns and counts the rows in at the end, so a refusal
- *     changes nothing.
+ * B1  One list of rows has one encoding: the encoder has no choice, and the decoder refuses what
+ *     the encoder would not have written.
+ * B2  Before memory is reserved for rows, the bytes left are at least the least that so many rows
+ *     take; the column of times alone takes more bytes than there are rows.
+ * B3  A decoder works behind the last row of its columns and counts the rows in at the end, so a
+ *     refusal changes nothing.
  *
  * Bytes: format-spec/columns.md. Tests: tests/unit/test_codec_bytes.c.
  */
@@ -48,13 +48,15 @@ static inline uint8_t *write_varint(uint8_t *at, uint64_t value)
     return at;
 }
 
-/* Where `count` varints may be written behind out's bytes; NULL (and out->failed) without memory. */
+/*
+ * Where `count` varints may be written behind out's bytes; NULL (and out->failed) without memory.
+ */
 static uint8_t *reserve_varints(struct buffer *out, size_t count)
 {
     return buffer_reserve(out, count * VARINT_BYTES_MAX) ? out->data + out->bytes : NULL;
 }
 
-/* ---- encoding ------------------------------------------------------------------------------------ */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static uint8_t largest_unit(const int64_t *time, size_t count)
 {
@@ -207,7 +209,7 @@ void codec_encode(struct buffer *out, const struct columns *c, size_t first, siz
         encode_integers(out, c->revision + first, count);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------------ */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* The larger unit would have served as well: then the smaller one is not canonical. */
 static bool unit_is_too_small(uint8_t unit, const int64_t *time, size_t count)

@@ -1,9 +1,9 @@
 /*
  * codec_columns.c -- rows of one series in columns: growing, appending, comparing.
  *
- * All columns have one capacity. Texts lie in `text`, one after another as they were appended; a row's
- * word names its place there. A text that no row names any more (after a sort nothing changes, after a
- * truncation the tail goes) stays until the columns are cleared.
+ * All columns have one capacity. Texts lie in `text`, one after another as they were appended; a
+ * row's word names its place there. A text that no row names any more (after a sort nothing
+ * changes, after a truncation the tail goes) stays until the columns are cleared.
  */
 #include "codec.h"
 
@@ -59,7 +59,9 @@ void columns_truncate(struct columns *c, size_t count, size_t text_bytes)
     c->text.bytes = text_bytes;
 }
 
-/* Each column grows from the common capacity; one that grew before another failed is only larger. */
+/*
+ * Each column grows from the common capacity; one that grew before another failed is only larger.
+ */
 static bool grow_words(int64_t **column, size_t capacity, size_t count)
 {
     void *array = *column;

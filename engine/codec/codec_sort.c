@@ -1,9 +1,9 @@
 /*
  * codec_sort.c -- columns in the order of (time, key, revision, sequence).
  *
- * Rows nearly always arrive in order, so that is looked at first. Otherwise a merge sort orders (time,
- * row) pairs - stable, and halves that already follow each other are not touched - and each column is
- * then moved once.
+ * Rows nearly always arrive in order, so that is looked at first. Otherwise a merge sort orders
+ * (time, row) pairs - stable, and halves that already follow each other are not touched - and each
+ * column is then moved once.
  */
 #include "codec.h"
 

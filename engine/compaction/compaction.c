@@ -4,8 +4,8 @@
  *     version ──> plan ──> job ──> files, finished and read back ──> edit: outputs in, inputs out
  *                                                              ^ up to here a sweep undoes it all
  *
- * Readers go by a version that they pinned, so nothing that a job does is seen before its edit, and what its
- * edit takes out stays on the disk for as long as somebody reads it (manifest P2).
+ * Readers go by a version that they pinned, so nothing that a job does is seen before its edit, and
+ * what its edit takes out stays on the disk for as long as somebody reads it (manifest P2).
  */
 #include "compaction_impl.h"
 

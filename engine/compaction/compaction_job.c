@@ -5,13 +5,13 @@
  *     hot   [ user 3 | user 9 | .. ]──┼─> series by series ─────┼─> week 7
  *     warm 7 [ user 7 | .. ]──────────┘    merge, tombstones     └─> week 8
  *
- * A job goes over its inputs once for every COMPACTION_OUTPUTS_AT_ONCE outputs, and reads only blocks of
- * their times; so memory is bounded by the number of inputs and that one, whatever times the rows hold.
- * A merge of warm files is a job with one output.
+ * A job goes over its inputs once for every COMPACTION_OUTPUTS_AT_ONCE outputs, and reads only
+ * blocks of their times; so memory is bounded by the number of inputs and that one, whatever times
+ * the rows hold. A merge of warm files is a job with one output.
  *
  *   J1, J2  compaction_user.c.
- *   J3  The range of an output's sequences is that of all inputs that could hold rows of it: those of the
- *       plan, and the warm file taken in. No other file of the class lies in it (C2).
+ *   J3  The range of an output's sequences is that of all inputs that could hold rows of it: those
+ *       of the plan, and the warm file taken in. No other file of the class lies in it (C2).
  *
  * C1-C6 are told in manifest.h and compaction.h, M1-M4 in merge.h.
  */
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- keys, files, leave to go on --------------------------------------------------------------------------- */
+/* ---- keys, files, leave to go on ------------------------------------------------------------- */
 
 holter_status compaction_key_get(struct compaction_key *out, struct compaction_job *job,
                                  uint64_t user, uint32_t stored, holter_error *err)
@@ -78,7 +78,7 @@ holter_status compaction_no_memory(holter_error *err)
     return error_set(err, HOLTER_NO_MEMORY, "compaction: memory of a job");
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------------------ */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 static holter_status input_next_user(struct compaction_input *input, struct compaction_job *job,
                                      holter_error *err)
@@ -115,7 +115,7 @@ static bool input_is_at_hand(const struct compaction_input *input, const struct 
     return input->output == SIZE_MAX || (input->output >= job->first && input->output < job->end);
 }
 
-/* ---- outputs ----------------------------------------------------------------------------------------------- */
+/* ---- outputs --------------------------------------------------------------------------------- */
 
 static holter_status output_finish(struct compaction_output *output, struct compaction_job *job,
                                    holter_error *err)
@@ -131,7 +131,7 @@ static holter_status output_finish(struct compaction_output *output, struct comp
     return status;
 }
 
-/* ---- a pass, the job ------------------------------------------------------------------------------- */
+/* ---- a pass, the job ------------------------------------------------------------------------- */
 
 /* The least user that some input comes to; false: none is left. */
 static bool find_user(uint64_t *user, const struct compaction_job *job)
@@ -213,7 +213,7 @@ holter_status compaction_job_run(struct compaction_job *job, holter_error *err)
     return status;
 }
 
-/* ---- setting up -------------------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static size_t live_find(const struct compaction_job *job, const struct manifest_file *file)
 {
@@ -357,7 +357,7 @@ holter_status compaction_job_init(struct compaction_job *job, const struct compa
     return job->runs == NULL ? compaction_no_memory(err) : HOLTER_OK;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static struct manifest_file entry_of(const struct compaction_job *job,
                                      const struct compaction_output *output)

@@ -1,10 +1,10 @@
 /*
  * compaction_partitions.c -- which partitions the hot files of a job hit.
  *
- * A split makes one file for each partition, so it has to know them before it writes. Directory and block
- * headers tell nearly all: the first row of a block begins at its begin_min, the last at its begin_max, so
- * both of these partitions are hit; only where a block straddles three or more are its rows looked at.
- * There are at most 30,502 partitions in all of time, which bounds the memory.
+ * A split makes one file for each partition, so it has to know them before it writes. Directory and
+ * block headers tell nearly all: the first row of a block begins at its begin_min, the last at its
+ * begin_max, so both of these partitions are hit; only where a block straddles three or more are
+ * its rows looked at. There are at most 30,502 partitions in all of time, which bounds the memory.
  */
 #include "compaction_impl.h"
 

@@ -6,12 +6,12 @@
  *     warm, week 7  [   w1   ]      [ w2 ][ w3 ]             [ w5 ]
  *     warm, week 8       [   w4   ]
  *
- * What can be merged has no file between (C2): within a partition hot files count too, as they may hold
- * rows of it, and between hot files every warm one counts, as the split may hit its partition. Above, h1
- * and h2 are split together, h4 alone; w2 and w3 may be merged with w1, but not with w5.
+ * What can be merged has no file between (C2): within a partition hot files count too, as they may
+ * hold rows of it, and between hot files every warm one counts, as the split may hit its partition.
+ * Above, h1 and h2 are split together, h4 alone; w2 and w3 may be merged with w1, but not with w5.
  *
- * A hot file that has to stay (it holds rows of a week that is not over) does not hold up those after it:
- * they go by themselves.
+ * A hot file that has to stay (it holds rows of a week that is not over) does not hold up those
+ * after it: they go by themselves.
  */
 #include "compaction_impl.h"
 
@@ -57,7 +57,7 @@ static bool has_between(const struct manifest_version *version, const struct man
     return false;
 }
 
-/* ---- hot files ---------------------------------------------------------------------------------------- */
+/* ---- hot files ------------------------------------------------------------------------------- */
 
 /* The newest partition that its rows lie in is over for COMPACTION_HOT_NS. */
 static bool is_due(const struct manifest_file *file, int64_t now_ns, bool everything)
@@ -108,14 +108,17 @@ const struct manifest_file *compaction_plan_neighbour(const struct manifest_vers
     return newest;
 }
 
-/* ---- warm files --------------------------------------------------------------------------------------- */
+/* ---- warm files ------------------------------------------------------------------------------ */
 
 static uint64_t size_of(const struct manifest_file *file)
 {
     return file->bytes > COMPACTION_SMALL_BYTES ? file->bytes : COMPACTION_SMALL_BYTES;
 }
 
-/* From the file at `index` on, the files that one merge may take: adjacent; of similar size, or `everything`. */
+/*
+ * From the file at `index` on, the files that one merge may take: adjacent; of similar size, or
+ * `everything`.
+ */
 static void plan_merge_from(struct compaction_plan *plan, const struct manifest_version *version,
                             size_t index, bool everything)
 {
@@ -160,14 +163,14 @@ struct compaction_plan compaction_plan_find(const struct manifest_version *versi
                                             bool everything)
 {
     struct compaction_plan plan = { 0 };
-    for (unsigned class = 0; class < MANIFEST_CLASSES; class ++) {
-        plan = (struct compaction_plan){ .class = (uint8_t)class };
+    for (unsigned class = 0; class < MANIFEST_CLASSES; class++) {
+        plan = (struct compaction_plan){ .class = (uint8_t) class };
         plan_split(&plan, version, now_ns, everything);
         if (plan.count > 0)
             return plan;
     }
-    for (unsigned class = 0; class < MANIFEST_CLASSES; class ++) {
-        plan = (struct compaction_plan){ .class = (uint8_t)class };
+    for (unsigned class = 0; class < MANIFEST_CLASSES; class++) {
+        plan = (struct compaction_plan){ .class = (uint8_t) class };
         plan_merge(&plan, version, everything);
         if (plan.count > 0)
             return plan;

@@ -1,15 +1,15 @@
 /*
  * compaction_user.c -- one user in one pass: sections in, tombstones and series out.
  *
- *   J1  Every row of the inputs goes through exactly one merge of one pass: it is written, superseded or
- *       hidden, and counted. A job whose counts differ fails.
+ *   J1  Every row of the inputs goes through exactly one merge of one pass: it is written,
+ *       superseded or hidden, and counted. A job whose counts differ fails.
  *   J2  An output is made with its first row or tombstone, so there is none without.
  *
  * C1-C6 are told in manifest.h and compaction.h, M1-M4 in merge.h, J3 in compaction_job.c.
  */
 #include "compaction_impl.h"
 
-/* ---- inputs and outputs of the user at hand ------------------------------------------------------------------ */
+/* ---- inputs and outputs of the user at hand -------------------------------------------------- */
 
 void compaction_user_close(struct compaction_input *input, struct compaction_job *job)
 {
@@ -64,7 +64,10 @@ static holter_status output_begin_user(struct compaction_output *output, struct 
             return status;
     }
 
-    /* Sections are sealed under the user's newest key. The writer borrows the last one until it has this one. */
+    /*
+     * Sections are sealed under the user's newest key. The writer borrows the last one until it has
+     * this one.
+     */
     struct compaction_key before = output->key;
     struct compaction_key stored = { 0 };
     for (size_t i = 0; !stored.is_held && i < job->input_count; i++) {
@@ -84,7 +87,7 @@ static holter_status output_begin_user(struct compaction_output *output, struct 
     return status;
 }
 
-/* ---- a user's tombstones ----------------------------------------------------------------------------------- */
+/* ---- a user's tombstones --------------------------------------------------------------------- */
 
 /* Of an input at hand: each may hide rows here, and goes on in the output of its partition (C6). */
 static holter_status take_tombstones(struct compaction_job *job,
@@ -121,7 +124,7 @@ static holter_status write_tombstones(struct compaction_job *job, uint64_t user,
     return HOLTER_OK;
 }
 
-/* ---- a user's series --------------------------------------------------------------------------------------- */
+/* ---- a user's series ------------------------------------------------------------------------- */
 
 /* Whose rows are merged. */
 struct target {
@@ -253,7 +256,7 @@ static holter_status write_series(struct compaction_job *job, const struct targe
     return status;
 }
 
-/* ---- the user ------------------------------------------------------------------------------------------------ */
+/* ---- the user -------------------------------------------------------------------------------- */
 
 static holter_status open_sections(struct compaction_job *job, uint64_t user, holter_error *err)
 {

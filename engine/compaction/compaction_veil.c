@@ -1,19 +1,20 @@
 /*
- * compaction_veil.c -- tombstones in a job: all that hide a row (C3), and which of them are still needed (C4).
+ * compaction_veil.c -- tombstones in a job: all that hide a row (C3), and which of them are still
+ * needed (C4).
  *
- * A tombstone lies in the file of the partition in which its span begins (C6) and may hide rows of any
- * later one; so a job asks every live file of the class whose tombstones, by the manifest, reach into its
- * times. If it left one out whose sequence lies between those of its inputs, the output, which knows its
- * greatest sequence only (M4), would show again what was hidden.
+ * A tombstone lies in the file of the partition in which its span begins (C6) and may hide rows of
+ * any later one; so a job asks every live file of the class whose tombstones, by the manifest,
+ * reach into its times. If it left one out whose sequence lies between those of its inputs, the
+ * output, which knows its greatest sequence only (M4), would show again what was hidden.
  *
- * A tombstone without a revision hides, by M4, rows of files whose greatest sequence is below its own. Rows
- * of the log are all later than it, as the log begins where files end (C1). So once no such file has rows
- * of the user in its span, beside those that this very job rewrites without them, it hides nothing and
- * never will.
+ * A tombstone without a revision hides, by M4, rows of files whose greatest sequence is below its
+ * own. Rows of the log are all later than it, as the log begins where files end (C1). So once no
+ * such file has rows of the user in its span, beside those that this very job rewrites without
+ * them, it hides nothing and never will.
  */
 #include "compaction_impl.h"
 
-/* ---- other live files, opened as they are needed --------------------------------------------------------- */
+/* ---- other live files, opened as they are needed --------------------------------------------- */
 
 static void close_one(struct compaction_job *job)
 {
@@ -24,7 +25,9 @@ static void close_one(struct compaction_job *job)
     job->live_open--;
 }
 
-/* The user's place in a live file. HOLTER_NOT_FOUND, without a sentence: the user has none there. */
+/*
+ * The user's place in a live file. HOLTER_NOT_FOUND, without a sentence: the user has none there.
+ */
 static holter_status find_user(struct segment_user *out, struct compaction_job *job,
                                struct compaction_live *live, uint64_t user, holter_error *err)
 {
@@ -48,7 +51,7 @@ static bool has_user(const struct manifest_file *file, uint64_t user)
     return user >= file->user_min && user <= file->user_max;
 }
 
-/* ---- C3 --------------------------------------------------------------------------------------------------- */
+/* ---- C3 -------------------------------------------------------------------------------------- */
 
 static holter_status gather_from(struct compaction_job *job, struct compaction_live *live,
                                  uint64_t user, holter_error *err)
@@ -101,7 +104,7 @@ holter_status compaction_veil_gather(struct compaction_job *job, uint64_t user, 
     return HOLTER_OK;
 }
 
-/* ---- C4 --------------------------------------------------------------------------------------------------- */
+/* ---- C4 -------------------------------------------------------------------------------------- */
 
 /* *needed: a file that stays holds rows of the user which `one` may hide. */
 static holter_status ask_whether_needed(bool *needed, struct compaction_job *job, uint64_t user,

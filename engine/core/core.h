@@ -31,10 +31,12 @@ _Noreturn void core_assert_failed(const char *fact, const char *file, int line);
 /* ---- error text ------------------------------------------------------------------------------ */
 
 /**
- * Set *err (which may be NULL) to a status and its sentence; return the status. A macro over two functions, so that
- * compilers and analyzers see at the call which status comes back. `status` is evaluated twice.
+ * Set *err (which may be NULL) to a status and its sentence; return the status. A macro over two
+ * functions, so that compilers and analyzers see at the call which status comes back. `status` is
+ * evaluated twice.
  */
-#define error_set(err, status, ...) error_returned(error_tell((err), (status), __VA_ARGS__), (status))
+#define error_set(err, status, ...)                                                                \
+    error_returned(error_tell((err), (status), __VA_ARGS__), (status))
 
 holter_status error_tell(holter_error *err, holter_status status, const char *format, ...)
     CORE_PRINTF(3, 4);
@@ -220,8 +222,8 @@ uint64_t hash64_stream_get(const struct hash64_stream *s);
 void hash64_stream_free(struct hash64_stream *s);
 
 /**
- * In builds for fuzzing every checksum and tag counts as right, so that bytes reach the decoders behind them. The one
- * switch for all rooms.
+ * In builds for fuzzing every checksum and tag counts as right, so that bytes reach the decoders
+ * behind them. The one switch for all rooms.
  */
 #ifdef HOLTER_FUZZ
 #define CORE_TRUSTS_CHECKSUMS true

@@ -1,17 +1,19 @@
 /*
  * edits.c -- the handle of a log of edits: open, refresh, append, rewrite, verify.
  *
- * A handle follows the files by two passes: the first finds what is whole (and, for a writer, mends the
- * copies before anything is built on them), the second applies it.
+ * A handle follows the files by two passes: the first finds what is whole (and, for a writer, mends
+ * the copies before anything is built on them), the second applies it.
  *
  *     | header | edit 1 | edit 2 | edit 3 | torn ..
  *                                         ^ offset: applied so far
  *
- * E1  No synced byte is written again: what is doubtful is left behind by copies of a higher generation.
- * E3  A reader stops at version_max; a writer that finds more makes it durable before it applies it.
+ * E1  No synced byte is written again: what is doubtful is left behind by copies of a higher
+ *     generation.
+ * E3  A reader stops at version_max; a writer that finds more makes it durable before it applies
+ *     it.
  *
- * A handle reads copies that it opened after it was told version_max: they cannot be of a generation that a
- * failed append left behind, whose last edit was never published.
+ * A handle reads copies that it opened after it was told version_max: they cannot be of a
+ * generation that a failed append left behind, whose last edit was never published.
  *
  * Bytes: format-spec/edits.md. Tests: tests/unit/test_edits_*.c.
  */
@@ -36,22 +38,23 @@ struct edits {
     uint64_t version;           /* 0: the owner's state is incomplete */
     uint64_t offset;            /* after the last edit applied */
     uint64_t version_published; /* version_max as told last */
-    bool is_ready;              /* for appending: the copies are open, clean and hold just the state */
-    bool is_poisoned;           /* a write failed: nothing is known of the files beyond `offset` */
+    bool is_ready;    /* for appending: the copies are open, clean and hold just the state */
+    bool is_poisoned; /* a write failed: nothing is known of the files beyond `offset` */
 };
 
 /* What lies in the copies from some place on. */
 struct scan {
-    uint64_t offset;  /* in: where to begin; out: after the last edit that counts */
-    uint64_t version; /* in: applied so far, 0 at the beginning; out: of the last edit that counts */
+    uint64_t offset; /* in: where to begin; out: after the last edit that counts */
+    uint64_t
+        version; /* in: applied so far, 0 at the beginning; out: of the last edit that counts */
     bool is_doubtful; /* torn, damaged in a copy, or later than what was published */
 };
 
-/* ---- first pass: what is whole ---------------------------------------------------------------------- */
+/* ---- first pass: what is whole --------------------------------------------------------------- */
 
 /*
- * One edit, all of its parts. *is_whole false: it ends the log. A reader (`limit`) that meets a later one
- * than it may take is told by *is_later.
+ * One edit, all of its parts. *is_whole false: it ends the log. A reader (`limit`) that meets a
+ * later one than it may take is told by *is_later.
  */
 static holter_status scan_edit(struct scan *scan, bool *is_whole, bool *is_later,
                                struct edits_log *log, bool writable, uint64_t version_max,
@@ -71,11 +74,12 @@ static holter_status scan_edit(struct scan *scan, bool *is_whole, bool *is_later
         if (status != HOLTER_OK || copies == 0)
             return status;
         if (record.version != wanted || record.part != part)
-            return error_set(err, HOLTER_CORRUPT,
-                             "'%s/%s': offset %llu has version %llu part %lu, expected %llu part %lu",
-                             spec->directory, spec->name, (unsigned long long)at,
-                             (unsigned long long)record.version, (unsigned long)record.part,
-                             (unsigned long long)wanted, (unsigned long)part);
+            return error_set(
+                err, HOLTER_CORRUPT,
+                "'%s/%s': offset %llu has version %llu part %lu, expected %llu part %lu",
+                spec->directory, spec->name, (unsigned long long)at,
+                (unsigned long long)record.version, (unsigned long)record.part,
+                (unsigned long long)wanted, (unsigned long)part);
         if (*is_later && !writable)
             return HOLTER_OK;
         if (writable && copies != (1u << EDITS_COPIES) - 1)
@@ -94,7 +98,8 @@ static holter_status scan_log(struct scan *scan, struct edits_log *log, bool wri
     const struct edits_spec *spec = log->spec;
     bool is_whole, is_later;
     do {
-        holter_status status = scan_edit(scan, &is_whole, &is_later, log, writable, version_max, err);
+        holter_status status =
+            scan_edit(scan, &is_whole, &is_later, log, writable, version_max, err);
         if (status != HOLTER_OK)
             return status;
         if (is_whole && is_later)
@@ -105,10 +110,11 @@ static holter_status scan_log(struct scan *scan, struct edits_log *log, bool wri
         return error_set(err, HOLTER_CORRUPT, "'%s/%s': the first edit is whole in neither copy",
                          spec->directory, spec->name);
     if (version_max != UINT64_MAX && scan->version < version_max)
-        return error_set(err, HOLTER_CORRUPT,
-                         "'%s/%s': ends with version %llu at offset %llu, but version %llu was published",
-                         spec->directory, spec->name, (unsigned long long)scan->version,
-                         (unsigned long long)scan->offset, (unsigned long long)version_max);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "'%s/%s': ends with version %llu at offset %llu, but version %llu was published",
+            spec->directory, spec->name, (unsigned long long)scan->version,
+            (unsigned long long)scan->offset, (unsigned long long)version_max);
 
     /* A torn tail is the end; a whole edit after it means that the tail is no tail but damage. */
     if (writable || version_max == UINT64_MAX) {
@@ -117,11 +123,12 @@ static holter_status scan_log(struct scan *scan, struct edits_log *log, bool wri
         if (status != HOLTER_OK)
             return status;
         if (found)
-            return error_set(err, HOLTER_CORRUPT,
-                             "'%s/%s': version %llu at offset %llu is whole in neither copy, and later "
-                             "ones follow", spec->directory, spec->name,
-                             (unsigned long long)(scan->version + 1),
-                             (unsigned long long)scan->offset);
+            return error_set(
+                err, HOLTER_CORRUPT,
+                "'%s/%s': version %llu at offset %llu is whole in neither copy, and later "
+                "ones follow",
+                spec->directory, spec->name, (unsigned long long)(scan->version + 1),
+                (unsigned long long)scan->offset);
     }
     for (size_t c = 0; c < EDITS_COPIES; c++)
         if (!log->copies[c].is_current || log->copies[c].bytes != scan->offset)
@@ -129,9 +136,12 @@ static holter_status scan_log(struct scan *scan, struct edits_log *log, bool wri
     return HOLTER_OK;
 }
 
-/* ---- making anew ------------------------------------------------------------------------------------ */
+/* ---- making anew ----------------------------------------------------------------------------- */
 
-/* Both copies anew with the edits before `end`, which keep their places. The log moves to the new copies. */
+/*
+ * Both copies anew with the edits before `end`, which keep their places. The log moves to the new
+ * copies.
+ */
 static holter_status make_anew(struct edits *edits, struct edits_log *log, uint64_t end,
                                holter_error *err)
 {
@@ -146,11 +156,12 @@ static holter_status make_anew(struct edits *edits, struct edits_log *log, uint6
         unsigned copies;
         status = edits_record_find(&record, &copies, log, at, false, err);
         if (status == HOLTER_OK && copies == 0)
-            status = error_set(err, HOLTER_CORRUPT, "'%s/%s': the edit at offset %llu is no longer whole",
+            status = error_set(err, HOLTER_CORRUPT,
+                               "'%s/%s': the edit at offset %llu is no longer whole",
                                edits->spec.directory, edits->spec.name, (unsigned long long)at);
         if (status == HOLTER_OK)
-            status = edits_maker_record(&maker, record.version, record.flags, record.part, record.body,
-                                        record.body_bytes, err);
+            status = edits_maker_record(&maker, record.version, record.flags, record.part,
+                                        record.body, record.body_bytes, err);
         if (status != HOLTER_OK)
             goto done;
         at += record.bytes;
@@ -167,10 +178,12 @@ done:
 }
 
 /*
- * Copies that are clean, but that this handle did not make: whoever renamed them may have died before it synced the
- * directory, and where nobody tells what was published, before it synced the last edit.
+ * Copies that are clean, but that this handle did not make: whoever renamed them may have died
+ * before it synced the directory, and where nobody tells what was published, before it synced the
+ * last edit.
  */
-static holter_status settle(struct edits *edits, struct edits_log *log, bool is_published, holter_error *err)
+static holter_status settle(struct edits *edits, struct edits_log *log, bool is_published,
+                            holter_error *err)
 {
     holter_status status = HOLTER_OK;
     if (!is_published) {
@@ -187,7 +200,7 @@ static holter_status settle(struct edits *edits, struct edits_log *log, bool is_
     return status;
 }
 
-/* ---- second pass: applying -------------------------------------------------------------------------- */
+/* ---- second pass: applying ------------------------------------------------------------------- */
 
 static void forget_state(struct edits *edits)
 {
@@ -202,10 +215,11 @@ static holter_status apply_until(struct edits *edits, uint64_t end, holter_error
     while (edits->offset < end) {
         struct edits_record record;
         unsigned copies;
-        holter_status status = edits_record_find(&record, &copies, &edits->log, edits->offset, false,
-                                                 err);
+        holter_status status =
+            edits_record_find(&record, &copies, &edits->log, edits->offset, false, err);
         if (status == HOLTER_OK && copies == 0)
-            status = error_set(err, HOLTER_CORRUPT, "'%s/%s': the edit at offset %llu is no longer whole",
+            status = error_set(err, HOLTER_CORRUPT,
+                               "'%s/%s': the edit at offset %llu is no longer whole",
                                edits->spec.directory, edits->spec.name,
                                (unsigned long long)edits->offset);
         if (status == HOLTER_OK)
@@ -219,31 +233,32 @@ static holter_status apply_until(struct edits *edits, uint64_t end, holter_error
     return HOLTER_OK;
 }
 
-/* ---- following the files ---------------------------------------------------------------------------- */
+/* ---- following the files --------------------------------------------------------------------- */
 
 static holter_status catch_up(struct edits *edits, bool writable, uint64_t version_max,
                               holter_error *err)
 {
     struct edits_log log;
     edits->is_ready = false;
-    holter_status status = edits_log_open(&log, &edits->spec, edits->queue, writable,
-                                          &edits->generation_seen, err);
+    holter_status status =
+        edits_log_open(&log, &edits->spec, edits->queue, writable, &edits->generation_seen, err);
     if (status != HOLTER_OK)
         goto done;
 
     /* A rewritten log's first edit counts as published, so a handle may rightly stand there. */
     bool is_beyond = edits->version > version_max && edits->version != log.header.base;
-    bool is_anew = edits->version == 0 || is_beyond
-                   || log.header.generation != edits->header.generation
-                   || log.header.base != edits->header.base;
+    bool is_anew = edits->version == 0 || is_beyond ||
+                   log.header.generation != edits->header.generation ||
+                   log.header.base != edits->header.base;
     struct scan scan = { .offset = EDITS_FIRST_OFFSET };
     if (!is_anew)
-        scan = (struct scan){ .offset = edits->offset, .version = edits->version,
+        scan = (struct scan){ .offset = edits->offset,
+                              .version = edits->version,
                               .is_doubtful = edits->is_poisoned };
 
     /*
-     * What this handle failed to append is dropped where nobody has built on it: the generation is still
-     * the one it was written to, and nothing later has been published.
+     * What this handle failed to append is dropped where nobody has built on it: the generation is
+     * still the one it was written to, and nothing later has been published.
      */
     bool is_dropped = writable && edits->is_poisoned && !is_anew && version_max == edits->version;
     if (!is_dropped)
@@ -278,7 +293,7 @@ done:
     return status;
 }
 
-/* ---- entry points ----------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 static holter_status check_parts(const struct edits_spec *spec, const struct edits_part *parts,
                                  size_t count, holter_error *err)
@@ -288,8 +303,8 @@ static holter_status check_parts(const struct edits_spec *spec, const struct edi
         is_right = parts[i].count > 0 && parts[i].count <= EDITS_BODY_BYTES_MAX;
     if (is_right)
         return HOLTER_OK;
-    return error_set(err, HOLTER_INVALID, "'%s/%s': an edit has parts of 1 to %d bytes", spec->directory,
-                     spec->name, EDITS_BODY_BYTES_MAX);
+    return error_set(err, HOLTER_INVALID, "'%s/%s': an edit has parts of 1 to %d bytes",
+                     spec->directory, spec->name, EDITS_BODY_BYTES_MAX);
 }
 
 static holter_status check_absent(const struct edits_spec *spec, holter_error *err)
@@ -309,8 +324,8 @@ static holter_status check_absent(const struct edits_spec *spec, holter_error *e
     return HOLTER_OK;
 }
 
-holter_status edits_create(const struct edits_spec *spec, const struct edits_part *parts, size_t count,
-                           holter_error *err)
+holter_status edits_create(const struct edits_spec *spec, const struct edits_part *parts,
+                           size_t count, holter_error *err)
 {
     struct io_queue *queue = NULL;
     holter_status status = check_parts(spec, parts, count, err);
@@ -396,8 +411,8 @@ static holter_status check_ready(const struct edits *edits, holter_error *err)
 {
     if (edits->is_ready && edits->version < UINT64_MAX - 1)
         return HOLTER_OK;
-    return error_set(err, HOLTER_INVALID, "'%s/%s': not refreshed for writing", edits->spec.directory,
-                     edits->spec.name);
+    return error_set(err, HOLTER_INVALID, "'%s/%s': not refreshed for writing",
+                     edits->spec.directory, edits->spec.name);
 }
 
 /* The edit goes to the end of both copies, each write with its sync behind it. */
@@ -406,8 +421,11 @@ static holter_status write_edit(struct edits *edits, struct buffer *edit, holter
     struct io_op ops[2 * EDITS_COPIES];
     for (size_t c = 0; c < EDITS_COPIES; c++) {
         struct io_file *file = edits->log.copies[c].file;
-        ops[2 * c] = (struct io_op){ .kind = IO_WRITE, .linked = true, .file = file,
-                                     .offset = edits->offset, .memory = edit->data,
+        ops[2 * c] = (struct io_op){ .kind = IO_WRITE,
+                                     .linked = true,
+                                     .file = file,
+                                     .offset = edits->offset,
+                                     .memory = edit->data,
                                      .bytes = edit->bytes };
         ops[2 * c + 1] = (struct io_op){ .kind = IO_SYNC, .file = file };
     }
@@ -437,8 +455,8 @@ holter_status edits_append(struct edits *edits, const struct edits_part *parts, 
                             i + 1 < count ? EDITS_MORE : 0, (uint32_t)i, parts[i].bytes,
                             parts[i].count);
     if (edit.failed) {
-        status = error_set(err, HOLTER_NO_MEMORY, "'%s/%s': memory for an edit", edits->spec.directory,
-                           edits->spec.name);
+        status = error_set(err, HOLTER_NO_MEMORY, "'%s/%s': memory for an edit",
+                           edits->spec.directory, edits->spec.name);
         goto done;
     }
     status = write_edit(edits, &edit, err);
@@ -487,7 +505,7 @@ holter_status edits_rewrite(struct edits *edits, const struct edits_part *parts,
     return status;
 }
 
-/* ---- verify ----------------------------------------------------------------------------------------- */
+/* ---- verify ---------------------------------------------------------------------------------- */
 
 struct findings {
     void (*report)(void *context, const char *sentence);
@@ -503,8 +521,8 @@ static void find(struct findings *findings, const char *sentence)
 }
 
 /*
- * The record at an offset in each copy. HOLTER_DONE: nothing can be said of what follows. What the last append left unfinished in one copy is no damage, as
- * long as nobody has published it.
+ * The record at an offset in each copy. HOLTER_DONE: nothing can be said of what follows. What the
+ * last append left unfinished in one copy is no damage, as long as nobody has published it.
  */
 static holter_status verify_record(struct edits_record *record, unsigned *copies,
                                    struct edits_log *log, uint64_t offset, bool may_be_torn,
@@ -524,10 +542,11 @@ static holter_status verify_record(struct edits_record *record, unsigned *copies
             continue;
         if (may_be_torn && edits_is_torn(log, c, offset, record->bytes))
             continue;
-        error_set(&sentence, HOLTER_CORRUPT,
-                  "'%s/%s.%c': the edit of version %llu at offset %llu is damaged; the other copy has it",
-                  spec->directory, spec->name, c == 0 ? 'a' : 'b',
-                  (unsigned long long)record->version, (unsigned long long)offset);
+        error_set(
+            &sentence, HOLTER_CORRUPT,
+            "'%s/%s.%c': the edit of version %llu at offset %llu is damaged; the other copy has it",
+            spec->directory, spec->name, c == 0 ? 'a' : 'b', (unsigned long long)record->version,
+            (unsigned long long)offset);
         find(findings, sentence.message);
     }
     return HOLTER_OK;
@@ -551,9 +570,9 @@ static holter_status verify_log(struct edits_log *log, uint64_t version, bool is
             return status == HOLTER_DONE ? HOLTER_OK : status;
         if (copies == 0 || record.version != wanted || record.part != part) {
             holter_error sentence;
-            error_set(&sentence, HOLTER_CORRUPT, "'%s/%s': version %llu at offset %llu is in neither copy",
-                      spec->directory, spec->name, (unsigned long long)wanted,
-                      (unsigned long long)at);
+            error_set(&sentence, HOLTER_CORRUPT,
+                      "'%s/%s': version %llu at offset %llu is in neither copy", spec->directory,
+                      spec->name, (unsigned long long)wanted, (unsigned long long)at);
             find(findings, sentence.message);
             return HOLTER_OK;
         }
@@ -570,7 +589,8 @@ holter_status edits_verify(struct edits *edits, void (*report)(void *context, co
     holter_status status;
     holter_error fault = { .status = HOLTER_OK };
     for (unsigned i = 1;; i++) {
-        status = edits_log_open(&log, &edits->spec, edits->queue, false, &edits->generation_seen, &fault);
+        status = edits_log_open(&log, &edits->spec, edits->queue, false, &edits->generation_seen,
+                                &fault);
         bool is_clean = status == HOLTER_OK && log.copies[0].is_current && log.copies[1].is_current;
         if (is_clean || i == VERIFY_TRIES_MAX)
             break;
@@ -592,13 +612,14 @@ holter_status edits_verify(struct edits *edits, void (*report)(void *context, co
         if (copy->is_current)
             continue;
         if (copy->fault.status == HOLTER_OK)
-            error_set(&fault, HOLTER_CORRUPT, "'%s/%s.%c': generation %llu, the other copy has %llu",
-                      edits->spec.directory, edits->spec.name, c == 0 ? 'a' : 'b',
-                      (unsigned long long)copy->generation,
+            error_set(&fault, HOLTER_CORRUPT,
+                      "'%s/%s.%c': generation %llu, the other copy has %llu", edits->spec.directory,
+                      edits->spec.name, c == 0 ? 'a' : 'b', (unsigned long long)copy->generation,
                       (unsigned long long)log.header.generation);
         find(&findings, copy->fault.status == HOLTER_OK ? fault.message : copy->fault.message);
     }
-    status = verify_log(&log, edits->version, edits->version_published != UINT64_MAX, &findings, err);
+    status =
+        verify_log(&log, edits->version, edits->version_published != UINT64_MAX, &findings, err);
 done:
     edits_log_release(&log);
     *damaged += findings.count;

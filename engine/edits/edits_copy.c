@@ -4,8 +4,8 @@
  * A copy that is missing, unreadable or damaged is a copy without the bytes in question; only where
  * the other one has not got them either does it become a failure.
  *
- * E2  A record is looked for at one offset in both copies, under the generation of the header that counts, so
- *     that nothing of a lower generation is ever taken for it.
+ * E2  A record is looked for at one offset in both copies, under the generation of the header that
+ *     counts, so that nothing of a lower generation is ever taken for it.
  *
  * Bytes: format-spec/edits.md. Tests: tests/unit/test_edits_damage.c.
  */
@@ -31,7 +31,7 @@ holter_status edits_copy_path(char out[static IO_PATH_BYTES_MAX], const struct e
                      spec->directory, IO_PATH_BYTES_MAX - 1);
 }
 
-/* ---- header ----------------------------------------------------------------------------------------- */
+/* ---- header ---------------------------------------------------------------------------------- */
 
 static const char *magic_of(enum edits_kind kind)
 {
@@ -76,7 +76,10 @@ static bool is_zero(const uint8_t *bytes, size_t count)
     return true;
 }
 
-/* *fault NULL: the header counts. *is_sound: its checksum fits, so what it says is what was written. */
+/*
+ * *fault NULL: the header counts. *is_sound: its checksum fits, so what it says is what was
+ * written.
+ */
 static holter_status header_decode(struct edits_header *out, const char **fault, bool *is_sound,
                                    const struct edits_spec *spec,
                                    const uint8_t in[static CORE_SECTOR_BYTES])
@@ -112,11 +115,11 @@ static holter_status header_decode(struct edits_header *out, const char **fault,
     return HOLTER_OK;
 }
 
-/* ---- reading bytes of a copy ------------------------------------------------------------------------ */
+/* ---- reading bytes of a copy ----------------------------------------------------------------- */
 
 /* Move the window to [offset, offset + bytes), which the file has. */
-static enum edits_found window_move(struct edits_copy *copy, struct io_queue *queue, uint64_t offset,
-                                    size_t bytes)
+static enum edits_found window_move(struct edits_copy *copy, struct io_queue *queue,
+                                    uint64_t offset, size_t bytes)
 {
     copy->window_bytes = 0;
     if (bytes > copy->window_capacity) {
@@ -145,15 +148,16 @@ static enum edits_found copy_get(const uint8_t **out, struct edits_copy *copy,
         return EDITS_NOT_WHOLE;
 
     uint64_t begin = copy->window_offset;
-    bool is_there = offset >= begin && offset - begin <= copy->window_bytes
-                    && bytes <= copy->window_bytes - (offset - begin);
+    bool is_there = offset >= begin && offset - begin <= copy->window_bytes &&
+                    bytes <= copy->window_bytes - (offset - begin);
     if (!is_there) {
         uint64_t left = copy->bytes - offset;
         uint64_t ahead = left < WINDOW_BYTES ? left : WINDOW_BYTES;
         enum edits_found found = EDITS_UNREADABLE;
         if (ahead > bytes)
             found = window_move(copy, queue, offset, (size_t)ahead);
-        if (found == EDITS_UNREADABLE) /* a bad sector further on is not in the way of this record */
+        if (found ==
+            EDITS_UNREADABLE) /* a bad sector further on is not in the way of this record */
             found = window_move(copy, queue, offset, (size_t)bytes);
         if (found != EDITS_WHOLE)
             return found;
@@ -162,7 +166,7 @@ static enum edits_found copy_get(const uint8_t **out, struct edits_copy *copy,
     return EDITS_WHOLE;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* What is wrong with one copy is its fault; the failures returned are those of the whole log. */
 static holter_status copy_open(struct edits_copy *copy, struct edits_header *header,
@@ -242,8 +246,8 @@ holter_status edits_log_open(struct edits_log *log, const struct edits_spec *spe
     bool is_surely_newer = false;
 
     for (size_t c = 0; c < EDITS_COPIES; c++) {
-        holter_status status = copy_open(&log->copies[c], &headers[c], log, c, writable,
-                                         &is_surely_newer, err);
+        holter_status status =
+            copy_open(&log->copies[c], &headers[c], log, c, writable, &is_surely_newer, err);
         if (status != HOLTER_OK)
             return status;
         if (log->copies[c].fault.status != HOLTER_OK)
@@ -258,15 +262,15 @@ holter_status edits_log_open(struct edits_log *log, const struct edits_spec *spe
 
     for (size_t c = 0; c < EDITS_COPIES; c++) {
         struct edits_copy *copy = &log->copies[c];
-        copy->is_current = copy->fault.status == HOLTER_OK
-                           && headers[c].generation == log->header.generation;
+        copy->is_current =
+            copy->fault.status == HOLTER_OK && headers[c].generation == log->header.generation;
         if (copy->is_current && headers[c].base != log->header.base)
-            return error_set(err, HOLTER_CORRUPT,
-                             "'%s/%s': both copies are of generation %llu, but one begins with version "
-                             "%llu, the other with %llu", spec->directory, spec->name,
-                             (unsigned long long)log->header.generation,
-                             (unsigned long long)headers[0].base,
-                             (unsigned long long)headers[1].base);
+            return error_set(
+                err, HOLTER_CORRUPT,
+                "'%s/%s': both copies are of generation %llu, but one begins with version "
+                "%llu, the other with %llu",
+                spec->directory, spec->name, (unsigned long long)log->header.generation,
+                (unsigned long long)headers[0].base, (unsigned long long)headers[1].base);
     }
     return HOLTER_OK;
 }
@@ -290,16 +294,18 @@ void edits_log_release(struct edits_log *log)
     }
 }
 
-/* ---- records ---------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static uint64_t padded(uint64_t body_bytes)
 {
-    uint64_t sectors = (EDITS_RECORD_BYTES + body_bytes + CORE_SECTOR_BYTES - 1) / CORE_SECTOR_BYTES;
+    uint64_t sectors =
+        (EDITS_RECORD_BYTES + body_bytes + CORE_SECTOR_BYTES - 1) / CORE_SECTOR_BYTES;
     return sectors * CORE_SECTOR_BYTES;
 }
 
 static uint64_t record_checksum(const struct edits_spec *spec, uint64_t generation,
-                                const uint8_t fields[static 24], const void *body, size_t body_bytes)
+                                const uint8_t fields[static 24], const void *body,
+                                size_t body_bytes)
 {
     uint8_t bytes[SEED_BYTES + 24 + 8];
     struct writer w = writer_over(bytes, sizeof bytes);
@@ -340,8 +346,8 @@ enum edits_found edits_record_read(struct edits_record *out, struct edits_log *l
                                    uint64_t offset)
 {
     const uint8_t *bytes;
-    enum edits_found found = copy_get(&bytes, &log->copies[copy], log->queue, offset,
-                                      CORE_SECTOR_BYTES);
+    enum edits_found found =
+        copy_get(&bytes, &log->copies[copy], log->queue, offset, CORE_SECTOR_BYTES);
     if (found != EDITS_WHOLE)
         return found;
 
@@ -411,14 +417,16 @@ holter_status edits_record_find(struct edits_record *out, unsigned *copies, stru
         }
     }
     if (*copies == 0 && is_unreadable)
-        return error_set(err, HOLTER_IO,
-                         "'%s/%s': offset %llu cannot be read in one copy, and the other has no whole "
-                         "edit there", spec->directory, spec->name, (unsigned long long)offset);
+        return error_set(
+            err, HOLTER_IO,
+            "'%s/%s': offset %llu cannot be read in one copy, and the other has no whole "
+            "edit there",
+            spec->directory, spec->name, (unsigned long long)offset);
     return HOLTER_OK;
 }
 
-holter_status edits_later_find(bool *found, struct edits_log *log, uint64_t offset, uint64_t version,
-                               holter_error *err)
+holter_status edits_later_find(bool *found, struct edits_log *log, uint64_t offset,
+                               uint64_t version, holter_error *err)
 {
     const struct edits_spec *spec = log->spec;
     uint64_t end = 0;
@@ -454,8 +462,8 @@ bool edits_is_torn(struct edits_log *log, size_t copy, uint64_t offset, uint64_t
     for (uint64_t at = offset; at < offset + bytes && at < end; at += CORE_SECTOR_BYTES) {
         uint64_t there = end - at < CORE_SECTOR_BYTES ? end - at : CORE_SECTOR_BYTES;
         const uint8_t *found, *wanted;
-        if (copy_get(&found, torn, log->queue, at, there) != EDITS_WHOLE
-            || copy_get(&wanted, &log->copies[other], log->queue, at, there) != EDITS_WHOLE)
+        if (copy_get(&found, torn, log->queue, at, there) != EDITS_WHOLE ||
+            copy_get(&wanted, &log->copies[other], log->queue, at, there) != EDITS_WHOLE)
             return false;
         if (memcmp(found, wanted, (size_t)there) != 0 && !is_zero(found, (size_t)there))
             return false;
@@ -463,7 +471,7 @@ bool edits_is_torn(struct edits_log *log, size_t copy, uint64_t offset, uint64_t
     return true;
 }
 
-/* ---- operations ------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 holter_status edits_run(struct io_queue *queue, struct io_op *ops, size_t count, holter_error *err)
 {

@@ -1,8 +1,10 @@
 /*
- * edits_impl.h -- what the files of edits share: copies and their records, and the making of new copies.
+ * edits_impl.h -- what the files of edits share: copies and their records, and the making of new
+ * copies.
  *
- * A `struct edits_log` is a pair of open copies under the header that counts; it knows nothing of versions
- * applied. edits_copy.c reads it, edits_make.c makes a new one, edits.c keeps the state of a handle.
+ * A `struct edits_log` is a pair of open copies under the header that counts; it knows nothing of
+ * versions applied. edits_copy.c reads it, edits_make.c makes a new one, edits.c keeps the state of
+ * a handle.
  */
 #ifndef EDITS_EDITS_IMPL_H
 #define EDITS_EDITS_IMPL_H
@@ -23,11 +25,11 @@ struct edits_header {
 };
 
 struct edits_copy {
-    struct io_file *file;       /* NULL: not there, or not to be opened */
+    struct io_file *file; /* NULL: not there, or not to be opened */
     uint64_t bytes;
-    bool is_current;            /* its header is the log's */
-    holter_error fault;         /* HOLTER_OK, or why its header does not count */
-    uint64_t generation;        /* of its header, where that counts */
+    bool is_current;     /* its header is the log's */
+    holter_error fault;  /* HOLTER_OK, or why its header does not count */
+    uint64_t generation; /* of its header, where that counts */
     /* What was read last. */
     uint8_t *window;
     size_t window_capacity;
@@ -37,7 +39,7 @@ struct edits_copy {
 
 struct edits_log {
     const struct edits_spec *spec;
-    struct io_queue *queue;     /* borrowed; depth 4 */
+    struct io_queue *queue; /* borrowed; depth 4 */
     struct edits_header header;
     struct edits_copy copies[EDITS_COPIES];
 };
@@ -49,7 +51,7 @@ struct edits_record {
     uint64_t checksum;
     const uint8_t *body; /* borrowed until the next read of that copy */
     size_t body_bytes;
-    uint64_t bytes;      /* padded, in the file */
+    uint64_t bytes; /* padded, in the file */
 };
 
 /** Whether a copy has a record, or what came in the way. */
@@ -70,16 +72,22 @@ void edits_log_forget(struct edits_log *log);
 enum edits_found edits_record_read(struct edits_record *out, struct edits_log *log, size_t copy,
                                    uint64_t offset);
 /**
- * The record at an offset, from whichever copy has it whole. *copies: a bit for each that has; with `both`, each is
- * looked at. 0: neither has it and both could be read.
- * Errors   HOLTER_IO it may be in a copy that cannot be read; HOLTER_CORRUPT the copies differ, or flags are unknown.
+ * The record at an offset, from whichever copy has it whole. *copies: a bit for each that has; with
+ * `both`, each is looked at. 0: neither has it and both could be read.
+ * Errors   HOLTER_IO it may be in a copy that cannot be read; HOLTER_CORRUPT the copies differ, or
+ *          flags are unknown.
  */
 holter_status edits_record_find(struct edits_record *out, unsigned *copies, struct edits_log *log,
                                 uint64_t offset, bool both, holter_error *err);
-/** *found: a whole record of a version above `version` begins at `offset` or later. Errors: HOLTER_IO. */
-holter_status edits_later_find(bool *found, struct edits_log *log, uint64_t offset, uint64_t version,
-                               holter_error *err);
-/** One sector of a copy differs from that of the other otherwise than a torn write would make it. */
+/**
+ * *found: a whole record of a version above `version` begins at `offset` or later. Errors:
+ * HOLTER_IO.
+ */
+holter_status edits_later_find(bool *found, struct edits_log *log, uint64_t offset,
+                               uint64_t version, holter_error *err);
+/**
+ * One sector of a copy differs from that of the other otherwise than a torn write would make it.
+ */
 bool edits_is_torn(struct edits_log *log, size_t copy, uint64_t offset, uint64_t bytes);
 
 void edits_header_encode(uint8_t out[static CORE_SECTOR_BYTES], const struct edits_spec *spec,
@@ -89,7 +97,7 @@ void edits_record_encode(struct buffer *out, const struct edits_spec *spec, uint
                          uint64_t version, uint32_t flags, uint32_t part, const void *body,
                          size_t body_bytes);
 
-/* ---- making both copies anew: edits_make.c ------------------------------------------------------------ */
+/* ---- making both copies anew: edits_make.c --------------------------------------------------- */
 
 struct edits_maker {
     const struct edits_spec *spec;
@@ -103,7 +111,8 @@ struct edits_maker {
 
 /** Release on failure too. */
 holter_status edits_maker_begin(struct edits_maker *maker, const struct edits_spec *spec,
-                                struct io_queue *queue, struct edits_header header, holter_error *err);
+                                struct io_queue *queue, struct edits_header header,
+                                holter_error *err);
 holter_status edits_maker_record(struct edits_maker *maker, uint64_t version, uint32_t flags,
                                  uint32_t part, const void *body, size_t body_bytes,
                                  holter_error *err);

@@ -3,8 +3,9 @@
  *
  *     write NAME.a.tmp, NAME.b.tmp | sync both | rename a, rename b | sync the directory
  *
- * Whatever of the renames survives a power cut, each name holds a copy that is whole; the one of the
- * higher generation counts (E2), and it holds all that the lower one does, as nothing is appended before both stand.
+ * Whatever of the renames survives a power cut, each name holds a copy that is whole; the one of
+ * the higher generation counts (E2), and it holds all that the lower one does, as nothing is
+ * appended before both stand.
  *
  * Bytes: format-spec/edits.md. Tests: tests/unit/test_edits_crash.c.
  */
@@ -35,7 +36,8 @@ static holter_status open_aside(struct edits_maker *maker, size_t copy, holter_e
 }
 
 holter_status edits_maker_begin(struct edits_maker *maker, const struct edits_spec *spec,
-                                struct io_queue *queue, struct edits_header header, holter_error *err)
+                                struct io_queue *queue, struct edits_header header,
+                                holter_error *err)
 {
     *maker = (struct edits_maker){ .spec = spec, .queue = queue, .header = header };
     buffer_init(&maker->pending);
@@ -61,8 +63,11 @@ static holter_status write_pending(struct edits_maker *maker, holter_error *err)
 
     struct io_op ops[EDITS_COPIES];
     for (size_t c = 0; c < EDITS_COPIES; c++)
-        ops[c] = (struct io_op){ .kind = IO_WRITE, .file = maker->files[c], .offset = maker->offset,
-                                 .memory = pending->data, .bytes = pending->bytes };
+        ops[c] = (struct io_op){ .kind = IO_WRITE,
+                                 .file = maker->files[c],
+                                 .offset = maker->offset,
+                                 .memory = pending->data,
+                                 .bytes = pending->bytes };
     holter_status status = edits_run(maker->queue, ops, EDITS_COPIES, err);
     maker->offset += pending->bytes;
     buffer_clear(pending);
@@ -73,8 +78,8 @@ holter_status edits_maker_record(struct edits_maker *maker, uint64_t version, ui
                                  uint32_t part, const void *body, size_t body_bytes,
                                  holter_error *err)
 {
-    edits_record_encode(&maker->pending, maker->spec, maker->header.generation, version, flags, part,
-                        body, body_bytes);
+    edits_record_encode(&maker->pending, maker->spec, maker->header.generation, version, flags,
+                        part, body, body_bytes);
     if (!maker->pending.failed && maker->pending.bytes < PENDING_BYTES)
         return HOLTER_OK;
     return write_pending(maker, err);
@@ -123,7 +128,8 @@ void edits_maker_move(struct edits_maker *maker, struct edits_log *log)
     edits_log_release(log);
     log->header = maker->header;
     for (size_t c = 0; c < EDITS_COPIES; c++) {
-        log->copies[c] = (struct edits_copy){ .file = maker->files[c], .bytes = maker->offset,
+        log->copies[c] = (struct edits_copy){ .file = maker->files[c],
+                                              .bytes = maker->offset,
                                               .is_current = true,
                                               .generation = maker->header.generation };
         maker->files[c] = NULL;
@@ -148,7 +154,8 @@ void edits_maker_release(struct edits_maker *maker)
         io_close(maker->files[c]);
         maker->files[c] = NULL;
         if (maker->is_aside[c] && edits_copy_path(path, maker->spec, c, true, NULL) == HOLTER_OK)
-            (void)io_unlink(maker->spec->io, path, NULL); /* where it stays, the next one replaces it */
+            (void)io_unlink(maker->spec->io, path,
+                            NULL); /* where it stays, the next one replaces it */
         maker->is_aside[c] = false;
     }
 }

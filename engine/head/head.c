@@ -3,8 +3,10 @@
  *
  *     | header | spare | pair 0: slot slot | pair 1: slot slot | spare ..
  *
- * H1  A publish stores into the slot that is not the newer one, so a killed publisher spoils no fact.
- * H2  The checksum covers format, store, place, pair and boot, so what another boot left counts for nothing.
+ * H1  A publish stores into the slot that is not the newer one, so a killed publisher spoils no
+ *     fact.
+ * H2  The checksum covers format, store, place, pair and boot, so what another boot left counts for
+ *     nothing.
  *
  * The header only tells people and newer formats what the page is; slots prove themselves.
  *
@@ -45,7 +47,7 @@ struct slot {
     uint64_t words[SLOT_WORDS];
 };
 
-/* ---- slots ------------------------------------------------------------------------------------------ */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static size_t slot_word(unsigned pair, unsigned slot)
 {
@@ -97,7 +99,7 @@ static int slot_newest(struct slot *out, struct head *head, unsigned pair)
     return newest;
 }
 
-/* ---- the header ------------------------------------------------------------------------------------- */
+/* ---- the header ------------------------------------------------------------------------------ */
 
 static void header_encode(uint8_t out[static HEADER_BYTES], const struct head *head)
 {
@@ -122,9 +124,9 @@ static bool header_is_newer(const uint8_t in[static HEADER_BYTES])
     (void)get_u16(&r); /* a newer minor changes nothing that must be understood */
     uint32_t must_understand = get_u32(&r);
     struct reader end = reader_over(in + HEADER_BYTES - 8, 8);
-    return memcmp(found, magic, sizeof magic) == 0
-           && checksum_fits(get_u64(&end), hash64(in, HEADER_BYTES - 8))
-           && (major > HOLTER_FORMAT_MAJOR || must_understand != 0);
+    return memcmp(found, magic, sizeof magic) == 0 &&
+           checksum_fits(get_u64(&end), hash64(in, HEADER_BYTES - 8)) &&
+           (major > HOLTER_FORMAT_MAJOR || must_understand != 0);
 }
 
 /* Words are in host order, which on every supported machine is little-endian. */
@@ -150,7 +152,7 @@ static holter_status header_check(struct head *head, const char *path, bool writ
     return HOLTER_OK;
 }
 
-/* ---- entry points ----------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 static holter_status fill_with_zeros(struct io *io, struct io_file *file, uint64_t bytes,
                                      holter_error *err)
@@ -165,12 +167,14 @@ static holter_status fill_with_zeros(struct io *io, struct io_file *file, uint64
     return status;
 }
 
-/* Fill up a page that is too short, under a lock: filling must not wipe what another has published. */
+/*
+ * Fill up a page that is too short, under a lock: filling must not wipe what another has published.
+ */
 static holter_status make_long_enough(struct io *io, struct io_file *file, holter_error *err)
 {
     uint64_t bytes;
-    holter_status status = io_lock(file, 0, 1, IO_LOCK_EXCLUSIVE,
-                                   io_monotonic_ns(io) + making_wait_ns, err);
+    holter_status status =
+        io_lock(file, 0, 1, IO_LOCK_EXCLUSIVE, io_monotonic_ns(io) + making_wait_ns, err);
     if (status != HOLTER_OK)
         return status;
     status = io_size(&bytes, file, err);
@@ -214,8 +218,7 @@ holter_status head_open(struct head **out, struct io *io, const char *path,
     if (status != HOLTER_OK)
         goto done;
     if (bytes < HEAD_BYTES && !writable) {
-        status = error_set(err, HOLTER_NOT_FOUND,
-                           "head page '%s': %llu bytes, expected %d", path,
+        status = error_set(err, HOLTER_NOT_FOUND, "head page '%s': %llu bytes, expected %d", path,
                            (unsigned long long)bytes, HEAD_BYTES);
         goto done;
     }

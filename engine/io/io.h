@@ -1,22 +1,29 @@
 /*
- * io.h -- the door of io: files, locks, shared pages, clock, randomness; the only room that calls the system.
+ * io.h -- the door of io: files, locks, shared pages, clock, randomness; the only room that calls
+ * the system.
  *
  * Promise: every backend behaves as this page says, and one conformance suite holds them to it:
  *   posix       the real system (io_posix.c)
- *   simulated   one disk in memory under several simulated processes (io_sim.c, io_sim.h; tests only)
- * io_uring fits behind the same queue: operations are submitted in batches and completed in any order.
+ *   simulated   one disk in memory under several simulated processes (io_sim.c, io_sim.h; tests
+ *               only)
+ * io_uring fits behind the same queue: operations are submitted in batches and completed in any
+ * order.
  *
  * A `struct io` is one process's view of a machine. Needs core.
  * Threads: `struct io` any thread; a file may be used by several threads at once; a queue, one
  * thread at a time. Paths are plain byte strings of at most IO_PATH_BYTES_MAX - 1 bytes.
  *
  * Durability, as every backend keeps it and format-spec/README.md assumes it:
- *   - bytes of a completed IO_WRITE survive a power cut once an IO_SYNC of that file that was submitted
- *     after its completion, or linked behind it, has completed with 0; or at once on a file opened with
- *     IO_DSYNC;
- *   - an entry made, renamed or unlinked in a directory survives once io_sync_dir of it returned OK;
- *     before that any subset of a directory's changes may be there, each rename whole or not at all;
- *   - unsynced bytes may survive, be lost, or be torn at any 512-byte sector (older bytes or zeros);
+ *   - bytes of a completed IO_WRITE survive a power cut once an IO_SYNC of that file that was
+ *   submitted
+ *     after its completion, or linked behind it, has completed with 0; or at once on a file opened
+ *     with IO_DSYNC;
+ *   - an entry made, renamed or unlinked in a directory survives once io_sync_dir of it returned
+ *   OK;
+ *     before that any subset of a directory's changes may be there, each rename whole or not at
+ *     all;
+ *   - unsynced bytes may survive, be lost, or be torn at any 512-byte sector (older bytes or
+ *   zeros);
  *   - after a failed write or sync nothing is known of that file's unsynced bytes, ever.
  */
 #ifndef IO_IO_H
@@ -62,12 +69,12 @@ bool io_process_is_alive(struct io *io, struct io_process process);
 /* ---- files and directories ------------------------------------------------------------------- */
 
 enum io_open_flag {
-    IO_WRITABLE = 1,  /* else for reading only; reading never needs permission to write */
-    IO_CREATE = 2,    /* must not exist yet: HOLTER_EXISTS; implies IO_WRITABLE */
-    IO_DIRECT = 4,    /* past the cache where the file system can (else through it): offset, bytes and
+    IO_WRITABLE = 1, /* else for reading only; reading never needs permission to write */
+    IO_CREATE = 2,   /* must not exist yet: HOLTER_EXISTS; implies IO_WRITABLE */
+    IO_DIRECT = 4, /* past the cache where the file system can (else through it): offset, bytes and
                          memory at multiples of 4,096 */
-    IO_DSYNC = 8,     /* each write is durable when it completes */
-    IO_PRIVATE = 16,  /* with IO_CREATE: mode 0600, whatever the umask; else 0660 less the umask */
+    IO_DSYNC = 8,  /* each write is durable when it completes */
+    IO_PRIVATE = 16, /* with IO_CREATE: mode 0600, whatever the umask; else 0660 less the umask */
 };
 
 /**
@@ -89,7 +96,7 @@ enum io_kind { IO_KIND_FILE = 1, IO_KIND_DIRECTORY = 2, IO_KIND_OTHER = 3 };
 
 struct io_stat {
     enum io_kind kind;
-    uint32_t mode; /* permission bits, 07777 */
+    uint32_t mode;  /* permission bits, 07777 */
     uint32_t owner; /* user id */
     uint64_t bytes;
 };
@@ -100,7 +107,9 @@ holter_status io_stat(struct io_stat *out, struct io *io, const char *path, holt
 uint32_t io_user_id(struct io *io);
 /** Mode 0770 less the umask. Errors: HOLTER_EXISTS and those of io_open. */
 holter_status io_make_dir(struct io *io, const char *path, holter_error *err);
-/** Put `from` in the place of `to` at once, over a file that may be there. Errors: those of io_open. */
+/**
+ * Put `from` in the place of `to` at once, over a file that may be there. Errors: those of io_open.
+ */
 holter_status io_rename(struct io *io, const char *from, const char *to, holter_error *err);
 /** An open file stays readable. Errors: HOLTER_NOT_FOUND and those of io_open. */
 holter_status io_unlink(struct io *io, const char *path, holter_error *err);
@@ -125,18 +134,20 @@ holter_status io_space(struct io_space *out, struct io *io, const char *path, ho
 
 enum io_op_kind { IO_READ = 1, IO_WRITE = 2, IO_SYNC = 3 };
 
-/** One operation; the caller's memory, which with `memory` belongs to the queue until it completed. */
+/**
+ * One operation; the caller's memory, which with `memory` belongs to the queue until it completed.
+ */
 struct io_op {
     enum io_op_kind kind;
-    bool linked;          /* the next one in this submission starts after this one wholly succeeded, and is
+    bool linked; /* the next one in this submission starts after this one wholly succeeded, and is
                              cancelled (-ECANCELED) where it did not: failed, or was short */
     struct io_file *file;
     uint64_t offset;
-    void *memory;         /* read into, or written from */
+    void *memory; /* read into, or written from */
     size_t bytes;
-    int64_t result;       /* out: bytes moved, which may be fewer than asked (a read: the file's end; a
+    int64_t result; /* out: bytes moved, which may be fewer than asked (a read: the file's end; a
                              write: no space, a signal), 0 for a sync; or -errno */
-    struct io_op *next;   /* the backend's, until completed */
+    struct io_op *next; /* the backend's, until completed */
 };
 
 enum { IO_QUEUE_DEPTH_MAX = 256 };
@@ -145,18 +156,24 @@ enum { IO_QUEUE_DEPTH_MAX = 256 };
 holter_status io_queue_open(struct io_queue **out, struct io *io, size_t depth, holter_error *err);
 /** Waits for what is in flight. */
 void io_queue_close(struct io_queue *queue);
-/** Start `count` operations of an array; order among them is free, except as linked. Asserts the depth. */
+/**
+ * Start `count` operations of an array; order among them is free, except as linked. Asserts the
+ * depth.
+ */
 void io_submit(struct io_queue *queue, struct io_op *ops, size_t count);
 /** The next completed operation, waiting for it; NULL when none is in flight. */
 struct io_op *io_wait(struct io_queue *queue);
 
 /**
- * Read exactly [offset, offset + bytes): submit, wait, go on after short reads. The queue must be idle.
+ * Read exactly [offset, offset + bytes): submit, wait, go on after short reads. The queue must be
+ * idle.
  * Errors   HOLTER_CORRUPT the file ends before; HOLTER_IO. The sentence names path and offset.
  */
-holter_status io_read_exactly(struct io_queue *queue, struct io_file *file, uint64_t offset, void *memory,
-                              size_t bytes, holter_error *err);
-/** Write exactly. A short write is a failure, not gone on with. Errors: HOLTER_NO_SPACE, HOLTER_IO. */
+holter_status io_read_exactly(struct io_queue *queue, struct io_file *file, uint64_t offset,
+                              void *memory, size_t bytes, holter_error *err);
+/**
+ * Write exactly. A short write is a failure, not gone on with. Errors: HOLTER_NO_SPACE, HOLTER_IO.
+ */
 holter_status io_write_exactly(struct io_queue *queue, struct io_file *file, uint64_t offset,
                                const void *memory, size_t bytes, holter_error *err);
 /** Errors: HOLTER_NO_SPACE, HOLTER_IO; never to be retried on this file. */
@@ -166,8 +183,9 @@ holter_status io_op_status(const struct io_op *op, holter_error *err);
 
 /* ---- locks between open files (of processes and within one) ------------------------------------------
  *
- * Byte ranges of a file, which need not have the bytes; they belong to the io_file, not to the process or
- * thread, and two io_files of one process exclude each other like two processes. Death frees them.
+ * Byte ranges of a file, which need not have the bytes; they belong to the io_file, not to the
+ * process or thread, and two io_files of one process exclude each other like two processes. Death
+ * frees them.
  */
 
 enum io_lock_mode { IO_LOCK_SHARED = 1, IO_LOCK_EXCLUSIVE = 2 };
@@ -187,9 +205,9 @@ holter_status io_lock_probe(bool *held, struct io_file *file, uint64_t offset, u
 
 /* ---- memory shared by every process that maps a file: head pages ------------------------------------
  *
- * 64-bit words, each loaded and stored whole; a store is seen by every later load that it happens before
- * (release, acquire). The words also are the file's bytes (host order): what a power cut leaves of them
- * is unknown, so that a page must be recognised as stale by its content.
+ * 64-bit words, each loaded and stored whole; a store is seen by every later load that it happens
+ * before (release, acquire). The words also are the file's bytes (host order): what a power cut
+ * leaves of them is unknown, so that a page must be recognised as stale by its content.
  */
 
 /** Map the first `bytes` (a multiple of 4,096, which the file has). *out owned: io_unmap. */
@@ -212,9 +230,13 @@ bool io_mutex_lock_until(struct io_mutex *mutex, int64_t deadline_ns);
 void io_mutex_unlock(struct io_mutex *mutex);
 
 /** Run `child` in a child right after fork() of this process, until io_fork_forget. Any thread. */
-holter_status io_fork_watch(struct io *io, void (*child)(void *context), void *context, holter_error *err);
+holter_status io_fork_watch(struct io *io, void (*child)(void *context), void *context,
+                            holter_error *err);
 void io_fork_forget(struct io *io, void (*child)(void *context), void *context);
-/** In a forked child only: close the descriptor so that the parent's locks are not shared on; keep the handle. */
+/**
+ * In a forked child only: close the descriptor so that the parent's locks are not shared on; keep
+ * the handle.
+ */
 void io_abandon(struct io_file *file);
 
 /* ---- conveniences over the above ------------------------------------------------------------- */
@@ -230,8 +252,8 @@ bool io_path_join(char out[static IO_PATH_BYTES_MAX], const char *a, const char 
 holter_status io_write_file(struct io *io, const char *path, const void *bytes, size_t count,
                             uint32_t flags, holter_error *err);
 /**
- * Read a whole file of at most `bytes_max`. *out becomes a fresh buffer, empty on failure; buffer_release.
- * Errors: HOLTER_CORRUPT it is larger; those of io_open.
+ * Read a whole file of at most `bytes_max`. *out becomes a fresh buffer, empty on failure;
+ * buffer_release. Errors: HOLTER_CORRUPT it is larger; those of io_open.
  */
 holter_status io_read_file(struct buffer *out, struct io *io, const char *path, size_t bytes_max,
                            holter_error *err);

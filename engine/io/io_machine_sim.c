@@ -12,7 +12,8 @@
 
 /* ---- memory that does not fail --------------------------------------------------------------- */
 
-static volatile bool is_allocating; /* volatile: a compiler knows that calloc looks at no static of ours */
+static volatile bool
+    is_allocating; /* volatile: a compiler knows that calloc looks at no static of ours */
 
 bool sim_is_allocating(void)
 {

@@ -112,10 +112,10 @@ struct sim_node {
     uint32_t mode;
 
     /* a file */
-    uint64_t bytes;      /* now */
-    uint64_t bytes_disk; /* durable, at most `bytes` */
-    bool bytes_dirty;    /* a crash may keep the size, and a sync makes it durable */
-    bool unsettled;      /* now and disk may differ */
+    uint64_t bytes;        /* now */
+    uint64_t bytes_disk;   /* durable, at most `bytes` */
+    bool bytes_dirty;      /* a crash may keep the size, and a sync makes it durable */
+    bool unsettled;        /* now and disk may differ */
     uint64_t shared_bytes; /* the file's beginning that maps stored to since it was settled */
     struct sim_page *page;
     size_t page_count;
@@ -159,9 +159,9 @@ struct sim_choice {
     enum sim_crash_mode mode;
     const uint8_t *keep; /* one bit an item; with it the mode does not matter */
     size_t keep_bits;
-    size_t item;         /* the next one */
+    size_t item; /* the next one */
     struct sim_random random;
-    uint32_t bias;       /* of 256: the chance that an item is kept */
+    uint32_t bias; /* of 256: the chance that an item is kept */
 };
 
 void choice_begin_group(struct sim_choice *choice); /* draws the bias */
@@ -209,7 +209,7 @@ struct sim {
     struct sim_node **node; /* by number; NULL is free */
     size_t node_count;
     size_t node_capacity;
-    size_t nodes_made;      /* since the last sweep */
+    size_t nodes_made; /* since the last sweep */
     struct sim_change *change;
     size_t change_count;
     size_t change_capacity;
@@ -266,9 +266,9 @@ struct sim_shared {
 /* An operation in flight. */
 struct sim_flight {
     struct io_op *op;
-    bool begun;                /* not behind a linked one that is not done */
+    bool begun; /* not behind a linked one that is not done */
     bool cancelled;
-    struct sim_node *covered;  /* IO_SYNC, begun: the file as it was then */
+    struct sim_node *covered; /* IO_SYNC, begun: the file as it was then */
 };
 
 struct sim_queue {
@@ -327,8 +327,8 @@ struct sim_bend {
     bool short_transfer;
     bool drops;
     bool lies;
-    bool torn;           /* do a part of the effect */
-    bool cut;            /* then the power goes: sim_leave */
+    bool torn; /* do a part of the effect */
+    bool cut;  /* then the power goes: sim_leave */
 };
 
 /*
@@ -363,7 +363,7 @@ bool fiber_is_inside(const struct sim *sim);
 /* Wait for fibers_wake or the deadline, to which the clock jumps outside of fibers. False: none. */
 bool fiber_wait(struct sim *sim, int64_t deadline_ns);
 void fiber_sleep(struct sim *sim, int64_t until_ns);
-void fibers_wake(struct sim *sim); /* who wait for a lock or mutex look again */
+void fibers_wake(struct sim *sim);      /* who wait for a lock or mutex look again */
 void fibers_hand_over(struct sim *sim); /* by a coin, where switch_always asks for it */
 void fibers_free(struct sim *sim);
 

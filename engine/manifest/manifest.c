@@ -1,11 +1,12 @@
 /*
  * manifest.c -- the handle of a manifest: open, refresh, commit.
  *
- * Edits are applied to a draft, which becomes the current version only once a refresh has come to its end; so
- * who holds a version never sees it change, and no state between two edits is ever current. A commit
- * prepares its version first, writes the edit, and cannot fail any more once that is durable.
+ * Edits are applied to a draft, which becomes the current version only once a refresh has come to
+ * its end; so who holds a version never sees it change, and no state between two edits is ever
+ * current. A commit prepares its version first, writes the edit, and cannot fail any more once that
+ * is durable.
  *
- *     current (v 7) --copy--> draft: edits 8, 9 --> current (v 9)        v 7 lives on while it is counted
+ *     current (v 7) --copy--> draft: edits 8, 9 --> current (v 9) v 7 lives on while it is counted
  *
  * C1, C2  manifest_version.c keeps them, for what is committed and for what is read.
  * P1, P2  manifest_pin.c, manifest_sweep.c.
@@ -21,7 +22,7 @@ enum { REFRESHES_MAX = 8, REWRITE_BYTES_MIN = 64 << 10, REWRITE_FACTOR = 4 };
 
 static const char manifest_name[] = "manifest";
 
-/* ---- what left, and when (P2) ------------------------------------------------------------------------ */
+/* ---- what left, and when (P2) ---------------------------------------------------------------- */
 
 static bool reserve_left(struct manifest *manifest, size_t left, size_t steps)
 {
@@ -39,7 +40,8 @@ static bool reserve_left(struct manifest *manifest, size_t left, size_t steps)
 }
 
 /* After reserve_left. */
-static void note_left(struct manifest *manifest, const struct manifest_change *change, uint64_t version)
+static void note_left(struct manifest *manifest, const struct manifest_change *change,
+                      uint64_t version)
 {
     for (size_t i = 0; i < change->remove_count; i++) {
         struct manifest_left *left = &manifest->left[manifest->left_count++];
@@ -47,13 +49,13 @@ static void note_left(struct manifest *manifest, const struct manifest_change *c
         memcpy(left->id, change->remove[i], MANIFEST_ID_BYTES);
     }
     size_t steps = manifest->step_count;
-    if (change->has_flushed
-        && (steps == 0 || manifest->steps[steps - 1].log_file < change->flushed.file))
+    if (change->has_flushed &&
+        (steps == 0 || manifest->steps[steps - 1].log_file < change->flushed.file))
         manifest->steps[manifest->step_count++] =
             (struct manifest_step){ .version = version, .log_file = change->flushed.file };
 }
 
-/* ---- applying edits to the draft --------------------------------------------------------------------- */
+/* ---- applying edits to the draft ------------------------------------------------------------- */
 
 static void drop_draft(struct manifest *manifest)
 {
@@ -77,19 +79,19 @@ static holter_status apply_change(struct manifest *manifest, uint64_t version, h
 {
     struct manifest_change *change = &manifest->change;
     if (change->is_snapshot != manifest->is_reset)
-        return error_set(err, HOLTER_CORRUPT, "manifest '%s': version %llu is %s", manifest->spec.directory,
-                         (unsigned long long)version,
+        return error_set(err, HOLTER_CORRUPT, "manifest '%s': version %llu is %s",
+                         manifest->spec.directory, (unsigned long long)version,
                          change->is_snapshot ? "a snapshot amid changes" : "a change of nothing");
     if (manifest->draft == NULL)
-        manifest->draft = change->is_snapshot ? manifest_counted_new()
-                                              : manifest_counted_copy(manifest->current);
+        manifest->draft =
+            change->is_snapshot ? manifest_counted_new() : manifest_counted_copy(manifest->current);
     if (manifest->draft == NULL || !reserve_left(manifest, change->remove_count, 1))
         return error_set(err, HOLTER_NO_MEMORY, "manifest '%s': memory for a version",
                          manifest->spec.directory);
 
-    holter_status status = change->is_snapshot
-                               ? manifest_snapshot_apply(manifest->draft, change, err)
-                               : manifest_change_apply(manifest->draft, change, HOLTER_CORRUPT, err);
+    holter_status status =
+        change->is_snapshot ? manifest_snapshot_apply(manifest->draft, change, err)
+                            : manifest_change_apply(manifest->draft, change, HOLTER_CORRUPT, err);
     if (status != HOLTER_OK)
         return status;
     if (change->is_snapshot)
@@ -106,16 +108,19 @@ static holter_status owner_apply(void *context, uint64_t version, const uint8_t 
     struct manifest *manifest = context;
     if (manifest->is_own_commit)
         return HOLTER_OK;
-    holter_status status = manifest_part_decode(&manifest->change, &manifest->parts_left, body, bytes);
+    holter_status status =
+        manifest_part_decode(&manifest->change, &manifest->parts_left, body, bytes);
     if (status == HOLTER_NO_MEMORY)
-        return error_set(err, status, "manifest '%s': memory for an edit", manifest->spec.directory);
+        return error_set(err, status, "manifest '%s': memory for an edit",
+                         manifest->spec.directory);
     if (status != HOLTER_OK)
-        return error_set(err, status, "manifest '%s': the body of version %llu (%zu bytes) is malformed",
+        return error_set(err, status,
+                         "manifest '%s': the body of version %llu (%zu bytes) is malformed",
                          manifest->spec.directory, (unsigned long long)version, bytes);
     return manifest->parts_left == 0 ? apply_change(manifest, version, err) : HOLTER_OK;
 }
 
-/* ---- following and publishing ------------------------------------------------------------------------ */
+/* ---- following and publishing ---------------------------------------------------------------- */
 
 static uint64_t current_version(const struct manifest *manifest)
 {
@@ -143,14 +148,18 @@ static void publish(struct manifest *manifest)
     words[MANIFEST_HEAD_GENERATION] = edits_generation(manifest->edits);
     if (manifest->spec.head == NULL)
         return;
-    if (head_read(manifest->spec.head, MANIFEST_HEAD_PAIR, found)
-        && memcmp(found, words, sizeof words) == 0)
+    if (head_read(manifest->spec.head, MANIFEST_HEAD_PAIR, found) &&
+        memcmp(found, words, sizeof words) == 0)
         return;
     head_publish(manifest->spec.head, MANIFEST_HEAD_PAIR, words);
 }
 
-/* What was applied becomes current. A draft that ends amid an edit is corrupt: edits bring all parts. */
-static holter_status install_draft(struct manifest *manifest, holter_status status, holter_error *err)
+/*
+ * What was applied becomes current. A draft that ends amid an edit is corrupt: edits bring all
+ * parts.
+ */
+static holter_status install_draft(struct manifest *manifest, holter_status status,
+                                   holter_error *err)
 {
     if (status == HOLTER_OK && manifest->parts_left != 0)
         status = error_set(err, HOLTER_CORRUPT, "manifest '%s': the last edit lacks %llu parts",
@@ -178,13 +187,14 @@ static struct edits_spec edits_spec_of(const struct manifest_spec *spec, struct 
     return edits;
 }
 
-/* ---- entry points ------------------------------------------------------------------------------------ */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 holter_status manifest_create(const struct manifest_spec *spec, holter_error *err)
 {
     struct edits_spec edits = edits_spec_of(spec, NULL);
-    struct manifest_change change = { .is_snapshot = true, .has_flushed = true, .has_closed = true,
-                                      .flushed = { .sequence = 1 } };
+    struct manifest_change change = {
+        .is_snapshot = true, .has_flushed = true, .has_closed = true, .flushed = { .sequence = 1 }
+    };
     struct manifest_parts parts;
     holter_status status = manifest_parts_encode(&parts, &change, err);
     if (status == HOLTER_OK)
@@ -203,7 +213,8 @@ holter_status manifest_open(struct manifest **out, const struct manifest_spec *s
     manifest->spec = *spec;
 
     struct edits_spec edits = edits_spec_of(spec, manifest);
-    holter_status status = edits_open(&manifest->edits, &edits, writable, published_version(manifest), err);
+    holter_status status =
+        edits_open(&manifest->edits, &edits, writable, published_version(manifest), err);
     status = install_draft(manifest, status, err);
     if (status == HOLTER_OK && !writable && current_version(manifest) > published_version(manifest))
         status = manifest_refresh(manifest, false, err);
@@ -253,7 +264,7 @@ struct manifest_version *manifest_current(struct manifest *manifest)
     return manifest_version_ref(&manifest->current->version);
 }
 
-/* ---- commit ------------------------------------------------------------------------------------------ */
+/* ---- commit ---------------------------------------------------------------------------------- */
 
 /* A change in canonical order, in memory of its own. */
 static holter_status change_of_edit(struct manifest_change *out, const struct manifest_edit *edit,
@@ -289,7 +300,10 @@ static uint64_t snapshot_bytes(const struct manifest_version *version)
     return 2 * CORE_SECTOR_BYTES + (uint64_t)version->file_count * MANIFEST_FILE_BYTES;
 }
 
-/* The log is long: keep the whole state instead. A failure leaves the old copies, which are as good. */
+/*
+ * The log is long: keep the whole state instead. A failure leaves the old copies, which are as
+ * good.
+ */
 static void rewrite(struct manifest *manifest)
 {
     const struct manifest_version *version = &manifest->current->version;
@@ -351,8 +365,8 @@ holter_status manifest_commit(struct manifest *manifest, const struct manifest_e
     publish(manifest);
 
     uint64_t log_bytes = edits_bytes(manifest->edits);
-    if (log_bytes > REWRITE_BYTES_MIN
-        && log_bytes > REWRITE_FACTOR * snapshot_bytes(&manifest->current->version))
+    if (log_bytes > REWRITE_BYTES_MIN &&
+        log_bytes > REWRITE_FACTOR * snapshot_bytes(&manifest->current->version))
         rewrite(manifest);
 done:
     manifest_counted_unref(next);
@@ -361,10 +375,11 @@ done:
     return status;
 }
 
-/* ---- verify ------------------------------------------------------------------------------------------ */
+/* ---- verify ---------------------------------------------------------------------------------- */
 
-holter_status manifest_verify(struct manifest *manifest, void (*report)(void *context, const char *sentence),
-                              void *context, size_t *damaged, holter_error *err)
+holter_status manifest_verify(struct manifest *manifest,
+                              void (*report)(void *context, const char *sentence), void *context,
+                              size_t *damaged, holter_error *err)
 {
     holter_error fault = { .status = HOLTER_OK };
     holter_status status = manifest_check(&manifest->current->version, &fault);

@@ -11,7 +11,7 @@
 
 enum { FLAG_FLUSHED = 1, FLAG_CLOSED = 2, BODY_HEAD_BYTES = 2 + 2 + 4 + 4 + 4 };
 
-/* ---- encoding --------------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static void append_place(struct buffer *out, const struct manifest_log_place *place)
 {
@@ -50,8 +50,8 @@ static void append_part(struct buffer *out, const struct manifest_change *change
 {
     bool is_begin = first == 0;
     uint16_t kind = change->is_snapshot ? MANIFEST_SNAPSHOT : MANIFEST_CHANGE;
-    uint16_t flags = (uint16_t)((change->has_flushed ? FLAG_FLUSHED : 0)
-                                | (change->has_closed ? FLAG_CLOSED : 0));
+    uint16_t flags = (uint16_t)((change->has_flushed ? FLAG_FLUSHED : 0) |
+                                (change->has_closed ? FLAG_CLOSED : 0));
     buffer_append_u16(out, is_begin ? kind : MANIFEST_MORE);
     buffer_append_u16(out, is_begin ? flags : 0);
     buffer_append_u32(out, (uint32_t)count);
@@ -67,8 +67,8 @@ static void append_part(struct buffer *out, const struct manifest_change *change
         append_file(out, &change->add[i]);
 }
 
-holter_status manifest_parts_encode(struct manifest_parts *out, const struct manifest_change *change,
-                                    holter_error *err)
+holter_status manifest_parts_encode(struct manifest_parts *out,
+                                    const struct manifest_change *change, holter_error *err)
 {
     core_assert(change->remove_count <= MANIFEST_PART_REMOVED_MAX);
     core_assert(!change->is_snapshot || (change->has_flushed && change->has_closed));
@@ -87,7 +87,8 @@ holter_status manifest_parts_encode(struct manifest_parts *out, const struct man
         size_t files = change->add_count - first;
         size_t begin = out->bytes.bytes;
         append_part(&out->bytes, change, first,
-                    files < MANIFEST_PART_FILES_MAX ? files : MANIFEST_PART_FILES_MAX, count - 1 - i);
+                    files < MANIFEST_PART_FILES_MAX ? files : MANIFEST_PART_FILES_MAX,
+                    count - 1 - i);
         out->parts[i].count = out->bytes.bytes - begin;
     }
     if (out->bytes.failed)
@@ -104,7 +105,7 @@ void manifest_parts_release(struct manifest_parts *parts)
     parts->parts = NULL;
 }
 
-/* ---- decoding --------------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 static struct manifest_log_place get_place(struct reader *r)
 {
@@ -193,8 +194,8 @@ static holter_status get_begin(struct manifest_change *change, struct reader *r,
     return r->overrun ? HOLTER_CORRUPT : HOLTER_OK;
 }
 
-holter_status manifest_part_decode(struct manifest_change *change, uint64_t *left, const uint8_t *bytes,
-                                   size_t count)
+holter_status manifest_part_decode(struct manifest_change *change, uint64_t *left,
+                                   const uint8_t *bytes, size_t count)
 {
     struct reader r = reader_over(bytes, count);
     uint16_t kind = get_u16(&r);
@@ -216,8 +217,8 @@ holter_status manifest_part_decode(struct manifest_change *change, uint64_t *lef
     holter_status status = is_begin ? get_begin(change, &r, kind, flags) : HOLTER_OK;
     if (status != HOLTER_OK)
         return status;
-    uint64_t wanted = (uint64_t)remove_count * MANIFEST_ID_BYTES
-                      + (uint64_t)add_count * MANIFEST_FILE_BYTES;
+    uint64_t wanted =
+        (uint64_t)remove_count * MANIFEST_ID_BYTES + (uint64_t)add_count * MANIFEST_FILE_BYTES;
     if (wanted != r.left)
         return HOLTER_CORRUPT;
     status = remove_count > 0 ? get_removed(change, &r, remove_count) : HOLTER_OK;
@@ -232,7 +233,8 @@ void manifest_change_clear(struct manifest_change *change)
 {
     struct manifest_file *add = change->add;
     uint8_t(*remove)[MANIFEST_ID_BYTES] = change->remove;
-    *change = (struct manifest_change){ .add = add, .add_capacity = change->add_capacity,
+    *change = (struct manifest_change){ .add = add,
+                                        .add_capacity = change->add_capacity,
                                         .remove = remove,
                                         .remove_capacity = change->remove_capacity };
 }
@@ -244,9 +246,10 @@ void manifest_change_release(struct manifest_change *change)
     *change = (struct manifest_change){ .is_snapshot = false };
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
-void manifest_file_name(char out[static MANIFEST_FILE_NAME_BYTES], const uint8_t id[static MANIFEST_ID_BYTES])
+void manifest_file_name(char out[static MANIFEST_FILE_NAME_BYTES],
+                        const uint8_t id[static MANIFEST_ID_BYTES])
 {
     memcpy(out, "seg-", 4);
     hex_encode(out + 4, id, MANIFEST_ID_BYTES);

@@ -1,5 +1,6 @@
 /*
- * manifest_impl.h -- what the files of manifest share: the version under construction, changes, and the handle.
+ * manifest_impl.h -- what the files of manifest share: the version under construction, changes, and
+ * the handle.
  */
 #ifndef MANIFEST_MANIFEST_IMPL_H
 #define MANIFEST_MANIFEST_IMPL_H
@@ -25,7 +26,10 @@ struct manifest_counted {
     size_t capacity; /* of version.files */
 };
 
-/** One edit, as decoded or about to be encoded. Added files by manifest_file_compare, removed ids rising. */
+/**
+ * One edit, as decoded or about to be encoded. Added files by manifest_file_compare, removed ids
+ * rising.
+ */
 struct manifest_change {
     bool is_snapshot;
     bool has_flushed, has_closed;
@@ -60,13 +64,15 @@ struct manifest {
     struct manifest_counted *current;
 
     /* While edits are being applied. */
-    struct manifest_counted *draft;  /* NULL: nothing applied yet */
-    struct manifest_change change;   /* the parts of an edit so far */
-    uint64_t parts_left;             /* of that edit */
-    bool is_reset;                   /* the next edit is a snapshot */
-    bool is_own_commit;              /* what is applied is known already */
+    struct manifest_counted *draft; /* NULL: nothing applied yet */
+    struct manifest_change change;  /* the parts of an edit so far */
+    uint64_t parts_left;            /* of that edit */
+    bool is_reset;                  /* the next edit is a snapshot */
+    bool is_own_commit;             /* what is applied is known already */
 
-    /* P2: since when what left is not needed. What left earlier did so in version `base` or before. */
+    /*
+     * P2: since when what left is not needed. What left earlier did so in version `base` or before.
+     */
     uint64_t base;
     struct manifest_left *left;
     size_t left_count, left_capacity;
@@ -77,7 +83,7 @@ struct manifest {
     size_t pin_count, pin_capacity;
 };
 
-/* ---- versions: manifest_version.c ---------------------------------------------------------------------- */
+/* ---- versions: manifest_version.c ------------------------------------------------------------ */
 
 /** *out counted once, empty but for the places of a new shard. NULL: no memory. */
 struct manifest_counted *manifest_counted_new(void);
@@ -90,13 +96,14 @@ int manifest_id_compare(const void *a, const void *b);
 /** What is wrong with a file's fields by themselves; NULL: nothing. */
 const char *manifest_file_fault(const struct manifest_file *file);
 /** Apply a change by its rules (format-spec/manifest.md). `broken`: the status of breaking one. */
-holter_status manifest_change_apply(struct manifest_counted *version, const struct manifest_change *change,
-                                    holter_status broken, holter_error *err);
+holter_status manifest_change_apply(struct manifest_counted *version,
+                                    const struct manifest_change *change, holter_status broken,
+                                    holter_error *err);
 /** The version that a snapshot tells. */
 holter_status manifest_snapshot_apply(struct manifest_counted *version,
                                       const struct manifest_change *change, holter_error *err);
 
-/* ---- bytes: manifest_bytes.c ----------------------------------------------------------------------------- */
+/* ---- bytes: manifest_bytes.c ----------------------------------------------------------------- */
 
 /** The parts of an edit, as edits takes them. */
 struct manifest_parts {
@@ -105,15 +112,15 @@ struct manifest_parts {
     size_t count;
 };
 
-holter_status manifest_parts_encode(struct manifest_parts *out, const struct manifest_change *change,
-                                    holter_error *err);
+holter_status manifest_parts_encode(struct manifest_parts *out,
+                                    const struct manifest_change *change, holter_error *err);
 void manifest_parts_release(struct manifest_parts *parts);
 /**
- * Add a part to a change. *left: in: parts that were to follow the one before (0: this one begins an edit); out: those
- * that follow this one. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY; bare.
+ * Add a part to a change. *left: in: parts that were to follow the one before (0: this one begins
+ * an edit); out: those that follow this one. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY; bare.
  */
-holter_status manifest_part_decode(struct manifest_change *change, uint64_t *left, const uint8_t *bytes,
-                                   size_t count);
+holter_status manifest_part_decode(struct manifest_change *change, uint64_t *left,
+                                   const uint8_t *bytes, size_t count);
 void manifest_change_clear(struct manifest_change *change);
 void manifest_change_release(struct manifest_change *change);
 

@@ -1,12 +1,12 @@
 /*
  * manifest_pin.c -- pins: what keeps a version's files on disk while somebody reads them.
  *
- *     reader: lock version v | read the head page again: still v?      it stands, else let go and retry
+ *     reader: lock version v | read the head page again: still v? it stands, else let go and retry
  *     writer:                   publish r > v | .. | probe below r     either it sees the lock, or
  *                                                                      the reader sees r
  *
- * P1  A pin is a shared lock on byte MANIFEST_PIN_BASE + version of the lock file, taken once per version and counted here;
- *     taken first, then checked.
+ * P1  A pin is a shared lock on byte MANIFEST_PIN_BASE + version of the lock file, taken once per
+ *     version and counted here; taken first, then checked.
  *
  * Tests: tests/unit/test_manifest_pins.c.
  */
@@ -23,7 +23,8 @@ static struct manifest_pin *pin_of(struct manifest *manifest, uint64_t version)
         if (manifest->pins[i].version == version)
             return &manifest->pins[i];
     void *grown = manifest->pins;
-    if (!core_grow(&grown, &manifest->pin_capacity, manifest->pin_count + 1, sizeof *manifest->pins))
+    if (!core_grow(&grown, &manifest->pin_capacity, manifest->pin_count + 1,
+                   sizeof *manifest->pins))
         return NULL;
     manifest->pins = grown;
     manifest->pins[manifest->pin_count] = (struct manifest_pin){ .version = version };
@@ -62,14 +63,16 @@ static holter_status try_pin(bool *stands, struct manifest *manifest, holter_err
     uint64_t version = manifest->current->version.version;
     struct manifest_pin *pin = pin_of(manifest, version);
     if (pin == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "manifest '%s': memory for a pin", manifest->spec.directory);
+        return error_set(err, HOLTER_NO_MEMORY, "manifest '%s': memory for a pin",
+                         manifest->spec.directory);
     if (pin->count > 0) { /* this handle's lock keeps it; being the published one, it stands */
         pin->count++;
         *stands = true;
         return HOLTER_OK;
     }
     if (manifest->spec.lock_file != NULL)
-        status = io_lock(manifest->spec.lock_file, MANIFEST_PIN_BASE + version, 1, IO_LOCK_SHARED, 0, err);
+        status = io_lock(manifest->spec.lock_file, MANIFEST_PIN_BASE + version, 1, IO_LOCK_SHARED,
+                         0, err);
     if (status != HOLTER_OK) {
         *pin = manifest->pins[--manifest->pin_count];
         return status;
@@ -82,7 +85,8 @@ static holter_status try_pin(bool *stands, struct manifest *manifest, holter_err
     return status;
 }
 
-holter_status manifest_pin(struct manifest_version **out, struct manifest *manifest, holter_error *err)
+holter_status manifest_pin(struct manifest_version **out, struct manifest *manifest,
+                           holter_error *err)
 {
     *out = NULL;
     for (unsigned i = 0; i < PIN_TRIES_MAX; i++) {
@@ -95,7 +99,8 @@ holter_status manifest_pin(struct manifest_version **out, struct manifest *manif
             return HOLTER_OK;
         }
     }
-    return error_set(err, HOLTER_BUSY, "manifest '%s': its versions change faster than one can be pinned",
+    return error_set(err, HOLTER_BUSY,
+                     "manifest '%s': its versions change faster than one can be pinned",
                      manifest->spec.directory);
 }
 

@@ -1,15 +1,17 @@
 /*
  * manifest_sweep.c -- unlinking what no version needs any more.
  *
- * Each file in the directory is needed by the versions before one, the version it left in; it goes once nobody
- * can have one of those pinned. When it left is known from the edits this handle applied; of anything else
- * that is not live it is only known that it left before the first of them, or was never named at all.
+ * Each file in the directory is needed by the versions before one, the version it left in; it goes
+ * once nobody can have one of those pinned. When it left is known from the edits this handle
+ * applied; of anything else that is not live it is only known that it left before the first of
+ * them, or was never named at all.
  *
- * P2  A file that left in version r is unlinked only under the maintenance lock, when no version below r is
- *     pinned by another handle (probe of the lock file) or by this one (count).
+ * P2  A file that left in version r is unlinked only under the maintenance lock, when no version
+ *     below r is pinned by another handle (probe of the lock file) or by this one (count).
  *
- * A log file leaves in the version whose flushed.file passes it. What log appenders make aside belongs to them
- * unless it is of a file that the log has passed. Nothing is synced: what a power cut brings back is swept again.
+ * A log file leaves in the version whose flushed.file passes it. What log appenders make aside
+ * belongs to them unless it is of a file that the log has passed. Nothing is synced: what a power
+ * cut brings back is swept again.
  *
  * Tests: tests/unit/test_manifest_pins.c.
  */
@@ -19,7 +21,7 @@
 
 struct sweep {
     struct manifest *manifest;
-    uint64_t free_below;  /* no version below it is pinned */
+    uint64_t free_below;   /* no version below it is pinned */
     uint64_t pinned_below; /* some version below it is */
     size_t left;
 };
@@ -36,8 +38,8 @@ static holter_status may_go(bool *may, struct sweep *sweep, uint64_t version, ho
     for (size_t i = 0; i < manifest->pin_count; i++)
         is_held |= manifest->pins[i].version < version;
     if (!is_held) {
-        holter_status status = io_lock_probe(&is_held, manifest->spec.lock_file, MANIFEST_PIN_BASE,
-                                             version, err);
+        holter_status status =
+            io_lock_probe(&is_held, manifest->spec.lock_file, MANIFEST_PIN_BASE, version, err);
         if (status != HOLTER_OK)
             return status;
     }
@@ -49,7 +51,7 @@ static holter_status may_go(bool *may, struct sweep *sweep, uint64_t version, ho
     return HOLTER_OK;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool ends_in(const char *name, const char *end)
 {
@@ -85,10 +87,11 @@ static bool is_left_aside(const struct manifest *manifest, const char *name)
         return false;
     memcpy(log, name, sizeof log - 1);
     log[sizeof log - 1] = '\0';
-    return manifest_log_name_parse(&number, log) && number < manifest->current->version.flushed.file;
+    return manifest_log_name_parse(&number, log) &&
+           number < manifest->current->version.flushed.file;
 }
 
-/* ---- when it left ------------------------------------------------------------------------------------ */
+/* ---- when it left ---------------------------------------------------------------------------- */
 
 static bool is_live(const struct manifest *manifest, const uint8_t id[static MANIFEST_ID_BYTES])
 {
@@ -99,7 +102,8 @@ static bool is_live(const struct manifest *manifest, const uint8_t id[static MAN
     return false;
 }
 
-static struct manifest_left *find_left(struct manifest *manifest, const uint8_t id[static MANIFEST_ID_BYTES])
+static struct manifest_left *find_left(struct manifest *manifest,
+                                       const uint8_t id[static MANIFEST_ID_BYTES])
 {
     for (size_t i = 0; i < manifest->left_count; i++)
         if (memcmp(manifest->left[i].id, id, MANIFEST_ID_BYTES) == 0)
@@ -116,8 +120,8 @@ static uint64_t log_left(const struct manifest *manifest, uint64_t number)
 }
 
 /* *version: the one that the named file left in, 0: none needs it. False: it has to stay. */
-static bool find_departure(uint64_t *version, struct manifest_left **left, struct manifest *manifest,
-                           const char *name)
+static bool find_departure(uint64_t *version, struct manifest_left **left,
+                           struct manifest *manifest, const char *name)
 {
     uint8_t id[MANIFEST_ID_BYTES];
     uint64_t number;
@@ -132,14 +136,15 @@ static bool find_departure(uint64_t *version, struct manifest_left **left, struc
         *version = *left == NULL ? manifest->base : (*left)->version;
         return true;
     }
-    if (manifest_log_name_parse(&number, name) && number < manifest->current->version.flushed.file) {
+    if (manifest_log_name_parse(&number, name) &&
+        number < manifest->current->version.flushed.file) {
         *version = log_left(manifest, number);
         return true;
     }
     return false;
 }
 
-/* ---- the sweep --------------------------------------------------------------------------------------- */
+/* ---- the sweep ------------------------------------------------------------------------------- */
 
 static holter_status sweep_name(struct sweep *sweep, const char *name, holter_error *err)
 {

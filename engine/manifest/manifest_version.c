@@ -1,14 +1,16 @@
 /*
- * manifest_version.c -- versions: counted lists of files, and the rules that every version and change keeps.
+ * manifest_version.c -- versions: counted lists of files, and the rules that every version and
+ * change keeps.
  *
  *     sequence   1 ........ 10 11 ........ 20 21 ........ 30   flushed.sequence = 31
  *     hot                                     [--- H3 ----]    disjoint from every partition's (C2)
  *     week 2790  [--- A ----]  [--- B ----]
- *     week 2791  [---------- C ----------]                     may overlap A and B: another partition
+ *     week 2791  [---------- C ----------] may overlap A and B: another partition
  *
  * C1  A change raises flushed.sequence only over files that cover what it passes, or over nothing.
- * C2  Of one class, files of one partition, or of which one is hot, have disjoint ranges; a merged file lies within the
- *     hull of what it replaces, so that a merge over a neighbour that stays is refused.
+ * C2  Of one class, files of one partition, or of which one is hot, have disjoint ranges; a merged
+ *     file lies within the hull of what it replaces, so that a merge over a neighbour that stays is
+ *     refused.
  *
  * Tests: tests/unit/test_manifest_rules.c.
  */
@@ -17,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- counted versions ------------------------------------------------------------------------------- */
+/* ---- counted versions ------------------------------------------------------------------------ */
 
 struct manifest_counted *manifest_counted_new(void)
 {
@@ -68,7 +70,7 @@ void manifest_version_unref(struct manifest_version *version)
     manifest_counted_unref((struct manifest_counted *)version);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 int manifest_file_compare(const void *a, const void *b)
 {
@@ -121,13 +123,14 @@ const char *manifest_file_fault(const struct manifest_file *file)
 }
 
 /* The sentence of a rule that a file breaks. */
-static holter_status refuse(const struct manifest_file *file, holter_status broken, const char *what,
-                            holter_error *err)
+static holter_status refuse(const struct manifest_file *file, holter_status broken,
+                            const char *what, holter_error *err)
 {
     char name[MANIFEST_FILE_NAME_BYTES];
     manifest_file_name(name, file->id);
-    return error_set(err, broken, "manifest: %s (class %u, partition %lld, sequences %llu to %llu): %s",
-                     name, (unsigned)file->class, (long long)file->partition,
+    return error_set(err, broken,
+                     "manifest: %s (class %u, partition %lld, sequences %llu to %llu): %s", name,
+                     (unsigned)file->class, (long long)file->partition,
                      (unsigned long long)file->sequence_min, (unsigned long long)file->sequence_max,
                      what);
 }
@@ -188,7 +191,7 @@ static bool remove_file(struct manifest_file *out, struct manifest_version *vers
     return false;
 }
 
-/* ---- the rules of a change -------------------------------------------------------------------------- */
+/* ---- the rules of a change ------------------------------------------------------------------- */
 
 struct range {
     uint64_t min, max; /* inclusive; min > max: empty */
@@ -220,7 +223,8 @@ static holter_status check_flush(const struct manifest_change *change, uint64_t 
         if (file->sequence_max < from)
             continue;
         if (file->sequence_min < from || file->sequence_max >= to) {
-            status = refuse(file, broken, "C1: it is neither of what is flushed now nor of earlier", err);
+            status = refuse(file, broken, "C1: it is neither of what is flushed now nor of earlier",
+                            err);
             goto done;
         }
         ranges[count++] = (struct range){ file->sequence_min, file->sequence_max };
@@ -234,10 +238,10 @@ static holter_status check_flush(const struct manifest_change *change, uint64_t 
         if (ranges[i].max >= covered)
             covered = ranges[i].max + 1;
     if (covered != to)
-        status = error_set(err, broken,
-                           "manifest: C1: the files of a flush of sequences %llu to %llu leave a gap at %llu",
-                           (unsigned long long)from, (unsigned long long)(to - 1),
-                           (unsigned long long)covered);
+        status = error_set(
+            err, broken,
+            "manifest: C1: the files of a flush of sequences %llu to %llu leave a gap at %llu",
+            (unsigned long long)from, (unsigned long long)(to - 1), (unsigned long long)covered);
 done:
     free(ranges);
     return status;
@@ -248,24 +252,24 @@ static holter_status check_places(const struct manifest_version *version,
                                   holter_error *err)
 {
     const struct manifest_log_place *flushed = &change->flushed;
-    if (change->has_flushed
-        && (flushed->file == 0 || flushed->sequence < version->flushed.sequence
-            || is_place_before(flushed, &version->flushed)))
-        return error_set(err, broken,
-                         "manifest: C1: flushed goes back, from file %llu offset %llu sequence %llu to "
-                         "file %llu offset %llu sequence %llu",
-                         (unsigned long long)version->flushed.file,
-                         (unsigned long long)version->flushed.offset,
-                         (unsigned long long)version->flushed.sequence,
-                         (unsigned long long)flushed->file, (unsigned long long)flushed->offset,
-                         (unsigned long long)flushed->sequence);
+    if (change->has_flushed &&
+        (flushed->file == 0 || flushed->sequence < version->flushed.sequence ||
+         is_place_before(flushed, &version->flushed)))
+        return error_set(
+            err, broken,
+            "manifest: C1: flushed goes back, from file %llu offset %llu sequence %llu to "
+            "file %llu offset %llu sequence %llu",
+            (unsigned long long)version->flushed.file, (unsigned long long)version->flushed.offset,
+            (unsigned long long)version->flushed.sequence, (unsigned long long)flushed->file,
+            (unsigned long long)flushed->offset, (unsigned long long)flushed->sequence);
     if (change->has_closed && (change->closed.file == 0 || change->closed.sequence == 0))
         return error_set(err, broken, "manifest: the log's closed end is no place");
     return HOLTER_OK;
 }
 
-holter_status manifest_change_apply(struct manifest_counted *counted, const struct manifest_change *change,
-                                    holter_status broken, holter_error *err)
+holter_status manifest_change_apply(struct manifest_counted *counted,
+                                    const struct manifest_change *change, holter_status broken,
+                                    holter_error *err)
 {
     struct manifest_version *version = &counted->version;
     struct range hull[MANIFEST_CLASSES];
@@ -298,11 +302,12 @@ holter_status manifest_change_apply(struct manifest_counted *counted, const stru
     }
     for (size_t i = 0; i < change->add_count; i++) {
         const struct manifest_file *file = &change->add[i];
-        if (change->remove_count > 0
-            && bsearch(file->id, change->remove, change->remove_count, MANIFEST_ID_BYTES, manifest_id_compare))
+        if (change->remove_count > 0 && bsearch(file->id, change->remove, change->remove_count,
+                                                MANIFEST_ID_BYTES, manifest_id_compare))
             return refuse(file, broken, "it is removed and added at once", err);
-        if (file->class < MANIFEST_CLASSES && file->sequence_max < from
-            && (file->sequence_min < hull[file->class].min || file->sequence_max > hull[file->class].max))
+        if (file->class < MANIFEST_CLASSES && file->sequence_max < from &&
+            (file->sequence_min < hull[file->class].min ||
+             file->sequence_max > hull[file->class].max))
             return refuse(file, broken, "C2: it reaches beyond the files that it replaces", err);
         status = add_file(counted, file, broken, err);
         if (status != HOLTER_OK)
@@ -333,7 +338,7 @@ holter_status manifest_snapshot_apply(struct manifest_counted *counted,
     return error_set(err, status == HOLTER_INVALID ? HOLTER_CORRUPT : status, "%s", fault.message);
 }
 
-/* ---- the rules of a version ------------------------------------------------------------------------- */
+/* ---- the rules of a version ------------------------------------------------------------------ */
 
 static holter_status check_ids(const struct manifest_version *version, holter_error *err)
 {
@@ -380,8 +385,8 @@ holter_status manifest_check(const struct manifest_version *version, holter_erro
 {
     const struct manifest_log_place *flushed = &version->flushed;
     const struct manifest_log_place *closed = &version->closed;
-    if (flushed->sequence == 0
-        || (flushed->file == 0 && (!is_new_place(flushed) || flushed->sequence != 1)))
+    if (flushed->sequence == 0 ||
+        (flushed->file == 0 && (!is_new_place(flushed) || flushed->sequence != 1)))
         return error_set(err, HOLTER_INVALID, "manifest: flushed is no place in a log");
     if (closed->file == 0 ? !is_new_place(closed) || closed->sequence != 0 : closed->sequence == 0)
         return error_set(err, HOLTER_INVALID, "manifest: the log's closed end is no place");
@@ -395,8 +400,8 @@ holter_status manifest_check(const struct manifest_version *version, holter_erro
             fault = "C1: it reaches beyond what is flushed";
         if (fault == NULL && before != NULL && manifest_file_compare(before, file) >= 0)
             fault = "it is out of order";
-        if (fault == NULL && before != NULL && before->partition == file->partition
-            && is_overlap(before, file))
+        if (fault == NULL && before != NULL && before->partition == file->partition &&
+            is_overlap(before, file))
             fault = "C2: its sequences overlap those of another file";
         if (fault != NULL)
             return refuse(file, HOLTER_INVALID, fault, err);
@@ -405,7 +410,8 @@ holter_status manifest_check(const struct manifest_version *version, holter_erro
         if (is_hot(file))
             hot_end = i + 1; /* hot files come first in their class */
         else if (overlaps_hot(version->files, hot_begin, hot_end, file))
-            return refuse(file, HOLTER_INVALID, "C2: its sequences overlap those of a hot file", err);
+            return refuse(file, HOLTER_INVALID, "C2: its sequences overlap those of a hot file",
+                          err);
     }
     return check_ids(version, err);
 }

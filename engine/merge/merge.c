@@ -5,17 +5,17 @@
  *     run 1  ──> | block |──┼─> heap of heads ─> veil (tombstones) ─> out
  *     run 2  ──> | block |──┘
  *
- * The head of a run is its next row; the heap orders the heads by (time, key, place of the run). From
- * the least head on, three things may happen:
+ * The head of a run is its next row; the heap orders the heads by (time, key, place of the run).
+ * From the least head on, three things may happen:
  *   skip     its rows are hidden, for as long as they are;
  *   stretch  its rows stand, being alone with their identities, up to the next head of another run:
  *            they are copied as one;
- *   group    other rows follow with its identity, or the block ends and they may: these are looked at
- *            one by one, and the one that stands is copied.
+ *   group    other rows follow with its identity, or the block ends and they may: these are looked
+ *            at one by one, and the one that stands is copied.
  *
- * The sequence of a row is its own in an exact run, else the greatest of its run (M4). M1-M4 are told in
- * merge.h. Rows that begin before `from` take part until the end, as only the one that stands of an
- * identity can tell whether it lasts beyond `ends_after`.
+ * The sequence of a row is its own in an exact run, else the greatest of its run (M4). M1-M4 are
+ * told in merge.h. Rows that begin before `from` take part until the end, as only the one that
+ * stands of an identity can tell whether it lasts beyond `ends_after`.
  */
 #include "merge_impl.h"
 
@@ -53,7 +53,7 @@ struct standing {
     uint64_t sequence;
 };
 
-/* ---- heads --------------------------------------------------------------------------------------- */
+/* ---- heads ----------------------------------------------------------------------------------- */
 
 static uint64_t sequence_of(const struct head *head, size_t row)
 {
@@ -133,7 +133,10 @@ static holter_status head_read(struct merge *merge, struct head *head, holter_er
     return HOLTER_OK;
 }
 
-/* Go to a later row of the top's run, or its next block, or drop the run; the heap is in order again. */
+/*
+ * Go to a later row of the top's run, or its next block, or drop the run; the heap is in order
+ * again.
+ */
 static holter_status advance(struct merge *merge, size_t rows, holter_error *err)
 {
     struct head *top = &merge->heads[0];
@@ -172,7 +175,7 @@ static holter_status start(struct merge *merge, holter_error *err)
     return HOLTER_OK;
 }
 
-/* ---- the veil ------------------------------------------------------------------------------------ */
+/* ---- the veil -------------------------------------------------------------------------------- */
 
 /* Times at the top never fall, so the stretch only moves on. */
 static const struct veil_stretch *veil_at(struct merge *merge, int64_t time)
@@ -199,7 +202,7 @@ static bool row_is_hidden(const struct veil_stretch *veil, const struct head *he
     return veil_hides(veil, head->block->revision[row], sequence_of(head, row));
 }
 
-/* ---- skip, stretch, group ---------------------------------------------------------------------------- */
+/* ---- skip, stretch, group -------------------------------------------------------------------- */
 
 static size_t hidden_rows(const struct veil_stretch *veil, const struct head *top, size_t end)
 {
@@ -211,7 +214,8 @@ static size_t hidden_rows(const struct veil_stretch *veil, const struct head *to
 
 /*
  * How many rows from the top on stand alone with their identities: in the block, before `end`, each
- * before the one after it and before the head of every other run. *is_sorted: the run is in order so far.
+ * before the one after it and before the head of every other run. *is_sorted: the run is in order
+ * so far.
  */
 static size_t stretch_rows(const struct merge *merge, const struct veil_stretch *veil, size_t end,
                            bool *is_sorted)
@@ -331,7 +335,10 @@ static holter_status append_group(struct merge *merge, struct columns *out,
     return append_rows(out, best.columns, best.row, 1, err);
 }
 
-/* What the least head leads to: rows skipped, a stretch, or a group. HOLTER_DONE: no rows in the range. */
+/*
+ * What the least head leads to: rows skipped, a stretch, or a group. HOLTER_DONE: no rows in the
+ * range.
+ */
 static holter_status merge_step(struct merge *merge, struct columns *out, size_t rows_max,
                                 holter_error *err)
 {
@@ -360,7 +367,7 @@ static holter_status merge_step(struct merge *merge, struct columns *out, size_t
     return status == HOLTER_OK ? advance(merge, rows, err) : status;
 }
 
-/* ---- entry points ---------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 holter_status merge_new(struct merge **out, const struct merge_spec *spec, holter_error *err)
 {

@@ -3,31 +3,33 @@
  *
  * Promise: flush, compaction and reading decide by this one rule which rows stand.
  *
- *   M1  Identity of a row: (time, key) within its series. Of rows with one identity that no tombstone
- *       hides, the greatest (revision, sequence) stands; of equal ones the later of its run, and of
- *       runs the later in merge_spec.runs.
+ *   M1  Identity of a row: (time, key) within its series. Of rows with one identity that no
+ *       tombstone hides, the greatest (revision, sequence) stands; of equal ones the later of its
+ *       run, and of runs the later in merge_spec.runs.
  *   M2  A tombstone hides the rows of its span [begin, end), by begin:
  *         with a revision R (not 0): rows of revision < R, and of revision R with a lower sequence;
  *         without one: every row with a lower sequence.
  *   M3  Hiding comes before choosing: a hidden row hides no other.
- *   M4  A run from a file knows only the range [min, max] of its rows' sequences. Whoever wrote the file
- *       applied every tombstone whose sequence S lies in the range (C3), so here "a lower sequence" means
- *       max < S. Between runs, rows are ordered by max: files of one place have disjoint ranges (C2).
+ *   M4  A run from a file knows only the range [min, max] of its rows' sequences. Whoever wrote the
+ *       file applied every tombstone whose sequence S lies in the range (C3), so here "a lower
+ *       sequence" means max < S. Between runs, rows are ordered by max: files of one place have
+ *       disjoint ranges (C2).
  *
- * Needs core, codec. Threads: one merge, one thread at a time. Format of tombstones: format-spec/columns.md.
+ * Needs core, codec. Threads: one merge, one thread at a time. Format of tombstones:
+ * format-spec/columns.md.
  */
 #ifndef MERGE_MERGE_H
 #define MERGE_MERGE_H
 
 #include "codec/codec.h"
 
-/* ---- tombstones --------------------------------------------------------------------------------------- */
+/* ---- tombstones ------------------------------------------------------------------------------ */
 
 struct tombstone {
-    uint32_t metric;   /* 0: every metric of the user (then source is 0 too) */
-    uint32_t source;   /* 0: every source */
+    uint32_t metric;    /* 0: every metric of the user (then source is 0 too) */
+    uint32_t source;    /* 0: every source */
     int64_t begin, end; /* begin < end */
-    int64_t revision;  /* 0: none */
+    int64_t revision;   /* 0: none */
     uint64_t sequence;
 };
 
@@ -47,16 +49,18 @@ bool tombstone_applies(const struct tombstone *t, uint32_t metric, uint32_t sour
 /** M2 for a row with an exact sequence. */
 bool tombstone_hides(const struct tombstone *t, int64_t time, int64_t revision, uint64_t sequence);
 
-/** Stored form: count, then each. `sequence_base` is subtracted from the sequences (all are >= it). */
+/**
+ * Stored form: count, then each. `sequence_base` is subtracted from the sequences (all are >= it).
+ */
 void tombstones_encode(struct buffer *out, const struct tombstones *t, uint64_t sequence_base);
 /** Appends. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. */
 holter_status tombstones_decode(struct tombstones *out, struct reader *r, uint64_t sequence_base);
 
-/* ---- runs ------------------------------------------------------------------------------------------------ */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 /**
- * Rows of one series in rising (time, key), in blocks. Within a run an identity may come several times
- * (a memtable's), then with exact sequences.
+ * Rows of one series in rising (time, key), in blocks. Within a run an identity may come several
+ * times (a memtable's), then with exact sequences.
  */
 struct merge_run {
     /**
@@ -66,20 +70,22 @@ struct merge_run {
     holter_status (*read)(struct merge_run *run, const struct columns **block, size_t *first,
                           size_t *count, holter_error *err);
     void *context;
-    bool is_exact;           /* rows carry their sequence in columns.sequence; else the two below */
+    bool is_exact; /* rows carry their sequence in columns.sequence; else the two below */
     uint64_t sequence_min;
-    uint64_t sequence_max;   /* orders this run's rows against other runs' */
+    uint64_t sequence_max; /* orders this run's rows against other runs' */
 };
 
 struct merge_spec {
     struct merge_run *runs; /* borrowed until merge_free */
     size_t run_count;
-    const struct tombstones *tombstones; /* may be NULL; all that could apply, of every file and log; borrowed */
+    const struct tombstones
+        *tombstones; /* may be NULL; all that could apply, of every file and log; borrowed */
     uint32_t metric;
     uint32_t source;
     struct schema schema;
-    int64_t from, to;        /* rows outside [from, to), by begin, are left out .. */
-    int64_t ends_after;      /* .. but rows that begin before `from` and end after this stay; INT64_MAX: none */
+    int64_t from, to; /* rows outside [from, to), by begin, are left out .. */
+    int64_t
+        ends_after; /* .. but rows that begin before `from` and end after this stay; INT64_MAX: none */
 };
 
 struct merge;
@@ -88,11 +94,16 @@ struct merge;
 holter_status merge_new(struct merge **out, const struct merge_spec *spec, holter_error *err);
 void merge_free(struct merge *merge);
 /**
- * Append up to rows_max standing rows, rising, to *out (of the same schema). HOLTER_DONE: there were none left.
- * Where one run has rows alone and nothing could hide them, whole stretches are copied.
+ * Append up to rows_max standing rows, rising, to *out (of the same schema). HOLTER_DONE: there
+ * were none left. Where one run has rows alone and nothing could hide them, whole stretches are
+ * copied.
  */
-holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_max, holter_error *err);
-/** Rows that were left out so far: superseded by another of their identity, and hidden by tombstones. */
+holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_max,
+                         holter_error *err);
+/**
+ * Rows that were left out so far: superseded by another of their identity, and hidden by
+ * tombstones.
+ */
 void merge_counts(const struct merge *merge, uint64_t *superseded, uint64_t *hidden);
 
 /** A run over rows in memory, sorted (columns_sort), with exact sequences or without. */
@@ -101,6 +112,7 @@ struct merge_memory {
     size_t first, count;
     bool is_read;
 };
-void merge_memory_run(struct merge_run *run, struct merge_memory *memory, const struct columns *columns);
+void merge_memory_run(struct merge_run *run, struct merge_memory *memory,
+                      const struct columns *columns);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * merge_impl.h -- what the files of merge share: the veil that tombstones lay over a series.
  *
- * Whatever number of tombstones lie over an instant, M2 asks two questions of a row that begins there:
- * is its sequence below the greatest sequence among those without a revision, and is its (revision,
- * sequence) below the greatest (revision, sequence) among those with one. So the tombstones of a series
- * are one line of stretches, each with two thresholds, and a merge walks along it.
+ * Whatever number of tombstones lie over an instant, M2 asks two questions of a row that begins
+ * there: is its sequence below the greatest sequence among those without a revision, and is its
+ * (revision, sequence) below the greatest (revision, sequence) among those with one. So the
+ * tombstones of a series are one line of stretches, each with two thresholds, and a merge walks
+ * along it.
  */
 #ifndef MERGE_IMPL_H
 #define MERGE_IMPL_H
@@ -25,8 +26,8 @@ struct veil {
 };
 
 /**
- * The veil of those tombstones that apply to a series and overlap [from, to). `tombstones` may be NULL.
- * *out: veil_release. Errors: HOLTER_NO_MEMORY.
+ * The veil of those tombstones that apply to a series and overlap [from, to). `tombstones` may be
+ * NULL. *out: veil_release. Errors: HOLTER_NO_MEMORY.
  * Cost: n log n.
  */
 holter_status veil_init(struct veil *out, const struct tombstones *tombstones, uint32_t metric,

@@ -1,8 +1,8 @@
 /*
  * merge_tombstones.c -- lists of tombstones: what each hides, which are needless, their bytes.
  *
- * One covers another if it hides, within a span and a scope at least as wide, every row that the other
- * hides. By M2:
+ * One covers another if it hides, within a span and a scope at least as wide, every row that the
+ * other hides. By M2:
  *
  *     covers          | none, sequence s                 | revision r, sequence s
  *     ----------------+----------------------------------+------------------------------------
@@ -60,7 +60,7 @@ bool tombstone_hides(const struct tombstone *t, int64_t time, int64_t revision, 
     return revision < t->revision;
 }
 
-/* ---- coalescing ---------------------------------------------------------------------------------- */
+/* ---- coalescing ------------------------------------------------------------------------------ */
 
 /* The table above; spans and scopes aside. */
 static bool is_as_strong(const struct tombstone *a, const struct tombstone *b)
@@ -104,7 +104,10 @@ static int strength_class(const struct tombstone *t)
     return t->revision == 0;
 }
 
-/* No tombstone comes before one that covers it, equal ones aside: wide before narrow, strong before weak. */
+/*
+ * No tombstone comes before one that covers it, equal ones aside: wide before narrow, strong before
+ * weak.
+ */
 static int compare_covering(const void *left, const void *right)
 {
     const struct tombstone *a = left, *b = right;
@@ -128,9 +131,9 @@ struct scope {
 };
 
 /*
- * One of the scope covers `one`. Looking back from the last that begins no later; end_max, if there was
- * memory for it, holds the greatest end of the scope so far and ends the search: among nights that hardly
- * overlap, at once.
+ * One of the scope covers `one`. Looking back from the last that begins no later; end_max, if there
+ * was memory for it, holds the greatest end of the scope so far and ends the search: among nights
+ * that hardly overlap, at once.
  */
 static bool scope_covers(const struct tombstone *at, const int64_t *end_max, struct scope scope,
                          const struct tombstone *one)
@@ -167,7 +170,10 @@ void tombstones_coalesce(struct tombstones *t)
         return;
     qsort(t->at, t->count, sizeof *t->at, compare_covering);
 
-    /* What is kept moves to the front; the scopes at hand are parts of it. Without memory only slower. */
+    /*
+     * What is kept moves to the front; the scopes at hand are parts of it. Without memory only
+     * slower.
+     */
     int64_t *end_max = core_calloc(t->count, sizeof *end_max);
     struct scope scopes[SCOPE_COUNT] = { 0 };
     struct tombstone before = { 0 };
@@ -198,7 +204,7 @@ void tombstones_coalesce(struct tombstones *t)
     qsort(t->at, t->count, sizeof *t->at, compare_stored);
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 void tombstones_encode(struct buffer *out, const struct tombstones *t, uint64_t sequence_base)
 {

@@ -1,9 +1,9 @@
 /*
  * merge_veil.c -- from many overlapping tombstones to one line of stretches.
  *
- * A sweep over the begins and ends, in order of time. Those that have begun wait in one of two heaps,
- * strongest on top; one that has ended stays there until it comes to the top. So thousands of nightly
- * replaced ranges cost a sort, once for each merge, and nothing for each row.
+ * A sweep over the begins and ends, in order of time. Those that have begun wait in one of two
+ * heaps, strongest on top; one that has ended stays there until it comes to the top. So thousands
+ * of nightly replaced ranges cost a sort, once for each merge, and nothing for each row.
  */
 #include "merge_impl.h"
 

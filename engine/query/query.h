@@ -1,8 +1,9 @@
 /*
  * query.h -- the door of query: a snapshot in; samples out.
  *
- * Promise: a scan gives every row of a user that stands in the snapshot (M1-M3), each once, and fails rather than give
- * fewer. Needs the rooms below. Threads: a scan, one thread at a time; many scans at once over one snapshot.
+ * Promise: a scan gives every row of a user that stands in the snapshot (M1-M3), each once, and
+ * fails rather than give fewer. Needs the rooms below. Threads: a scan, one thread at a time; many
+ * scans at once over one snapshot.
  */
 #ifndef QUERY_QUERY_H
 #define QUERY_QUERY_H
@@ -16,28 +17,33 @@ struct query_spec {
     uint32_t metric, source; /* 0: all */
     int64_t from, to;        /* rows that begin in [from, to) .. */
     bool overlapping;        /* .. and intervals that begin before and end after `from` */
-    uint8_t (*class_of)(void *context, uint32_t metric); /* as in shard_spec, with its class_context; NULL: ask all files */
+    uint8_t (*class_of)(
+        void *context,
+        uint32_t metric); /* as in shard_spec, with its class_context; NULL: ask all files */
 };
 
 struct query_scan;
 
 /**
- * *out owned: query_scan_close; the snapshot stays open meanwhile. An erased user: HOLTER_EXPIRED. A user without rows
- * is no error. Errors also: HOLTER_CORRUPT, HOLTER_IO, HOLTER_NO_MEMORY, HOLTER_DENIED.
- * Cost     opens the user's index in each file whose users and times reach into the spec, not the blocks.
+ * *out owned: query_scan_close; the snapshot stays open meanwhile. An erased user: HOLTER_EXPIRED.
+ * A user without rows is no error. Errors also: HOLTER_CORRUPT, HOLTER_IO, HOLTER_NO_MEMORY,
+ * HOLTER_DENIED.
+ * Cost     opens the user's index in each file whose users and times reach into the spec, not the
+ *          blocks.
  */
 holter_status query_scan_open(struct query_scan **out, struct shard_snapshot *snapshot,
                               const struct query_spec *spec, holter_error *err);
 void query_scan_close(struct query_scan *scan);
 /**
- * The next rows, all of one series, rising by (time, key); series rise by (metric, source). *columns is borrowed
- * until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end.
+ * The next rows, all of one series, rising by (time, key); series rise by (metric, source).
+ * *columns is borrowed until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end.
  */
 holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,
                               const struct columns **columns, holter_error *err);
 /**
- * The last row of a metric (spec.metric is named; source 0: of any source) whose begin is in [from, to); of equal begins
- * that of the later source, of equal identities but the key the last key. *out owned: columns_release; one row.
+ * The last row of a metric (spec.metric is named; source 0: of any source) whose begin is in [from,
+ * to); of equal begins that of the later source, of equal identities but the key the last key. *out
+ * owned: columns_release; one row.
  * Errors   HOLTER_DONE there is none; HOLTER_INVALID metric 0; those of query_scan_open.
  * Cost     as query_scan_open, then blocks from the greatest begin backwards, until a row stands.
  */
@@ -49,7 +55,8 @@ struct query_series {
     struct schema schema;
     uint64_t rows_at_most; /* stored rows, before revisions and tombstones */
 };
-holter_status query_series_list(struct query_series **series, size_t *count, struct shard_snapshot *snapshot,
-                                const struct query_spec *spec, holter_error *err);
+holter_status query_series_list(struct query_series **series, size_t *count,
+                                struct shard_snapshot *snapshot, const struct query_spec *spec,
+                                holter_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * query_impl.h -- what the files of query share: a user's part of a snapshot, opened.
  *
- *     query_view.c    sections of files, rows in memory, tombstones of all of them; series by series
+ *     query_view.c    sections of files, rows in memory, tombstones of all of them; series by
+ *                     series
  *     query_scan.c    batches of rows that stand
  *     query_latest.c  the last row, searched from the end
  *     query_series.c  which series there are
@@ -18,14 +19,14 @@ struct query_source {
     const struct crypto_key *key;
     bool has_key;
     struct segment_section *section;
-    size_t next;             /* the series after the one at hand */
+    size_t next;                         /* the series after the one at hand */
     const struct segment_series *series; /* at hand; NULL: this file does not have it */
-    struct segment_run *run; /* while it is merged */
+    struct segment_run *run;             /* while it is merged */
 };
 
 /**
- * What a snapshot holds of a user, as far as a spec reaches: rows that begin in [from, to), or also those of
- * before that end after `from`, and every tombstone that may hide one of them.
+ * What a snapshot holds of a user, as far as a spec reaches: rows that begin in [from, to), or also
+ * those of before that end after `from`, and every tombstone that may hide one of them.
  */
 struct query_view {
     struct shard_snapshot *snapshot;
@@ -37,8 +38,8 @@ struct query_view {
     struct query_source *sources; /* in the order of the version's files */
     size_t source_count;
     struct memtable_rows memory;
-    struct tombstones tombstones; /* of the files and of memory */
-    size_t memory_next;           /* the series in memory after the one at hand */
+    struct tombstones tombstones;                /* of the files and of memory */
+    size_t memory_next;                          /* the series in memory after the one at hand */
     const struct memtable_series *memory_series; /* at hand; NULL: memory does not have it */
 
     /* The series at hand, and what merges it. */
@@ -55,11 +56,14 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
 void query_view_release(struct query_view *view);
 /** Back to before the first series. */
 void query_view_rewind(struct query_view *view);
-/** Go to the next series of the spec, in any file or memory. Errors: HOLTER_DONE; HOLTER_CORRUPT schemas differ. */
+/**
+ * Go to the next series of the spec, in any file or memory. Errors: HOLTER_DONE; HOLTER_CORRUPT
+ * schemas differ.
+ */
 holter_status query_view_next(struct query_view *view, holter_error *err);
 /**
- * Begin view->merge over the series at hand: rows that begin in [from, to), and where `overlapping` those that begin
- * before and end after `from`. query_view_merge_end ends it, also after a failure.
+ * Begin view->merge over the series at hand: rows that begin in [from, to), and where `overlapping`
+ * those that begin before and end after `from`. query_view_merge_end ends it, also after a failure.
  */
 holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,
                                holter_error *err);

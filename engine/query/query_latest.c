@@ -4,10 +4,11 @@
  *          from                        | w1      | w0 | greatest begin
  *     .. ──┴───────────────────────────┴─────────┴────┘
  *
- * Which row stands is told by a merge only: the last one stored may be deleted, or be a duplicate. So windows
- * are merged backwards from the greatest begin that an index tells, each LATEST_GROWTH times as long as the
- * one before and none twice; the first that has a row has the answer. As a rule that is the last block of each
- * file; where a whole history was deleted, all of it is read once.
+ * Which row stands is told by a merge only: the last one stored may be deleted, or be a duplicate.
+ * So windows are merged backwards from the greatest begin that an index tells, each LATEST_GROWTH
+ * times as long as the one before and none twice; the first that has a row has the answer. As a
+ * rule that is the last block of each file; where a whole history was deleted, all of it is read
+ * once.
  */
 #include "query_impl.h"
 

@@ -1,8 +1,8 @@
 /*
  * query_scan.c -- a scan: series by series, batch by batch, the rows that stand.
  *
- * The indexes of the user's sections are open from beginning to end; blocks are read for the series at hand
- * only, a piece at a time for each file that has it.
+ * The indexes of the user's sections are open from beginning to end; blocks are read for the series
+ * at hand only, a piece at a time for each file that has it.
  */
 #include "query_impl.h"
 

@@ -1,5 +1,6 @@
 /*
- * query_series.c -- which series a user has, as files and memory tell without their rows being read.
+ * query_series.c -- which series a user has, as files and memory tell without their rows being
+ * read.
  */
 #include "query_impl.h"
 

@@ -1,24 +1,25 @@
 /*
- * query_view.c -- a user's part of a snapshot, opened: sections of files, rows in memory, tombstones.
+ * query_view.c -- a user's part of a snapshot, opened: sections of files, rows in memory,
+ * tombstones.
  *
  *     file ──> section ──┐ series 1 | series 2 | ..
- *     file ──> section ──┼──────────────────────────> query_view_next: the next series, and who has it
- *     memory ────────────┘
+ *     file ──> section ──┼──────────────────────────> query_view_next: the next series, and who has
+ *     it memory ────────────┘
  *
- *   Q1  Every live file is asked whose users and times, by the manifest, reach into the spec: with rows, or
- *       with tombstones that may hide such rows. A file that cannot be read fails the view: no answer is
- *       better than one that lacks rows, or shows what was deleted.
- *   Q2  An interval that begins before `from` and lasts beyond it may have another version, of the same begin,
- *       that does not last, and which stands. So where such intervals are asked for, everything that begins
- *       from the least begin of one on is read, wherever it ends: `reach`.
- *   Q3  A metric's rows and tombstones lie in files of its class, and tombstones for all metrics in files of
- *       every class; so where a metric is named only its class is asked.
+ *   Q1  Every live file is asked whose users and times, by the manifest, reach into the spec: with
+ *       rows, or with tombstones that may hide such rows. A file that cannot be read fails the
+ *       view: no answer is better than one that lacks rows, or shows what was deleted.
+ *   Q2  An interval that begins before `from` and lasts beyond it may have another version, of the
+ *       same begin, that does not last, and which stands. So where such intervals are asked for,
+ *       everything that begins from the least begin of one on is read, wherever it ends: `reach`.
+ *   Q3  A metric's rows and tombstones lie in files of its class, and tombstones for all metrics in
+ *       files of every class; so where a metric is named only its class is asked.
  */
 #include "query_impl.h"
 
 #include <stdlib.h>
 
-/* ---- opening ------------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Something with these extents may hold a row that is asked for, or another version of one. */
 static bool has_rows_for(const struct query_view *view, int64_t begin_min, int64_t begin_max)
@@ -32,7 +33,9 @@ static bool may_last(int64_t from, int64_t begin_min, int64_t end_max)
     return begin_min < from && end_max > from;
 }
 
-/* The least begin of those rows in memory that begin before `from` and last beyond it; else `from`. */
+/*
+ * The least begin of those rows in memory that begin before `from` and last beyond it; else `from`.
+ */
 static int64_t memory_reach(const struct columns *columns, int64_t from)
 {
     for (size_t row = 0; row < columns->count && columns->time[row] < from; row++) {
@@ -226,7 +229,7 @@ void query_view_release(struct query_view *view)
     *view = (struct query_view){ 0 };
 }
 
-/* ---- series by series --------------------------------------------------------------------------------------- */
+/* ---- series by series ------------------------------------------------------------------------ */
 
 void query_view_rewind(struct query_view *view)
 {
@@ -319,9 +322,12 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     return HOLTER_OK;
 }
 
-/* ---- merging the series at hand ----------------------------------------------------------------------------- */
+/* ---- merging the series at hand -------------------------------------------------------------- */
 
-/* *reach: of one source, the least begin of a block that may last beyond `from` (Q2), where that is lower. */
+/*
+ * *reach: of one source, the least begin of a block that may last beyond `from` (Q2), where that is
+ * lower.
+ */
 static holter_status source_reach(int64_t *reach, const struct query_source *source, int64_t from,
                                   holter_error *err)
 {

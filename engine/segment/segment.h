@@ -1,22 +1,28 @@
 /*
- * segment.h -- the door of segment: immutable sorted files, a section for each user, sealed under that user's key.
+ * segment.h -- the door of segment: immutable sorted files, a section for each user, sealed under
+ * that user's key.
  *
- * Promise: a segment that was finished reads back bit by bit or answers HOLTER_CORRUPT, for one user without touching
- * another's section, and tells nothing about a person to who has no key but number, extents and time range.
+ * Promise: a segment that was finished reads back bit by bit or answers HOLTER_CORRUPT, for one
+ * user without touching another's section, and tells nothing about a person to who has no key but
+ * number, extents and time range.
  *
  *     | header | section user 3 | section user 7 | .. | directory | footer | directory | footer |
  *     section: | pieces of payload .. | per series: piece of block headers | index piece |
  *
- *   S1  Sorted by (user, metric, source, time, key); an identity comes once. Blocks are of one series,
- *       SEGMENT_BLOCK_ROWS rows each but the last of a series; one of texts also ends once they reach 64 KiB.
- *   S2  A piece is sealed on its own: nonce = the file's random 16-byte id and the piece's offset; associated data
- *       binds store, file, user, key generation, offset, kind and length. Ids are drawn anew at every attempt.
+ *   S1  Sorted by (user, metric, source, time, key); an identity comes once. Blocks are of one
+ *       series, SEGMENT_BLOCK_ROWS rows each but the last of a series; one of texts also ends once
+ *       they reach 64 KiB.
+ *   S2  A piece is sealed on its own: nonce = the file's random 16-byte id and the piece's offset;
+ *       associated data binds store, file, user, key generation, offset, kind and length. Ids are
+ *       drawn anew at every attempt.
  *   S3  Header, directory and footer are there twice; either will do, page by page.
- *   S4  The file is written aside, synced, read back past the cache and verified, then renamed, the directory synced.
- *   S5  A section that takes less than 4 KiB as one piece is one, and so is one of tombstones alone.
+ *   S4  The file is written aside, synced, read back past the cache and verified, then renamed, the
+ *       directory synced.
+ *   S5  A section that takes less than 4 KiB as one piece is one, and so is one of tombstones
+ *       alone.
  *
- * Needs core, io, codec, crypto, merge. Threads: a writer one at a time; an open segment is immutable, any thread with
- * a queue of its own. Bytes: format-spec/segment.md.
+ * Needs core, io, codec, crypto, merge. Threads: a writer one at a time; an open segment is
+ * immutable, any thread with a queue of its own. Bytes: format-spec/segment.md.
  */
 #ifndef SEGMENT_SEGMENT_H
 #define SEGMENT_SEGMENT_H
@@ -28,7 +34,8 @@
 
 enum {
     SEGMENT_BLOCK_ROWS = 1024,
-    SEGMENT_PIECE_BYTES = 16 << 10, /* plain payload bytes sealed together, where one block is not larger */
+    SEGMENT_PIECE_BYTES =
+        16 << 10, /* plain payload bytes sealed together, where one block is not larger */
     SEGMENT_SMALL_SECTION_BYTES = 4096,
     SEGMENT_ID_BYTES = 16,
 };
@@ -37,16 +44,16 @@ struct segment_spec {
     struct io *io;
     const char *directory; /* the shard's; borrowed until the writer or segment is closed */
     uint8_t store_id[16];
-    uint32_t place;        /* 1 + region << 16 | shard */
+    uint32_t place; /* 1 + region << 16 | shard */
     bool is_sealed;
 };
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 struct segment_writer;
 
 struct segment_traits {
-    uint8_t tier, class;   /* as in the manifest: told again in the footer */
+    uint8_t tier, class; /* as in the manifest: told again in the footer */
     int64_t partition;
     uint64_t sequence_min, sequence_max; /* tombstones' sequences lie in [0, sequence_max] */
 };
@@ -64,49 +71,58 @@ struct segment_summary {
 };
 
 /**
- * Draws the id, makes "seg-ID.tmp". *out owned: segment_writer_free. After any failure of a write the writer is given up:
- * every later call answers that status, and nothing more is written.
- * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY, as in all below.
- * Cost     about 1.5 MiB of memory, 64 bytes for each user, 300 for each block of the series at hand; writes of 1 MiB.
+ * Draws the id, makes "seg-ID.tmp". *out owned: segment_writer_free. After any failure of a write
+ * the writer is given up: every later call answers that status, and nothing more is written.
+ * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY,
+ *          as in all below.
+ * Cost     about 1.5 MiB of memory, 64 bytes for each user, 300 for each block of the series at
+ *          hand; writes of 1 MiB.
  */
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,
                                  const struct segment_traits *traits, holter_error *err);
 /** Unlinks what was not finished. */
 void segment_writer_free(struct segment_writer *writer);
 /**
- * Begin a user's section; numbers rise. Where neither tombstones nor rows follow, the user is left out. `key` is borrowed for
- * the call, `arena` until the section ends: a slot of it is taken.   Errors: HOLTER_NO_MEMORY also where no slot is free.
+ * Begin a user's section; numbers rise. Where neither tombstones nor rows follow, the user is left
+ * out. `key` is borrowed for the call, `arena` until the section ends: a slot of it is taken.
+ * Errors: HOLTER_NO_MEMORY also where no slot is free.
  */
-holter_status segment_writer_user(struct segment_writer *writer, uint64_t user, uint32_t key_generation,
-                                  struct crypto_arena *arena, const struct crypto_key *key,
-                                  holter_error *err);
+holter_status segment_writer_user(struct segment_writer *writer, uint64_t user,
+                                  uint32_t key_generation, struct crypto_arena *arena,
+                                  const struct crypto_key *key, holter_error *err);
 /** The user's tombstones, once, before any series. */
-holter_status segment_writer_tombstones(struct segment_writer *writer, const struct tombstones *tombstones,
-                                        holter_error *err);
-/** Begin a series; (metric, source) rise within a user, neither is 0. A series without rows is left out. */
+holter_status segment_writer_tombstones(struct segment_writer *writer,
+                                        const struct tombstones *tombstones, holter_error *err);
+/**
+ * Begin a series; (metric, source) rise within a user, neither is 0. A series without rows is left
+ * out.
+ */
 holter_status segment_writer_series(struct segment_writer *writer, uint32_t metric, uint32_t source,
                                     const struct schema *schema, holter_error *err);
 /**
  * Rows that go on where the last ended, rising by (time, key). Any number at a time; revisions too.
- * Errors: HOLTER_INVALID rows that do not rise, which gives the writer up; it may be told by a later call.
+ * Errors: HOLTER_INVALID rows that do not rise, which gives the writer up; it may be told by a
+ * later call.
  */
 holter_status segment_writer_rows(struct segment_writer *writer, const struct columns *columns,
                                   size_t first, size_t count, holter_error *err);
 /**
- * Directory, footers, sync, read back, rename, sync of the directory (S4). A writer without any user finishes to
- * no file: HOLTER_NOT_FOUND, nothing is left.
- * Errors   HOLTER_CORRUPT what was read back differs from what was written; HOLTER_NO_SPACE, HOLTER_IO.
+ * Directory, footers, sync, read back, rename, sync of the directory (S4). A writer without any
+ * user finishes to no file: HOLTER_NOT_FOUND, nothing is left.
+ * Errors   HOLTER_CORRUPT what was read back differs from what was written; HOLTER_NO_SPACE,
+ *          HOLTER_IO.
  */
 holter_status segment_writer_finish(struct segment_writer *writer, struct segment_summary *summary,
                                     holter_error *err);
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct segment;
 
 /**
  * Open "seg-ID" and check header, footer against `footer_hash` (0: any).
- * Errors   HOLTER_NOT_FOUND; HOLTER_CORRUPT; HOLTER_UNSUPPORTED.   Cost: 2 reads. The directory is read by pages.
+ * Errors   HOLTER_NOT_FOUND; HOLTER_CORRUPT; HOLTER_UNSUPPORTED. Cost: 2 reads. The directory is
+ *          read by pages.
  */
 holter_status segment_open(struct segment **out, const struct segment_spec *spec,
                            const uint8_t id[static SEGMENT_ID_BYTES], uint64_t footer_hash,
@@ -118,19 +134,21 @@ struct segment_user {
     uint64_t user;
     uint32_t key_generation;
     uint64_t section_offset, section_bytes;
-    uint64_t index_offset; /* of the index piece in the file */
-    uint32_t index_bytes;  /* sealed */
+    uint64_t index_offset;                 /* of the index piece in the file */
+    uint32_t index_bytes;                  /* sealed */
     int64_t begin_min, begin_max, end_max; /* 0 where it has tombstones only */
-    uint64_t section_hash; /* XXH3 of the section as it lies there */
+    uint64_t section_hash;                 /* XXH3 of the section as it lies there */
 };
 
 uint64_t segment_user_count(const struct segment *segment);
-/** The index-th user, by rising number. Errors: HOLTER_CORRUPT, HOLTER_IO. Cost: at most one read. */
-holter_status segment_user_at(struct segment_user *out, struct segment *segment, struct io_queue *queue,
-                              uint64_t index, holter_error *err);
+/**
+ * The index-th user, by rising number. Errors: HOLTER_CORRUPT, HOLTER_IO. Cost: at most one read.
+ */
+holter_status segment_user_at(struct segment_user *out, struct segment *segment,
+                              struct io_queue *queue, uint64_t index, holter_error *err);
 /** Errors: HOLTER_NOT_FOUND the user has no section here. Cost: O(log) page reads. */
-holter_status segment_user_find(struct segment_user *out, struct segment *segment, struct io_queue *queue,
-                                uint64_t user, holter_error *err);
+holter_status segment_user_find(struct segment_user *out, struct segment *segment,
+                                struct io_queue *queue, uint64_t user, holter_error *err);
 
 struct segment_section; /* a user's opened index */
 
@@ -144,8 +162,9 @@ struct segment_series {
 };
 
 /**
- * Open and decode a user's index. `queue` and `arena` (a slot of it) borrowed until closed, `key` for the call. *out owned.
- * Errors: HOLTER_CORRUPT also where it was sealed under another key; HOLTER_NO_MEMORY also where no slot is free.
+ * Open and decode a user's index. `queue` and `arena` (a slot of it) borrowed until closed, `key`
+ * for the call. *out owned. Errors: HOLTER_CORRUPT also where it was sealed under another key;
+ * HOLTER_NO_MEMORY also where no slot is free.
  */
 holter_status segment_section_open(struct segment_section **out, struct segment *segment,
                                    const struct segment_user *user, struct io_queue *queue,
@@ -154,28 +173,34 @@ holter_status segment_section_open(struct segment_section **out, struct segment 
 void segment_section_close(struct segment_section *section);
 const struct tombstones *segment_section_tombstones(const struct segment_section *section);
 size_t segment_section_series_count(const struct segment_section *section);
-const struct segment_series *segment_section_series(const struct segment_section *section, size_t index);
+const struct segment_series *segment_section_series(const struct segment_section *section,
+                                                    size_t index);
 
-/** What the block headers of a series say. Sums leave out rows flagged out-of-range or non-finite. */
+/**
+ * What the block headers of a series say. Sums leave out rows flagged out-of-range or non-finite.
+ */
 struct segment_block {
     uint32_t rows;
     uint32_t flagged; /* rows that the statistics leave out */
     int64_t begin_min, begin_max, end_max;
     struct {
-        int64_t min, max;        /* words as in columns (floats: bits); INT, FLOAT and ENUM only; 0 where all are left out */
-        int64_t sum_low, sum_high; /* INT: 128-bit two's complement; FLOAT: bits of a double-double (high, low) */
+        int64_t min,
+            max; /* words as in columns (floats: bits); INT, FLOAT and ENUM only; 0 where all are left out */
+        int64_t sum_low,
+            sum_high; /* INT: 128-bit two's complement; FLOAT: bits of a double-double (high, low) */
     } field[SCHEMA_FIELDS_MAX];
 };
 
 /**
- * A run over the blocks of a series which hold rows that begin in [from, to), or that begin before `from` and end
- * after `ends_after` (INT64_MAX: none such): for struct merge_run. Rows of other times may come along.
- * The segment must stay open. *out owned: segment_run_close.
+ * A run over the blocks of a series which hold rows that begin in [from, to), or that begin before
+ * `from` and end after `ends_after` (INT64_MAX: none such): for struct merge_run. Rows of other
+ * times may come along. The segment must stay open. *out owned: segment_run_close.
  * Cost: the series' block headers, then a piece for every 16 KiB of payload.
  */
 struct segment_run;
-holter_status segment_run_open(struct segment_run **out, struct segment_section *section, size_t series,
-                               int64_t from, int64_t to, int64_t ends_after, holter_error *err);
+holter_status segment_run_open(struct segment_run **out, struct segment_section *section,
+                               size_t series, int64_t from, int64_t to, int64_t ends_after,
+                               holter_error *err);
 void segment_run_close(struct segment_run *run);
 /** Fill in a merge_run that reads from `run`: not exact, with the segment's sequence range. */
 void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
@@ -184,7 +209,10 @@ void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_
 size_t segment_run_block_count(const struct segment_run *run);
 const struct segment_block *segment_run_block(const struct segment_run *run, size_t index);
 
-/** Hash every section, page and copy, without keys. Findings are reported; *damaged grows by their number. */
+/**
+ * Hash every section, page and copy, without keys. Findings are reported; *damaged grows by their
+ * number.
+ */
 holter_status segment_verify(struct segment *segment, struct io_queue *queue,
                              void (*report)(void *context, const char *sentence), void *context,
                              size_t *damaged, holter_error *err);

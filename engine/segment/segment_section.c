@@ -47,10 +47,11 @@ static holter_status piece_read(const struct segment_section *section, enum segm
         return status;
     struct segment_piece piece = { user->user, user->key_generation, kind, offset };
     if (!segment_piece_open(memory, bytes, &segment->identity, &piece, section->key))
-        return error_set(
-            err, HOLTER_CORRUPT,
-            "segment '%s': user #%016llx: the %zu bytes at offset %llu are not what was sealed there",
-            segment->path, (unsigned long long)user->user, bytes, (unsigned long long)offset);
+        return error_set(err, HOLTER_CORRUPT,
+                         "segment '%s': user #%016llx: the %zu bytes at offset %llu are not what "
+                         "was sealed there",
+                         segment->path, (unsigned long long)user->user, bytes,
+                         (unsigned long long)offset);
     return HOLTER_OK;
 }
 
@@ -115,15 +116,16 @@ holter_status segment_section_open(struct segment_section **out, struct segment 
     *out = NULL;
     const struct segment_footer *footer = &segment->footer;
     if (segment->identity.is_sealed && key == NULL)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has no key", segment->path,
-                         (unsigned long long)user->user);
+        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has no key",
+                         segment->path, (unsigned long long)user->user);
     if (user->section_offset < SEGMENT_SECTIONS_OFFSET ||
         user->section_offset > footer->sections_end ||
         user->section_bytes > footer->sections_end - user->section_offset ||
         user->index_bytes <= CRYPTO_TAG_BYTES || user->index_bytes > user->section_bytes ||
         user->index_offset != user->section_offset + user->section_bytes - user->index_bytes)
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has a place outside of it",
-                         segment->path, (unsigned long long)user->user);
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': user #%016llx has a place outside of it", segment->path,
+                         (unsigned long long)user->user);
 
     struct segment_section *section = calloc(1, sizeof *section);
     if (section == NULL)
@@ -188,7 +190,8 @@ const struct segment_series *segment_section_series(const struct segment_section
 
 static holter_status run_no_memory(const struct segment_run *run, holter_error *err)
 {
-    return error_set(err, HOLTER_NO_MEMORY, "segment '%s': user #%016llx: no memory to read a series",
+    return error_set(err, HOLTER_NO_MEMORY,
+                     "segment '%s': user #%016llx: no memory to read a series",
                      run->section->segment->path, (unsigned long long)run->section->user.user);
 }
 
@@ -234,7 +237,8 @@ static holter_status blocks_read(struct segment_run *run, holter_error *err)
                                        section->is_whole, &what);
     }
     if (status != HOLTER_OK)
-        return error_set(err, status, "segment '%s': user #%016llx: block headers at offset %llu: %s",
+        return error_set(err, status,
+                         "segment '%s': user #%016llx: block headers at offset %llu: %s",
                          section->segment->path, (unsigned long long)section->user.user,
                          (unsigned long long)offset, what);
     return HOLTER_OK;
@@ -290,11 +294,12 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||
         columns->time[0] != block->begin_min ||
         columns->time[columns->count - 1] != block->begin_max)
-        return error_set(err, HOLTER_CORRUPT,
-                         "segment '%s': user #%016llx: block %zu of metric %u, source %u is not what "
-                         "its header says",
-                         run->section->segment->path, (unsigned long long)run->section->user.user,
-                         index, run->entry->series.metric, run->entry->series.source);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "segment '%s': user #%016llx: block %zu of metric %u, source %u is not what "
+            "its header says",
+            run->section->segment->path, (unsigned long long)run->section->user.user, index,
+            run->entry->series.metric, run->entry->series.source);
     return HOLTER_OK;
 }
 

@@ -709,7 +709,8 @@ holter_status segment_writer_user(struct segment_writer *writer, uint64_t user,
                          writer->path_aside, (unsigned long long)user);
     bool rises = !writer->has_user || user > writer->user.user;
     if (!rises || (writer->footer.summary.users > 0 && user <= writer->footer.summary.user_max))
-        return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx comes after a greater one",
+        return error_set(err, HOLTER_INVALID,
+                         "segment '%s': user #%016llx comes after a greater one",
                          writer->path_aside, (unsigned long long)user);
     status = section_end(writer, err);
     if (status != HOLTER_OK)

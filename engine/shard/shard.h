@@ -70,7 +70,9 @@ struct shard_spec {
     int64_t lock_wait_ns;        /* 0: 5 s */
     struct crypto_arena *arena;
     struct shard_keys keys;
-    /** The tier class of a metric; MANIFEST_CLASSES: it cannot be told now, so nothing is flushed. */
+    /**
+     * The tier class of a metric; MANIFEST_CLASSES: it cannot be told now, so nothing is flushed.
+     */
     uint8_t (*class_of)(void *context, uint32_t metric);
     void *class_context;
 };

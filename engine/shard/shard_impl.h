@@ -60,8 +60,8 @@ void shard_give(struct shard *shard, int lock);
 void shard_name_holder(struct shard *shard, int lock);
 
 /**
- * The head page; none where it is missing and nothing may be written: then each refresh looks for it
- * again, as the first writer makes it.
+ * The head page; none where it is missing and nothing may be written: then each refresh looks for
+ * it again, as the first writer makes it.
  */
 holter_status shard_open_head(struct shard *shard, holter_error *err);
 

@@ -208,10 +208,11 @@ static holter_status plan_part(struct shard_write *write, const struct shard_par
     size_t room = wal_frame_body_bytes_max(write->shard->append_wal);
     bool has_memory = plan_frame(write, part, true);
     if (has_memory && write->bodies.bytes - write->plan[write->frame_count - 1].body_offset > room)
-        return error_set(err, HOLTER_INVALID,
-                         "user #%016llx: found %zu deletions in a commit, expected as many as a frame "
-                         "of %zu bytes holds",
-                         (unsigned long long)part->user, part->tombstone_count, room);
+        return error_set(
+            err, HOLTER_INVALID,
+            "user #%016llx: found %zu deletions in a commit, expected as many as a frame "
+            "of %zu bytes holds",
+            (unsigned long long)part->user, part->tombstone_count, room);
     for (size_t p = 0; has_memory && p < part->part_count; p++) {
         const struct wal_part *series = &part->parts[p];
         size_t first = 0;

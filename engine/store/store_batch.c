@@ -12,7 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 64, ROW_TEXT_BYTES_MAX = 128 << 10, LOG_SHARE_OF_ROW = 8, TOMBSTONES_MAX = 2048 };
+enum {
+    SLOTS_MIN = 64,
+    ROW_TEXT_BYTES_MAX = 128 << 10,
+    LOG_SHARE_OF_ROW = 8,
+    TOMBSTONES_MAX = 2048
+};
 
 holter_status holter_batch_new(holter_batch **out, holter_store *store,
                                const holter_batch_options *options, holter_error *err)
@@ -150,7 +155,8 @@ static holter_status check_series(holter_store *store, uint64_t user, uint32_t s
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+        status =
+            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK && source > catalog_source_count(store->catalog, user))
         status = error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source with number %u",
                            (unsigned long long)user, source);

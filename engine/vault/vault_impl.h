@@ -155,13 +155,15 @@ void vault_reset(void *context);
 holter_status vault_apply(void *context, uint64_t version, const uint8_t *body, size_t bytes,
                           holter_error *err);
 
-void vault_bodies_put_user(struct edits_bodies *b, const struct vault_entry *entry, const uint8_t *blob);
+void vault_bodies_put_user(struct edits_bodies *b, const struct vault_entry *entry,
+                           const uint8_t *blob);
 void vault_bodies_put_erased(struct edits_bodies *b, const uint64_t *numbers, size_t count);
 /** The index record, with the key sealed anew (NULL: without sealing). */
 holter_status vault_bodies_put_index(struct edits_bodies *b, const struct vault_spec *spec,
                                      const uint8_t *index_key, holter_error *err);
 /** The whole state. */
-holter_status vault_bodies_put_all(struct edits_bodies *b, const struct vault *vault, holter_error *err);
+holter_status vault_bodies_put_all(struct edits_bodies *b, const struct vault *vault,
+                                   holter_error *err);
 /** What vault_bodies_put_all would come to. */
 uint64_t vault_snapshot_bytes(const struct vault *vault);
 

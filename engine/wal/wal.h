@@ -1,25 +1,30 @@
 /*
  * wal.h -- the door of wal: the log of one shard; what was acknowledged survives a power cut.
  *
- * A log is a run of numbered files; a file is a header page and groups at 4 KiB boundaries; a group is what one
- * sync made durable: frames, zero padded. One frame is one user's part of a batch, sealed on its own.
+ * A log is a run of numbered files; a file is a header page and groups at 4 KiB boundaries; a group
+ * is what one sync made durable: frames, zero padded. One frame is one user's part of a batch,
+ * sealed on its own.
  *
  *     log-..07  | header | group: frame frame | group: frame | group: mark | zeros ..
  *                                                                           ^ durable end
  *
- *   W1  A caller is answered, and a snapshot sees its frames, only below the durable end (head page), which is
- *       published after the synced write.
- *   W2  Nothing written is ever written again: a file is appended to only by whoever knows that beyond the
- *       durable end it is all zeros. Else it is closed: the next file's header, synced before its first group, names
- *       the file before it, the offset where that one ends, and the next sequence. Nobody reads it further.
+ *   W1  A caller is answered, and a snapshot sees its frames, only below the durable end (head
+ *       page), which is published after the synced write.
+ *   W2  Nothing written is ever written again: a file is appended to only by whoever knows that
+ *       beyond the durable end it is all zeros. Else it is closed: the next file's header, synced
+ *       before its first group, names the file before it, the offset where that one ends, and the
+ *       next sequence. Nobody reads it further.
  *   W3  A file is removed only once segments in the manifest hold all of its frames (manifest P2).
- *   W4  Every frame has a sequence of its own, rising by one; a group names the first of its frames'.
- *   W5  A part larger than a frame is linked frames of consecutive sequences; they count only with the last.
- *   W6  A group names a watermark: all frames up to it were synced when the group was written. A group that
- *       cannot be read below a later group's watermark is damage; else it is a torn tail, which is void.
+ *   W4  Every frame has a sequence of its own, rising by one; a group names the first of its
+ *       frames'.
+ *   W5  A part larger than a frame is linked frames of consecutive sequences; they count only with
+ *       the last.
+ *   W6  A group names a watermark: all frames up to it were synced when the group was written. A
+ *       group that cannot be read below a later group's watermark is damage; else it is a torn
+ *       tail, which is void.
  *
- * Needs core, io, codec, crypto. Threads: one at a time (the shard's mutex); append: under the append lock.
- * Bytes: format-spec/log.md. Tests: tests/unit/test_wal_*.c, tests/crash.
+ * Needs core, io, codec, crypto. Threads: one at a time (the shard's mutex); append: under the
+ * append lock. Bytes: format-spec/log.md. Tests: tests/unit/test_wal_*.c, tests/crash.
  */
 #ifndef WAL_WAL_H
 #define WAL_WAL_H
@@ -44,14 +49,15 @@ struct wal_spec {
     struct io *io;
     const char *directory; /* the shard's; borrowed until wal_close */
     uint8_t store_id[16];
-    uint32_t place;        /* 1 + region << 16 | shard */
+    uint32_t place; /* 1 + region << 16 | shard */
     bool is_sealed;
-    uint64_t file_bytes;   /* of files made from now on, a multiple of 4,096; 0: WAL_FILE_BYTES_DEFAULT */
+    uint64_t
+        file_bytes; /* of files made from now on, a multiple of 4,096; 0: WAL_FILE_BYTES_DEFAULT */
 };
 
 /** The next byte to write, and the sequence that the next frame gets. */
 struct wal_place {
-    uint64_t file;     /* number; 0: the log has no file yet */
+    uint64_t file; /* number; 0: the log has no file yet */
     uint64_t offset;
     uint64_t sequence; /* from 1 */
 };
@@ -59,13 +65,16 @@ struct wal_place {
 /** Nothing is read or written yet. *out owned: wal_close. */
 holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_error *err);
 void wal_close(struct wal *wal);
-/** The longest body that a frame may have here: WAL_FRAME_BODY_BYTES_MAX, or less where files are small. */
+/**
+ * The longest body that a frame may have here: WAL_FRAME_BODY_BYTES_MAX, or less where files are
+ * small.
+ */
 size_t wal_frame_body_bytes_max(const struct wal *wal);
 
-/* ---- frames ------------------------------------------------------------------------------------------------ */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 enum wal_frame_flag {
-    WAL_LINK_MORE = 1,  /* the frame with the next sequence goes on with this part */
+    WAL_LINK_MORE = 1,    /* the frame with the next sequence goes on with this part */
     WAL_LINK_GOES_ON = 2, /* this frame goes on with the part of the frame before it */
 };
 
@@ -76,7 +85,7 @@ struct wal_frame {
     const struct crypto_key *key; /* the user's data key; NULL in a store without sealing */
     const uint8_t *body;          /* 1 .. WAL_FRAME_BODY_BYTES_MAX bytes */
     size_t body_bytes;
-    uint32_t flags;               /* enum wal_frame_flag */
+    uint32_t flags; /* enum wal_frame_flag */
 };
 
 /** A frame as read: borrowed until the reader's next call. */
@@ -92,22 +101,24 @@ struct wal_frame_read {
 };
 
 /**
- * Open a frame into *body (appended). Errors: HOLTER_CORRUPT (tag), naming file and offset; HOLTER_NO_MEMORY.
- * Cost: derives the file's subkey of the user's key.
+ * Open a frame into *body (appended). Errors: HOLTER_CORRUPT (tag), naming file and offset;
+ * HOLTER_NO_MEMORY. Cost: derives the file's subkey of the user's key.
  */
-holter_status wal_frame_open(struct buffer *body, struct wal *wal, const struct wal_frame_read *frame,
-                             struct crypto_arena *arena, const struct crypto_key *key,
-                             holter_error *err);
+holter_status wal_frame_open(struct buffer *body, struct wal *wal,
+                             const struct wal_frame_read *frame, struct crypto_arena *arena,
+                             const struct crypto_key *key, holter_error *err);
 
-/* ---- appending: the caller holds the append lock ----------------------------------------------------------- */
+/* ---- appending: the caller holds the append lock --------------------------------------------- */
 
 /**
- * Several logs append at once: begin on each (which seals the frames and writes nothing), submit all of their
- * operations in one batch, wait for all, finish each. wal_append does this for one.
+ * Several logs append at once: begin on each (which seals the frames and writes nothing), submit
+ * all of their operations in one batch, wait for all, finish each. wal_append does this for one.
  *
- * *place      in: the published durable end; out: the place after. Frames too many for a group go in several.
- * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY: nothing counts, *place is untouched; this wal will begin a
- *          new file with its next append, naming *place as the end of the old one (W2).
+ * *place      in: the published durable end; out: the place after. Frames too many for a group go
+ *             in several.
+ * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY: nothing counts, *place is untouched; this
+ *          wal will begin a new file with its next append, naming *place as the end of the old one
+ *          (W2).
  * Cost     one synced write a group; a new file (made ahead: zeros, synced, renamed) now and then.
  */
 holter_status wal_append(struct wal *wal, struct wal_place *place, const struct wal_frame *frames,
@@ -115,56 +126,66 @@ holter_status wal_append(struct wal *wal, struct wal_place *place, const struct 
 
 struct wal_write; /* an append under way */
 /** Everything but the last synced write: the file at hand or a new one, earlier groups, sealing. */
-holter_status wal_write_begin(struct wal_write **out, struct wal *wal, const struct wal_place *place,
-                              const struct wal_frame *frames, size_t count, struct crypto_arena *arena,
-                              holter_error *err);
+holter_status wal_write_begin(struct wal_write **out, struct wal *wal,
+                              const struct wal_place *place, const struct wal_frame *frames,
+                              size_t count, struct crypto_arena *arena, holter_error *err);
 /** The operations to submit together, linked as they must be; borrowed until wal_write_end. */
 struct io_op *wal_write_ops(struct wal_write *write, size_t *count);
-/** All operations completed: *place moves past what was written, or the failure is told. Frees `write`. */
+/**
+ * All operations completed: *place moves past what was written, or the failure is told. Frees
+ * `write`.
+ */
 holter_status wal_write_end(struct wal_write *write, struct wal_place *place, holter_error *err);
 
-/** Instead of wal_write_end, where its operations were not submitted: nothing counts. Frees `write`; NULL does nothing. */
+/**
+ * Instead of wal_write_end, where its operations were not submitted: nothing counts. Frees `write`;
+ * NULL does nothing.
+ */
 void wal_write_abort(struct wal_write *write);
 
 /** Append a mark: a group without frames whose watermark covers all before it. */
 holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *err);
 
 /**
- * The caller takes over from another appender: looks whether *place, the published durable end, is in the newest file, and
- * that was begun in this boot and is all zeros from there on, as far as a torn write could reach; if not, the next
- * append begins a new file.
- * An append at a place that this wal neither reached nor took over (a recovered one) always does, and syncs the old
- * file first. Whoever took over tells the others so (SHARD_HEAD_APPENDER) before its first append: also an append that
- * fails may have left bytes or a file that void the place for the appender before. Errors: HOLTER_IO, HOLTER_CORRUPT.
+ * The caller takes over from another appender: looks whether *place, the published durable end, is
+ * in the newest file, and that was begun in this boot and is all zeros from there on, as far as a
+ * torn write could reach; if not, the next append begins a new file.
+ * An append at a place that this wal neither reached nor took over (a recovered one) always does,
+ * and syncs the old file first. Whoever took over tells the others so (SHARD_HEAD_APPENDER) before
+ * its first append: also an append that fails may have left bytes or a file that void the place for
+ * the appender before. Errors: HOLTER_IO, HOLTER_CORRUPT.
  */
 holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holter_error *err);
 
 /** The next append begins a new file, whatever the one at hand holds. */
 void wal_begin_new_file(struct wal *wal);
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct wal_reader;
 
 /**
- * Read frames from a place on. `end`: the durable end; the reader stops exactly there and what is missing before it
- * is HOLTER_CORRUPT. NULL: recovery; the end is found by W6:
- *   - where `covered_only` and the newest file is of this boot, the last frame that a later watermark or mark covers
+ * Read frames from a place on. `end`: the durable end; the reader stops exactly there and what is
+ * missing before it is HOLTER_CORRUPT. NULL: recovery; the end is found by W6:
+ *   - where `covered_only` and the newest file is of this boot, the last frame that a later
+ *   watermark or mark covers
  *     (a read-only opener cannot know what was synced), else every whole frame.
- * `closed`   in recovery, a place that the log reached at a clean close, or file 0: ending before it is HOLTER_CORRUPT.
+ * `closed`   in recovery, a place that the log reached at a clean close, or file 0: ending before
+ *            it is HOLTER_CORRUPT.
  * Frames of a part whose last link is missing are left out (W5).
  */
 struct wal_read_spec {
-    struct wal_place from;      /* file 0: the lowest-numbered file there is, if any */
+    struct wal_place from; /* file 0: the lowest-numbered file there is, if any */
     const struct wal_place *end;
     const struct wal_place *closed;
     bool covered_only;
 };
-holter_status wal_reader_open(struct wal_reader **out, struct wal *wal, const struct wal_read_spec *spec,
-                              holter_error *err);
+holter_status wal_reader_open(struct wal_reader **out, struct wal *wal,
+                              const struct wal_read_spec *spec, holter_error *err);
 void wal_reader_close(struct wal_reader *reader);
 /** HOLTER_DONE at the end; HOLTER_CORRUPT, naming file and offset, at damage. */
-holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *frame, holter_error *err);
+holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *frame,
+                              holter_error *err);
 /** After HOLTER_DONE: the place after the last frame that counts. */
 struct wal_place wal_reader_place(const struct wal_reader *reader);
 /** After HOLTER_DONE in recovery: bytes lie beyond the end (a torn tail). */
@@ -173,12 +194,15 @@ bool wal_reader_tail_is_torn(const struct wal_reader *reader);
 /** Read one frame again, by the file and offset of an earlier wal_frame_read. Memory: *scratch. */
 holter_status wal_read_frame(struct wal_frame_read *frame, struct buffer *scratch, struct wal *wal,
                              uint64_t file, uint64_t offset, holter_error *err);
-/** Check every group of every file present, without keys. Findings are reported; *damaged counts them. */
+/**
+ * Check every group of every file present, without keys. Findings are reported; *damaged counts
+ * them.
+ */
 holter_status wal_verify(struct wal *wal, const struct wal_read_spec *spec,
                          void (*report)(void *context, const char *sentence), void *context,
                          size_t *damaged, holter_error *err);
 
-/* ---- what a frame's body says (format-spec/log.md, "Body") ----------------------------------------------------- */
+/* ---- what a frame's body says (format-spec/log.md, "Body") ----------------------------------- */
 
 /** Rows of one series, sorted by columns_sort. */
 struct wal_part {
@@ -187,7 +211,9 @@ struct wal_part {
     struct columns columns; /* of a decoded body: owned by it */
 };
 
-/** A tombstone as a commit carries it; its sequence is that of the frame (of the first linked one). */
+/**
+ * A tombstone as a commit carries it; its sequence is that of the frame (of the first linked one).
+ */
 struct wal_tombstone {
     uint32_t metric, source; /* 0: all */
     int64_t begin, end;
@@ -202,10 +228,14 @@ struct wal_body {
 };
 
 /** Append the body's bytes. Rows are taken from [first, first + count) of columns. */
-void wal_body_encode_begin(struct buffer *out, const struct wal_tombstone *tombstones, size_t count);
+void wal_body_encode_begin(struct buffer *out, const struct wal_tombstone *tombstones,
+                           size_t count);
 void wal_body_encode_rows(struct buffer *out, uint32_t metric, uint32_t source,
                           const struct columns *columns, size_t first, size_t count);
-/** Every row gets `sequence`. *out: release with wal_body_release. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. */
+/**
+ * Every row gets `sequence`. *out: release with wal_body_release. Errors: HOLTER_CORRUPT,
+ * HOLTER_NO_MEMORY.
+ */
 holter_status wal_body_decode(struct wal_body *out, const uint8_t *bytes, size_t count,
                               uint64_t sequence);
 void wal_body_release(struct wal_body *body);

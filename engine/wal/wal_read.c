@@ -104,15 +104,16 @@ static holter_status check_closed(const struct wal_walk *walk, const struct wal_
 }
 
 /*
- * The newest file was written in an earlier boot: what is read of it lies on the disk, as far as it is whole.
- * (A writer begins a file of its own in each boot, so a file is of one boot.)
+ * The newest file was written in an earlier boot: what is read of it lies on the disk, as far as it
+ * is whole. (A writer begins a file of its own in each boot, so a file is of one boot.)
  */
 static holter_status boot_is_over(bool *is_over, const struct wal_walk *walk, holter_error *err)
 {
     uint8_t boot_id[IO_BOOT_ID_BYTES];
     holter_status status = io_boot_id(walk->wal->io, boot_id, err);
     if (status == HOLTER_OK)
-        *is_over = memcmp(walk->files[walk->count - 1].header.boot_id, boot_id, sizeof boot_id) != 0;
+        *is_over =
+            memcmp(walk->files[walk->count - 1].header.boot_id, boot_id, sizeof boot_id) != 0;
     return status;
 }
 

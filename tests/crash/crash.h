@@ -1,19 +1,23 @@
 /*
- * crash.h -- what the crash explorer and the faults test share: a machine, actors on it, a ledger of promises.
+ * crash.h -- what the crash explorer and the faults test share: a machine, actors on it, a ledger
+ * of promises.
  *
  *     workload ──acts──> actor (a process with a store open) ──> simulated disk
  *         │                                                          │ cut, torn, killed, failed
  *         └──> ledger: what was tried, what was answered             v
- *                      what a reader saw          ──compare──  a new process that opens what is left
+ *                      what a reader saw ──compare── a new process that opens what is left
  *
- * L1  A part (one user's share of a commit) that was acknowledged, or that a reader saw, is there for ever after.
- * L2  What is there was tried. A part is there whole or not at all: a user's rows are exactly those of some subset of
- *     his parts, applied in the order in which they were tried.
+ * L1  A part (one user's share of a commit) that was acknowledged, or that a reader saw, is there
+ *     for ever after.
+ * L2  What is there was tried. A part is there whole or not at all: a user's rows are exactly those
+ *     of some subset of his parts, applied in the order in which they were tried.
  * L3  Facts (users, sources, metrics, labels, regions) keep L1 and L2 likewise.
- * L4  Each user is written by one actor at a time, so that the order of tries is the order of sequences.
+ * L4  Each user is written by one actor at a time, so that the order of tries is the order of
+ *     sequences.
  *
- * A world is plain memory apart from machine and actors, so that it is copied by assignment. Everything follows from
- * seeds. The first violation of a world is kept in `trouble`; acts upon a dead process do nothing.
+ * A world is plain memory apart from machine and actors, so that it is copied by assignment.
+ * Everything follows from seeds. The first violation of a world is kept in `trouble`; acts upon a
+ * dead process do nothing.
  */
 #ifndef TESTS_CRASH_CRASH_H
 #define TESTS_CRASH_CRASH_H
@@ -128,7 +132,7 @@ struct world {
     char trouble[700];
 };
 
-/* ---- crash_world.c: acts. Each returns whether it was done; false: the process is dead, or trouble, or a fault ----- */
+/* ---- crash_world.c: acts. Each returns whether it was done; false: the process is dead, or trouble, or a fault  */
 
 void world_trouble(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -160,8 +164,8 @@ bool act_label(struct actor *actor, unsigned serial);
 bool act_region(struct actor *actor, unsigned serial);
 
 /**
- * A batch: begin; for each user in turn: part, then rows and cuts; commit. Until commit nothing but the ledger is
- * touched, so that no other fiber comes between.
+ * A batch: begin; for each user in turn: part, then rows and cuts; commit. Until commit nothing but
+ * the ledger is touched, so that no other fiber comes between.
  */
 bool batch_begin(struct actor *actor);
 void batch_part(struct actor *actor, size_t user);
@@ -189,7 +193,7 @@ bool act_verify(struct actor *actor);
 int64_t week_ns(int week); /* the beginning of a partition of 7 days */
 int64_t minute_ns(int64_t minutes);
 
-/* ---- crash_ledger.c ------------------------------------------------------------------------------------------------- */
+/* ---- crash_ledger.c -------------------------------------------------------------------------- */
 
 uint64_t mix64(uint64_t a, uint64_t b);
 size_t ledger_fact_add(struct ledger *ledger, enum fact_kind kind, size_t user, size_t serial);
@@ -199,8 +203,9 @@ uint64_t ledger_digest(const struct ledger *ledger);
 /** One row as it comes out. */
 uint64_t ledger_row_hash(const struct ledger_row *row);
 /**
- * Find a subset of the user's parts [0, part_end) whose rows have `hash` in order: those of `must` and any of the
- * others. Notes the parts as seen (of several subsets that fit: what all have). False: there is none.
+ * Find a subset of the user's parts [0, part_end) whose rows have `hash` in order: those of `must`
+ * and any of the others. Notes the parts as seen (of several subsets that fit: what all have).
+ * False: there is none.
  */
 bool ledger_explain(struct ledger *ledger, size_t user, size_t part_end, const bool *must,
                     uint64_t hash);
@@ -209,7 +214,7 @@ void ledger_print(const struct ledger *ledger, size_t user);
 /** The hash that no rows have. */
 uint64_t ledger_empty_hash(void);
 
-/* ---- crash_workloads.c ------------------------------------------------------------------------------------------------ */
+/* ---- crash_workloads.c ----------------------------------------------------------------------- */
 
 struct workload {
     const char *name;

@@ -1,17 +1,20 @@
 /*
- * crash_explorer.c -- the power goes, or a process is killed, at every call; what is left is opened and checked.
+ * crash_explorer.c -- the power goes, or a process is killed, at every call; what is left is opened
+ * and checked.
  *
- *     run of a workload   ...k...                 every call k: cut before it, cut in the middle of it (torn), kill
- *                            └─ end images        nothing unsynced, everything, subsets: all of them where few
- *                                 └─ recovery ...j...       cut, torn, killed again, at some of its calls
+ *     run of a workload ...k... every call k: cut before it, cut in the middle of it (torn), kill
+ *                            └─ end images nothing unsynced, everything, subsets: all of them where
+ *                            few
+ *                                 └─ recovery ...j... cut, torn, killed again, at some of its calls
  *                                                  └─ end images
  *                                                       └─ recovery ...i...     and once more
  *
- * An image is checked by recovery_session: a reader, then a writer, compare what is there with the ledger (crash.h, L1
- * to L3), all files are verified, and the writer goes on. Images are counted by their hash, head pages left out, since
- * those are void after a power cut; an image that comes again under a ledger that promises more is checked again, but
- * not counted. What follows a call that changed neither disk nor ledger equals what follows the next one that does:
- * there only the first image is made.
+ * An image is checked by recovery_session: a reader, then a writer, compare what is there with the
+ * ledger (crash.h, L1 to L3), all files are verified, and the writer goes on. Images are counted by
+ * their hash, head pages left out, since those are void after a power cut; an image that comes
+ * again under a ledger that promises more is checked again, but not counted. What follows a call
+ * that changed neither disk nor ledger equals what follows the next one that does: there only the
+ * first image is made.
  *
  * A violation is printed with the path to it, which the same program takes to show that one alone:
  *     crash_explorer --workload compact --seed 1 --path 812:torn:3/44:cut:1 -v
@@ -37,7 +40,7 @@ enum {
     JOBS_MAX = 16,
 };
 
-/* ---- sets of hashes ---------------------------------------------------------------------------------------------- */
+/* ---- sets of hashes -------------------------------------------------------------------------- */
 
 struct set {
     uint64_t *slots; /* 0: empty */
@@ -77,7 +80,7 @@ static bool set_add(struct set *set, uint64_t hash)
     return true;
 }
 
-/* ---- where a machine was stopped, and what was chosen to be left ---------------------------------------------------- */
+/* ---- where a machine was stopped, and what was chosen to be left ----------------------------- */
 
 static const char *const event_names[] = { "nothing", "cut", "kill",
                                            "torn" }; /* by enum sim_event */
@@ -128,7 +131,7 @@ static uint64_t path_hash(const struct path *path, uint64_t seed)
     return hash;
 }
 
-/* ---- exploring ------------------------------------------------------------------------------------------------------- */
+/* ---- exploring ------------------------------------------------------------------------------- */
 
 /* How much, by depth. */
 struct effort {
@@ -193,7 +196,10 @@ static void violation(struct explorer *explorer, const struct path *path, const 
         _exit(EXIT_FAILURE);
 }
 
-/* Run from `start` until the call; all handles are closed. NULL: it has not got there, or went wrong on the way. */
+/*
+ * Run from `start` until the call; all handles are closed. NULL: it has not got there, or went
+ * wrong on the way.
+ */
 static struct world *reach(struct explorer *explorer, const struct world *start,
                            void (*run)(struct world *world), const struct path *path)
 {
@@ -313,7 +319,7 @@ static void explore_point(struct explorer *explorer, const struct world *point, 
     }
 }
 
-/* ---- the calls of a workload ------------------------------------------------------------------------------------------- */
+/* ---- the calls of a workload ----------------------------------------------------------------- */
 
 static uint64_t state_of(const struct world *world, const struct sim *sim)
 {
@@ -477,7 +483,7 @@ static int replay(const struct workload *workload, const struct path *wanted, ui
     return explorer.figures.violations > 0;
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void print_head(void)
 {
@@ -623,7 +629,9 @@ int main(int argc, char **argv)
     size_t jobs = 2;
     bool is_verbose = false;
     bool stops_at_first = false;
-    /* Machines and ledgers come and go all the time: keep their memory instead of giving it back. */
+    /*
+     * Machines and ledgers come and go all the time: keep their memory instead of giving it back.
+     */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     for (int i = 1; i < argc; i++) {

@@ -1,8 +1,10 @@
 /*
- * crash_ledger.c -- what was tried and what was answered, and whether what is there can be explained by it.
+ * crash_ledger.c -- what was tried and what was answered, and whether what is there can be
+ * explained by it.
  *
- * A user's rows are told apart by the sum of their hashes. All subsets of the parts that may or may not be there are
- * tried (L2): few parts are open at a time. The rule of what stands is told anew here, for plain arrays.
+ * A user's rows are told apart by the sum of their hashes. All subsets of the parts that may or may
+ * not be there are tried (L2): few parts are open at a time. The rule of what stands is told anew
+ * here, for plain arrays.
  */
 #include "crash.h"
 
@@ -18,7 +20,7 @@ uint64_t mix64(uint64_t a, uint64_t b)
     return z ^ (z >> 31);
 }
 
-/* ---- entries --------------------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 size_t ledger_fact_add(struct ledger *ledger, enum fact_kind kind, size_t user, size_t serial)
 {
@@ -61,7 +63,7 @@ uint64_t ledger_empty_hash(void)
     return 0;
 }
 
-/* ---- what stands ------------------------------------------------------------------------------------------------- */
+/* ---- what stands ----------------------------------------------------------------------------- */
 
 /* A row, and the place of its part in the user's order: its sequence. */
 struct placed_row {

@@ -1,9 +1,9 @@
 /*
  * crash_workloads.c -- what is cut, killed and failed at each of its calls.
  *
- * A workload is short, so that every one of its calls can be a point to stop at, and repeats by the machine's seed.
- * User 0 and user 1 are in different shards. Acts upon a dead process do nothing, so that where one actor is killed
- * the others go on.
+ * A workload is short, so that every one of its calls can be a point to stop at, and repeats by the
+ * machine's seed. User 0 and user 1 are in different shards. Acts upon a dead process do nothing,
+ * so that where one actor is killed the others go on.
  */
 #include "crash.h"
 
@@ -23,7 +23,7 @@ static bool commit_both(struct actor *actor, enum metric_index metric, int64_t t
     return batch_commit(actor);
 }
 
-/* ---- two shards, two writers, takeovers ------------------------------------------------------------------------- */
+/* ---- two shards, two writers, takeovers ------------------------------------------------------ */
 
 static void run_takeover(struct world *world)
 {
@@ -42,7 +42,7 @@ static void run_takeover(struct world *world)
     act_read(reader);
 }
 
-/* ---- late data over three partitions ------------------------------------------------------------------------------- */
+/* ---- late data over three partitions --------------------------------------------------------- */
 
 static void prepare_late(struct world *world)
 {
@@ -75,7 +75,7 @@ static void run_late(struct world *world)
     act_flush(a);
 }
 
-/* ---- replaced ranges ----------------------------------------------------------------------------------------------- */
+/* ---- replaced ranges ------------------------------------------------------------------------- */
 
 static void replace(struct actor *actor, size_t user, enum metric_index metric, int64_t begin_ns,
                     int64_t minutes, size_t count, int64_t revision)
@@ -114,7 +114,7 @@ static void run_replace(struct world *world)
     act_read(reader);
 }
 
-/* ---- compaction with tombstones, and a snapshot that lives through it ---------------------------------------------- */
+/* ---- compaction with tombstones, and a snapshot that lives through it ------------------------ */
 
 static void prepare_compact(struct world *world)
 {
@@ -156,7 +156,7 @@ static void run_compact(struct world *world)
     act_read(reader);
 }
 
-/* ---- a new user's first frame ------------------------------------------------------------------------------------------ */
+/* ---- a new user's first frame ---------------------------------------------------------------- */
 
 static void run_newuser(struct world *world)
 {
@@ -176,7 +176,7 @@ static void run_newuser(struct world *world)
     act_rows(b, 0, M_OWN, week_ns(0), 2);
 }
 
-/* ---- vault, catalog and manifest edits, until they are rewritten ---------------------------------------------------------- */
+/* ---- vault, catalog and manifest edits, until they are rewritten ----------------------------- */
 
 enum { EDITS_UNTIL_REWRITE = 124 }; /* of 512 bytes, a little less than 64 KiB */
 
@@ -220,7 +220,7 @@ static void run_meta(struct world *world)
     act_read(a);
 }
 
-/* ---- linked frames --------------------------------------------------------------------------------------------------------- */
+/* ---- linked frames --------------------------------------------------------------------------- */
 
 static void run_linked(struct world *world)
 {
@@ -245,7 +245,7 @@ static void run_linked(struct world *world)
     act_read(reader);
 }
 
-/* ---- making a store ---------------------------------------------------------------------------------------------------------- */
+/* ---- making a store -------------------------------------------------------------------------- */
 
 static void run_create(struct world *world)
 {
@@ -258,7 +258,7 @@ static void run_create(struct world *world)
     act_flush(a);
 }
 
-/* ---- three instances at once --------------------------------------------------------------------------------------------------- */
+/* ---- three instances at once ----------------------------------------------------------------- */
 
 static void trio_writer(void *context)
 {
@@ -325,7 +325,7 @@ void world_prepare(struct world *out, const struct workload *workload, uint64_t 
     }
 }
 
-/* ---- what follows a crash --------------------------------------------------------------------------------------------------------- */
+/* ---- what follows a crash -------------------------------------------------------------------- */
 
 void recovery_session(struct world *world)
 {

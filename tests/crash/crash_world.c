@@ -1,7 +1,9 @@
 /*
- * crash_world.c -- acts of simulated processes upon a store, each noted in the ledger before and after.
+ * crash_world.c -- acts of simulated processes upon a store, each noted in the ledger before and
+ * after.
  *
- * An answer counts only if the process still lives when it has it: what died in the middle of a call told nobody.
+ * An answer counts only if the process still lives when it has it: what died in the middle of a
+ * call told nobody.
  */
 #include "crash.h"
 
@@ -23,7 +25,9 @@ static const char *const metric_names[METRICS] = { "heart_rate",      "steps",
                                                    "sleep_stage",     "note",
                                                    "medication_dose", "own_0" };
 
-/* Of every machine, since numbers of built-in metrics are fixed and own_0 is the first one defined. */
+/*
+ * Of every machine, since numbers of built-in metrics are fixed and own_0 is the first one defined.
+ */
 static struct {
     bool is_known;
     uint32_t number;
@@ -90,7 +94,7 @@ static void narrate(const struct actor *actor, const char *what)
                actor_is_alive(actor) ? "" : " (dead)");
 }
 
-/* ---- actors ----------------------------------------------------------------------------------------------------- */
+/* ---- actors ---------------------------------------------------------------------------------- */
 
 struct actor *actor_new(struct world *world, size_t index, bool is_reader)
 {
@@ -191,7 +195,7 @@ void world_copy(struct world *out, const struct world *from, uint64_t seed)
     out->trouble[0] = '\0';
 }
 
-/* ---- values: all fields of a row follow from one number ---------------------------------------------------------- */
+/* ---- values: all fields of a row follow from one number -------------------------------------- */
 
 static bool learn_metric(struct actor *actor, enum metric_index index)
 {
@@ -290,7 +294,7 @@ uint64_t ledger_row_hash(const struct ledger_row *row)
     return hash;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 static struct ledger_fact *fact_of_user(struct world *world, size_t user)
 {
@@ -449,7 +453,7 @@ bool act_region(struct actor *actor, unsigned serial)
     return fact_settle(actor, fact, status, serial, &err, "add a region");
 }
 
-/* ---- batches ------------------------------------------------------------------------------------------------------ */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 bool batch_begin(struct actor *actor)
 {
@@ -609,7 +613,7 @@ bool act_rows(struct actor *actor, size_t user, enum metric_index metric, int64_
     return batch_commit(actor);
 }
 
-/* ---- maintenance ---------------------------------------------------------------------------------------------------- */
+/* ---- maintenance ----------------------------------------------------------------------------- */
 
 bool act_flush(struct actor *actor)
 {
@@ -648,7 +652,7 @@ bool act_verify(struct actor *actor)
     return settle(actor, status, &err, "verify");
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum metric_index index_of_metric(uint32_t number)
 {
@@ -977,7 +981,7 @@ bool act_unpin(struct actor *actor)
     return true;
 }
 
-/* ---- setup ------------------------------------------------------------------------------------------------------------ */
+/* ---- setup ----------------------------------------------------------------------------------- */
 
 /* As store_user_shard. */
 static unsigned shard_of(uint64_t user)

@@ -1,10 +1,12 @@
 /*
  * faults.c -- every call of a workload fails, every allocation fails; once, and from then on.
  *
- * Claim: nothing is half acknowledged; what reading answers meanwhile is right; and once the fault is gone the same
- * handles go on: what was not stored is committed again, all is read, verified, and survives a power cut.
- * Method: the workloads of the crash explorer, whose acts may now fail, with one fault each:
- *     call     the n-th call that can fail answers one of ten errnos; failed writes may have written a part
+ * Claim: nothing is half acknowledged; what reading answers meanwhile is right; and once the fault
+ * is gone the same handles go on: what was not stored is committed again, all is read, verified,
+ * and survives a power cut. Method: the workloads of the crash explorer, whose acts may now fail,
+ * with one fault each:
+ *     call     the n-th call that can fail answers one of ten errnos; failed writes may have
+ *              written a part
  *     dropped  the n-th sync fails, and the disk forgets what it was to make durable
  *     short    the n-th read or write moves a part only
  *     memory   the n-th allocation fails

@@ -1,10 +1,11 @@
 /*
- * nonces.c -- no nonce is used twice with one key, whatever is rewritten, retried or done again after a crash.
+ * nonces.c -- no nonce is used twice with one key, whatever is rewritten, retried or done again
+ * after a crash.
  *
- * Claim: a pair of key and nonce seals one plain text with one associated data only. Method: crypto_seal is wrapped
- * (-Wl,--wrap) and notes each pair; the workloads of the crash explorer run, whole and stopped at some of their
- * calls, each going on in two recoveries. What happened on another branch of a machine's history is forgotten,
- * since the simulated randomness repeats there.
+ * Claim: a pair of key and nonce seals one plain text with one associated data only. Method:
+ * crypto_seal is wrapped (-Wl,--wrap) and notes each pair; the workloads of the crash explorer run,
+ * whole and stopped at some of their calls, each going on in two recoveries. What happened on
+ * another branch of a machine's history is forgotten, since the simulated randomness repeats there.
  */
 #include "crash.h"
 
@@ -53,7 +54,10 @@ void __wrap_crypto_seal(uint8_t *out, const void *plain, size_t bytes, const voi
     __real_crypto_seal(out, plain, bytes, associated, associated_bytes, nonce, key);
 }
 
-/* One branch: stopped at a call (or never), then two recoveries, a power cut before each unless a process was killed. */
+/*
+ * One branch: stopped at a call (or never), then two recoveries, a power cut before each unless a
+ * process was killed.
+ */
 static bool run_branch(const struct workload *workload, const struct world *base, uint64_t call,
                        enum sim_event event)
 {

@@ -3,21 +3,24 @@
  *
  *     model OPERATIONS [SEED [CHECK_EVERY]]
  *
- * Operations are drawn by a seed and done by three instances of the engine, each a process of its own on one
- * simulated disk; an oracle is told of every acknowledged commit. Every query is compared with the oracle: rows,
- * values, flags, revisions, order. Few users, metrics and times make every row meet others.
+ * Operations are drawn by a seed and done by three instances of the engine, each a process of its
+ * own on one simulated disk; an oracle is told of every acknowledged commit. Every query is
+ * compared with the oracle: rows, values, flags, revisions, order. Few users, metrics and times
+ * make every row meet others.
  *
- * The work is cut into worlds: each begins with an empty store of other options, another choice of metrics and
- * another seed, and is repeated alone by its number. Within a world:
+ * The work is cut into worlds: each begins with an empty store of other options, another choice of
+ * metrics and another seed, and is repeated alone by its number. Within a world:
  *
  *   - an exact commit's answers are those that the oracle's state before it calls for;
- *   - a snapshot is asked again after later operations, also by a cursor that was begun, and answers as at first;
- *   - a process is killed, or the power cut, between operations or at any call within one. The batch of a commit
- *     that did not answer is committed again by another instance at once, which is what a gateway does; as a batch
- *     delivered twice is as good as once, the oracle is told of it once.
+ *   - a snapshot is asked again after later operations, also by a cursor that was begun, and
+ *   answers as at first;
+ *   - a process is killed, or the power cut, between operations or at any call within one. The
+ *   batch of a commit
+ *     that did not answer is committed again by another instance at once, which is what a gateway
+ *     does; as a batch delivered twice is as good as once, the oracle is told of it once.
  *
- * Prints how often each operation was done; none may be under 1 %. Exit 1 at the first difference. CHECK_EVERY asks
- * for everything after so many operations, to see where a difference begins.
+ * Prints how often each operation was done; none may be under 1 %. Exit 1 at the first difference.
+ * CHECK_EVERY asks for everything after so many operations, to see where a difference begins.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -34,7 +37,8 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define TIME_STEP_NS (45 * 60 * SECOND_NS)
-#define TIME_BASE_NS (INT64_C(1764547200) * SECOND_NS) /* a month before the simulated clock begins */
+#define TIME_BASE_NS                                                                               \
+    (INT64_C(1764547200) * SECOND_NS) /* a month before the simulated clock begins */
 #define STORE "store"
 
 enum {
@@ -44,11 +48,11 @@ enum {
     SOURCES = 2,
     TIMES = 2000,
     WORLD_OPERATIONS = 20000,
-    HISTORY = 4096,        /* rows remembered, to be repeated and changed */
-    PLANS = 64,            /* batches remembered, to be delivered again */
+    HISTORY = 4096, /* rows remembered, to be repeated and changed */
+    PLANS = 64,     /* batches remembered, to be delivered again */
     PLAN_ROWS_MAX = 64,
     PLAN_DELETES_MAX = 4,
-    HELD_MAX = 4,          /* snapshots held open */
+    HELD_MAX = 4, /* snapshots held open */
     HELD_QUESTIONS = 3,
     PRUNE_EVERY = 256,
 };
@@ -160,7 +164,8 @@ static const char *const operation_names[OP_COUNT] = {
     [OP_POWER_CUT_WITHIN] = "power cut within a call",
 };
 
-struct delete {
+struct delete
+{
     uint8_t user;
     uint32_t metric, source; /* numbers; 0: every one */
     int64_t begin, end, revision;
@@ -204,14 +209,14 @@ struct world {
     uint64_t text_bytes_max; /* of a value */
     struct instance instances[INSTANCES];
     struct held held[HELD_MAX];
-    uint64_t sequence;        /* of the oracle: commits so far */
+    uint64_t sequence; /* of the oracle: commits so far */
     uint64_t operation;
     enum operation last;
     uint32_t cursors[USERS][METRICS][SOURCES]; /* how far rows in order have come */
     struct rows_row history[HISTORY];
-    size_t history_count;     /* ever */
-    struct plan *plans;       /* PLANS */
-    size_t plan_count;        /* ever */
+    size_t history_count; /* ever */
+    struct plan *plans;   /* PLANS */
+    size_t plan_count;    /* ever */
 };
 
 struct figures {
@@ -226,7 +231,7 @@ struct figures {
 
 static struct figures figures;
 
-/* ---- failing ------------------------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 static const struct world *world_now; /* for the message of a failure */
 
@@ -236,8 +241,9 @@ static _Noreturn void fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "model: world with seed %" PRIu64 ", operation %" PRIu64 " (%s): ",
-            world_now->seed, world_now->operation, operation_names[world_now->last]);
+    fprintf(stderr,
+            "model: world with seed %" PRIu64 ", operation %" PRIu64 " (%s): ", world_now->seed,
+            world_now->operation, operation_names[world_now->last]);
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
@@ -272,7 +278,7 @@ static bool is_one_in(struct world *world, uint64_t count)
     return below(world, count) == 0;
 }
 
-/* ---- instances ------------------------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------- */
 
 static void release_held(struct held *held)
 {
@@ -357,7 +363,7 @@ static size_t any_writer(struct world *world)
     return world->instances[at].is_read_only ? 0 : at;
 }
 
-/* ---- drawing rows ------------------------------------------------------------------------------------------------ */
+/* ---- drawing rows ---------------------------------------------------------------------------- */
 
 static int64_t time_at(uint64_t index)
 {
@@ -397,7 +403,9 @@ static void draw_values(struct world *world, struct rows_row *row)
         row->flags = (uint16_t)(HOLTER_MANUAL | below(world, 256) << 8);
 }
 
-/* Revisions rise with the age of the world, so that what tombstones hide for ever is left behind. */
+/*
+ * Revisions rise with the age of the world, so that what tombstones hide for ever is left behind.
+ */
 static int64_t draw_revision(struct world *world)
 {
     int64_t base = 10 + (int64_t)(world->operation / 2000);
@@ -456,7 +464,7 @@ static void draw_span(struct world *world, int64_t *begin, int64_t *end)
     *end = time_at(first + length) + (int64_t)below(world, 2);
 }
 
-/* ---- commits ------------------------------------------------------------------------------------------------------- */
+/* ---- commits --------------------------------------------------------------------------------- */
 
 static int64_t revision_of(const struct plan *plan, const struct rows_row *row)
 {
@@ -488,7 +496,8 @@ static bool is_equal_payload(const struct rows_row *row, const void *payload, si
     return is_equal;
 }
 
-static bool covers(const struct world *world, const struct delete *delete, const struct rows_row *row)
+static bool covers(const struct world *world, const struct delete *delete,
+                   const struct rows_row *row)
 {
     return delete->user == row->user &&
            (delete->metric == 0 || delete->metric == world->rows.metrics[row->metric]) &&
@@ -496,7 +505,10 @@ static bool covers(const struct world *world, const struct delete *delete, const
            row->time < delete->end;
 }
 
-/* What an exact commit answers for a row that stands in its batch, by the state before it; PENDING: not told. */
+/*
+ * What an exact commit answers for a row that stands in its batch, by the state before it; PENDING:
+ * not told.
+ */
 static holter_answer expect_exact(struct world *world, const struct plan *plan,
                                   const struct rows_row *row)
 {
@@ -579,8 +591,9 @@ static holter_status make_batch(holter_batch **out, struct world *world, holter_
         status = rows_add(*out, &world->rows, &plan->rows[i], NULL, err);
     for (size_t i = 0; status == HOLTER_OK && i < plan->delete_count; i++) {
         const struct delete *delete = &plan->deletes[i];
-        status = holter_batch_delete(*out, world->rows.users[delete->user], delete->metric,
-                                     delete->source, delete->begin, delete->end, delete->revision, err);
+        status =
+            holter_batch_delete(*out, world->rows.users[delete->user], delete->metric,
+                                delete->source, delete->begin, delete->end, delete->revision, err);
     }
     return status;
 }
@@ -602,8 +615,8 @@ static void check_answers(const struct plan *plan, const holter_batch *batch,
 }
 
 /*
- * Commit by one instance. Where it dies of it before it answered, the next one commits the batch again: what
- * then is new or a duplicate nobody can tell, so answers are left aside.
+ * Commit by one instance. Where it dies of it before it answered, the next one commits the batch
+ * again: what then is new or a duplicate nobody can tell, so answers are left aside.
  */
 static void commit(struct world *world, const struct plan *plan)
 {
@@ -713,9 +726,9 @@ static void plan_delete(struct world *world, struct plan *plan, enum operation o
         delete->metric = world->rows.metrics[known.metric];
     if (operation == OP_DELETED_SOURCE || operation == OP_DELETED_SOURCE_REVISION)
         delete->source = known.source;
-    bool has_revision =
-        operation == OP_DELETED_METRIC_REVISION || operation == OP_DELETED_SOURCE_REVISION ||
-        operation == OP_DELETED_USER_REVISION || operation == OP_REPLACED_REVISION;
+    bool has_revision = operation == OP_DELETED_METRIC_REVISION ||
+                        operation == OP_DELETED_SOURCE_REVISION ||
+                        operation == OP_DELETED_USER_REVISION || operation == OP_REPLACED_REVISION;
     if (has_revision)
         delete->revision = 6 + (int64_t)(world->operation / 2000) + (int64_t)below(world, 5);
 }
@@ -773,7 +786,7 @@ static void do_commit(struct world *world, enum operation operation)
     commit(world, plan);
 }
 
-/* ---- queries --------------------------------------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 static holter_scan_spec draw_question(struct world *world, enum operation operation)
 {
@@ -853,7 +866,7 @@ static void check_everything(struct world *world)
     buffer_release(&found);
 }
 
-/* ---- snapshots held open ----------------------------------------------------------------------------------------------- */
+/* ---- snapshots held open --------------------------------------------------------------------- */
 
 static void hold(struct world *world)
 {
@@ -873,7 +886,8 @@ static void hold(struct world *world)
     }
     buffer_init(&held->so_far);
     if (is_one_in(world, 2)) {
-        need(holter_scan(&held->cursor, held->snapshot, &held->questions[0], &err), &err, "a cursor");
+        need(holter_scan(&held->cursor, held->snapshot, &held->questions[0], &err), &err,
+             "a cursor");
         holter_status status = rows_step(&held->so_far, held->cursor, &err);
         if (status != HOLTER_DONE)
             need(status, &err, "a cursor's first rows");
@@ -907,7 +921,7 @@ static void ask_again(struct world *world)
         release_held(held);
 }
 
-/* ---- maintenance, endings ----------------------------------------------------------------------------------------------- */
+/* ---- maintenance, endings -------------------------------------------------------------------- */
 
 static void survive(struct world *world, size_t at, holter_status status, const holter_error *err,
                     const char *what)
@@ -965,7 +979,7 @@ static void reopen_one(struct world *world)
 static void end_within(struct world *world, bool is_power_cut)
 {
     static const enum operation within[] = {
-        OP_IN_ORDER, OP_REPLACED,    OP_DELETED_USER,        OP_DUPLICATE,
+        OP_IN_ORDER, OP_REPLACED,      OP_DELETED_USER,        OP_DUPLICATE,
         OP_FLUSHED,  OP_COMPACTED_ALL, OP_COMPACTED_BY_POLICY, OP_REOPENED,
         OP_FLUSHED,  OP_COMPACTED_ALL, OP_QUERY_METRIC,
     };
@@ -974,7 +988,8 @@ static void end_within(struct world *world, bool is_power_cut)
     enum sim_event event = SIM_KILL;
     if (is_power_cut)
         event = is_one_in(world, 2) ? SIM_POWER_CUT : SIM_POWER_CUT_TORN;
-    uint64_t call = sim_call_count(world->sim) + below(world, calls[below(world, CORE_COUNT(calls))]);
+    uint64_t call =
+        sim_call_count(world->sim) + below(world, calls[below(world, CORE_COUNT(calls))]);
     sim_stop_at(world->sim, call, event);
     switch (operation) {
     case OP_FLUSHED:
@@ -1051,7 +1066,7 @@ static void do_operation(struct world *world, enum operation operation)
     }
 }
 
-/* ---- worlds --------------------------------------------------------------------------------------------------------------- */
+/* ---- worlds ---------------------------------------------------------------------------------- */
 
 static enum operation draw_operation(struct world *world)
 {
@@ -1135,7 +1150,7 @@ static void run_world(uint64_t seed, uint64_t operations, uint64_t check_every)
     end_world(&world);
 }
 
-/* ---- figures ---------------------------------------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static double percent(uint64_t part, uint64_t whole)
 {
@@ -1150,7 +1165,8 @@ static bool print_figures(uint64_t operations)
     bool is_enough = true;
     for (size_t i = 0; i < OP_COUNT; i++) {
         double share = percent(figures.operations[i], operations);
-        printf("  %-32s %8" PRIu64 "  %5.2f %%\n", operation_names[i], figures.operations[i], share);
+        printf("  %-32s %8" PRIu64 "  %5.2f %%\n", operation_names[i], figures.operations[i],
+               share);
         is_enough = is_enough && share >= 1;
     }
     printf("  commits %" PRIu64 ", of these exact %" PRIu64 " (%.1f %%); died in a call %" PRIu64
@@ -1185,7 +1201,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: model OPERATIONS [SEED [CHECK_EVERY]]\n");
         return 2;
     }
-    /* Large buffers come and go with each opening: the time would go into pages that the kernel clears. */
+    /*
+     * Large buffers come and go with each opening: the time would go into pages that the kernel
+     * clears.
+     */
     mallopt(M_MMAP_THRESHOLD, 1 << 28);
     mallopt(M_TRIM_THRESHOLD, 1 << 28);
     for (uint64_t done = 0, world = 0; done < operations; world++) {

@@ -1,9 +1,9 @@
 /*
  * oracle.c -- what a store must answer, by brute force.
  *
- * Rows lie in a list for each (user, metric, source), in the order in which they were added. That a row is
- * hidden never ends, so it is found out once, when the row or the tombstone comes; which of the others stands is
- * decided each time that somebody asks.
+ * Rows lie in a list for each (user, metric, source), in the order in which they were added. That a
+ * row is hidden never ends, so it is found out once, when the row or the tombstone comes; which of
+ * the others stands is decided each time that somebody asks.
  */
 #include "oracle.h"
 
@@ -194,7 +194,9 @@ static int compare_identities(const struct oracle_row *a, const struct oracle_ro
     return (a->text_key_bytes > b->text_key_bytes) - (a->text_key_bytes < b->text_key_bytes);
 }
 
-/* By identity, then the one that stands first; rows of a series lie in the order of their addition. */
+/*
+ * By identity, then the one that stands first; rows of a series lie in the order of their addition.
+ */
 static int compare_candidates(const void *left, const void *right)
 {
     const struct oracle_row *a = *(const struct oracle_row *const *)left;
@@ -210,8 +212,8 @@ static int compare_candidates(const void *left, const void *right)
 }
 
 /*
- * The rows of a series that are not hidden, begin before `to`, and from `from` on where nothing asks for earlier
- * ones, in the order above.
+ * The rows of a series that are not hidden, begin before `to`, and from `from` on where nothing
+ * asks for earlier ones, in the order above.
  */
 static size_t collect(struct oracle *oracle, const struct series *series, int64_t from, int64_t to)
 {

@@ -1,8 +1,9 @@
 /*
  * rows.c -- the rows of the model tests.
  *
- * An answer's row: metric u32, source u32, time i64, revision i64, payload bytes u32, payload. A payload:
- * duration i64, flags u16, then each value: eight bytes, or a text's length u32 and its bytes.
+ * An answer's row: metric u32, source u32, time i64, revision i64, payload bytes u32, payload. A
+ * payload: duration i64, flags u16, then each value: eight bytes, or a text's length u32 and its
+ * bytes.
  */
 #include "rows.h"
 
@@ -100,7 +101,7 @@ const struct rows_metric *rows_metric_at(size_t index)
     return &metrics[index];
 }
 
-/* ---- preparing a store -------------------------------------------------------------------------------- */
+/* ---- preparing a store ----------------------------------------------------------------------- */
 
 static holter_status find_metric(uint32_t *number, holter_store *store,
                                  const struct rows_metric *metric, holter_error *err)
@@ -153,9 +154,12 @@ holter_status rows_prepare(struct rows_world *out, holter_store *store, size_t u
     return status;
 }
 
-/* ---- values of words ---------------------------------------------------------------------------------- */
+/* ---- values of words ------------------------------------------------------------------------- */
 
-/* Texts of few lengths and letters; a word from 1,000,000 on makes one of that many bytes less a million. */
+/*
+ * Texts of few lengths and letters; a word from 1,000,000 on makes one of that many bytes less a
+ * million.
+ */
 static size_t text_of(char *out, int64_t word)
 {
     uint64_t bytes = (uint64_t)word % 7 * 5;
@@ -225,8 +229,8 @@ static char *texts(void)
     return memory[0];
 }
 
-holter_status rows_add(holter_batch *batch, const struct rows_world *world, const struct rows_row *row,
-                       size_t *index, holter_error *err)
+holter_status rows_add(holter_batch *batch, const struct rows_world *world,
+                       const struct rows_row *row, size_t *index, holter_error *err)
 {
     const struct rows_metric *metric = &metrics[row->metric];
     holter_value values[ROWS_FIELDS_MAX];
@@ -260,7 +264,7 @@ void rows_payload(struct buffer *out, const struct rows_row *row)
     }
 }
 
-/* ---- the oracle ------------------------------------------------------------------------------------------ */
+/* ---- the oracle ------------------------------------------------------------------------------ */
 
 static void identity_of(struct oracle_row *out, const struct rows_world *world,
                         const struct rows_row *row)
@@ -322,7 +326,8 @@ const struct oracle_row *rows_standing(struct oracle *oracle, const struct rows_
 
 bool rows_is_same_identity(const struct rows_row *a, const struct rows_row *b)
 {
-    if (a->user != b->user || a->metric != b->metric || a->source != b->source || a->time != b->time)
+    if (a->user != b->user || a->metric != b->metric || a->source != b->source ||
+        a->time != b->time)
         return false;
     const struct rows_metric *metric = &metrics[a->metric];
     if (metric->key_field < 0)
@@ -335,7 +340,7 @@ bool rows_is_same_identity(const struct rows_row *a, const struct rows_row *b)
            memcmp(texts(), texts() + ROWS_TEXT_MAX, bytes) == 0;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void append_expected(struct buffer *out, const struct oracle_row *row)
 {
@@ -348,7 +353,8 @@ static void append_expected(struct buffer *out, const struct oracle_row *row)
 }
 
 /* Indexes of the metrics by rising number; which are those that a spec asks for. */
-static size_t metrics_of(size_t out[ROWS_METRICS_MAX], const struct rows_world *world, uint32_t metric)
+static size_t metrics_of(size_t out[ROWS_METRICS_MAX], const struct rows_world *world,
+                         uint32_t metric)
 {
     size_t count = 0;
     for (size_t i = 0; i < CORE_COUNT(metrics); i++) {
@@ -406,7 +412,8 @@ void rows_expect_latest(struct buffer *out, struct oracle *oracle, const struct 
     buffer_release(&best);
 }
 
-static void append_value(struct buffer *out, const holter_columns *columns, size_t field, size_t row)
+static void append_value(struct buffer *out, const holter_columns *columns, size_t field,
+                         size_t row)
 {
     int64_t bits;
     switch (columns->types[field]) {
@@ -496,7 +503,7 @@ void rows_expect_all(struct buffer *out, struct oracle *oracle, const struct row
     }
 }
 
-/* ---- telling answers apart ---------------------------------------------------------------------------------- */
+/* ---- telling answers apart ------------------------------------------------------------------- */
 
 struct answer_row {
     uint32_t metric, source;

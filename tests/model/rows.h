@@ -1,9 +1,10 @@
 /*
- * rows.h -- the rows of the model tests: what goes into a store, what an oracle is told, how answers compare.
+ * rows.h -- the rows of the model tests: what goes into a store, what an oracle is told, how
+ * answers compare.
  *
  * A row is small: its values are words, of which values are made, so that a test can keep many and
- * change them. An answer is a string of bytes, every row of it in full and in order, so that two answers
- * are equal only where rows, values, flags, revisions and order are.
+ * change them. An answer is a string of bytes, every row of it in full and in order, so that two
+ * answers are equal only where rows, values, flags, revisions and order are.
  *
  * Out of memory ends the program. Threads: one at a time.
  */
@@ -56,8 +57,8 @@ struct rows_row {
  * Add to a batch; the batch's revision is no part of it.
  * Errors: those of holter_batch_add.
  */
-holter_status rows_add(holter_batch *batch, const struct rows_world *world, const struct rows_row *row,
-                       size_t *index, holter_error *err);
+holter_status rows_add(holter_batch *batch, const struct rows_world *world,
+                       const struct rows_row *row, size_t *index, holter_error *err);
 /** The flags that a store gives to a row: the writer's, with those of implausible values. */
 uint16_t rows_flags(const struct rows_row *row);
 /** Duration, flags and values in bytes. */
@@ -75,7 +76,10 @@ void rows_expect(struct buffer *out, struct oracle *oracle, const struct rows_wo
 /** What it answers to holter_latest; appended. */
 void rows_expect_latest(struct buffer *out, struct oracle *oracle, const struct rows_world *world,
                         uint64_t user, uint32_t metric, uint32_t source);
-/** The rest of a cursor, appended; HOLTER_OK at its end. Also checks what a cursor promises of its columns. */
+/**
+ * The rest of a cursor, appended; HOLTER_OK at its end. Also checks what a cursor promises of its
+ * columns.
+ */
 holter_status rows_drain(struct buffer *out, holter_cursor *cursor, holter_error *err);
 /** At most one step of a cursor; HOLTER_DONE at its end. */
 holter_status rows_step(struct buffer *out, holter_cursor *cursor, holter_error *err);

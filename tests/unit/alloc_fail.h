@@ -26,7 +26,8 @@ static struct {
     bool is_for_ever;
     unsigned long left; /* allocations that still succeed */
     bool has_failed;
-    bool (*is_exempt)(void); /* may be NULL; allocations that must succeed: the simulator's own (sim_is_allocating) */
+    bool (*is_exempt)(
+        void); /* may be NULL; allocations that must succeed: the simulator's own (sim_is_allocating) */
 } alloc_fail;
 
 /* From now on `left` allocations succeed. */

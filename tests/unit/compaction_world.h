@@ -1,10 +1,11 @@
 /*
  * compaction_world.h -- a shard without log and manifest, for tests of compaction.
  *
- * Seeded commits - rows that collide, revisions that rise and fall, replaced ranges, deletions - go to the
- * oracle, and by the merge, as a flush would do it, into hot segments on the simulated disk. The live files are
- * a list in one small file, which an edit replaces durably; it refuses an edit that breaks C2 or removes what
- * is not there. Reading merges all live files of a class, and must answer as the oracle does.
+ * Seeded commits - rows that collide, revisions that rise and fall, replaced ranges, deletions - go
+ * to the oracle, and by the merge, as a flush would do it, into hot segments on the simulated disk.
+ * The live files are a list in one small file, which an edit replaces durably; it refuses an edit
+ * that breaks C2 or removes what is not there. Reading merges all live files of a class, and must
+ * answer as the oracle does.
  *
  * Threads: one. A test program includes this once.
  */
@@ -79,7 +80,7 @@ static int64_t world_week(int64_t week)
     return (WORLD_WEEK_FIRST + week) * COMPACTION_PARTITION_NS;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static holter_status world_key_new(const struct crypto_key **out, struct world *world,
                                    uint64_t user, uint32_t generation)
@@ -122,7 +123,7 @@ static void world_keys_put(void *context, const struct crypto_key *key,
     world_key_free(context, newest);
 }
 
-/* ---- the live files --------------------------------------------------------------------------------- */
+/* ---- the live files -------------------------------------------------------------------------- */
 
 static struct segment_spec world_segments(const struct world *world)
 {
@@ -210,7 +211,7 @@ static inline void world_reload(struct world *world)
     buffer_release(&live);
 }
 
-/* ---- begin and end ------------------------------------------------------------------------------------ */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static struct world *world_new(uint64_t seed)
 {
@@ -261,9 +262,12 @@ static inline void world_copy_free(struct world *copy)
     free(copy);
 }
 
-/* ---- commits, and the flush of some --------------------------------------------------------------------- */
+/* ---- commits, and the flush of some ---------------------------------------------------------- */
 
-/* What commits since the last flush wrote: rows by user, metric, source; tombstones by user and class. */
+/*
+ * What commits since the last flush wrote: rows by user, metric, source; tombstones by user and
+ * class.
+ */
 struct world_memory {
     struct columns rows[WORLD_USERS][WORLD_METRICS][WORLD_SOURCES];
     struct tombstones tombstones[WORLD_USERS][WORLD_CLASSES];
@@ -364,7 +368,7 @@ static void world_delete(struct world *world, struct world_memory *memory, int u
         .revision = revision,
         .sequence = one.sequence,
     };
-    for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
+    for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
         if (metric == 0 || world_class(metric) == class)
             CHECK(tombstones_add(&memory->tombstones[user][class], &one));
     }
@@ -400,7 +404,10 @@ static void world_frame(struct world *world, struct world_memory *memory)
     world->sequence++;
 }
 
-/* The user's part of a hot file. Flags and revisions pass; what the flush's own tombstones hide does not. */
+/*
+ * The user's part of a hot file. Flags and revisions pass; what the flush's own tombstones hide
+ * does not.
+ */
 static void world_flush_user(struct world *world, struct segment_writer *writer,
                              struct world_memory *memory, int user, uint8_t class)
 {
@@ -463,7 +470,7 @@ static void world_flush(struct world *world, struct world_memory *memory, uint64
     struct manifest_file added[WORLD_CLASSES];
     struct manifest_edit edit = { .add = added };
     struct segment_spec spec = world_segments(world);
-    for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
+    for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
         struct segment_traits traits = {
             .tier = TIER_HOT,
             .class = class,
@@ -517,7 +524,7 @@ static inline void world_flush_random(struct world *world)
     world_memory_release(&memory);
 }
 
-/* ---- steps ---------------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static holter_status world_step(struct world *world, struct compaction_result *result,
                                 int64_t now_ns, bool everything, holter_error *error)
@@ -562,7 +569,7 @@ static inline struct compaction_result world_settle(struct world *world, int64_t
     }
 }
 
-/* ---- reading, and the comparison ------------------------------------------------------------------------- */
+/* ---- reading, and the comparison ------------------------------------------------------------- */
 
 /* A user in all live files of a class. */
 struct world_reader {
@@ -634,7 +641,10 @@ static void world_read(struct columns *out, struct world_reader *reader, uint32_
             const struct segment_series *series = segment_section_series(reader->sections[i], s);
             if (series->metric != metric || series->source != source)
                 continue;
-            /* A file whose own row ends early may hold the one that stands, so ends prune nothing here. */
+            /*
+             * A file whose own row ends early may hold the one that stands, so ends prune nothing
+             * here.
+             */
             CHECK_OK(segment_run_open(&open[count], reader->sections[i], s,
                                       ends_after == INT64_MAX ? from : INT64_MIN, to, INT64_MAX,
                                       &err));
@@ -686,7 +696,7 @@ static void world_check(struct world *world)
     for (int u = 0; u < WORLD_USERS; u++) {
         if (world_users[u] == world->erased)
             continue;
-        for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
+        for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
             world_reader_open(&reader, world, world_users[u], class);
             for (uint32_t metric = 1; metric <= WORLD_METRICS; metric++) {
                 if (world_class(metric) != class)

@@ -1,8 +1,9 @@
 /*
- * edits_ledger.h -- for the tests of edits: an owner that remembers what was applied, and bodies that can be told apart.
+ * edits_ledger.h -- for the tests of edits: an owner that remembers what was applied, and bodies
+ * that can be told apart.
  *
- * The body of a version is a function of (version, attempt, part), of a length that follows from the version, so a test
- * knows of each body it finds which call submitted it.
+ * The body of a version is a function of (version, attempt, part), of a length that follows from
+ * the version, so a test knows of each body it finds which call submitted it.
  */
 #ifndef TESTS_UNIT_EDITS_LEDGER_H
 #define TESTS_UNIT_EDITS_LEDGER_H
@@ -29,8 +30,8 @@ struct ledger {
     holter_status fail; /* the next apply */
 };
 
-static inline size_t ledger_body(uint8_t out[static LEDGER_BODY_MAX], uint64_t version, uint32_t attempt,
-                                 uint32_t part)
+static inline size_t ledger_body(uint8_t out[static LEDGER_BODY_MAX], uint64_t version,
+                                 uint32_t attempt, uint32_t part)
 {
     size_t bytes = 12 + (version * 337 + part * 91) % 1300;
     memset(out, (int)('a' + version % 26), bytes);
@@ -47,8 +48,8 @@ static inline void ledger_reset(void *context)
     ledger->resets++;
 }
 
-static inline holter_status ledger_apply(void *context, uint64_t version, const uint8_t *body, size_t bytes,
-                                         holter_error *err)
+static inline holter_status ledger_apply(void *context, uint64_t version, const uint8_t *body,
+                                         size_t bytes, holter_error *err)
 {
     struct ledger *ledger = context;
     if (ledger->fail != HOLTER_OK) {
@@ -88,7 +89,12 @@ static inline holter_status ledger_apply(void *context, uint64_t version, const 
 static inline struct edits_spec ledger_spec(struct io *io, struct ledger *ledger)
 {
     return (struct edits_spec){
-        .io = io, .directory = "d", .name = "catalog", .kind = EDITS_CATALOG, .store_id = { 4, 2 }, .place = 3,
+        .io = io,
+        .directory = "d",
+        .name = "catalog",
+        .kind = EDITS_CATALOG,
+        .store_id = { 4, 2 },
+        .place = 3,
         .owner = { ledger_reset, ledger_apply, ledger },
     };
 }
@@ -98,8 +104,8 @@ struct ledger_parts {
     struct edits_part parts[3];
 };
 
-static inline const struct edits_part *ledger_parts(struct ledger_parts *out, uint64_t version, uint32_t attempt,
-                                                    size_t count)
+static inline const struct edits_part *ledger_parts(struct ledger_parts *out, uint64_t version,
+                                                    uint32_t attempt, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         out->parts[i].bytes = out->bodies[i];
@@ -127,7 +133,8 @@ static inline holter_status ledger_append(struct edits *edits, uint32_t attempt,
 static inline holter_status ledger_rewrite(struct edits *edits, holter_error *err)
 {
     struct ledger_parts parts;
-    return edits_rewrite(edits, ledger_parts(&parts, edits_version(edits), LEDGER_SNAPSHOT, 2), 2, err);
+    return edits_rewrite(edits, ledger_parts(&parts, edits_version(edits), LEDGER_SNAPSHOT, 2), 2,
+                         err);
 }
 
 /* The versions applied are a run that ends with the handle's. */

@@ -1,5 +1,6 @@
 /*
- * manifest_world.h -- for the tests of manifest: a shard's directory on a simulated machine, and files to name in it.
+ * manifest_world.h -- for the tests of manifest: a shard's directory on a simulated machine, and
+ * files to name in it.
  */
 #ifndef TESTS_UNIT_MANIFEST_WORLD_H
 #define TESTS_UNIT_MANIFEST_WORLD_H
@@ -49,8 +50,8 @@ static inline void world_close(struct opened *opened)
 }
 
 /* has_head false: as on a read-only mount after a reboot */
-static inline holter_status world_open(struct opened *opened, struct sim *sim, bool writable, bool has_head,
-                                       holter_error *err)
+static inline holter_status world_open(struct opened *opened, struct sim *sim, bool writable,
+                                       bool has_head, holter_error *err)
 {
     memset(opened, 0, sizeof *opened);
     opened->io = sim_process_new(sim);
@@ -68,8 +69,8 @@ static inline holter_status world_open(struct opened *opened, struct sim *sim, b
 }
 
 /* A warm file (partition >= 0) or a hot one (-1) whose id is `name`. */
-static inline struct manifest_file world_file(uint8_t name, uint8_t class, int64_t partition, uint64_t min,
-                                              uint64_t max)
+static inline struct manifest_file world_file(uint8_t name, uint8_t class, int64_t partition,
+                                              uint64_t min, uint64_t max)
 {
     struct manifest_file file = {
         .id = { name, (uint8_t)(name * 7), 0xab },
@@ -90,7 +91,8 @@ static inline struct manifest_file world_file(uint8_t name, uint8_t class, int64
     return file;
 }
 
-static inline struct manifest_log_place world_place(uint64_t file, uint64_t offset, uint64_t sequence)
+static inline struct manifest_log_place world_place(uint64_t file, uint64_t offset,
+                                                    uint64_t sequence)
 {
     return (struct manifest_log_place){ file, offset, sequence };
 }

@@ -148,7 +148,7 @@ static int64_t world_revision(struct world *world)
     return revisions[random_below(&world->random, CORE_COUNT(revisions))];
 }
 
-/* ---- commits ---------------------------------------------------------------------------------------- */
+/* ---- commits --------------------------------------------------------------------------------- */
 
 /* Write one user's part of sorted rows and tombstones, and let the shard answer. */
 static void world_write(struct world *world, int user, struct wal_tombstone *tombstones,
@@ -292,7 +292,7 @@ static void world_commit(struct world *world)
     columns_release(&part.columns);
 }
 
-/* ---- the comparison ------------------------------------------------------------------------------------- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 static void world_compare_row(const struct columns *rows, size_t row,
                               const struct oracle_row *known)

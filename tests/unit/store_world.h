@@ -1,17 +1,19 @@
 /*
- * store_world.h -- stores on a simulated machine, and a short notation for what goes in and comes out.
+ * store_world.h -- stores on a simulated machine, and a short notation for what goes in and comes
+ * out.
  *
  * A batch is words:
  *
  *     @1              the rows and deletions that follow are user 1's (0 at first)
- *     steps/2:        .. and of this metric and source; '*' every metric, source 0 every one (deletions)
+ *     steps/2:        .. and of this metric and source; '*' every metric, source 0 every one
+ *                     (deletions)
  *     100=60          a row at time 100
  *     100+30=5,6      a row that lasts 30 and has two values
  *     100=60!4^7      .. with flags 4 (hexadecimal) and revision 7
  *     x100..200^7     a deletion of [100, 200) with revision 7; 'min' and 'max' are the open ends
  *
- * What a scan gives is written the same way, revisions where they are not 0. Answers are a letter each: Pending,
- * Accepted, New, Duplicate, Corrected, Superseded.
+ * What a scan gives is written the same way, revisions where they are not 0. Answers are a letter
+ * each: Pending, Accepted, New, Duplicate, Corrected, Superseded.
  *
  * Threads: one. A test program includes this once.
  */
@@ -79,7 +81,7 @@ struct world {
 
 static struct world world;
 
-/* ---- machine and stores -------------------------------------------------------------------------------------- */
+/* ---- machine and stores ---------------------------------------------------------------------- */
 
 static inline holter_status world_open(size_t at)
 {
@@ -148,7 +150,7 @@ static inline void world_erase(holter_store *store, uint64_t user)
     OK(status);
 }
 
-/* ---- the notation, read -------------------------------------------------------------------------------------- */
+/* ---- the notation, read ---------------------------------------------------------------------- */
 
 struct scope {
     uint64_t user;
@@ -296,7 +298,7 @@ static inline const char *commit_exact(holter_store *store, const char *text)
     return commit_as(store, 1, 0, text);
 }
 
-/* ---- the notation, written ----------------------------------------------------------------------------------- */
+/* ---- the notation, written ------------------------------------------------------------------- */
 
 static char world_text[WORLD_TEXT_BYTES];
 static size_t world_text_bytes;

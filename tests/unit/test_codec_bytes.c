@@ -1,10 +1,10 @@
 /*
  * test_codec_bytes.c -- columns to bytes and back.
  *
- * Claim: rows come back bit by bit; the bytes are those of format-spec/columns.md (its vectors, which were
- * not made by this code); and whatever bytes the decoder accepts, the encoder writes the same again (B1),
- * so no damage makes a second form of anything. Method: seeded rows of every type with extremes, every
- * truncation, every flipped bit, random bytes.
+ * Claim: rows come back bit by bit; the bytes are those of format-spec/columns.md (its vectors,
+ * which were not made by this code); and whatever bytes the decoder accepts, the encoder writes the
+ * same again (B1), so no damage makes a second form of anything. Method: seeded rows of every type
+ * with extremes, every truncation, every flipped bit, random bytes.
  */
 #include "codec/codec.h"
 #include "alloc_fail.h"
@@ -29,7 +29,7 @@ static const struct schema schemas[] = {
     { SAMPLE_INTERVAL, 8, 0, { 1, 2, 3, 4, 1, 2, 3, 4 } },
 };
 
-/* ---- random rows ----------------------------------------------------------------------------------------- */
+/* ---- random rows ----------------------------------------------------------------------------- */
 
 static int64_t random_value(struct random *random, uint8_t type)
 {
@@ -209,7 +209,7 @@ START_TEST(a_text_has_a_mebibyte_at_most)
 }
 END_TEST
 
-/* ---- damage ---------------------------------------------------------------------------------------------- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 /* Refused, leaving two rows as they were; or a form that the encoder writes. True: accepted. */
 static bool assert_refused_or_canonical(const struct schema *schema, const uint8_t *bytes,
@@ -336,7 +336,7 @@ START_TEST(any_allocation_may_fail)
 }
 END_TEST
 
-/* ---- the vectors of the format page ---------------------------------------------------------------------- */
+/* ---- the vectors of the format page ---------------------------------------------------------- */
 
 enum { VECTOR_ROWS_MAX = 8, VECTOR_BYTES_MAX = 1024 };
 

@@ -1,8 +1,9 @@
 /*
- * test_codec_columns.c -- rows in columns: appended, copied, compared, sorted; schemas and their bytes.
+ * test_codec_columns.c -- rows in columns: appended, copied, compared, sorted; schemas and their
+ * bytes.
  *
- * Claim: what goes into columns comes out again, sorting is stable and agrees with the plain order, and
- * a failed allocation changes nothing.
+ * Claim: what goes into columns comes out again, sorting is stable and agrees with the plain order,
+ * and a failed allocation changes nothing.
  */
 #include "codec/codec.h"
 #include "alloc_fail.h"
@@ -11,7 +12,7 @@
 
 #include <string.h>
 
-/* ---- schemas ----------------------------------------------------------------------------------------- */
+/* ---- schemas --------------------------------------------------------------------------------- */
 
 static const struct {
     struct schema schema;
@@ -77,7 +78,7 @@ START_TEST(schemas_differ_in_each_part)
 }
 END_TEST
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static const struct schema all_types = { SAMPLE_INTERVAL, 4, 3, { 1, 2, 3, 4 } };
 
@@ -219,7 +220,7 @@ START_TEST(keys_order_rows_of_one_time)
 }
 END_TEST
 
-/* ---- sorting --------------------------------------------------------------------------------------------- */
+/* ---- sorting --------------------------------------------------------------------------------- */
 
 static int compare_all(const struct columns *c, size_t a, size_t b)
 {
@@ -275,7 +276,7 @@ START_TEST(sorting_orders_rows_and_is_stable)
 }
 END_TEST
 
-/* ---- no memory ------------------------------------------------------------------------------------------- */
+/* ---- no memory ------------------------------------------------------------------------------- */
 
 START_TEST(without_memory_columns_stay_as_they_were)
 {

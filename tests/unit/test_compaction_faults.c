@@ -1,9 +1,11 @@
 /*
- * test_compaction_faults.c -- a job that dies or fails anywhere changes no answer, and can be done again.
+ * test_compaction_faults.c -- a job that dies or fails anywhere changes no answer, and can be done
+ * again.
  *
- * Claim: files and list of live files fit together after a kill, a power cut or an error at each call of a
- * job, and a later job finishes the work. Method: every call of a split and of a merge, on a copy of one
- * machine each; then everything is compared with the oracle, settled, and compared again.
+ * Claim: files and list of live files fit together after a kill, a power cut or an error at each
+ * call of a job, and a later job finishes the work. Method: every call of a split and of a merge,
+ * on a copy of one machine each; then everything is compared with the oracle, settled, and compared
+ * again.
  */
 #include "compaction_world.h"
 

@@ -1,8 +1,8 @@
 /*
  * test_compaction_job.c -- what one job does to rows and tombstones, case by case.
  *
- * Claim: C3, C4, C6 and J1-J3 at their edges, and that a job which fails leaves nothing behind. Method:
- * commits written out by hand, a step, and then a look at the files.
+ * Claim: C3, C4, C6 and J1-J3 at their edges, and that a job which fails leaves nothing behind.
+ * Method: commits written out by hand, a step, and then a look at the files.
  */
 #include "compaction_world.h"
 
@@ -296,7 +296,7 @@ START_TEST(merged_files_become_one)
 }
 END_TEST
 
-/* ---- failures ------------------------------------------------------------------------------------------ */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 /* Names in the directory, but for the list of live files: as many as there are live ones. */
 static void expect_no_leftovers(void)

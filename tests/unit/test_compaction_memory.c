@@ -1,10 +1,11 @@
 /*
- * test_compaction_memory.c -- a job without memory fails cleanly, and one with many rows needs little.
+ * test_compaction_memory.c -- a job without memory fails cleanly, and one with many rows needs
+ * little.
  *
- * Claim: every allocation may fail, once or from then on, and nothing leaks or changes but files a sweep
- * removes; the memory of a job does not grow with the rows of its inputs. Method: fail the n-th allocation
- * of a split, for every n; and count the bytes a job holds at most, for inputs of one and of eight times
- * as many rows.
+ * Claim: every allocation may fail, once or from then on, and nothing leaks or changes but files a
+ * sweep removes; the memory of a job does not grow with the rows of its inputs. Method: fail the
+ * n-th allocation of a split, for every n; and count the bytes a job holds at most, for inputs of
+ * one and of eight times as many rows.
  */
 #include "alloc_fail.h"
 
@@ -48,7 +49,7 @@ START_TEST(each_allocation_may_fail)
 }
 END_TEST
 
-/* ---- how much it needs ---------------------------------------------------------------------------------- */
+/* ---- how much it needs ----------------------------------------------------------------------- */
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 

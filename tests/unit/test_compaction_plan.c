@@ -1,8 +1,8 @@
 /*
  * test_compaction_plan.c -- a job takes what is due, and only files adjacent by sequence.
  *
- * Claim: C2 as far as the choice of files goes, and the rules of compaction_step. Method: versions in short
- * form, one file a line, and the files that the plan must name.
+ * Claim: C2 as far as the choice of files goes, and the rules of compaction_step. Method: versions
+ * in short form, one file a line, and the files that the plan must name.
  */
 #include "compaction/compaction_impl.h"
 #include "run.h"
@@ -19,7 +19,10 @@ static void start(void)
     version.file_count = 0;
 }
 
-/* A file of class 0 that covers [min, max], of week WEEK + partition, or hot with rows up to that week. */
+/*
+ * A file of class 0 that covers [min, max], of week WEEK + partition, or hot with rows up to that
+ * week.
+ */
 static struct manifest_file *add(enum manifest_tier tier, int64_t partition, uint64_t min,
                                  uint64_t max, uint64_t bytes)
 {

@@ -1,9 +1,9 @@
 /*
  * test_compaction_random.c -- what a query answers is the same before and after every job.
  *
- * Claim: C2-C6 and M4 hold through any order of flushes, splits and merges. Method: seeded worlds of a few
- * users, weeks and collisions; after each flush and each job everything is compared with the oracle. Then
- * everything is settled, which leaves one warm file for each class and partition.
+ * Claim: C2-C6 and M4 hold through any order of flushes, splits and merges. Method: seeded worlds
+ * of a few users, weeks and collisions; after each flush and each job everything is compared with
+ * the oracle. Then everything is settled, which leaves one warm file for each class and partition.
  */
 #include "compaction_world.h"
 
@@ -66,7 +66,7 @@ START_TEST(an_erased_user_is_left_out_and_others_stay)
         world_check(world);
 
         static struct world_reader reader;
-        for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
+        for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
             world_reader_open(&reader, world, world->erased, class);
             CHECK(reader.count == 0);
             world_reader_close(&reader, world);

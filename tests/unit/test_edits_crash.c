@@ -1,11 +1,11 @@
 /*
  * test_edits_crash.c -- power cuts, kills and failing calls at every step of a log's life.
  *
- * A workload (create, append, rewrite, append, mend) is stopped at each of its calls, by a power cut, a torn
- * one or a kill; what is left is opened in every crash mode, and the opening is itself cut at each of its
- * calls. Each time every acknowledged edit is there, none is that was not submitted, and the log opens and
- * takes more. Failing calls: each by each errno, once and for ever; what was acknowledged stays, and once the
- * fault is gone the same handle goes on.
+ * A workload (create, append, rewrite, append, mend) is stopped at each of its calls, by a power
+ * cut, a torn one or a kill; what is left is opened in every crash mode, and the opening is itself
+ * cut at each of its calls. Each time every acknowledged edit is there, none is that was not
+ * submitted, and the log opens and takes more. Failing calls: each by each errno, once and for
+ * ever; what was acknowledged stays, and once the fault is gone the same handle goes on.
  */
 #include "edits_ledger.h"
 
@@ -42,7 +42,10 @@ static void append(struct edits *edits, uint32_t attempt, struct promise *promis
     promise->attempts[version] = attempt;
 }
 
-/* The life of a log up to wherever it is stopped; each step is tried whatever became of the one before. */
+/*
+ * The life of a log up to wherever it is stopped; each step is tried whatever became of the one
+ * before.
+ */
 static void live(struct sim *sim, struct promise *promise)
 {
     struct io *io = sim_process_new(sim);
@@ -69,7 +72,8 @@ done:
     io_free(io);
 }
 
-static void check_promise(const struct promise *promise, const struct ledger *ledger, const struct edits *edits)
+static void check_promise(const struct promise *promise, const struct ledger *ledger,
+                          const struct edits *edits)
 {
     ledger_check(ledger, edits);
     ck_assert_uint_ge(edits_version(edits), promise->acknowledged);
@@ -186,7 +190,7 @@ START_TEST(no_stop_loses_or_invents_an_edit)
 }
 END_TEST
 
-/* ---- failing calls ----------------------------------------------------------------------------------- */
+/* ---- failing calls --------------------------------------------------------------------------- */
 
 static const struct sim_fault faults[] = {
     { .kind = SIM_ANY, .error = EIO },
@@ -203,7 +207,8 @@ static const struct sim_fault faults[] = {
 };
 
 /* The same handle goes on: refreshed, as a writer that takes the lock again does. */
-static void go_on(struct sim *sim, struct edits *edits, struct ledger *ledger, struct promise *promise)
+static void go_on(struct sim *sim, struct edits *edits, struct ledger *ledger,
+                  struct promise *promise)
 {
     holter_status status = edits_refresh(edits, true, promise->acknowledged, &err);
     ck_assert_msg(status == HOLTER_OK, "%s", err.message);
@@ -276,7 +281,8 @@ START_TEST(a_failed_append_never_takes_the_place_of_anothers)
             struct sim *sim = new_machine(k);
             struct io *io = sim_process_new(sim), *other_io = sim_process_new(sim);
             struct ledger ledger = { .count = 0 }, other = { .count = 0 }, third = { .count = 0 };
-            struct edits_spec spec = ledger_spec(io, &ledger), other_spec = ledger_spec(other_io, &other);
+            struct edits_spec spec = ledger_spec(io, &ledger),
+                              other_spec = ledger_spec(other_io, &other);
             struct edits_spec third_spec = ledger_spec(other_io, &third);
             struct edits *edits, *after, *reader;
             ck_assert_int_eq(ledger_create(io, NULL), HOLTER_OK);

@@ -1,9 +1,10 @@
 /*
  * test_edits_damage.c -- one damaged copy loses nothing; damage in both is told or harmless.
  *
- * Every bit of one copy flipped, every sector zeroed or unreadable, every length, a copy missing, an older one
- * put back, a directory in its place: the state reads back whole, verify tells of it, a writer mends it, and
- * then the other copy can be damaged too. The same bit flipped in both: corrupt, or the last edit is torn.
+ * Every bit of one copy flipped, every sector zeroed or unreadable, every length, a copy missing,
+ * an older one put back, a directory in its place: the state reads back whole, verify tells of it,
+ * a writer mends it, and then the other copy can be damaged too. The same bit flipped in both:
+ * corrupt, or the last edit is torn.
  */
 #include "edits_ledger.h"
 
@@ -13,8 +14,8 @@ static holter_error err;
 static struct sim *sim;
 static struct io *io;
 static const char *const paths[2] = { "d/catalog.a", "d/catalog.b" };
-static struct buffer sound;  /* the bytes of both copies */
-static size_t last_offset;   /* of the last edit */
+static struct buffer sound; /* the bytes of both copies */
+static size_t last_offset;  /* of the last edit */
 
 #define MUST(call) ck_assert_msg((call) == HOLTER_OK, "%s", err.message)
 
@@ -108,7 +109,8 @@ START_TEST(any_bit_of_one_copy_may_flip)
     for (uint64_t bit = 0; bit < sound.bytes * 8; bit++) {
         MUST(sim_file_flip(sim, path, bit));
         struct outcome outcome = open_log(false, VERSIONS);
-        ck_assert_msg(outcome.status == HOLTER_OK, "bit %llu: %s", (unsigned long long)bit, err.message);
+        ck_assert_msg(outcome.status == HOLTER_OK, "bit %llu: %s", (unsigned long long)bit,
+                      err.message);
         ck_assert_uint_eq(outcome.version, VERSIONS);
         ck_assert_uint_gt(outcome.damaged, 0);
         if (bit % 61 == 0) {
@@ -223,7 +225,8 @@ START_TEST(damage_in_both_copies_is_told_or_is_a_torn_end)
         MUST(sim_file_flip(sim, paths[0], bit));
         MUST(sim_file_flip(sim, paths[1], bit));
         struct outcome told = open_log(false, VERSIONS);
-        ck_assert(told.status == HOLTER_CORRUPT || (told.status == HOLTER_UNSUPPORTED && bit / 8 < 16));
+        ck_assert(told.status == HOLTER_CORRUPT ||
+                  (told.status == HOLTER_UNSUPPORTED && bit / 8 < 16));
         struct outcome outcome = open_log(false, UINT64_MAX);
         if (bit / 8 >= last_offset) {
             ck_assert_int_eq(outcome.status, HOLTER_OK);
@@ -241,7 +244,7 @@ END_TEST
 
 START_TEST(different_edits_may_be_damaged_in_each_copy)
 {
-    MUST(sim_file_flip(sim, paths[0], 8 * 20));        /* the header of one */
+    MUST(sim_file_flip(sim, paths[0], 8 * 20)); /* the header of one */
     MUST(sim_file_flip(sim, paths[0], 8 * (512 + 40)));
     MUST(sim_file_flip(sim, paths[1], 8 * (last_offset + 50)));
     check_whole(true);

@@ -1,8 +1,8 @@
 /*
  * test_edits_log.c -- a log of edits reads back what was appended, by one handle or two.
  *
- * The plain life of a log: create, append, rewrite, and a reader that follows a writer by the version
- * that the writer published, with the calls counted where nothing may be called.
+ * The plain life of a log: create, append, rewrite, and a reader that follows a writer by the
+ * version that the writer published, with the calls counted where nothing may be called.
  */
 #include "edits_ledger.h"
 

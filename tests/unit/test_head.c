@@ -1,8 +1,9 @@
 /*
- * test_head.c -- the head page gives whole facts of this boot or none, whoever is stopped in the middle.
+ * test_head.c -- the head page gives whole facts of this boot or none, whoever is stopped in the
+ * middle.
  *
- * Two simulated processes map one page; the publisher is killed at every call of a publish, the power
- * is cut, the page is damaged bit by bit.
+ * Two simulated processes map one page; the publisher is killed at every call of a publish, the
+ * power is cut, the page is damaged bit by bit.
  */
 #include "head/head.h"
 #include "io/io_sim.h"
@@ -63,10 +64,12 @@ START_TEST(a_reader_finds_no_page_where_there_is_none)
 {
     struct head *head;
     holter_error err = { .status = HOLTER_OK };
-    ck_assert_int_eq(head_open(&head, reader_io, "head", store_id, 1, false, &err), HOLTER_NOT_FOUND);
+    ck_assert_int_eq(head_open(&head, reader_io, "head", store_id, 1, false, &err),
+                     HOLTER_NOT_FOUND);
     ck_assert_ptr_null(head);
     ck_assert_int_eq(sim_file_write(sim, "head", "short", 5), HOLTER_OK);
-    ck_assert_int_eq(head_open(&head, reader_io, "head", store_id, 1, false, &err), HOLTER_NOT_FOUND);
+    ck_assert_int_eq(head_open(&head, reader_io, "head", store_id, 1, false, &err),
+                     HOLTER_NOT_FOUND);
 }
 END_TEST
 
@@ -193,7 +196,10 @@ START_TEST(a_flipped_bit_is_never_a_fact)
 }
 END_TEST
 
-/* A slot of this count under a right checksum, as format-spec/head.md has it, in the place of slot 0 of pair 0. */
+/*
+ * A slot of this count under a right checksum, as format-spec/head.md has it, in the place of slot
+ * 0 of pair 0.
+ */
 static void forge_count(uint64_t count)
 {
     uint8_t bytes[8 + 2 + 16 + 4 + 4 + IO_BOOT_ID_BYTES + 128] = { 0 };
@@ -251,8 +257,10 @@ START_TEST(a_newer_format_is_refused)
     struct writer w = writer_over(page.data + 56, 8);
     put_u64(&w, checksum);
     ck_assert_int_eq(sim_file_write(sim, "head", page.data, page.bytes), HOLTER_OK);
-    ck_assert_int_eq(head_open(&head, writer_io, "head", store_id, 1, true, NULL), HOLTER_UNSUPPORTED);
-    ck_assert_int_eq(head_open(&head, reader_io, "head", store_id, 1, false, NULL), HOLTER_UNSUPPORTED);
+    ck_assert_int_eq(head_open(&head, writer_io, "head", store_id, 1, true, NULL),
+                     HOLTER_UNSUPPORTED);
+    ck_assert_int_eq(head_open(&head, reader_io, "head", store_id, 1, false, NULL),
+                     HOLTER_UNSUPPORTED);
     buffer_release(&page);
 }
 END_TEST

@@ -354,7 +354,9 @@ START_TEST(what_is_cut_off_comes_back_as_zeros)
 }
 END_TEST
 
-/* At every cut a file written whole is the old one or the new one; and the new one once it is told. */
+/*
+ * At every cut a file written whole is the old one or the new one; and the new one once it is told.
+ */
 START_TEST(a_file_written_whole_is_never_torn)
 {
     static const char next[] = "new, and longer";

@@ -1,13 +1,14 @@
 /*
  * test_manifest_bytes.c -- the bodies of edits have one form each; all else is refused.
  *
- * Bodies are encoded, decoded and encoded again; then each bit is flipped and each length tried: the decoder
- * refuses, or what it took encodes to just those bytes. Names go there and back.
+ * Bodies are encoded, decoded and encoded again; then each bit is flipped and each length tried:
+ * the decoder refuses, or what it took encodes to just those bytes. Names go there and back.
  */
 #include "manifest/manifest_impl.h"
 #include "manifest_world.h"
 
-static holter_status decode(struct manifest_change *change, uint64_t *left, const struct edits_part *part)
+static holter_status decode(struct manifest_change *change, uint64_t *left,
+                            const struct edits_part *part)
 {
     return manifest_part_decode(change, left, part->bytes, part->count);
 }
@@ -42,8 +43,13 @@ static struct manifest_change sample(int which)
     files[2] = world_file(3, 1, 7, 1, 4);
     struct manifest_change changes[] = {
         { .is_snapshot = true, .has_flushed = true, .has_closed = true, .flushed = { 0, 0, 1 } },
-        { .is_snapshot = true, .has_flushed = true, .has_closed = true, .flushed = { 1, 2, 10 },
-          .closed = { 3, 4, 5 }, .add = files, .add_count = 3 },
+        { .is_snapshot = true,
+          .has_flushed = true,
+          .has_closed = true,
+          .flushed = { 1, 2, 10 },
+          .closed = { 3, 4, 5 },
+          .add = files,
+          .add_count = 3 },
         { .remove = removed, .remove_count = 2, .add = files, .add_count = 2 },
         { .has_flushed = true, .flushed = { 9, 8, 7 }, .remove = removed, .remove_count = 1 },
         { .has_closed = true, .closed = { 9, 8, 7 }, .add = files + 1, .add_count = 1 },
@@ -107,8 +113,10 @@ END_TEST
 START_TEST(many_files_go_in_several_parts)
 {
     enum { FILES = 2 * MANIFEST_PART_FILES_MAX + 5 };
-    struct manifest_change change = { .has_flushed = true, .flushed = { 1, 1, FILES + 1 },
-                                      .add = calloc(FILES, sizeof *change.add), .add_count = FILES };
+    struct manifest_change change = { .has_flushed = true,
+                                      .flushed = { 1, 1, FILES + 1 },
+                                      .add = calloc(FILES, sizeof *change.add),
+                                      .add_count = FILES };
     struct manifest_change back = { .add = NULL };
     struct manifest_parts parts;
     uint64_t left = 0;
@@ -165,9 +173,14 @@ START_TEST(names_go_there_and_back)
     ck_assert_str_eq(log, "log-feedfacecafe0123");
     ck_assert(manifest_log_name_parse(&number, log));
     ck_assert(number == 0xfeedfacecafe0123);
-    static const char *const no_names[] = { "", "log-", "log-feedfacecafe012", "log-feedfacecafe01234",
-                                            "log-FEEDFACECAFE0123", "lag-feedfacecafe0123",
-                                            "log-feedfacecafe012g", "log-feedfacecafe0123.tmp" };
+    static const char *const no_names[] = { "",
+                                            "log-",
+                                            "log-feedfacecafe012",
+                                            "log-feedfacecafe01234",
+                                            "log-FEEDFACECAFE0123",
+                                            "lag-feedfacecafe0123",
+                                            "log-feedfacecafe012g",
+                                            "log-feedfacecafe0123.tmp" };
     for (size_t i = 0; i < CORE_COUNT(no_names); i++)
         ck_assert(!manifest_log_name_parse(&number, no_names[i]));
 }

@@ -1,8 +1,9 @@
 /*
- * test_manifest_pins.c -- a pinned version keeps its files, nothing else does, and crashes lose no commit.
+ * test_manifest_pins.c -- a pinned version keeps its files, nothing else does, and crashes lose no
+ * commit.
  *
- * A writer commits and sweeps, readers pin before, between and after, with and without a head page; then the
- * same life is stopped at each call, and fails at each call.
+ * A writer commits and sweeps, readers pin before, between and after, with and without a head page;
+ * then the same life is stopped at each call, and fails at each call.
  */
 #include "manifest_world.h"
 
@@ -44,7 +45,9 @@ static holter_status flush(struct manifest *manifest, uint8_t number)
     char path[64], log[64];
     uint64_t end = 10u * number + 1;
     struct manifest_file file = world_file(number, 0, -1, end - 10, end - 1);
-    struct manifest_edit edit = { .add = &file, .add_count = 1, .flushed = world_place(number + 1u, 4096, end) };
+    struct manifest_edit edit = { .add = &file,
+                                  .add_count = 1,
+                                  .flushed = world_place(number + 1u, 4096, end) };
     world_segment(path, &file);
     make_file(path);
     snprintf(log, sizeof log, "s/log-%016x", (unsigned)number);
@@ -55,7 +58,8 @@ static holter_status flush(struct manifest *manifest, uint8_t number)
 static holter_status drop(struct manifest *manifest, uint8_t number)
 {
     struct manifest_file file = world_file(number, 0, -1, 1, 1);
-    struct manifest_edit edit = { .remove = (const uint8_t (*)[MANIFEST_ID_BYTES])file.id, .remove_count = 1 };
+    struct manifest_edit edit = { .remove = (const uint8_t(*)[MANIFEST_ID_BYTES])file.id,
+                                  .remove_count = 1 };
     return manifest_commit(manifest, &edit, &err);
 }
 
@@ -86,7 +90,7 @@ START_TEST(what_left_goes_and_what_is_live_stays)
     MUST(flush(writer.manifest, 1));
     MUST(flush(writer.manifest, 2));
     MUST(drop(writer.manifest, 1));
-    make_file("s/log-0000000000000003"); /* the log goes on here */
+    make_file("s/log-0000000000000003");                     /* the log goes on here */
     make_file("s/seg-00000000000000000000000000000042");     /* of a job that died */
     make_file("s/seg-00000000000000000000000000000043.tmp"); /* likewise */
     make_file("s/manifest.a.tmp");
@@ -99,11 +103,13 @@ START_TEST(what_left_goes_and_what_is_live_stays)
     ck_assert(!has_log(1));
     ck_assert(!has_log(2));
     ck_assert(has_log(3));
-    static const char *const gone[] = { "s/seg-00000000000000000000000000000042", "s/manifest.a.tmp",
+    static const char *const gone[] = { "s/seg-00000000000000000000000000000042",
+                                        "s/manifest.a.tmp",
                                         "s/seg-00000000000000000000000000000043.tmp",
                                         "s/log-0000000000000002.tmp" };
-    static const char *const kept[] = { "s/log-0000000000000004.tmp", "s/other", "s/lock", "s/head",
-                                        "s/manifest.a", "s/manifest.b" };
+    static const char *const kept[] = {
+        "s/log-0000000000000004.tmp", "s/other", "s/lock", "s/head", "s/manifest.a", "s/manifest.b"
+    };
     for (size_t i = 0; i < CORE_COUNT(gone); i++)
         ck_assert(!world_exists(writer.io, gone[i]));
     for (size_t i = 0; i < CORE_COUNT(kept); i++)
@@ -121,7 +127,8 @@ START_TEST(a_pin_of_another_process_keeps_its_version)
     ck_assert_uint_eq(pinned->version, 3);
     MUST(drop(writer.manifest, 1));
     MUST(flush(writer.manifest, 3));
-    ck_assert_uint_eq(sweep(writer.manifest), 2); /* a segment; log file 3, that the version reads from */
+    ck_assert_uint_eq(sweep(writer.manifest),
+                      2); /* a segment; log file 3, that the version reads from */
     ck_assert(has_segment(1));
     ck_assert(!has_log(1));
     ck_assert(!has_log(2));
@@ -189,7 +196,10 @@ START_TEST(a_new_writer_respects_pins_of_before)
 }
 END_TEST
 
-/* A commit and a sweep between the reader's look at the page and its lock, at every call in between. */
+/*
+ * A commit and a sweep between the reader's look at the page and its lock, at every call in
+ * between.
+ */
 struct race {
     struct manifest_version *pinned;
     bool is_over;
@@ -247,8 +257,9 @@ START_TEST(no_race_takes_a_file_from_a_pinned_version)
 END_TEST
 
 /*
- * The same at its narrowest: a page that is published and a probe, against one pin. Whoever probes after it
- * published and finds the version free may unlink its files, so a pin must not stand on it.
+ * The same at its narrowest: a page that is published and a probe, against one pin. Whoever probes
+ * after it published and finds the version free may unlink its files, so a pin must not stand on
+ * it.
  */
 struct narrow {
     struct head *head;
@@ -285,7 +296,9 @@ START_TEST(no_pin_stands_on_a_version_found_free)
         struct io *io = sim_process_new(sim);
         struct manifest_spec spec = world_spec(io);
         struct narrow narrow = { .pinned = NULL };
-        uint64_t words[HEAD_WORDS] = { [MANIFEST_HEAD_VERSION] = 2, [MANIFEST_HEAD_GENERATION] = 1 };
+        uint64_t words[HEAD_WORDS] = {
+            [MANIFEST_HEAD_VERSION] = 2, [MANIFEST_HEAD_GENERATION] = 1
+        };
         MUST(io_make_dir(io, "s", &err));
         MUST(sim_file_write(sim, "s/lock", "", 0));
         MUST(manifest_create(&spec, &err));
@@ -313,10 +326,10 @@ START_TEST(no_pin_stands_on_a_version_found_free)
 }
 END_TEST
 
-/* ---- crashes and failing calls ------------------------------------------------------------------------ */
+/* ---- crashes and failing calls --------------------------------------------------------------- */
 
 struct promise {
-    uint64_t version;   /* acknowledged */
+    uint64_t version; /* acknowledged */
     uint64_t submitted;
 };
 

@@ -1,5 +1,6 @@
 /*
- * test_manifest_rules.c -- a commit that breaks C1 or C2 is refused and writes nothing; others become versions.
+ * test_manifest_rules.c -- a commit that breaks C1 or C2 is refused and writes nothing; others
+ * become versions.
  */
 #include "manifest_world.h"
 
@@ -9,7 +10,10 @@ static holter_error err;
 
 #define MUST(call) ck_assert_msg((call) == HOLTER_OK, "%s", err.message)
 
-/* Live before each test: hot 1 and 2, warm 3 of week 10, warm 4 of week 11, hot 5 of class 1; flushed to 40. */
+/*
+ * Live before each test: hot 1 and 2, warm 3 of week 10, warm 4 of week 11, hot 5 of class 1;
+ * flushed to 40.
+ */
 static void setup(void)
 {
     sim = world_new(1);
@@ -24,8 +28,10 @@ static void setup(void)
     struct manifest_file split[] = { world_file(3, 0, 10, 1, 10), world_file(4, 0, 11, 1, 10) };
     struct manifest_edit edits[] = {
         { .add = flushed, .add_count = 2, .flushed = world_place(1, 4096, 11) },
-        { .add = split, .add_count = 2, .remove = (const uint8_t (*)[MANIFEST_ID_BYTES])flushed[0].id,
-           .remove_count = 1 },
+        { .add = split,
+          .add_count = 2,
+          .remove = (const uint8_t(*)[MANIFEST_ID_BYTES])flushed[0].id,
+          .remove_count = 1 },
     };
     struct manifest_file more[] = { world_file(1, 0, -1, 11, 20), world_file(2, 0, -1, 21, 39) };
     struct manifest_edit later[] = {
@@ -72,12 +78,12 @@ START_TEST(versions_are_what_was_committed)
 }
 END_TEST
 
-/* ---- edits, and whether they stand -------------------------------------------------------------------- */
+/* ---- edits, and whether they stand ----------------------------------------------------------- */
 
 struct attempt {
     const char *what;
     bool stands;
-    uint8_t removed[3];              /* names; 0: none */
+    uint8_t removed[3]; /* names; 0: none */
     struct {
         uint8_t name, class;
         int64_t partition;
@@ -89,13 +95,25 @@ struct attempt {
 static const struct attempt attempts[] = {
     { "nothing at all", true, { 0 }, { { 0 } }, { 0 } },
     { "a flush", true, { 0 }, { { 20, 0, -1, 40, 49 } }, { 2, 8192, 50 } },
-    { "a flush of two classes", true, { 0 }, { { 20, 0, -1, 40, 49 }, { 21, 1, -1, 40, 49 } }, { 2, 8192, 50 } },
+    { "a flush of two classes",
+      true,
+      { 0 },
+      { { 20, 0, -1, 40, 49 }, { 21, 1, -1, 40, 49 } },
+      { 2, 8192, 50 } },
     { "a flush of nothing worth a file", true, { 0 }, { { 0 } }, { 2, 8192, 50 } },
     { "C1: a flush with a gap before", false, { 0 }, { { 20, 0, -1, 41, 49 } }, { 2, 8192, 50 } },
     { "C1: a flush with a gap behind", false, { 0 }, { { 20, 0, -1, 40, 48 } }, { 2, 8192, 50 } },
-    { "C1: a flush with a gap within", false, { 0 }, { { 20, 0, -1, 40, 43 }, { 21, 0, -1, 45, 49 } }, { 2, 8192, 50 } },
+    { "C1: a flush with a gap within",
+      false,
+      { 0 },
+      { { 20, 0, -1, 40, 43 }, { 21, 0, -1, 45, 49 } },
+      { 2, 8192, 50 } },
     { "C1: a flush beyond its end", false, { 0 }, { { 20, 0, -1, 40, 50 } }, { 2, 8192, 50 } },
-    { "C1: a flush that begins in what was flushed", false, { 0 }, { { 20, 2, -1, 39, 49 } }, { 2, 8192, 50 } },
+    { "C1: a flush that begins in what was flushed",
+      false,
+      { 0 },
+      { { 20, 2, -1, 39, 49 } },
+      { 2, 8192, 50 } },
     { "C1: a file that is not flushed yet", false, { 0 }, { { 20, 2, -1, 40, 41 } }, { 0 } },
     { "C1: flushed goes back in sequence", false, { 0 }, { { 0 } }, { 2, 8192, 39 } },
     { "C1: flushed goes back in the file", false, { 0 }, { { 0 } }, { 2, 4095, 41 } },
@@ -103,7 +121,11 @@ static const struct attempt attempts[] = {
     { "the place moves on, the sequence not", true, { 0 }, { { 0 } }, { 3, 4096, 40 } },
     { "a merge of neighbours", true, { 1, 2 }, { { 20, 0, 12, 11, 39 } }, { 0 } },
     { "a split", true, { 1 }, { { 20, 0, 12, 11, 20 }, { 21, 0, 13, 11, 20 } }, { 0 } },
-    { "a merge of hot and warm", true, { 1, 3 }, { { 20, 0, 10, 1, 20 }, { 21, 0, 11, 11, 20 } }, { 0 } },
+    { "a merge of hot and warm",
+      true,
+      { 1, 3 },
+      { { 20, 0, 10, 1, 20 }, { 21, 0, 11, 11, 20 } },
+      { 0 } },
     { "a merge of neighbours to one hot file", true, { 1, 2 }, { { 20, 0, -1, 11, 39 } }, { 0 } },
     { "what left leaves nothing", true, { 3 }, { { 0 } }, { 0 } },
     { "C2: a merge over a neighbour that stays", false, { 2, 3 }, { { 20, 0, 10, 1, 39 } }, { 0 } },
@@ -111,7 +133,11 @@ static const struct attempt attempts[] = {
     { "C2: a merge out of another class", false, { 1 }, { { 20, 1, 12, 11, 20 } }, { 0 } },
     { "C2: over a warm file of the partition", false, { 1, 3 }, { { 20, 0, 11, 1, 20 } }, { 0 } },
     { "C2: a file for nothing", false, { 0 }, { { 20, 3, 10, 5, 6 } }, { 0 } },
-    { "C2: two of one partition", false, { 1 }, { { 20, 0, 12, 11, 15 }, { 21, 0, 12, 15, 20 } }, { 0 } },
+    { "C2: two of one partition",
+      false,
+      { 1 },
+      { { 20, 0, 12, 11, 15 }, { 21, 0, 12, 15, 20 } },
+      { 0 } },
     { "C2: a hot file over warm ones", false, { 1, 3 }, { { 20, 0, -1, 1, 20 } }, { 0 } },
     { "a file that is not live leaves", false, { 99 }, { { 0 } }, { 0 } },
     { "a file leaves twice", false, { 1, 1 }, { { 0 } }, { 0 } },
@@ -124,12 +150,13 @@ START_TEST(a_commit_stands_or_changes_nothing)
     const struct attempt *attempt = &attempts[_i];
     struct manifest_file added[2];
     uint8_t removed[3][MANIFEST_ID_BYTES];
-    struct manifest_edit edit = { .add = added, .remove = (const uint8_t (*)[MANIFEST_ID_BYTES])removed,
+    struct manifest_edit edit = { .add = added,
+                                  .remove = (const uint8_t(*)[MANIFEST_ID_BYTES])removed,
                                   .flushed = attempt->flushed };
     for (size_t i = 0; i < 2 && attempt->added[i].name != 0; i++)
-        added[edit.add_count++] = world_file(attempt->added[i].name, attempt->added[i].class,
-                                             attempt->added[i].partition, attempt->added[i].min,
-                                             attempt->added[i].max);
+        added[edit.add_count++] =
+            world_file(attempt->added[i].name, attempt->added[i].class, attempt->added[i].partition,
+                       attempt->added[i].min, attempt->added[i].max);
     for (size_t i = 0; i < 3 && attempt->removed[i] != 0; i++) {
         struct manifest_file file = world_file(attempt->removed[i], 0, 0, 1, 1);
         memcpy(removed[edit.remove_count++], file.id, MANIFEST_ID_BYTES);
@@ -138,8 +165,8 @@ START_TEST(a_commit_stands_or_changes_nothing)
     struct manifest_version *before = manifest_current(writer.manifest);
     holter_status status = manifest_commit(writer.manifest, &edit, &err);
     struct manifest_version *after = manifest_current(writer.manifest);
-    ck_assert_msg(status == (attempt->stands ? HOLTER_OK : HOLTER_INVALID), "%s: %d %s", attempt->what,
-                  (int)status, err.message);
+    ck_assert_msg(status == (attempt->stands ? HOLTER_OK : HOLTER_INVALID), "%s: %d %s",
+                  attempt->what, (int)status, err.message);
     ck_assert_uint_eq(after->version, before->version + attempt->stands);
     if (!attempt->stands)
         ck_assert_uint_eq(sim_call_count(sim), calls);
@@ -165,20 +192,46 @@ START_TEST(fields_that_make_no_sense_are_refused)
     for (unsigned i = 0; i < 12; i++) {
         struct manifest_file file = world_file(20, 0, -1, 40, 49);
         switch (i) {
-        case 0: file.tier = 0; break;
-        case 1: file.tier = 4; break;
-        case 2: file.class = MANIFEST_CLASSES; break;
-        case 3: file.partition = 3; break;
-        case 4: file.tier = TIER_WARM; break;
-        case 5: file.user_min = 6; break;
-        case 6: file.rows = 0; break;
-        case 7: file.begin_min = 101; break;
-        case 8: file.end_max = 99; break;
-        case 9: file.tombstone_end = 1; break;
-        case 10: file.bytes = 0; break;
-        default: file.sequence_max = 39; break;
+        case 0:
+            file.tier = 0;
+            break;
+        case 1:
+            file.tier = 4;
+            break;
+        case 2:
+            file.class = MANIFEST_CLASSES;
+            break;
+        case 3:
+            file.partition = 3;
+            break;
+        case 4:
+            file.tier = TIER_WARM;
+            break;
+        case 5:
+            file.user_min = 6;
+            break;
+        case 6:
+            file.rows = 0;
+            break;
+        case 7:
+            file.begin_min = 101;
+            break;
+        case 8:
+            file.end_max = 99;
+            break;
+        case 9:
+            file.tombstone_end = 1;
+            break;
+        case 10:
+            file.bytes = 0;
+            break;
+        default:
+            file.sequence_max = 39;
+            break;
         }
-        struct manifest_edit edit = { .add = &file, .add_count = 1, .flushed = world_place(2, 8192, 50) };
+        struct manifest_edit edit = { .add = &file,
+                                      .add_count = 1,
+                                      .flushed = world_place(2, 8192, 50) };
         ck_assert_int_eq(manifest_commit(writer.manifest, &edit, &err), HOLTER_INVALID);
     }
 }
@@ -209,7 +262,8 @@ START_TEST(a_long_log_is_rewritten_and_readers_follow)
         struct manifest_file file = world_file(50, 2, -1, sequence, sequence + 9);
         memcpy(file.id + 4, &i, sizeof i);
         sequence += 10;
-        struct manifest_edit edit = { .add = &file, .add_count = i % 7 == 0,
+        struct manifest_edit edit = { .add = &file,
+                                      .add_count = i % 7 == 0,
                                       .flushed = world_place(3, 4096 + i, sequence) };
         MUST(manifest_commit(writer.manifest, &edit, &err));
         if (i % 10 == 0) {
@@ -246,8 +300,10 @@ START_TEST(a_version_of_many_files_is_checked)
         files[i] = world_file(60, 3, -1, 40 + i, 40 + i);
         memcpy(files[i].id + 4, &i, sizeof i);
     }
-    struct manifest_version version = { .version = 1, .flushed = world_place(2, 8192, 40 + FILES),
-                                        .files = files, .file_count = FILES };
+    struct manifest_version version = { .version = 1,
+                                        .flushed = world_place(2, 8192, 40 + FILES),
+                                        .files = files,
+                                        .file_count = FILES };
     MUST(manifest_check(&version, &err));
     files[FILES - 1].sequence_min--;
     ck_assert_int_eq(manifest_check(&version, &err), HOLTER_INVALID);

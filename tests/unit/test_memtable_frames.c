@@ -1,9 +1,10 @@
 /*
- * test_memtable_frames.c -- a memtable gives each frame of a user once, in order, and to whoever holds it.
+ * test_memtable_frames.c -- a memtable gives each frame of a user once, in order, and to whoever
+ * holds it.
  *
- * Claim: what was added is what users and their frames tell, up to any end; truncating and leaving out what was
- * flushed keep the rest; a memtable that somebody holds stays as it was. Method: a seeded run of all calls
- * against a plain array of frames, and the edges one by one.
+ * Claim: what was added is what users and their frames tell, up to any end; truncating and leaving
+ * out what was flushed keep the rest; a memtable that somebody holds stays as it was. Method: a
+ * seeded run of all calls against a plain array of frames, and the edges one by one.
  */
 #include "memtable_world.h"
 
@@ -123,7 +124,7 @@ START_TEST(frames_are_shared_and_outlive_their_memtables)
 }
 END_TEST
 
-/* ---- against a plain array --------------------------------------------------------------------------------- */
+/* ---- against a plain array ------------------------------------------------------------------- */
 
 enum { PLAIN_MAX = 4096, PLAIN_USERS = 200 };
 

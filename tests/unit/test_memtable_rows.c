@@ -1,9 +1,11 @@
 /*
- * test_memtable_rows.c -- gathering a user's frames gives sorted series and every deletion, and fails cleanly.
+ * test_memtable_rows.c -- gathering a user's frames gives sorted series and every deletion, and
+ * fails cleanly.
  *
- * Claim: series come by (metric, source), rows of every frame in order of (time, key, revision, sequence), a filter
- * leaves out nothing that it asks for, deletions have the sequence of their part's first frame and pass every filter.
- * Method: frames made by hand; then the n-th allocation of each call fails, for every n.
+ * Claim: series come by (metric, source), rows of every frame in order of (time, key, revision,
+ * sequence), a filter leaves out nothing that it asks for, deletions have the sequence of their
+ * part's first frame and pass every filter. Method: frames made by hand; then the n-th allocation
+ * of each call fails, for every n.
  */
 #include "alloc_fail.h"
 
@@ -159,7 +161,7 @@ START_TEST(two_schemas_of_one_series_are_damage)
 }
 END_TEST
 
-/* ---- memory -------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 START_TEST(gathering_may_fail_at_each_allocation)
 {

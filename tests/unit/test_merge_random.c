@@ -2,10 +2,11 @@
  * test_merge_random.c -- merge agrees with the oracle, whatever the store did with the rows before.
  *
  * Claim: M1-M4 hold through flush and compaction. Method: a handful of commits - rows that collide,
- * revisions that rise and fall, replaced ranges and deletions - go to an oracle that knows each row's
- * sequence. The same commits become files with disjoint sequence ranges, written by the merge itself as
- * a flush would, joined as a compaction would, and memtables; then a question over all of them must be
- * answered alike. Each row has a value of its own, so the right row stands, not only an equal one.
+ * revisions that rise and fall, replaced ranges and deletions - go to an oracle that knows each
+ * row's sequence. The same commits become files with disjoint sequence ranges, written by the merge
+ * itself as a flush would, joined as a compaction would, and memtables; then a question over all of
+ * them must be answered alike. Each row has a value of its own, so the right row stands, not only
+ * an equal one.
  */
 #include "merge/merge.h"
 #include "random.h"
@@ -63,7 +64,7 @@ static const struct schema schemas[] = {
 
 static const char *const text_keys[] = { "", "a", "ab" };
 
-/* ---- commits ------------------------------------------------------------------------------------- */
+/* ---- commits --------------------------------------------------------------------------------- */
 
 static int64_t random_revision(struct world *world)
 {
@@ -150,7 +151,7 @@ static void place_release(struct place *place)
     tombstones_release(&place->tombstones);
 }
 
-/* ---- merging places ------------------------------------------------------------------------------ */
+/* ---- merging places -------------------------------------------------------------------------- */
 
 /* A run that hands its rows out in small blocks, each of which is gone when the next is read. */
 struct chopped {
@@ -252,9 +253,9 @@ static void forget_sequences(struct columns *rows)
 }
 
 /*
- * Places [first, end) become one file in the place of the first. Applied are the tombstones of these places, as
- * they must be, and of others up to `known`, as they may be; kept are those of the places joined, but for
- * those that hide nothing any more (C4).
+ * Places [first, end) become one file in the place of the first. Applied are the tombstones of
+ * these places, as they must be, and of others up to `known`, as they may be; kept are those of the
+ * places joined, but for those that hide nothing any more (C4).
  */
 static void join(struct world *world, size_t first, size_t end, size_t known)
 {
@@ -292,7 +293,7 @@ static void join(struct world *world, size_t first, size_t end, size_t known)
     tombstones_release(&applied);
 }
 
-/* ---- a case -------------------------------------------------------------------------------------------- */
+/* ---- a case ---------------------------------------------------------------------------------- */
 
 static void fill(struct world *world)
 {

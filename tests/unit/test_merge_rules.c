@@ -1,8 +1,8 @@
 /*
  * test_merge_rules.c -- the rules of merge one by one, its failures and its cost.
  *
- * Claim: each of M1-M4 decides as merge.h says, a failing run or allocation leaves the output as it was,
- * and rows nobody disputes are copied in stretches, whatever number of ranges was replaced.
+ * Claim: each of M1-M4 decides as merge.h says, a failing run or allocation leaves the output as it
+ * was, and rows nobody disputes are copied in stretches, whatever number of ranges was replaced.
  */
 #include "merge/merge.h"
 #include "alloc_fail.h"
@@ -49,7 +49,7 @@ static void merge_all(struct columns *out, const struct merge_spec *spec, uint64
     merge_free(merge);
 }
 
-/* ---- which of two rows stands -------------------------------------------------------------------- */
+/* ---- which of two rows stands ---------------------------------------------------------------- */
 
 /* Two rows at time 10, values 1 and 2; a tombstone over it where its sequence is not 0. */
 static const struct {
@@ -146,7 +146,7 @@ START_TEST(a_file_is_as_old_as_its_newest_row)
 }
 END_TEST
 
-/* ---- ranges ---------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 START_TEST(a_row_that_lost_does_not_last_beyond_from)
 {
@@ -186,7 +186,7 @@ START_TEST(a_row_that_lost_does_not_last_beyond_from)
 }
 END_TEST
 
-/* ---- failures -------------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 /* Blocks of `rows`, given one after another, then a status. */
 struct script {
@@ -306,7 +306,7 @@ START_TEST(any_allocation_may_fail)
 }
 END_TEST
 
-/* ---- cost ------------------------------------------------------------------------------------------ */
+/* ---- cost ------------------------------------------------------------------------------------ */
 
 START_TEST(thousands_of_replaced_nights_are_merged_in_one_pass)
 {

@@ -1,10 +1,11 @@
 /*
- * test_merge_tombstones.c -- tombstones hide what M2 says, coalesced or not, and survive their bytes.
+ * test_merge_tombstones.c -- tombstones hide what M2 says, coalesced or not, and survive their
+ * bytes.
  *
- * Claim: coalescing changes nothing for any row, and leaves no tombstone that another one covers. Method:
- * a small world in which all rows can be tried - every time, revision, sequence, metric and source that
- * a tombstone of that world can tell apart - and random lists over it. Bytes: every truncation and every
- * flipped bit is refused, or gives a list that encodes to the same bytes.
+ * Claim: coalescing changes nothing for any row, and leaves no tombstone that another one covers.
+ * Method: a small world in which all rows can be tried - every time, revision, sequence, metric and
+ * source that a tombstone of that world can tell apart - and random lists over it. Bytes: every
+ * truncation and every flipped bit is refused, or gives a list that encodes to the same bytes.
  */
 #include "merge/merge.h"
 #include "alloc_fail.h"
@@ -28,7 +29,7 @@ static const int64_t revisions[] = {
 };
 static const uint64_t sequences[] = { 0, 1, 2, 3, UINT64_MAX - 1, UINT64_MAX };
 
-/* ---- hiding -------------------------------------------------------------------------------------- */
+/* ---- hiding ---------------------------------------------------------------------------------- */
 
 static const struct {
     int64_t tombstone_revision;
@@ -75,7 +76,7 @@ START_TEST(a_tombstone_applies_to_its_scope)
 }
 END_TEST
 
-/* ---- coalescing ---------------------------------------------------------------------------------- */
+/* ---- coalescing ------------------------------------------------------------------------------ */
 
 static struct tombstone random_tombstone(struct random *random)
 {
@@ -102,7 +103,10 @@ static bool any_hides(const struct tombstones *t, uint32_t metric, uint32_t sour
     return false;
 }
 
-/* Whether two lists hide the same of all rows of the world; of series (0, 0): numbers no tombstone names. */
+/*
+ * Whether two lists hide the same of all rows of the world; of series (0, 0): numbers no tombstone
+ * names.
+ */
 static bool hide_alike(const struct tombstones *a, const struct tombstones *b,
                        bool only_what_b_hides)
 {
@@ -205,7 +209,7 @@ START_TEST(a_re_published_night_leaves_one_tombstone)
 }
 END_TEST
 
-/* ---- bytes ------------------------------------------------------------------------------------------ */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void sample_list(struct tombstones *t)
 {

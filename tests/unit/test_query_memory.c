@@ -1,9 +1,10 @@
 /*
  * test_query_memory.c -- a query without memory fails and gives nothing wrong.
  *
- * Claim: every allocation of a scan, of the latest row and of the list of series may fail, once or from then
- * on; then HOLTER_NO_MEMORY is answered, nothing leaks, and the next query is right. Method: the n-th
- * allocation fails, for every n, over a shard with rows in memory, hot and warm files.
+ * Claim: every allocation of a scan, of the latest row and of the list of series may fail, once or
+ * from then on; then HOLTER_NO_MEMORY is answered, nothing leaks, and the next query is right.
+ * Method: the n-th allocation fails, for every n, over a shard with rows in memory, hot and warm
+ * files.
  */
 #include "alloc_fail.h"
 

@@ -1,9 +1,10 @@
 /*
  * test_query_scan.c -- a scan gives every row that stands in its snapshot, once, or fails.
  *
- * Claim: Q1-Q3, for rows in memory, in hot and in warm files, and in all of them at once; a snapshot's answers
- * never change. Method: seeded commits that collide, flushes and compactions, each followed by scans of many
- * kinds that are compared with the oracle; then damage, which has to be told.
+ * Claim: Q1-Q3, for rows in memory, in hot and in warm files, and in all of them at once; a
+ * snapshot's answers never change. Method: seeded commits that collide, flushes and compactions,
+ * each followed by scans of many kinds that are compared with the oracle; then damage, which has to
+ * be told.
  */
 #include "query_world.h"
 

@@ -146,7 +146,9 @@ static size_t log_files(void)
     return count;
 }
 
-/* Whether it left bytes, or the tail still reads as zeros: what the disk does with it is not known. */
+/*
+ * Whether it left bytes, or the tail still reads as zeros: what the disk does with it is not known.
+ */
 START_TEST(a_file_is_given_up_after_a_failed_write)
 {
     const struct sim_fault fault = { .kind = SIM_WRITE, .nth = 0, .error = EIO };
@@ -194,7 +196,8 @@ START_TEST(a_flush_rests_on_no_name_that_a_power_cut_takes)
     struct io *first = sim_process_new(fixture.sim);
     struct shard *shard;
     open_on(&shard, first);
-    CHECK_OK(shard_flush(NULL, shard, true, &fixture.err)); /* it knows the directory to be synced */
+    CHECK_OK(
+        shard_flush(NULL, shard, true, &fixture.err)); /* it knows the directory to be synced */
     CHECK_OK(append_deletion(fixture.shard, fixture.queue));
     sim_fault_set(fixture.sim, &write);
     ck_assert_int_eq(append(fixture.shard, fixture.queue, 1), HOLTER_IO);

@@ -1,21 +1,21 @@
 /*
  * test_store_batch.c -- what a batch answers, row by row, and what is there after it.
  *
- * Claim: each row's answer and the rows that stand follow from revisions and order alone, wherever the rows before
- * lie: in memory, in hot files, in warm ones. Method: tables of commits in the notation of store_world.h, each run
- * once for every such place; errors one by one.
+ * Claim: each row's answer and the rows that stand follow from revisions and order alone, wherever
+ * the rows before lie: in memory, in hot files, in warm ones. Method: tables of commits in the
+ * notation of store_world.h, each run once for every such place; errors one by one.
  */
 #include <math.h>
 
 #include "store_world.h"
 
-/* ---- answers ------------------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 enum { STEPS_MAX = 4 };
 
 /*
- * Commits one after the other, their answers, and what stands at the end. Exact ones, but for those that begin with
- * "plain"; "revision 4" gives a batch its revision.
+ * Commits one after the other, their answers, and what stands at the end. Exact ones, but for those
+ * that begin with "plain"; "revision 4" gives a batch its revision.
  */
 static const struct story {
     const char *name;
@@ -177,7 +177,7 @@ START_TEST(each_row_is_answered_and_the_right_ones_stand)
 }
 END_TEST
 
-/* ---- what is refused, and flagged ---------------------------------------------------------------------------- */
+/* ---- what is refused, and flagged ------------------------------------------------------------ */
 
 static holter_row plain_row(holter_store *store, const char *metric, const holter_value *value)
 {
@@ -351,7 +351,7 @@ START_TEST(an_enum_takes_a_label_that_was_added_since)
 }
 END_TEST
 
-/* ---- batches in parts ---------------------------------------------------------------------------------------- */
+/* ---- batches in parts ------------------------------------------------------------------------ */
 
 START_TEST(a_batch_goes_on_after_a_commit)
 {

@@ -98,7 +98,9 @@ static void catalog_sectors(bool bad)
     }
 }
 
-/* While the first shard is compacted, another process uses the later one, and the catalog goes bad. */
+/*
+ * While the first shard is compacted, another process uses the later one, and the catalog goes bad.
+ */
 static int define_meanwhile(void *context, uint64_t rows_done, uint64_t rows_all)
 {
     (void)context;

@@ -1,9 +1,9 @@
 /*
  * test_store_value.c -- values from text and to text, exactly.
  *
- * Claim: a decimal is taken as the number that it says or is refused, telling why; what is written reads back as the
- * same bits, in the shortest form; nothing of it depends on the process's locale. Method: tables of edges, and seeded
- * numbers against plain arithmetic and the C library.
+ * Claim: a decimal is taken as the number that it says or is refused, telling why; what is written
+ * reads back as the same bits, in the shortest form; nothing of it depends on the process's locale.
+ * Method: tables of edges, and seeded numbers against plain arithmetic and the C library.
  */
 #include <inttypes.h>
 #include <locale.h>
@@ -38,7 +38,7 @@ static holter_status parse(holter_value *out, const holter_metric *metric, const
     return holter_value_parse(out, metric, 0, text, strlen(text), round, err);
 }
 
-/* ---- integers ------------------------------------------------------------------------------------------------ */
+/* ---- integers -------------------------------------------------------------------------------- */
 
 static const struct int_case {
     const char *text;
@@ -214,7 +214,10 @@ START_TEST(hundreds_of_digits_are_read_to_the_last)
     holter_value value;
     holter_error err;
     char text[2048];
-    /* 1 and 399 zeros, over 10^399; then with a digit at the very end, which no rounding may forget. */
+    /*
+     * 1 and 399 zeros, over 10^399; then with a digit at the very end, which no rounding may
+     * forget.
+     */
     snprintf(text, sizeof text, "1%0*de-399", 399, 0);
     ck_assert_int_eq(parse(&value, &metric, text, 0, &err), HOLTER_OK);
     ck_assert_int_eq(value.integer, 1);
@@ -296,7 +299,7 @@ START_TEST(an_integer_is_written_as_it_is_read)
 }
 END_TEST
 
-/* ---- floats -------------------------------------------------------------------------------------------------- */
+/* ---- floats ---------------------------------------------------------------------------------- */
 
 static uint64_t bits_of(double value)
 {
@@ -507,7 +510,7 @@ START_TEST(hundreds_of_digits_make_a_float)
 }
 END_TEST
 
-/* ---- enums and texts ----------------------------------------------------------------------------------------- */
+/* ---- enums and texts ------------------------------------------------------------------------- */
 
 START_TEST(an_enum_is_read_by_label_or_number)
 {
@@ -587,9 +590,12 @@ START_TEST(there_is_no_value_without_a_field)
 }
 END_TEST
 
-/* ---- locales ------------------------------------------------------------------------------------------------- */
+/* ---- locales --------------------------------------------------------------------------------- */
 
-/* Set a locale whose decimal point is a comma: an installed one, or one made here. False: there is none. */
+/*
+ * Set a locale whose decimal point is a comma: an installed one, or one made here. False: there is
+ * none.
+ */
 static bool set_comma_locale(char directory[static 32])
 {
     static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE" };
