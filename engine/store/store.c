@@ -59,6 +59,16 @@ void store_leave(holter_store *store)
     atomic_fetch_sub(&store->calls, 1);
 }
 
+holter_status store_check_reserved(const uint64_t reserved[static STORE_RESERVED_WORDS],
+                                   holter_error *err)
+{
+    for (size_t i = 0; i < STORE_RESERVED_WORDS; i++) {
+        if (reserved[i] != 0)
+            return error_set(err, HOLTER_INVALID, "a reserved option is not zero");
+    }
+    return HOLTER_OK;
+}
+
 /* In a forked child: what the parent holds stays the parent's. */
 static void in_child(void *context)
 {
@@ -202,7 +212,8 @@ holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
     if (status == HOLTER_NOT_FOUND && store_refresh(store, NULL) == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+        status =
+            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK) {
         *newest = found.key_generation;
         status = vault_key(key, store->vault, user,
@@ -317,11 +328,12 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
-        status = error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+        status =
+            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK && found.region >= store->region_count)
         status = error_set(err, HOLTER_CORRUPT,
-                           "'%s': user #%016llx is in region %u, which the catalog lacks", store->path,
-                           (unsigned long long)user, found.region);
+                           "'%s': user #%016llx is in region %u, which the catalog lacks",
+                           store->path, (unsigned long long)user, found.region);
     if (status == HOLTER_OK) {
         uint16_t shards = store->regions[found.region].shard_count;
         status = store_shard(out, store, found.region,
@@ -377,10 +389,16 @@ static holter_status create_shards(struct io *io, const char *path,
 static holter_status make_directory(struct io *io, const char *path, holter_error *err)
 {
     struct io_names names;
+    struct io_stat stat;
     holter_status status = io_make_dir(io, path, err);
     if (status != HOLTER_EXISTS)
         return status;
-    status = io_list(&names, io, path, err);
+    status = io_stat(&stat, io, path, err);
+    if (status == HOLTER_OK && stat.kind != IO_KIND_DIRECTORY)
+        return error_set(err, HOLTER_EXISTS,
+                         "'%s': found a file, expected no or an empty directory", path);
+    if (status == HOLTER_OK)
+        status = io_list(&names, io, path, err);
     if (status != HOLTER_OK)
         return status;
     size_t count = names.count;
@@ -452,7 +470,9 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
             err, HOLTER_INVALID,
             "found region name '%s', expected 1 to %d of a-z, 0-9, '-', the first one no '-'",
             region, CATALOG_NAME_BYTES_MAX);
-    holter_status status = check_region_directory(region, err);
+    holter_status status = store_check_reserved(asked->reserved, err);
+    if (status == HOLTER_OK)
+        status = check_region_directory(region, err);
     if (status == HOLTER_OK)
         status = keyring_path(at, path, asked->keyring_path, err);
     if (status != HOLTER_OK)
@@ -581,10 +601,9 @@ static void store_free(holter_store *store)
 
 static holter_status check_options(const holter_options *options, holter_error *err)
 {
-    for (size_t i = 0; i < CORE_COUNT(options->reserved); i++) {
-        if (options->reserved[i] != 0)
-            return error_set(err, HOLTER_INVALID, "a reserved option is not zero");
-    }
+    holter_status status = store_check_reserved(options->reserved, err);
+    if (status != HOLTER_OK)
+        return status;
     uint64_t file_bytes = options->log_file_bytes;
     if (file_bytes != 0 && (file_bytes < WAL_FILE_BYTES_MIN || file_bytes % CORE_PAGE_BYTES != 0 ||
                             file_bytes > WAL_FILE_BYTES_MAX))

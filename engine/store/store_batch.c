@@ -25,7 +25,9 @@ holter_status holter_batch_new(holter_batch **out, holter_store *store,
     static const holter_batch_options defaults;
     const holter_batch_options *asked = options != NULL ? options : &defaults;
     *out = NULL;
-    holter_status status = store_enter(store, err);
+    holter_status status = store_check_reserved(asked->reserved, err);
+    if (status == HOLTER_OK)
+        status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
     holter_batch *batch = calloc(1, sizeof *batch);

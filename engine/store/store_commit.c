@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Users at a time: while they are written their keys are held open, of which others need some too. */
+/*
+ * Users at a time: while they are written their keys are held open, of which others need some too.
+ */
 enum { COMMIT_USERS_MAX = VAULT_KEYS_OPEN / 4 };
 
 /* A series of the batch, as it will be written. */
@@ -268,8 +270,8 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
 /* ---- exact answers --------------------------------------------------------------------------- */
 
 /*
- * What the batch's own deletions do to a stored row and to the batch's row of its identity. Rows in a span that
- * the batch replaces are written whatever is there.
+ * What the batch's own deletions do to a stored row and to the batch's row of its identity. Rows in
+ * a span that the batch replaces are written whatever is there.
  */
 struct replacing {
     bool is_in_span;
@@ -294,9 +296,12 @@ static struct replacing replacing_of(const struct commit *commit, const struct c
     return found;
 }
 
-/* One row against the stored row of its identity: its answer, and whether it needs to be written. */
-static holter_answer answer_against(const struct columns *rows, size_t row, const struct columns *stored,
-                                    size_t stored_row, const struct replacing *replacing, bool *is_needed)
+/*
+ * One row against the stored row of its identity: its answer, and whether it needs to be written.
+ */
+static holter_answer answer_against(const struct columns *rows, size_t row,
+                                    const struct columns *stored, size_t stored_row,
+                                    const struct replacing *replacing, bool *is_needed)
 {
     bool is_newer = rows->revision[row] >= stored->revision[stored_row];
     *is_needed = replacing->is_in_span;
@@ -488,8 +493,8 @@ static bool user_is_stored(void *context, uint64_t user)
 {
     const struct commit *commit = context;
     const struct commit_user wanted = { .user = user };
-    const struct commit_user *found = bsearch(&wanted, commit->all_users, commit->all_user_count,
-                                              sizeof wanted, by_number);
+    const struct commit_user *found =
+        bsearch(&wanted, commit->all_users, commit->all_user_count, sizeof wanted, by_number);
     return found != NULL && found->is_stored;
 }
 

@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 enum { STORE_ARENA_SLOTS = VAULT_KEYS_OPEN + 3072, STORE_IDENTITY_BYTES = 1024 };
+enum { STORE_RESERVED_WORDS = 4 }; /* of each struct of options */
 /** The store's head page: one pair. */
 enum { STORE_HEAD_PAIR = 0, STORE_HEAD_VAULT = 0, STORE_HEAD_CATALOG = 1 };
 
@@ -60,6 +61,9 @@ struct holter_store {
 /** Begin a call: HOLTER_INVALID in a forked child. Pair with store_leave. */
 holter_status store_enter(holter_store *store, holter_error *err);
 void store_leave(holter_store *store);
+/** What later versions will use is zero now. Errors: HOLTER_INVALID. */
+holter_status store_check_reserved(const uint64_t reserved[static STORE_RESERVED_WORDS],
+                                   holter_error *err);
 /**
  * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
  */

@@ -159,7 +159,9 @@ holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
     if (snapshot == NULL || spec == NULL)
         return error_set(err, HOLTER_INVALID, "there is no %s",
                          snapshot == NULL ? "snapshot" : "scan");
-    holter_status status = store_enter(snapshot->store, err);
+    holter_status status = store_check_reserved(spec->reserved, err);
+    if (status == HOLTER_OK)
+        status = store_enter(snapshot->store, err);
     if (status != HOLTER_OK)
         return status;
     bool is_all = spec->from_ns == 0 && spec->to_ns == 0;

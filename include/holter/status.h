@@ -31,7 +31,7 @@ typedef enum holter_status {
     HOLTER_DONE = 12         /**< an iterator has no more; not an error, no sentence is set */
 } holter_status;
 
-/** Where a call puts the sentence of its failure; may be NULL. Set by a failure only. */
+/** Where a call puts the sentence of its failure; may be NULL. Says nothing after a success. */
 typedef struct holter_error {
     holter_status status;
     char message[508]; /**< one sentence, UTF-8, zero-terminated, cut at a character's end */
