@@ -290,19 +290,26 @@ install: all
 
 # ---- model, delivery and damage: what a store answers after random work, random delivery, and every damage
 
-MODEL_BINARIES := $(OUT)/tests/model/model
+MODEL_BINARIES := $(OUT)/tests/model/model $(OUT)/tests/crash/damage
 WHOLE_ENGINE := $(ENGINE_OBJECTS) $(SIM_OBJECTS)
 
 $(OUT)/tests/model/model: $(call objects,tests/model/model.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
+$(OUT)/tests/crash/damage: $(call objects,tests/crash/damage.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
 model-short: $(MODEL_BINARIES)
 	$(OUT)/tests/model/model 50000
+	$(OUT)/tests/crash/damage short
 
-model-long: $(MODEL_BINARIES)
+model-long: $(MODEL_BINARIES) damage-long
 	$(OUT)/tests/model/model 1000000
 
-.PHONY: model-short model-long
+damage-long: $(OUT)/tests/crash/damage
+	$(OUT)/tests/crash/damage long
+
+.PHONY: model-short model-long damage-long
 
 # ---- crash explorer, faults, seeded bugs: tests/crash (EFFORT=short|long, CRASH_JOBS=2)
 
