@@ -148,6 +148,29 @@ done:
 
 /* ---- files to read --------------------------------------------------------------------------- */
 
+/* A bad sector in the header's page: each copy by itself, past the rule that direct reads take pages. */
+static holter_status read_header_copies(struct wal *wal, const char *path, holter_error *err)
+{
+    struct io_file *file;
+    holter_status status = io_open(&file, wal->io, path, 0, err);
+    if (status != HOLTER_OK)
+        return status;
+    unsigned unread = 0;
+    for (unsigned i = 0; i < WAL_HEADER_COPIES; i++) {
+        uint64_t offset = (uint64_t)i * WAL_HEADER_COPY_BYTES;
+        uint8_t *copy = wal->page + offset;
+        holter_status one =
+            io_read_exactly(wal->queue, file, offset, copy, WAL_HEADER_COPY_BYTES, err);
+        if (one == HOLTER_OK)
+            continue;
+        memset(copy, 0, WAL_HEADER_COPY_BYTES);
+        status = one;
+        unread++;
+    }
+    io_close(file);
+    return unread < WAL_HEADER_COPIES ? HOLTER_OK : status;
+}
+
 static holter_status read_header(struct wal_source *source, struct wal *wal, uint64_t number,
                                  holter_error *err)
 {
@@ -161,6 +184,8 @@ static holter_status read_header(struct wal_source *source, struct wal *wal, uin
                          "log file '%s': found %" PRIu64 " bytes, expected %d or more", path, bytes,
                          WAL_FILE_BYTES_MIN);
     status = io_read_exactly(wal->queue, source->file, 0, wal->page, WAL_PAGE_BYTES, err);
+    if (status == HOLTER_IO)
+        status = read_header_copies(wal, path, err);
     if (status != HOLTER_OK)
         return status;
 

@@ -573,7 +573,7 @@ START_TEST(a_stale_group_never_counts)
 }
 END_TEST
 
-/* An unreadable sector is told, never taken for the end. */
+/* An unreadable sector is told, never taken for the end; one of the header, which is there twice, harms nothing. */
 START_TEST(an_unreadable_sector_is_told)
 {
     struct world w;
@@ -589,7 +589,8 @@ START_TEST(an_unreadable_sector_is_told)
         holter_status status = read_damaged(&copy, NULL, NULL, &err);
         bool is_void =
             _i == 0 && sector >= 5 * 8; /* file 1 ends after four groups of five pages in all */
-        ck_assert_msg(status == (is_void ? HOLTER_DONE : HOLTER_IO), "sector %lu: %s",
+        bool is_header = sector < WAL_PAGE_BYTES / 512;
+        ck_assert_msg(status == (is_void || is_header ? HOLTER_DONE : HOLTER_IO), "sector %lu: %s",
                       (unsigned long)sector, err.message);
         struct wal_read_spec spec = { .from = { 0, 0, 1 } };
         ck_assert_int_eq(wal_verify(copy.wal, &spec, NULL, NULL, &damaged, NULL), HOLTER_OK);
