@@ -110,6 +110,9 @@ static struct {
     size_t hot_count;
 } image;
 
+enum form { FORM_SHORT, FORM_LONG, FORM_FULL };
+
+static enum form form;
 static uint64_t table[FILE_KINDS][DAMAGES][OUTCOMES];
 static uint64_t failures;
 static struct random dice = { 4 };
@@ -141,7 +144,7 @@ static struct rows_row make_row(uint8_t user, uint8_t metric, int64_t time, int6
 static void write_some(holter_store *store, unsigned round, int64_t first_day, unsigned days,
                        unsigned rows_a_day)
 {
-    static const uint8_t metrics[] = { 0, 2, 3, 6, 10 };
+    static const uint8_t metrics[] = { 1, 6, 10 };
     holter_error err;
     for (uint8_t user = 0; user < USERS; user++) {
         holter_batch *batch;
@@ -158,7 +161,7 @@ static void write_some(holter_store *store, unsigned round, int64_t first_day, u
             }
         }
         struct oracle_tombstone gone = { .user = image.world.users[user],
-                                         .metric = image.world.metrics[user % 2 == 0 ? 0 : 3],
+                                         .metric = image.world.metrics[user % 2 == 0 ? 1 : 10],
                                          .source = user % 3,
                                          .begin = BASE_NS + (first_day - 2) * DAY_NS,
                                          .end = BASE_NS + (first_day + 1) * DAY_NS,
@@ -301,31 +304,31 @@ static void fill(void)
     need(rows_prepare(&image.world, store, USERS, SOURCES, &err), &err, "preparing");
     remember_moment();
 
-    write_some(store, 0, 1, 5, 40);
-    write_some(store, 1, 9, 4, 50);
+    write_some(store, 0, 1, 5, 12);
+    write_some(store, 1, 9, 4, 15);
     remember_moment();
     need(holter_compact(store, &all, NULL, &err), &err, "compacting");
     remember_moment();
-    write_some(store, 2, 3, 9, 8);
+    write_some(store, 2, 3, 9, 3);
     need(holter_flush(store, NULL, &err), &err, "flushing");
     note_hot_segments();
     remember_moment();
-    write_some(store, 3, 8, 5, 9);
+    write_some(store, 3, 8, 5, 4);
     need(holter_flush(store, NULL, &err), &err, "flushing");
     note_hot_segments();
     remember_moment();
     for (unsigned i = 0; i < 3; i++)
-        write_some(store, 4 + i, 2 + 3 * i, 3, 12);
+        write_some(store, 4 + i, 2 + 3 * i, 3, 4);
     remember_moment();
-    for (unsigned i = 0; i < 2; i++)
-        write_some(store, 7 + i, 4 + 3 * i, 3, 10);
+    for (unsigned i = 0; i < 1; i++)
+        write_some(store, 7 + i, 4 + 3 * i, 3, 5);
     remember_moment(); /* before the log is marked */
     holter_close(store);
     io_free(io);
 
     take_files();
     expect_answers(image.answers);
-    image.more = make_row(0, 0, BASE_NS + 20 * DAY_NS, 77);
+    image.more = make_row(0, 1, BASE_NS + 20 * DAY_NS, 77);
     rows_tell(image.oracle, &image.world, &image.more, ++image.sequence);
     expect_answers(image.answers_more);
 }
@@ -483,6 +486,11 @@ static enum outcome look(const struct damage_case *one, struct sim *sim, struct 
         fail_case(one, "reading", err.message);
         outcome = WRONG;
     }
+    /* What reading has found verify finds as well: the full form looks at that in every 16th case. */
+    if (outcome == AT_READ && form == FORM_FULL && !one->writes_more) {
+        holter_close(store);
+        return outcome;
+    }
     holter_status verified = holter_verify(store, NULL, NULL, &damaged, &err);
     if (outcome == AT_READ && verified == HOLTER_OK) {
         fail_case(one, "verify found nothing, reading did", err.message);
@@ -521,9 +529,6 @@ static void run_case(const struct damage_case *one, const struct file *file)
 
 /* ---- which cases -------------------------------------------------------------------------------------------------- */
 
-enum form { FORM_SHORT, FORM_LONG, FORM_FULL };
-
-static enum form form;
 static uint64_t part, parts = 1, cases;
 
 /* In the four ways of opening by turns; all four where `in_every_way`. */
