@@ -290,10 +290,13 @@ install: all
 
 # ---- model, delivery and damage: what a store answers after random work, random delivery, and every damage
 
-MODEL_BINARIES := $(OUT)/tests/model/model $(OUT)/tests/crash/damage
+MODEL_BINARIES := $(OUT)/tests/model/model $(OUT)/tests/model/delivery $(OUT)/tests/crash/damage
 WHOLE_ENGINE := $(ENGINE_OBJECTS) $(SIM_OBJECTS)
 
 $(OUT)/tests/model/model: $(call objects,tests/model/model.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+$(OUT)/tests/model/delivery: $(call objects,tests/model/delivery.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
 $(OUT)/tests/crash/damage: $(call objects,tests/crash/damage.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
@@ -301,10 +304,12 @@ $(OUT)/tests/crash/damage: $(call objects,tests/crash/damage.c tests/model/rows.
 
 model-short: $(MODEL_BINARIES)
 	$(OUT)/tests/model/model 50000
+	$(OUT)/tests/model/delivery 2
 	$(OUT)/tests/crash/damage short
 
 model-long: $(MODEL_BINARIES) damage-long
 	$(OUT)/tests/model/model 1000000
+	$(OUT)/tests/model/delivery 25
 
 damage-long: $(OUT)/tests/crash/damage
 	$(OUT)/tests/crash/damage long
