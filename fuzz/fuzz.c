@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ARENA_SLOTS = 1200, END_OF_FILE = 0xffff, MORE_PARTS = 0x8000 };
+enum { ARENA_SLOTS = 1200, END_OF_FILE = 0xffff, ZEROS_MIN = 8, MORE_PARTS = 0x8000 };
 
 const uint8_t fuzz_store_id[16] = { 's', 't', 'o', 'r', 'e', ' ', 'o', 'f',
                                     ' ', 'a', ' ', 'f', 'u', 'z', 'z', '.' };
@@ -58,20 +58,34 @@ void fuzz_check(holter_status status, const holter_error *err)
 
 /* ---- files of pages -------------------------------------------------------------------------- */
 
+/* False: the file ends before this page. */
+static bool page_read(struct buffer *file, struct reader *in, size_t page_bytes)
+{
+    size_t left = page_bytes;
+    while (in->left >= 4) {
+        size_t zeros = get_u16(in);
+        size_t bytes = get_u16(in);
+        if (zeros + bytes > left)
+            break;
+        left -= zeros + bytes;
+        bytes = bytes < in->left ? bytes : in->left;
+        buffer_append_zeros(file, zeros);
+        buffer_append(file, get_bytes(in, bytes), bytes);
+        if (bytes == 0) {
+            buffer_append_zeros(file, left);
+            return true;
+        }
+    }
+    file->bytes -= file->bytes % page_bytes;
+    return false;
+}
+
 struct buffer fuzz_pages_read(struct reader *in, size_t page_bytes)
 {
     struct buffer file;
     buffer_init(&file);
-    for (size_t page = 0; page < FUZZ_PAGES_MAX && in->left >= 4; page++) {
-        size_t zeros = get_u16(in);
-        size_t bytes = get_u16(in);
-        if (zeros + bytes > page_bytes)
-            break;
-        bytes = bytes < in->left ? bytes : in->left;
-        buffer_append_zeros(&file, zeros);
-        buffer_append(&file, get_bytes(in, bytes), bytes);
-        buffer_append_zeros(&file, page_bytes - zeros - bytes);
-    }
+    for (size_t page = 0; page < FUZZ_PAGES_MAX && page_read(&file, in, page_bytes); page++)
+        continue;
     core_assert(!file.failed);
     return file;
 }
@@ -84,18 +98,33 @@ static size_t zeros_from(const uint8_t *at, size_t bytes)
     return zeros;
 }
 
+/* Bytes up to the next ZEROS_MIN zeros, or to the zeros at the end. */
+static size_t bytes_from(const uint8_t *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes;) {
+        size_t zeros = zeros_from(at + i, bytes - i);
+        if (zeros >= ZEROS_MIN || i + zeros == bytes)
+            return i;
+        i += zeros + 1;
+    }
+    return bytes;
+}
+
 void fuzz_pages_write(struct buffer *out, const uint8_t *file, size_t bytes, size_t page_bytes)
 {
     while (bytes > 0 && file[bytes - 1] == 0)
         bytes--;
-    for (size_t at = 0; at < bytes; at += page_bytes) {
-        size_t page = bytes - at < page_bytes ? bytes - at : page_bytes;
-        size_t zeros = zeros_from(file + at, page);
-        while (page > zeros && file[at + page - 1] == 0)
-            page--;
-        buffer_append_u16(out, (uint16_t)zeros);
-        buffer_append_u16(out, (uint16_t)(page - zeros));
-        buffer_append(out, file + at + zeros, page - zeros);
+    for (size_t page = 0; page < bytes; page += page_bytes) {
+        size_t end = bytes - page < page_bytes ? bytes : page + page_bytes;
+        size_t run = 1;
+        for (size_t at = page; run > 0; at += run) {
+            size_t zeros = zeros_from(file + at, end - at);
+            at += zeros;
+            run = bytes_from(file + at, end - at);
+            buffer_append_u16(out, run > 0 ? (uint16_t)zeros : 0);
+            buffer_append_u16(out, (uint16_t)run);
+            buffer_append(out, file + at, run);
+        }
     }
     buffer_append_u16(out, END_OF_FILE);
     buffer_append_u16(out, END_OF_FILE);

@@ -14,9 +14,9 @@
  *   F3  Memory follows from the size of an input, never from a number in it: HOLTER_NO_MEMORY is a
  *       finding.
  *
- * A file is written in an input as its pages: 16 bits count the zeros before, 16 bits the bytes
- * which follow, the rest of a page is zeros. A page that does not fit in itself ends the file. So a
- * file of 64 KiB takes some hundred bytes, and a change of one page moves no other.
+ * A file is written in an input as its pages, and a page as runs: 16 bits count the zeros, 16 bits the bytes which
+ * follow them; a run without bytes ends the page, whose rest is zeros; a run that does not fit ends the file. So a file
+ * of 64 KiB takes some hundred bytes, and a change of one page moves no other.
  */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum option { IS_SEALED = 1, IS_PART = 2 };
-enum { USERS_MAX = 200 };
+enum { USERS_MAX = 12 }; /* asked for, spread over all */
 
 static void report(void *context, const char *sentence)
 {
@@ -72,7 +72,9 @@ static void read_user(struct fuzz_world *world, struct segment *segment,
 
 static void read_users(struct fuzz_world *world, struct segment *segment, uint8_t options)
 {
-    for (uint64_t i = 0; i < segment_user_count(segment) && i < USERS_MAX; i++) {
+    uint64_t count = segment_user_count(segment);
+    uint64_t step = count / USERS_MAX + 1;
+    for (uint64_t i = 0; i < count; i += step) {
         struct segment_user user;
         holter_status status = segment_user_at(&user, segment, world->queue, i, &world->err);
         fuzz_check(status, &world->err);
