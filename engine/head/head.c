@@ -75,12 +75,23 @@ static bool slot_load(struct slot *out, struct head *head, unsigned pair, unsign
     size_t first = slot_word(pair, index);
     for (size_t i = 0; i < SLOT_WORDS; i++)
         out->words[i] = io_shared_load(head->page, first + i);
-    if (out->words[SLOT_COUNT] == 0 || out->words[SLOT_COUNT] == UINT64_MAX)
-        return false; /* no publisher counts so far, and none could follow it */
+    if (out->words[SLOT_COUNT] == 0)
+        return false;
     for (size_t i = SLOT_SPARE; i < SLOT_CHECKSUM; i++)
         if (out->words[i] != 0)
             return false;
     return checksum_fits(out->words[SLOT_CHECKSUM], slot_checksum(head, pair, out));
+}
+
+/* Counts go round, so that none is the last: whatever a page holds, it can be published over. */
+static bool is_ahead(uint64_t count, uint64_t other)
+{
+    return count != other && count - other < UINT64_C(1) << 63;
+}
+
+static uint64_t count_after(uint64_t count)
+{
+    return count == UINT64_MAX ? 1 : count + 1; /* 0: an empty slot */
 }
 
 /* The index of the newer slot that counts, -1: none does. */
@@ -91,7 +102,7 @@ static int slot_newest(struct slot *out, struct head *head, unsigned pair)
         struct slot slot;
         if (!slot_load(&slot, head, pair, i))
             continue;
-        if (newest >= 0 && slot.words[SLOT_COUNT] <= out->words[SLOT_COUNT])
+        if (newest >= 0 && !is_ahead(slot.words[SLOT_COUNT], out->words[SLOT_COUNT]))
             continue;
         *out = slot;
         newest = (int)i;
@@ -269,7 +280,7 @@ void head_publish(struct head *head, unsigned pair, const uint64_t words[static 
     struct slot newest = { .words = { 0 } };
     int index = slot_newest(&newest, head, pair);
     struct slot slot = { .words = { 0 } };
-    slot.words[SLOT_COUNT] = index < 0 ? 1 : newest.words[SLOT_COUNT] + 1;
+    slot.words[SLOT_COUNT] = count_after(index < 0 ? 0 : newest.words[SLOT_COUNT]);
     memcpy(slot.words + SLOT_FACTS, words, HEAD_WORDS * sizeof *words);
     slot.words[SLOT_CHECKSUM] = slot_checksum(head, pair, &slot);
 
