@@ -77,7 +77,10 @@ struct shard_spec {
     void *class_context;
 };
 
-/** Make the shard's directory: lock file, manifest. Durable. Errors: those of io. */
+/**
+ * Make the shard's directory: lock file, manifest. Durable, but for the directory's own entry, which
+ * the caller syncs. Errors: those of io.
+ */
 holter_status shard_create(const struct shard_spec *spec, holter_error *err);
 /** Opens; recovers where there is no valid head page and it is writable. *out owned. */
 holter_status shard_open(struct shard **out, const struct shard_spec *spec, holter_error *err);

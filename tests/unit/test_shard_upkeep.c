@@ -1,0 +1,282 @@
+/*
+ * test_shard_upkeep.c -- flush, compaction, sweeping and snapshots of several handles at once.
+ *
+ * Claim: a snapshot never changes and its files stay until it is closed; nobody waits for a flush but another flush;
+ * what is acknowledged while others flush and compact is never missed by a reader (D2, D3, D5). Method: handles in
+ * processes of their own, as fibers that hand over at every call, under several seeds.
+ */
+#include "shard_world.h"
+
+/* ---- pins ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_snapshot_keeps_the_files_that_it_may_need)
+{
+    struct shard_snapshot *snapshot;
+    struct found found;
+    world_init(2, NULL);
+    for (int64_t i = 0; i < 40; i++)
+        OK(put_row(0, 5, i));
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    for (int64_t i = 40; i < 60; i++)
+        OK(put_row(0, 5, i));
+    /* This handle knows the frames by their places in the log only. */
+    OK(shard_snapshot_open(&snapshot, world.shard[1], &err));
+    size_t logs = world_file_count(SHARD "/log-");
+    size_t segments = world_file_count(SHARD "/seg");
+    for (int64_t i = 60; i < 100; i++)
+        OK(put_row(0, 5, i));
+    compact(0);
+    for (int64_t i = 100; i < 110; i++)
+        OK(put_row(0, 5, i));
+    compact(0);
+    ck_assert_uint_ge(world_file_count(SHARD "/log-"), logs);
+    ck_assert_uint_gt(world_file_count(SHARD "/seg"), segments);
+    for (int twice = 0; twice < 2; twice++) {
+        OK(find(&found, snapshot, 5));
+        ck_assert_uint_eq(found.in_log, 20);
+        ck_assert_int_eq(found.first, 40);
+        ck_assert_uint_eq(found.in_files, 40);
+        struct segment *segment;
+        OK(shard_segment(&segment, snapshot, &shard_snapshot_version(snapshot)->files[0], &err));
+        shard_segment_release(snapshot, segment);
+    }
+    shard_segment_release(snapshot, NULL);
+    shard_snapshot_close(snapshot);
+    shard_snapshot_close(NULL);
+    compact(0);
+    ck_assert_uint_eq(world_file_count(SHARD "/log-"), 1);
+    ck_assert_uint_eq(world_file_count(SHARD "/seg"), 1);
+    ck_assert_uint_eq(find_now(1, 5).in_files, 110);
+    verify(1);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_dead_handles_pins_hold_nothing)
+{
+    struct shard_snapshot *snapshot;
+    struct shard_stat stat;
+    world_init(2, NULL);
+    OK(put_row(0, 5, 0));
+    compact(0);
+    OK(shard_snapshot_open(&snapshot, world.shard[1], &err));
+    OK(put_row(0, 5, 1));
+    compact(0);
+    ck_assert_uint_eq(world_file_count(SHARD "/seg"),
+                      3); /* hot and warm ones of before, and the new */
+    OK(shard_stat(&stat, world.shard[1], &err));
+    ck_assert_uint_eq(stat.pins, 1);
+    sim_process_kill(world.io[1]);
+    compact(0);
+    ck_assert_uint_eq(world_file_count(SHARD "/seg"), 1);
+    shard_snapshot_close(snapshot);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_flush_covers_what_was_durable_and_leaves_the_rest)
+{
+    struct shard_snapshot *snapshot;
+    uint64_t rows = 99;
+    world_init(2, NULL);
+    OK(shard_flush(&rows, world.shard[0], true, &err));
+    ck_assert_uint_eq(rows, 0);
+    for (int64_t i = 0; i < 10; i++)
+        OK(put_row((size_t)i % 2, 5 + (uint64_t)i % 3, i));
+    OK(shard_snapshot_open(&snapshot, world.shard[0], &err));
+    OK(shard_flush(&rows, world.shard[1], true, &err));
+    ck_assert_uint_eq(rows, 10);
+    OK(shard_flush(&rows, world.shard[0], true, &err));
+    ck_assert_uint_eq(rows, 0);
+    struct found found;
+    OK(find(&found, snapshot, 5));
+    ck_assert_uint_eq(found.in_log, 4);
+    ck_assert_uint_eq(found.in_files, 0);
+    shard_snapshot_close(snapshot);
+    OK(put_row(0, 5, 50));
+    for (size_t at = 0; at < 2; at++) {
+        check_log(at, 5, 50, 1);
+        ck_assert_uint_eq(find_now(at, 5).in_files, 10);
+    }
+    world_release();
+}
+END_TEST
+
+START_TEST(one_maintains_at_a_time)
+{
+    struct io_file *held;
+    char holder[32];
+    world_init(0, NULL);
+    world.lock_wait_ns = 100000000;
+    world_open(0);
+    world_open(1);
+    OK(put_row(0, 5, 0));
+    OK(shard_flush(NULL, world.shard[1], true, &err));
+    OK(put_row(0, 5, 1));
+    OK(io_open(&held, world.io[1], SHARD "/lock", IO_WRITABLE, &err));
+    OK(io_lock(held, SHARD_LOCK_MAINTENANCE, 1, IO_LOCK_EXCLUSIVE, 0, &err));
+    snprintf(holder, sizeof holder, "process %llu",
+             (unsigned long long)io_process_self(world.io[1]).pid);
+    int64_t before = io_monotonic_ns(world.io[0]);
+    FAILS(shard_flush(NULL, world.shard[0], false, &err), HOLTER_BUSY, holder);
+    ck_assert_int_lt(io_monotonic_ns(world.io[0]) - before, 50000000); /* at once */
+    FAILS(shard_flush(NULL, world.shard[0], true, &err), HOLTER_BUSY, holder);
+    ck_assert_int_ge(io_monotonic_ns(world.io[0]) - before, 100000000);
+    OK(put_row(0, 5, 2));
+    verify(0);    /* needs no lock of files */
+    world_end(0); /* its end is not noted in the manifest, which is no harm */
+    io_close(held);
+    world_open(0);
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    ck_assert_uint_eq(find_now(1, 5).in_files, 3);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_failed_flush_loses_nothing_and_is_begun_anew)
+{
+    static const enum sim_call_kind kinds[] = { SIM_WRITE, SIM_SYNC,     SIM_OPEN, SIM_RENAME,
+                                                SIM_READ,  SIM_SYNC_DIR, SIM_LIST, SIM_UNLINK };
+    size_t failed = 0;
+    bool was_hit = true;
+    for (uint64_t nth = 0; was_hit && nth < 30; nth++) {
+        world_init(2, NULL);
+        for (int64_t i = 0; i < 20; i++)
+            OK(put_row((size_t)(i / 5) % 2, 5, i));
+        struct sim_fault fault = { .kind = kinds[_i], .nth = nth, .error = 5 };
+        sim_fault_set(world.sim, &fault);
+        failed += shard_flush(NULL, world.shard[1], true, &err) != HOLTER_OK;
+        was_hit = sim_fault_was_hit(world.sim);
+        sim_fault_clear(world.sim);
+        OK(put_row(0, 5, 20));
+        for (size_t at = 0; at < 2; at++) {
+            struct found found = find_now(at, 5);
+            ck_assert_uint_eq(found.in_log + found.in_files, 21);
+        }
+        OK(shard_flush(NULL, world.shard[0], true, &err));
+        ck_assert_uint_eq(find_now(1, 5).in_files, 21);
+        verify(1);
+        compact(1);
+        ck_assert_uint_eq(world_file_count(SHARD "/seg"), 1); /* what failed was swept */
+        world_release();
+    }
+    ck_assert(failed > 0 || kinds[_i] == SIM_UNLINK || kinds[_i] == SIM_LIST ||
+              kinds[_i] == SIM_RENAME);
+}
+END_TEST
+
+/* ---- erased users -------------------------------------------------------------------------------------------- */
+
+START_TEST(an_erased_users_frames_are_skipped)
+{
+    uint64_t rows;
+    world_init(2, NULL);
+    OK(put_row(0, 5, 0));
+    OK(put_row(0, 6, 0));
+    compact(0);
+    OK(put_row(0, 5, 1));
+    OK(put_row(0, 6, 1));
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    OK(put_row(0, 5, 2));
+    OK(put_row(0, 6, 2));
+    world.erased = 5;
+    verify(0);
+    verify(1);
+    ck_assert_uint_eq(find_now(1, 5).in_log, 0); /* tailed, never opened */
+    check_log(1, 6, 2, 1);
+    OK(shard_flush(&rows, world.shard[1], true, &err));
+    ck_assert_uint_eq(rows, 1);
+    compact(1);
+    ck_assert_uint_eq(find_now(0, 6).in_files, 3);
+    verify(0);
+    world_release();
+}
+END_TEST
+
+/* ---- all at once --------------------------------------------------------------------------------------------- */
+
+enum { ROWS_EACH = 60, UPKEEPS = 12 };
+
+static struct {
+    int64_t acknowledged; /* rows of user 5 */
+    size_t writers_left;
+} shared;
+
+/* The rows of a writer are at even or at odd times. */
+static void write_rows(void *context)
+{
+    size_t at = *(size_t *)context;
+    for (int64_t i = 0; i < ROWS_EACH; i++) {
+        OK(put_row(at, 5, 2 * i + (int64_t)at));
+        shared.acknowledged++;
+    }
+    shared.writers_left--;
+}
+
+static void keep_up(void *context)
+{
+    size_t at = *(size_t *)context;
+    for (int i = 0; i < UPKEEPS || shared.writers_left > 0; i++) {
+        if (i % 4 == 3)
+            compact(at);
+        else
+            OK(shard_flush(NULL, world.shard[at], true, &err));
+        sim_yield(world.sim);
+    }
+}
+
+/* Never fewer rows than were acknowledged before, never more than were begun; and each snapshot stays. */
+static void read_rows(void *context)
+{
+    size_t at = *(size_t *)context;
+    while (shared.writers_left > 0) {
+        struct shard_snapshot *snapshot;
+        struct found first, again;
+        int64_t before = shared.acknowledged;
+        OK(shard_snapshot_open(&snapshot, world.shard[at], &err));
+        OK(find(&first, snapshot, 5));
+        CHECK((int64_t)(first.in_log + first.in_files) >= before);
+        CHECK((int64_t)(first.in_log + first.in_files) <= shared.acknowledged + 2);
+        io_sleep_ns(world.io[at], 1000000);
+        OK(find(&again, snapshot, 5));
+        CHECK(memcmp(&first, &again, sizeof first) == 0);
+        shard_snapshot_close(snapshot);
+    }
+}
+
+START_TEST(writers_readers_and_upkeep_run_side_by_side)
+{
+    static size_t numbers[] = { 0, 1, 2 };
+    world_init(3, &(struct sim_options){ .seed = (uint64_t)_i + 1, .switch_always = true });
+    memset(&shared, 0, sizeof shared);
+    shared.writers_left = 2;
+    sim_spawn(world.sim, world.io[0], write_rows, &numbers[0]);
+    sim_spawn(world.sim, world.io[1], write_rows, &numbers[1]);
+    sim_spawn(world.sim, world.io[2], read_rows, &numbers[2]);
+    sim_spawn(world.sim, world.io[2], keep_up, &numbers[2]);
+    CHECK(sim_run(world.sim));
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    for (size_t at = 0; at < 3; at++)
+        ck_assert_uint_eq(find_now(at, 5).in_files, 2 * ROWS_EACH);
+    verify(1);
+    compact(0);
+    ck_assert_uint_eq(world_file_count(SHARD "/seg"), 1);
+    world_release();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("shard_upkeep");
+    TCase *tcase = tcase_create("upkeep");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, a_snapshot_keeps_the_files_that_it_may_need);
+    tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
+    tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
+    tcase_add_test(tcase, one_maintains_at_a_time);
+    tcase_add_loop_test(tcase, a_failed_flush_loses_nothing_and_is_begun_anew, 0, 8);
+    tcase_add_test(tcase, an_erased_users_frames_are_skipped);
+    tcase_add_loop_test(tcase, writers_readers_and_upkeep_run_side_by_side, 0, 6);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
