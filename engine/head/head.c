@@ -288,3 +288,12 @@ void head_publish(struct head *head, unsigned pair, const uint64_t words[static 
     for (size_t i = 0; i < SLOT_WORDS; i++)
         io_shared_store(head->page, first + i, slot.words[i]);
 }
+
+void head_forget(struct head *head, unsigned pair)
+{
+    core_assert(pair < HEAD_PAIRS);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        for (size_t i = 0; i < SLOT_WORDS; i++)
+            io_shared_store(head->page, slot_word(pair, slot) + i, 0);
+    }
+}

@@ -38,5 +38,7 @@ void head_close(struct head *head);
  */
 bool head_read(struct head *head, unsigned pair, uint64_t words[static HEAD_WORDS]);
 void head_publish(struct head *head, unsigned pair, const uint64_t words[static HEAD_WORDS]);
+/** The pair has no facts from now on, until somebody publishes. */
+void head_forget(struct head *head, unsigned pair);
 
 #endif

@@ -67,6 +67,8 @@ holter_status shard_open_head(struct shard *shard, holter_error *err)
                        shard->spec.is_writable, err);
     if (status == HOLTER_NOT_FOUND && !shard->spec.is_writable)
         return HOLTER_OK;
+    if (status == HOLTER_OK)
+        status = shard_check_head(shard, err);
     if (status == HOLTER_OK && shard->manifest != NULL)
         manifest_follow(shard->manifest, shard->head);
     return status;
@@ -127,11 +129,11 @@ static holter_status open_parts(struct shard *shard, holter_error *err)
         status =
             io_open(&shard->lock_file, io, path, shard->spec.is_writable ? IO_WRITABLE : 0, err);
     if (status == HOLTER_OK)
+        status = open_wals(shard, err);
+    if (status == HOLTER_OK)
         status = shard_open_head(shard, err);
     if (status == HOLTER_OK)
         status = open_manifest(shard, err);
-    if (status == HOLTER_OK)
-        status = open_wals(shard, err);
     if (status == HOLTER_OK)
         status = memtable_new(&shard->memtable, err);
     return status;

@@ -16,6 +16,8 @@
  *       it has not read, begins a new log file with its next append, publishes. Readers then go by
  *       what a watermark covers.
  *   D5  A frame or section of an erased user is skipped, not damage.
+ *   D6  A head page beyond whose end the log goes on, with frames that were acknowledged, is an old
+ *       one that was put back: whoever opens it does without its facts.
  *
  * Lock file bytes: SHARD_LOCK_APPEND, SHARD_LOCK_MAINTENANCE exclusive; pins (manifest P1) shared.
  * Who holds a lock writes who it is into a slot of the lock file; HOLTER_BUSY names that. Needs the

@@ -66,6 +66,12 @@ void shard_name_holder(struct shard *shard, int lock);
 holter_status shard_open_head(struct shard *shard, holter_error *err);
 
 /* shard_tail.c: under the mutex */
+/**
+ * Whoever opens the head page looks whether it is an old one that was put back: the log goes on beyond its
+ * end with frames that a later group says were synced, and so were acknowledged. A writer then wipes its
+ * facts, a reader does without the page.
+ */
+holter_status shard_check_head(struct shard *shard, holter_error *err);
 /** The published end of the log. False: none in this boot. */
 bool shard_published_end(struct shard *shard, struct wal_place *end, uint64_t *appender);
 void shard_publish_end(struct shard *shard, const struct wal_place *end);

@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 
+/* Looks at a head page that others may publish to meanwhile. */
+enum { HEAD_CHECKS_MAX = 8 };
+
 bool shard_published_end(struct shard *shard, struct wal_place *end, uint64_t *appender)
 {
     uint64_t words[HEAD_WORDS];
@@ -208,6 +211,61 @@ holter_status shard_refresh(struct shard *shard, bool is_appending,
         manifest_unpin(shard->manifest, pinned);
     else
         *version = pinned;
+    return status;
+}
+
+/* ---- a head page that was put back ----------------------------------------------------------- */
+
+/* Appenders publish before they answer, and answer before the next group, whose watermark says so. */
+static bool log_goes_on(struct shard *shard, const struct wal_place *end)
+{
+    struct wal_reader *reader = NULL;
+    struct wal_read_spec spec = { .from = *end, .covered_only = true };
+    struct wal_frame_read frame;
+    holter_status status = wal_reader_open(&reader, shard->wal, &spec, NULL);
+    if (status == HOLTER_OK)
+        status = wal_reader_next(reader, &frame, NULL);
+    wal_reader_close(reader);
+    return status == HOLTER_OK; /* an error is told by whoever reads the log for its rows */
+}
+
+static bool head_is_old(struct shard *shard)
+{
+    struct wal_place end, again;
+    uint64_t appender;
+    for (int attempt = 0; attempt < HEAD_CHECKS_MAX; attempt++) {
+        if (!shard_published_end(shard, &end, &appender) || !log_goes_on(shard, &end))
+            return false;
+        bool is_same = shard_published_end(shard, &again, &appender) &&
+                       again.sequence == end.sequence && again.offset == end.offset;
+        if (is_same)
+            return true;
+    } /* else somebody appends all the while, and publishes */
+    return false;
+}
+
+holter_status shard_check_head(struct shard *shard, holter_error *err)
+{
+    if (!head_is_old(shard))
+        return HOLTER_OK;
+    if (!shard->spec.is_writable) {
+        head_close(shard->head);
+        shard->head = NULL;
+        return HOLTER_OK;
+    }
+    int64_t deadline = shard_deadline(shard);
+    holter_status status = shard_take(shard, SHARD_LOCK_MAINTENANCE, deadline, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = shard_take(shard, SHARD_LOCK_APPEND, deadline, err);
+    if (status == HOLTER_OK) {
+        if (head_is_old(shard)) {
+            head_forget(shard->head, SHARD_HEAD_PAIR);
+            head_forget(shard->head, MANIFEST_HEAD_PAIR);
+        }
+        shard_give(shard, SHARD_LOCK_APPEND);
+    }
+    shard_give(shard, SHARD_LOCK_MAINTENANCE);
     return status;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "run.h"
 
+#include <string.h>
+
 #include "io/io_sim.h"
 #include "store/store.h"
 
@@ -119,6 +121,48 @@ START_TEST(a_reader_that_was_first_follows_flush_and_compaction)
 }
 END_TEST
 
+/* A head page as it was after the first of three rows, within one boot. */
+START_TEST(a_head_page_that_was_put_back_hides_nothing)
+{
+    struct io_names names;
+    holter_snapshot *snapshot;
+    open_writer();
+    write_row(1);
+    ck_assert_int_eq(sim_files(&names, fixture.sim), HOLTER_OK);
+    struct buffer *old = calloc(names.count, sizeof *old);
+    for (size_t i = 0; i < names.count; i++)
+        ck_assert_int_eq(sim_file_read(&old[i], fixture.sim, names.name[i]), HOLTER_OK);
+    write_row(2);
+    if (_i % 2 != 0)
+        ck_assert_int_eq(holter_flush(fixture.writer, NULL, NULL), HOLTER_OK);
+    write_row(3);
+    holter_close(fixture.writer);
+    fixture.writer = NULL;
+    for (size_t i = 0; i < names.count; i++) {
+        if (strstr(names.name[i], "/head") != NULL)
+            ck_assert_int_eq(sim_file_write(fixture.sim, names.name[i], old[i].data, old[i].bytes),
+                             HOLTER_OK);
+        buffer_release(&old[i]);
+    }
+    free(old);
+    io_names_release(&names);
+
+    if (_i / 2 != 0) { /* a writer is the first to open it */
+        ck_assert_int_eq(store_open_on(&fixture.writer, fixture.writer_io, "store", NULL, NULL),
+                         HOLTER_OK);
+        ck_assert_int_eq(holter_snapshot_open(&snapshot, fixture.writer, NULL), HOLTER_OK);
+        holter_snapshot_close(snapshot);
+    }
+    open_reader();
+    ck_assert_uint_eq(rows_seen(), 3);
+    if (_i / 2 == 0)
+        ck_assert_int_eq(store_open_on(&fixture.writer, fixture.writer_io, "store", NULL, NULL),
+                         HOLTER_OK);
+    write_row(4);
+    ck_assert_uint_eq(rows_seen(), 4);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store: readers");
@@ -126,6 +170,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_reader_that_was_first_sees_each_acknowledged_row);
     tcase_add_test(tests, a_reader_that_was_first_follows_flush_and_compaction);
+    tcase_add_loop_test(tests, a_head_page_that_was_put_back_hides_nothing, 0, 4);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
