@@ -224,8 +224,8 @@ static inline holter_status put(size_t at, uint64_t user, int64_t first, size_t 
                                 .tombstone_count = tombstone_count,
                                 .parts = &part,
                                 .part_count = count > 0 };
-    holter_status status =
-        has_memory ? shard_write_begin(&write, world.shard[at], &err) : HOLTER_NO_MEMORY;
+    holter_status status = has_memory ? shard_write_begin(&write, world.shard[at], &err)
+                                      : error_set(&err, HOLTER_NO_MEMORY, "no memory for rows");
     if (status == HOLTER_OK) {
         status = shard_write_put(write, &whole, 1, &err);
         if (status != HOLTER_OK) {
