@@ -319,6 +319,8 @@ static holter_status answer_series(struct commit *commit, const struct commit_us
                                    holter_error *err)
 {
     const struct columns *rows = rows_of(series);
+    if (rows->count == 0)
+        return HOLTER_OK; /* its one row did not fit into the batch */
     struct query_scan *scan = NULL;
     const struct columns *stored = NULL;
     size_t at = 0;

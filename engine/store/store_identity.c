@@ -66,24 +66,12 @@ holter_status store_identity_write(struct io *io, const char *path,
     return io_write_file(io, path, bytes, sizeof bytes, 0, err);
 }
 
-/* Each sector is read on its own, so that an unreadable one does not hide the other. */
-static holter_status read_sector(uint8_t out[static SECTOR], struct io *io, struct io_file *file,
-                                 size_t index, holter_error *err)
-{
-    struct io_queue *queue;
-    holter_status status = io_queue_open(&queue, io, 1, err);
-    if (status != HOLTER_OK)
-        return status;
-    status = io_read_exactly(queue, file, index * SECTOR, out, SECTOR, err);
-    io_queue_close(queue);
-    return status;
-}
-
 holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies,
                                   struct io *io, const char *store_path, holter_error *err)
 {
     char path[IO_PATH_BYTES_MAX];
     struct io_file *file = NULL;
+    struct io_queue *queue = NULL;
     struct io_stat stat;
     uint64_t bytes;
     holter_status status = io_stat(&stat, io, store_path, err);
@@ -106,15 +94,18 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
     if (status == HOLTER_OK && bytes != STORE_IDENTITY_BYTES)
         status = error_set(err, HOLTER_CORRUPT, "'%s': found %llu bytes, expected %d", path,
                            (unsigned long long)bytes, STORE_IDENTITY_BYTES);
+    if (status == HOLTER_OK)
+        status = io_queue_open(&queue, io, 1, err);
     holter_status copies[2];
     holter_error errors[2];
     struct store_identity found[2];
     for (size_t i = 0; status == HOLTER_OK && i < 2; i++) {
-        uint8_t sector[SECTOR];
-        copies[i] = read_sector(sector, io, file, i, &errors[i]);
+        uint8_t sector[SECTOR]; /* read on its own: an unreadable one does not hide the other */
+        copies[i] = io_read_exactly(queue, file, i * SECTOR, sector, SECTOR, &errors[i]);
         if (copies[i] == HOLTER_OK)
             copies[i] = decode(&found[i], sector);
     }
+    io_queue_close(queue);
     io_close(file);
     if (status != HOLTER_OK)
         return status;

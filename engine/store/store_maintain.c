@@ -207,6 +207,8 @@ static holter_status verify_store(holter_store *store,
     holter_error one;
     holter_status status =
         store_identity_read(&identity, &damaged_copies, store->io, store->path, &one);
+    if (status == HOLTER_NO_MEMORY)
+        return error_set(err, status, "%s", one.message);
     if (status != HOLTER_OK) {
         ++*damaged;
         tell(report, context, one.message);
