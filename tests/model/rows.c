@@ -434,19 +434,20 @@ static void append_value(struct buffer *out, const holter_columns *columns, size
 
 static void append_found(struct buffer *out, const holter_columns *columns, size_t row)
 {
-    struct buffer payload;
-    buffer_init(&payload);
-    buffer_append_i64(&payload, columns->duration_ns == NULL ? 0 : columns->duration_ns[row]);
-    buffer_append_u16(&payload, columns->flags[row]);
-    for (size_t f = 0; f < columns->field_count; f++)
-        append_value(&payload, columns, f, row);
     buffer_append_u32(out, columns->metric);
     buffer_append_u32(out, columns->source);
     buffer_append_i64(out, columns->time_ns[row]);
     buffer_append_i64(out, columns->revision[row]);
-    buffer_append_u32(out, (uint32_t)payload.bytes);
-    buffer_append(out, payload.data, payload.bytes);
-    buffer_release(&payload);
+    size_t at = out->bytes;
+    buffer_append_u32(out, 0); /* how long the payload is, written when that is known */
+    buffer_append_i64(out, columns->duration_ns == NULL ? 0 : columns->duration_ns[row]);
+    buffer_append_u16(out, columns->flags[row]);
+    for (size_t f = 0; f < columns->field_count; f++)
+        append_value(out, columns, f, row);
+    if (out->failed)
+        return;
+    struct writer w = writer_over(out->data + at, 4);
+    put_u32(&w, (uint32_t)(out->bytes - at - 4));
 }
 
 holter_status rows_step(struct buffer *out, holter_cursor *cursor, holter_error *err)
