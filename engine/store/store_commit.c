@@ -248,6 +248,8 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
 {
     struct columns *rows = &series->from->columns;
     bool has_dropped = false;
+    if (rows->count == 0)
+        return true; /* its one row did not fit into the batch */
     if (!columns_sort(rows) || !room_for_drops(commit, rows->count))
         return false;
     for (size_t i = 0; i < rows->count; i++)
@@ -320,7 +322,7 @@ static holter_status answer_series(struct commit *commit, const struct commit_us
 {
     const struct columns *rows = rows_of(series);
     if (rows->count == 0)
-        return HOLTER_OK; /* its one row did not fit into the batch */
+        return HOLTER_OK;
     struct query_scan *scan = NULL;
     const struct columns *stored = NULL;
     size_t at = 0;
