@@ -129,7 +129,7 @@ static holter_status find_metric(uint32_t *number, holter_store *store,
 holter_status rows_prepare(struct rows_world *out, holter_store *store, size_t user_count,
                            uint32_t source_count, holter_error *err)
 {
-    char names[ROWS_USERS_MAX][16];
+    char names[ROWS_USERS_MAX][32];
     holter_id ids[ROWS_USERS_MAX];
     holter_status status = HOLTER_OK;
     *out = (struct rows_world){ .user_count = user_count, .source_count = source_count };
