@@ -62,7 +62,7 @@ static const struct schema world_schema = {
 };
 static const struct memtable_filter everything = { .from = INT64_MIN, .to = INT64_MAX };
 
-/* ---- machine and handles ------------------------------------------------------------------------------------- */
+/* ---- machine and handles --------------------------------------------------------------------- */
 
 static inline holter_status world_keys_get(void *context, uint64_t user, uint32_t generation,
                                            const struct crypto_key **key, uint32_t *newest,
@@ -198,9 +198,12 @@ static inline size_t world_file_count(const char *prefix)
     return count;
 }
 
-/* ---- writing and reading ------------------------------------------------------------------------------------- */
+/* ---- writing and reading --------------------------------------------------------------------- */
 
-/* One user's part: `count` rows of metric 1 from `first` on, and deletions. Ends the write, whatever happens. */
+/*
+ * One user's part: `count` rows of metric 1 from `first` on, and deletions. Ends the write,
+ * whatever happens.
+ */
 static inline holter_status put(size_t at, uint64_t user, int64_t first, size_t count,
                                 struct wal_tombstone *tombstones, size_t tombstone_count)
 {

@@ -1,9 +1,10 @@
 /*
- * test_shard_append.c -- commits of several handles to one shard: takeovers, failures, large parts, recovery.
+ * test_shard_append.c -- commits of several handles to one shard: takeovers, failures, large parts,
+ * recovery.
  *
- * Claim: what a commit answered is in every later snapshot of every handle and after any crash, and what it answered
- * as lost never is (D1, D4). Method: up to three handles in processes of their own; every call of an append fails in
- * turn, the power is cut, head pages vanish.
+ * Claim: what a commit answered is in every later snapshot of every handle and after any crash, and
+ * what it answered as lost never is (D1, D4). Method: up to three handles in processes of their
+ * own; every call of an append fails in turn, the power is cut, head pages vanish.
  */
 #include "shard_world.h"
 
@@ -84,7 +85,7 @@ START_TEST(one_writes_at_a_time_and_the_others_are_told_who)
 }
 END_TEST
 
-/* ---- failures ------------------------------------------------------------------------------------------------ */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static const struct failure {
     enum sim_call_kind kind;
@@ -99,8 +100,8 @@ static const struct failure {
 };
 
 /*
- * Each call of that kind fails in turn while one handle appends; then both go on. What was acknowledged, and only
- * that, is seen by both, and after the power went.
+ * Each call of that kind fails in turn while one handle appends; then both go on. What was
+ * acknowledged, and only that, is seen by both, and after the power went.
  */
 START_TEST(both_handles_go_on_after_a_failed_append)
 {
@@ -151,7 +152,7 @@ START_TEST(both_handles_go_on_after_a_failed_append)
 }
 END_TEST
 
-/* ---- large parts --------------------------------------------------------------------------------------------- */
+/* ---- large parts ----------------------------------------------------------------------------- */
 
 enum { LARGE_ROWS = 200000 };
 
@@ -191,14 +192,19 @@ START_TEST(a_large_part_is_linked_frames_and_stands_as_one)
     OK(shard_flush(NULL, world.shard[1], true, &err));
     struct found found = find_now(0, 5);
     ck_assert_uint_eq(found.in_log, 0);
-    /* The old rows went, and the new one at 5, whose revision is below its part's second deletion's. */
+    /*
+     * The old rows went, and the new one at 5, whose revision is below its part's second
+     * deletion's.
+     */
     ck_assert_uint_eq(found.in_files, LARGE_ROWS - 1);
     verify(0);
     world_release();
 }
 END_TEST
 
-/* The power is cut at many points of a large append: after it all of the part is there, or nothing. */
+/*
+ * The power is cut at many points of a large append: after it all of the part is there, or nothing.
+ */
 START_TEST(a_large_part_is_whole_or_not_at_all)
 {
     size_t whole = 0, lost = 0;
@@ -252,7 +258,7 @@ START_TEST(many_deletions_in_a_small_log_are_stored_or_refused_whole)
 }
 END_TEST
 
-/* ---- recovery ------------------------------------------------------------------------------------------------ */
+/* ---- recovery -------------------------------------------------------------------------------- */
 
 static void remove_head(void)
 {
@@ -293,7 +299,10 @@ START_TEST(recovery_finds_all_that_was_acknowledged)
 }
 END_TEST
 
-/* A reader that cannot know what was synced goes by watermarks; once the boot is over by every whole frame. */
+/*
+ * A reader that cannot know what was synced goes by watermarks; once the boot is over by every
+ * whole frame.
+ */
 START_TEST(a_reader_without_a_head_page_shows_what_is_surely_durable)
 {
     world_init(1, NULL);
@@ -317,7 +326,7 @@ START_TEST(a_reader_without_a_head_page_shows_what_is_surely_durable)
 }
 END_TEST
 
-/* ---- the end that closing notes ------------------------------------------------------------------------------ */
+/* ---- the end that closing notes -------------------------------------------------------------- */
 
 static const char log_path[] = SHARD "/log-0000000000000001";
 

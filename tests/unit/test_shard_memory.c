@@ -1,9 +1,11 @@
 /*
- * test_shard_memory.c -- a shard without memory fails, loses nothing, and works again with the next call.
+ * test_shard_memory.c -- a shard without memory fails, loses nothing, and works again with the next
+ * call.
  *
- * Claim: every allocation of a commit, a snapshot, a flush and a compaction may fail, once or from then on; then
- * HOLTER_NO_MEMORY is answered, or the call succeeds without what it could not remember; nothing leaks, and what was
- * acknowledged is seen by all. Method: the n-th allocation fails, for every n.
+ * Claim: every allocation of a commit, a snapshot, a flush and a compaction may fail, once or from
+ * then on; then HOLTER_NO_MEMORY is answered, or the call succeeds without what it could not
+ * remember; nothing leaks, and what was acknowledged is seen by all. Method: the n-th allocation
+ * fails, for every n.
  */
 #include "alloc_fail.h"
 

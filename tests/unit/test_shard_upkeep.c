@@ -1,13 +1,14 @@
 /*
  * test_shard_upkeep.c -- flush, compaction, sweeping and snapshots of several handles at once.
  *
- * Claim: a snapshot never changes and its files stay until it is closed; nobody waits for a flush but another flush;
- * what is acknowledged while others flush and compact is never missed by a reader (D2, D3, D5). Method: handles in
- * processes of their own, as fibers that hand over at every call, under several seeds.
+ * Claim: a snapshot never changes and its files stay until it is closed; nobody waits for a flush
+ * but another flush; what is acknowledged while others flush and compact is never missed by a
+ * reader (D2, D3, D5). Method: handles in processes of their own, as fibers that hand over at every
+ * call, under several seeds.
  */
 #include "shard_world.h"
 
-/* ---- pins ---------------------------------------------------------------------------------------------------- */
+/* ---- pins ------------------------------------------------------------------------------------ */
 
 START_TEST(a_snapshot_keeps_the_files_that_it_may_need)
 {
@@ -165,7 +166,7 @@ START_TEST(a_failed_flush_loses_nothing_and_is_begun_anew)
 }
 END_TEST
 
-/* ---- erased users -------------------------------------------------------------------------------------------- */
+/* ---- erased users ---------------------------------------------------------------------------- */
 
 START_TEST(an_erased_users_frames_are_skipped)
 {
@@ -193,7 +194,7 @@ START_TEST(an_erased_users_frames_are_skipped)
 }
 END_TEST
 
-/* ---- all at once --------------------------------------------------------------------------------------------- */
+/* ---- all at once ----------------------------------------------------------------------------- */
 
 enum { ROWS_EACH = 60, UPKEEPS = 12 };
 
@@ -225,7 +226,10 @@ static void keep_up(void *context)
     }
 }
 
-/* Never fewer rows than were acknowledged before, never more than were begun; and each snapshot stays. */
+/*
+ * Never fewer rows than were acknowledged before, never more than were begun; and each snapshot
+ * stays.
+ */
 static void read_rows(void *context)
 {
     size_t at = *(size_t *)context;

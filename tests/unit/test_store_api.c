@@ -1,16 +1,17 @@
 /*
- * test_store_api.c -- the public calls beside batches: errors, regions, metrics, users, sources, reading, upkeep.
+ * test_store_api.c -- the public calls beside batches: errors, regions, metrics, users, sources,
+ * reading, upkeep.
  *
- * Claim: every call answers as include/holter/ says, with a sentence that names no external id; what one handle
- * changes another one sees with its next call; snapshots never change; a store opens again from whatever is left of
- * its head pages. Method: up to three processes with a handle each on one simulated machine.
+ * Claim: every call answers as include/holter/ says, with a sentence that names no external id;
+ * what one handle changes another one sees with its next call; snapshots never change; a store
+ * opens again from whatever is left of its head pages. Method: up to three processes with a handle
+ * each on one simulated machine.
  */
 #include "store_world.h"
 
 enum { SECOND = 1000000000 };
-#define WEEK (INT64_C(7) * 24 * 3600 * SECOND)
 
-/* ---- making and opening -------------------------------------------------------------------------------------- */
+/* ---- making and opening ---------------------------------------------------------------------- */
 
 START_TEST(a_store_is_made_once)
 {
@@ -139,7 +140,7 @@ START_TEST(no_handle_is_an_error_not_a_crash)
 }
 END_TEST
 
-/* ---- regions ------------------------------------------------------------------------------------------------- */
+/* ---- regions --------------------------------------------------------------------------------- */
 
 START_TEST(users_of_two_regions_lie_in_their_own_shards)
 {
@@ -188,7 +189,7 @@ START_TEST(users_of_two_regions_lie_in_their_own_shards)
 }
 END_TEST
 
-/* ---- metrics ------------------------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 START_TEST(what_one_handle_defines_another_sees_at_once)
 {
@@ -276,7 +277,7 @@ START_TEST(what_one_handle_defines_another_sees_at_once)
 }
 END_TEST
 
-/* ---- users and sources --------------------------------------------------------------------------------------- */
+/* ---- users and sources ----------------------------------------------------------------------- */
 
 START_TEST(users_of_one_handle_are_users_of_all)
 {
@@ -414,7 +415,7 @@ START_TEST(sources_are_seen_by_all_and_read_back_whole)
 }
 END_TEST
 
-/* ---- erased users -------------------------------------------------------------------------------------------- */
+/* ---- erased users ---------------------------------------------------------------------------- */
 
 START_TEST(an_erased_user_is_gone_everywhere)
 {
@@ -521,7 +522,7 @@ START_TEST(frames_and_sections_of_erased_users_alone_are_no_damage)
 }
 END_TEST
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static const struct scan_case {
     const char *metric; /* NULL: all */
@@ -733,7 +734,7 @@ START_TEST(many_rows_come_in_batches_of_4096)
 }
 END_TEST
 
-/* ---- upkeep -------------------------------------------------------------------------------------------------- */
+/* ---- upkeep ---------------------------------------------------------------------------------- */
 
 static holter_shard_stat stat_of(holter_store *store)
 {
@@ -925,7 +926,7 @@ START_TEST(a_read_only_mount_is_read)
 }
 END_TEST
 
-/* ---- opening again ------------------------------------------------------------------------------------------- */
+/* ---- opening again --------------------------------------------------------------------------- */
 
 static void damage_heads(int how)
 {
@@ -1032,7 +1033,7 @@ START_TEST(a_store_without_sealing_needs_no_keyring)
 }
 END_TEST
 
-/* ---- locks that others hold ---------------------------------------------------------------------------------- */
+/* ---- locks that others hold ------------------------------------------------------------------ */
 
 static struct io_file *hold(struct io *io, const char *path, uint64_t byte)
 {

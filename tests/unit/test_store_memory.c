@@ -1,9 +1,10 @@
 /*
  * test_store_memory.c -- a store without memory answers so, and its batches stay whole.
  *
- * Claim: every allocation of a public call may fail, once or from then on: HOLTER_NO_MEMORY is answered or the call
- * succeeds, nothing leaks, and the same call, made again, is right. A row that did not fit is not in its batch, which
- * can be committed as it is. Method: the n-th allocation fails, for every n; and from then on, for every fourth.
+ * Claim: every allocation of a public call may fail, once or from then on: HOLTER_NO_MEMORY is
+ * answered or the call succeeds, nothing leaks, and the same call, made again, is right. A row that
+ * did not fit is not in its batch, which can be committed as it is. Method: the n-th allocation
+ * fails, for every n; and from then on, for every fourth.
  */
 #include "alloc_fail.h"
 
@@ -31,8 +32,8 @@ static holter_status add_row(uint64_t user, uint32_t metric, int64_t time)
 }
 
 /*
- * Rows of new and of known series, and a deletion, are added while memory fails; the batch is committed then as it
- * is, and has exactly what was answered with HOLTER_OK.
+ * Rows of new and of known series, and a deletion, are added while memory fails; the batch is
+ * committed then as it is, and has exactly what was answered with HOLTER_OK.
  */
 START_TEST(a_row_that_does_not_fit_is_not_in_the_batch)
 {
@@ -76,7 +77,7 @@ START_TEST(a_row_that_does_not_fit_is_not_in_the_batch)
 }
 END_TEST
 
-/* ---- calls --------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static holter_status do_commit(void)
 {
