@@ -409,7 +409,7 @@ holter_status edits_refresh(struct edits *edits, bool writable, uint64_t version
 
 static holter_status check_ready(const struct edits *edits, holter_error *err)
 {
-    if (edits->is_ready && edits->version < UINT64_MAX - 1)
+    if (edits->is_ready && edits->version < EDITS_NUMBER_MAX)
         return HOLTER_OK;
     return error_set(err, HOLTER_INVALID, "'%s/%s': not refreshed for writing",
                      edits->spec.directory, edits->spec.name);

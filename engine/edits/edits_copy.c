@@ -52,6 +52,8 @@ void edits_header_encode(uint8_t out[static CORE_SECTOR_BYTES], const struct edi
 {
     core_assert(header->generation > 0);
     core_assert(header->base > 0);
+    core_assert(header->generation <= EDITS_NUMBER_MAX);
+    core_assert(header->base <= EDITS_NUMBER_MAX);
 
     memset(out, 0, CORE_SECTOR_BYTES);
     struct writer w = writer_over(out, EDITS_HEADER_BYTES);
@@ -110,6 +112,8 @@ static holter_status header_decode(struct edits_header *out, const char **fault,
         return *fault = "it belongs to another store or shard", HOLTER_CORRUPT;
     if (generation == 0 || base == 0)
         return *fault = "its generation or first version is 0", HOLTER_CORRUPT;
+    if (generation > EDITS_NUMBER_MAX || base > EDITS_NUMBER_MAX)
+        return *fault = "its generation or first version is over 2^63 - 1", HOLTER_CORRUPT;
     *out = (struct edits_header){ .generation = generation, .base = base };
     *fault = NULL;
     return HOLTER_OK;

@@ -19,9 +19,12 @@ enum {
     EDITS_MORE = 1,                         /* the only flag of a record */
 };
 
+/** Of generations and versions told by a header: numbers that can be counted on from. */
+#define EDITS_NUMBER_MAX ((uint64_t)INT64_MAX)
+
 struct edits_header {
-    uint64_t generation;
-    uint64_t base; /* version of the first edit */
+    uint64_t generation; /* 1 .. EDITS_NUMBER_MAX */
+    uint64_t base;       /* version of the first edit, 1 .. EDITS_NUMBER_MAX */
 };
 
 struct edits_copy {

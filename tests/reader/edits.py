@@ -69,7 +69,7 @@ class _Copy:
         c.zeros(448)
         c.check(store_id == self.store_id, "a file of another store", 20)
         c.check(place == self.place, f"a file of place {place}, {self.place} expected", 36)
-        c.check(generation != 0 and base != 0, "generation or base is 0", 40)
+        c.check(0 < generation < 1 << 63 and 0 < base < 1 << 63, "generation or base is out of range", 40)
         self.generation, self.base = generation, base
 
     def record_at(self, offset, generation):

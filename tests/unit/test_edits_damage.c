@@ -6,6 +6,7 @@
  * a writer mends it, and then the other copy can be damaged too. The same bit flipped in both:
  * corrupt, or the last edit is torn.
  */
+#include "edits/edits_impl.h"
 #include "edits_ledger.h"
 
 enum { VERSIONS = 6 };
@@ -313,6 +314,45 @@ START_TEST(fields_that_no_writer_writes_are_refused)
 }
 END_TEST
 
+/* Nothing may count past them: a number of the greatest ones, its checksum right, and the log opened for writing. */
+START_TEST(numbers_that_leave_no_next_are_refused)
+{
+    static const size_t last_bytes[] = { 40 + 7, 48 + 7 }; /* of generation and base */
+    for (unsigned copies = 1; copies < 4; copies++) {
+        put_header(copies, last_bytes[_i], 0xff);
+        struct outcome found = open_log(true, copies == 3 ? UINT64_MAX : VERSIONS);
+        ck_assert_int_eq(found.status, copies == 3 ? HOLTER_CORRUPT : HOLTER_OK);
+        put_back();
+    }
+}
+END_TEST
+
+/* The greatest generation reads; but the copies cannot be made anew, which is told. */
+START_TEST(the_last_generation_is_read_and_not_passed)
+{
+    static const uint8_t greatest[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f };
+    struct buffer changed;
+    buffer_init(&changed);
+    buffer_append(&changed, sound.data, 512);
+    memcpy(changed.data + 40, greatest, sizeof greatest);
+    struct writer w = writer_over(changed.data + 56, 8);
+    put_u64(&w, hash64(changed.data, 56));
+    struct ledger ledger = { .count = 0 };
+    struct edits_spec spec = ledger_spec(io, &ledger);
+    uint8_t body[LEDGER_BODY_MAX];
+    size_t body_bytes = ledger_body(body, 1, LEDGER_SNAPSHOT, 0);
+    edits_record_encode(&changed, &spec, INT64_MAX, 1, 0, 0, body, body_bytes);
+    for (size_t c = 0; c < 2; c++)
+        MUST(sim_file_write(sim, paths[c], changed.data, changed.bytes));
+    buffer_release(&changed);
+    struct edits *edits;
+    MUST(edits_open(&edits, &spec, true, UINT64_MAX, &err));
+    const struct edits_part part = { "all", 3 };
+    ck_assert_int_eq(edits_rewrite(edits, &part, 1, &err), HOLTER_CORRUPT);
+    edits_close(edits);
+}
+END_TEST
+
 /* A record at the end with a checksum that fits and some field wrong. */
 START_TEST(a_record_that_does_not_follow_is_refused)
 {
@@ -370,6 +410,8 @@ int main(void)
     tcase_add_test(tests, a_copy_of_another_store_place_or_kind_is_not_taken);
     tcase_add_test(tests, a_newer_format_is_refused_and_left_alone);
     tcase_add_test(tests, fields_that_no_writer_writes_are_refused);
+    tcase_add_loop_test(tests, numbers_that_leave_no_next_are_refused, 0, 2);
+    tcase_add_test(tests, the_last_generation_is_read_and_not_passed);
     tcase_add_loop_test(tests, a_record_that_does_not_follow_is_refused, 0, 4);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
