@@ -59,6 +59,9 @@ def main():
                 merged[number] = merged.get(number, 0) + count
         with open(source, encoding="utf-8") as file:
             text = file.read().split("\n")
+        if max(merged, default=0) > len(text):
+            print(f"{source}: changed since it was built; run again", file=sys.stderr)
+            return 1
         discounted = [n for n, count in merged.items()
                       if count == 0 and any(word in text[n - 1] for word in OUT_OF_MEMORY)]
         for number in discounted:
