@@ -1,7 +1,8 @@
 /*
  * fuzz_log.c -- a log of hostile files: read, recovered, verified, and gone on with.
  *
- * Input: a byte of options, the places that they ask for, then up to three files in pages (fuzz.h).
+ * Input: a byte of options, the places that they ask for, then up to three files in pages (fuzz.h). The last three
+ * bytes, whatever else they are, name a file and an offset where a frame may be.
  */
 #include "fuzz.h"
 #include "wal/wal_impl.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 
 enum { FILES_MAX = 3, FRAMES_MAX = 4096 };
-enum option { COVERED_ONLY = 1, HAS_END = 2, HAS_CLOSED = 4, HAS_FROM = 8, GOES_ON = 16 };
+enum option { COVERED_ONLY = 1, HAS_END = 2, HAS_CLOSED = 4, HAS_FROM = 8, GOES_ON = 16, READS_ANY = 32 };
 
 struct frames {
     uint64_t count;
@@ -96,6 +97,27 @@ static void read_again(struct fuzz_world *world, struct wal *wal)
     buffer_release(&scratch);
 }
 
+/* A frame read from where nobody said that one is. */
+static void read_any(struct fuzz_world *world, struct wal *wal, const uint8_t last[static 3])
+{
+    struct wal_frame_read frame;
+    struct buffer scratch;
+    struct reader r = reader_over(last, 3);
+    uint64_t file = get_u8(&r) % (FILES_MAX + 1);
+    uint64_t offset = get_u16(&r);
+    buffer_init(&scratch);
+    holter_status status = wal_read_frame(&frame, &scratch, wal, file, offset, &world->err);
+    fuzz_check(status, &world->err);
+    if (status == HOLTER_OK) {
+        struct buffer plain;
+        buffer_init(&plain);
+        fuzz_check(wal_frame_open(&plain, wal, &frame, fuzz_arena(), fuzz_key(true), &world->err),
+                   &world->err);
+        buffer_release(&plain);
+    }
+    buffer_release(&scratch);
+}
+
 /*
  * What recovery found is built upon: the frame appended then is read after all that was read
  * before.
@@ -168,6 +190,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     holter_status status = read_all(&world, wal, &read, &place);
     if (status == HOLTER_DONE)
         read_again(&world, wal);
+    if ((options & READS_ANY) != 0 && count > 3)
+        read_any(&world, wal, bytes + count - 3);
     size_t damaged = 0;
     size_t reported = 0;
     fuzz_check(wal_verify(wal, &read, report, &reported, &damaged, &world.err), &world.err);

@@ -118,7 +118,7 @@ static void rows_make(struct columns *rows, size_t kind, size_t count, bool with
 static void columns_seeds(void)
 {
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
-        for (uint8_t with_revision = 0; with_revision < 2; with_revision++) {
+        for (uint8_t with_revision = 0; with_revision < 1 + kind % 2; with_revision++) {
             char name[32];
             struct columns rows;
             size_t count = with_revision ? 3 : 40;
@@ -218,6 +218,8 @@ static void log_write(struct fuzz_world *world, const char *name, uint8_t option
         fuzz_pages_write(&seed, file.data, file.bytes, FUZZ_PAGE_BYTES);
         buffer_release(&file);
     }
+    buffer_append_u8(&seed, 1); /* the file and offset of the first frame */
+    buffer_append_u16(&seed, FUZZ_PAGE_BYTES + WAL_GROUP_HEADER_BYTES);
     seed_end("log", name, &seed);
 }
 
@@ -237,7 +239,7 @@ static void log_seeds(void)
     append(wal, &place, 0, 2, false);
     append(wal, &place, 3, 3, true);
     log_write(&world, "open", 16, 1, NULL, NULL);
-    log_write(&world, "covered", 1, 1, NULL, NULL);
+    log_write(&world, "covered", 1 | 32, 1, NULL, NULL);
     log_write(&world, "end", 2 | 16, 1, &place, NULL);
     MUST(wal_mark(wal, &place, NULL));
     log_write(&world, "closed", 4 | 16, 1, NULL, &place);
@@ -249,7 +251,7 @@ static void log_seeds(void)
     append(wal, &place, 2, 4, false);
     log_write(&world, "chain", 16, 3, NULL, NULL);
     log_write(&world, "chain-end", 2, 3, &place, NULL);
-    log_write(&world, "cut", 16, 2, NULL, NULL);
+    log_write(&world, "cut", 16 | 32, 2, NULL, NULL);
 
     for (uint8_t which = 0; which < 2; which++) {
         struct buffer file = file_of(&world, "d/log-0000000000000003");
@@ -334,7 +336,7 @@ static void segment_seeds(void)
 {
     segment_seed("small", true, 3, 3, 20);
     segment_seed("unsealed", false, 1, 6, 10);
-    segment_seed("pieces", true, 1, 1, 1100);
+    segment_seed("pieces", true, 1, 1, 1700);
     segment_seed("many", true, 65, 1, 1);
 }
 
@@ -381,14 +383,15 @@ static void blocks_seed(const char *name, size_t kind, size_t rows, bool is_whol
     buffer_append(&seed, headers.data, headers.bytes);
     seed_end("blocks", name, &seed);
 
-    char also[64];
-    snprintf(also, sizeof also, "index-%s", name);
-    seed = seed_begin(0);
-    buffer_append_u64(&seed,
-                      payload + headers.bytes + CRYPTO_TAG_BYTES + index.bytes + CRYPTO_TAG_BYTES);
-    buffer_append_u64(&seed, index.bytes + CRYPTO_TAG_BYTES);
-    buffer_append(&seed, index.data, index.bytes);
-    seed_end("blocks", also, &seed);
+    if (kind % 3 == 0) {
+        char also[64];
+        snprintf(also, sizeof also, "index-%s", name);
+        seed = seed_begin(0);
+        buffer_append_u64(&seed, payload + headers.bytes + CRYPTO_TAG_BYTES + index.bytes + CRYPTO_TAG_BYTES);
+        buffer_append_u64(&seed, index.bytes + CRYPTO_TAG_BYTES);
+        buffer_append(&seed, index.data, index.bytes);
+        seed_end("blocks", also, &seed);
+    }
     buffer_release(&index);
     buffer_release(&tombstones);
     buffer_release(&headers);
@@ -590,7 +593,7 @@ enum {
     CATALOG_RECORD_METRIC = 2,
     CATALOG_RECORD_LABEL = 3,
     CATALOG_ONE_METRIC = 4,
-    METRICS_STEP = 5
+    METRICS_STEP = 12
 };
 
 /*
