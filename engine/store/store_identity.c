@@ -66,6 +66,12 @@ holter_status store_identity_write(struct io *io, const char *path,
     return io_write_file(io, path, bytes, sizeof bytes, 0, err);
 }
 
+static bool is_same(const struct store_identity *a, const struct store_identity *b)
+{
+    return memcmp(a->id, b->id, sizeof a->id) == 0 && a->is_sealed == b->is_sealed &&
+           a->made_ns == b->made_ns;
+}
+
 holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies,
                                   struct io *io, const char *store_path, holter_error *err)
 {
@@ -109,6 +115,8 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
     io_close(file);
     if (status != HOLTER_OK)
         return status;
+    if (copies[0] == HOLTER_OK && copies[1] == HOLTER_OK && !is_same(&found[0], &found[1]))
+        return error_set(err, HOLTER_CORRUPT, "'%s': its two copies contradict each other", path);
     size_t good = copies[0] == HOLTER_OK ? 0 : 1;
     if (copies[good] == HOLTER_OK) {
         *damaged_copies = (copies[0] != HOLTER_OK) + (copies[1] != HOLTER_OK);
