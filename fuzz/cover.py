@@ -7,8 +7,8 @@ Each OBJECTS is a tree of objects compiled with --coverage whose programs have r
 it. Prints each source with its lines, those run, and the share; names the lines that nothing ran; fails where a source
 is under 95 %.
 
-No line is discounted, but for those of one kind: where memory runs out. They are known by the name of the status,
-HOLTER_NO_MEMORY or a function called no_memory, on the line itself; how many were left out is printed beside.
+No line is discounted, but for those of one kind: statements that tell that memory ran out. They are known by the name
+of the status, HOLTER_NO_MEMORY, or by a function called no_memory; how many lines were left out is printed beside.
 """
 import json
 import os
@@ -37,6 +37,17 @@ def counts_of(tree, source):
     return counts
 
 
+def tells_no_memory(text, number):
+    """The statement that the line is of, from after one ; { } or : to the next ;"""
+    first = last = number - 1
+    while first > 0 and not text[first - 1].rstrip().endswith((";", "{", "}", ":", "*/", ")")):
+        first -= 1
+    while last + 1 < len(text) and not text[last].rstrip().endswith((";", "{", "}")):
+        last += 1
+    statement = " ".join(text[first:last + 1])
+    return any(word in statement for word in OUT_OF_MEMORY)
+
+
 def ranges(numbers):
     """[3, 4, 5, 9] as "3-5 9"."""
     out = []
@@ -63,7 +74,7 @@ def main():
             print(f"{source}: changed since it was built; run again", file=sys.stderr)
             return 1
         discounted = [n for n, count in merged.items()
-                      if count == 0 and any(word in text[n - 1] for word in OUT_OF_MEMORY)]
+                      if count == 0 and tells_no_memory(text, n)]
         for number in discounted:
             del merged[number]
         run = sum(count > 0 for count in merged.values())

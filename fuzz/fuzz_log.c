@@ -2,7 +2,8 @@
  * fuzz_log.c -- a log of hostile files: read, recovered, verified, and gone on with.
  *
  * Input: a byte of options, the places that they ask for, then up to three files in pages (fuzz.h). The last three
- * bytes, whatever else they are, name a file and an offset where a frame may be.
+ * bytes, whatever else they are, name a file and an offset where a frame may be, or where the
+ * disk cannot be read.
  */
 #include "fuzz.h"
 #include "wal/wal_impl.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 enum { FILES_MAX = 3, FRAMES_MAX = 4096 };
-enum option { COVERED_ONLY = 1, HAS_END = 2, HAS_CLOSED = 4, HAS_FROM = 8, GOES_ON = 16, READS_ANY = 32 };
+enum option { COVERED_ONLY = 1, HAS_END = 2, HAS_CLOSED = 4, HAS_FROM = 8, GOES_ON = 16, READS_ANY = 32, BAD_SECTOR = 64 };
 
 struct frames {
     uint64_t count;
@@ -97,6 +98,17 @@ static void read_again(struct fuzz_world *world, struct wal *wal)
     buffer_release(&scratch);
 }
 
+static void sector_spoil(struct fuzz_world *world, const uint8_t last[static 3])
+{
+    char path[32];
+    struct io_stat stat;
+    struct reader r = reader_over(last, 3);
+    snprintf(path, sizeof path, "d/log-%016x", get_u8(&r) % (FILES_MAX + 1u));
+    uint64_t offset = get_u16(&r);
+    if (io_stat(&stat, world->io, path, NULL) == HOLTER_OK && offset < stat.bytes)
+        sim_sector_bad(world->sim, path, offset / CORE_SECTOR_BYTES);
+}
+
 /* A frame read from where nobody said that one is. */
 static void read_any(struct fuzz_world *world, struct wal *wal, const uint8_t last[static 3])
 {
@@ -177,6 +189,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     struct fuzz_world world;
     fuzz_world_init(&world);
     files_put(&world, &in);
+    if ((options & BAD_SECTOR) != 0 && count > 3)
+        sector_spoil(&world, bytes + count - 3);
     struct wal_spec spec = { .io = world.io,
                              .directory = "d",
                              .place = FUZZ_PLACE,

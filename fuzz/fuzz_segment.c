@@ -1,7 +1,8 @@
 /*
  * fuzz_segment.c -- a hostile segment: opened, every user found, every section and block read, verified.
  *
- * Input: a byte of options, the file's id, then the file in pages (fuzz.h).
+ * Input: a byte of options, the file's id, then the file in pages (fuzz.h). Its last byte, whatever else it is, names a
+ * sector that cannot be read, where that is asked for.
  */
 #include "fuzz.h"
 #include "segment/segment_impl.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option { IS_SEALED = 1, IS_PART = 2 };
+enum option { IS_SEALED = 1, IS_PART = 2, BAD_SECTOR = 4 };
 enum { USERS_MAX = 12 }; /* asked for, spread over all */
 
 static void report(void *context, const char *sentence)
@@ -105,6 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     hex_encode(digits, id, sizeof id);
     snprintf(path, sizeof path, "d/seg-%s", digits);
     core_assert(sim_file_write(world.sim, path, file.data, file.bytes) == HOLTER_OK);
+    if ((options & BAD_SECTOR) != 0 && file.bytes > 0)
+        sim_sector_bad(world.sim, path, bytes[count - 1] % (file.bytes / CORE_SECTOR_BYTES));
     buffer_release(&file);
 
     struct segment_spec spec = { .io = world.io,

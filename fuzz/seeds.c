@@ -252,6 +252,7 @@ static void log_seeds(void)
     log_write(&world, "chain", 16, 3, NULL, NULL);
     log_write(&world, "chain-end", 2, 3, &place, NULL);
     log_write(&world, "cut", 16 | 32, 2, NULL, NULL);
+    log_write(&world, "bad-sector", 16 | 32 | 64, 2, NULL, NULL);
 
     for (uint8_t which = 0; which < 2; which++) {
         struct buffer file = file_of(&world, "d/log-0000000000000003");
@@ -293,6 +294,20 @@ static void segment_write(struct segment_writer *writer, uint64_t user, bool is_
     }
 }
 
+enum { SEGMENT_SEED_PART = 2, SEGMENT_SEED_BAD = 4 }; /* options of fuzz_segment.c */
+
+static void segment_file(const char *name, uint8_t options, uint8_t last,
+                         const struct segment_summary *summary, const struct buffer *file)
+{
+    char whole[64];
+    struct buffer seed = seed_begin(options);
+    buffer_append(&seed, summary->id, sizeof summary->id);
+    fuzz_pages_write(&seed, file->data, file->bytes, FUZZ_PAGE_BYTES);
+    buffer_append_u8(&seed, last);
+    snprintf(whole, sizeof whole, "%s-%u-%u", name, options, last);
+    seed_end("segment", whole, &seed);
+}
+
 static void segment_seed(const char *name, bool is_sealed, size_t users, size_t kinds, size_t rows)
 {
     struct fuzz_world world;
@@ -317,17 +332,12 @@ static void segment_seed(const char *name, bool is_sealed, size_t users, size_t 
     hex_encode(digits, summary.id, sizeof summary.id);
     snprintf(path, sizeof path, "d/seg-%s", digits);
     struct buffer file = file_of(&world, path);
-    for (uint8_t part = 0; part < 2; part++) {
-        char whole[64];
-        struct buffer seed = seed_begin((uint8_t)(is_sealed | part << 1));
-        buffer_append(&seed, summary.id, sizeof summary.id);
-        fuzz_pages_write(&seed, file.data, file.bytes, FUZZ_PAGE_BYTES);
-        snprintf(whole, sizeof whole, "%s%s", name, part == 0 ? "" : "-part");
-        if (part == 0 || rows > 1000)
-            seed_end("segment", whole, &seed);
-        else
-            buffer_release(&seed);
-    }
+    segment_file(name, (uint8_t)is_sealed, 0, &summary, &file);
+    if (rows > 1000)
+        segment_file(name, (uint8_t)(is_sealed | SEGMENT_SEED_PART), 0, &summary, &file);
+    static const uint8_t sectors[] = { 0, 2, 8, 16, 25 }; /* header, section, directory, footer, zeros */
+    for (size_t i = 0; !is_sealed && i < CORE_COUNT(sectors); i++)
+        segment_file(name, SEGMENT_SEED_BAD, sectors[i], &summary, &file);
     buffer_release(&file);
     fuzz_world_release(&world);
 }
