@@ -107,6 +107,14 @@ struct ledger {
 
 struct world;
 
+/* What a snapshot must and may show. */
+struct ledger_view {
+    bool parts[LEDGER_PARTS_MAX]; /* acknowledged or seen by then: must be there */
+    bool facts[LEDGER_FACTS_MAX];
+    size_t fact_count;
+    size_t part_end; /* what was tried by the time it was open: may be there */
+};
+
 /* A process, and the store that it has open. */
 struct actor {
     struct world *world;
@@ -116,8 +124,9 @@ struct actor {
     bool is_reader;
     uint16_t part_first, part_count; /* of the batch, in the ledger */
     holter_snapshot *pinned;
-    uint64_t pinned_hash[LEDGER_USERS_MAX];
-    uint64_t reads;
+    struct ledger_view pinned_view;
+    bool pinned_is_read;
+    uint64_t pinned_hash[LEDGER_USERS_MAX]; /* once it was read */
 };
 
 struct world {
@@ -184,8 +193,9 @@ bool act_flush(struct actor *actor);
 bool act_compact(struct actor *actor, holter_tier to);
 /** Read everything, compare with the ledger, note what was seen. */
 bool act_read(struct actor *actor);
+/** Open a snapshot, and read nothing yet. */
 bool act_pin(struct actor *actor);
-/** The pinned snapshot still shows what it did. */
+/** The pinned snapshot shows what it must, and what it did before. */
 bool act_read_pinned(struct actor *actor);
 bool act_unpin(struct actor *actor);
 bool act_verify(struct actor *actor);

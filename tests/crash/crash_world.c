@@ -860,14 +860,7 @@ static bool check_fact(struct actor *actor, size_t index, bool was_there)
     return !world->has_trouble;
 }
 
-/* What must be seen, as it was before a snapshot. */
-struct before {
-    bool parts[LEDGER_PARTS_MAX];
-    bool facts[LEDGER_FACTS_MAX];
-    size_t fact_count;
-};
-
-static void note_before(struct before *out, const struct ledger *ledger)
+static void view_begin(struct ledger_view *out, const struct ledger *ledger)
 {
     memset(out->parts, 0, sizeof out->parts);
     for (size_t i = 0; i < ledger->part_count; i++)
@@ -877,32 +870,54 @@ static void note_before(struct before *out, const struct ledger *ledger)
         out->facts[i] = ledger->facts[i].state >= LEDGER_ACKNOWLEDGED;
 }
 
-static bool check_user(struct actor *actor, holter_snapshot *snapshot, size_t user, size_t part_end,
-                       const struct before *before)
+static bool open_snapshot(holter_snapshot **out, struct ledger_view *view, struct actor *actor)
 {
-    uint64_t hash;
+    holter_error err = { 0 };
+    struct world *world = actor->world;
+    view_begin(view, &world->ledger);
+    bool is_open = settle(actor, holter_snapshot_open(out, actor->store, &err), &err, "snapshot");
+    view->part_end = world->ledger.part_count;
+    return is_open;
+}
+
+static bool check_user(uint64_t *hash, struct actor *actor, holter_snapshot *snapshot, size_t user,
+                       const struct ledger_view *view)
+{
     struct world *world = actor->world;
     uint64_t number = fact_of_user(world, user)->number;
-    if (!scan_user(&hash, actor, snapshot, number))
+    if (!scan_user(hash, actor, snapshot, number))
         return false;
     if (!world->has_trouble &&
-        !ledger_explain(&world->ledger, user, part_end, before->parts, hash)) {
+        !ledger_explain(&world->ledger, user, view->part_end, view->parts, *hash)) {
         world_trouble(world, "%s: the rows of user %zu are those of no subset of what was tried",
                       actor->is_reader ? "reader" : "writer", user);
         if (world->is_verbose) {
             ledger_print(&world->ledger, user);
-            scan_user(&hash, actor, snapshot, number);
+            scan_user(hash, actor, snapshot, number);
         }
     }
     return !world->has_trouble;
 }
 
+/* The users that were known when the snapshot was opened. */
+static bool check_users(uint64_t hashes[static LEDGER_USERS_MAX], struct actor *actor,
+                        holter_snapshot *snapshot, const struct ledger_view *view)
+{
+    const struct ledger *ledger = &actor->world->ledger;
+    bool is_well = true;
+    for (size_t u = 0; is_well && u < ledger->user_count; u++) {
+        hashes[u] = ledger_empty_hash();
+        if (ledger->user_fact[u] < view->fact_count && view->facts[ledger->user_fact[u]])
+            is_well = check_user(&hashes[u], actor, snapshot, u, view);
+    }
+    return is_well;
+}
+
 bool act_read(struct actor *actor)
 {
-    struct world *world = actor->world;
-    struct before before;
+    struct ledger_view view;
+    uint64_t hashes[LEDGER_USERS_MAX];
     holter_snapshot *snapshot = NULL;
-    holter_error err = { 0 };
     if (!is_going(actor))
         return false;
     for (enum metric_index m = 0; m < METRICS; m++) {
@@ -910,49 +925,21 @@ bool act_read(struct actor *actor)
             return false;
     }
     narrate(actor, "read");
-    note_before(&before, &world->ledger);
-    bool is_well =
-        settle(actor, holter_snapshot_open(&snapshot, actor->store, &err), &err, "snapshot");
-    size_t part_end = world->ledger.part_count;
-    for (size_t i = 0; is_well && i < before.fact_count; i++)
-        is_well = check_fact(actor, i, before.facts[i]);
-    for (size_t u = 0; is_well && u < world->ledger.user_count; u++) {
-        bool is_known = world->ledger.user_fact[u] < before.fact_count &&
-                        before.facts[world->ledger.user_fact[u]];
-        if (is_known)
-            is_well = check_user(actor, snapshot, u, part_end, &before);
-    }
+    bool is_well = open_snapshot(&snapshot, &view, actor);
+    for (size_t i = 0; is_well && i < view.fact_count; i++)
+        is_well = check_fact(actor, i, view.facts[i]);
+    is_well = is_well && check_users(hashes, actor, snapshot, &view);
     holter_snapshot_close(snapshot);
-    actor->reads += is_well;
     return is_well;
-}
-
-static bool hash_pinned(uint64_t hashes[static LEDGER_USERS_MAX], struct actor *actor)
-{
-    struct world *world = actor->world;
-    for (size_t u = 0; u < world->ledger.user_count; u++) {
-        uint64_t number = fact_of_user(world, u)->number;
-        hashes[u] = 0;
-        if (number != 0 && !scan_user(&hashes[u], actor, actor->pinned, number))
-            return false;
-    }
-    return true;
 }
 
 bool act_pin(struct actor *actor)
 {
-    holter_error err = { 0 };
     if (!is_going(actor))
         return false;
     narrate(actor, "pin");
-    holter_status status = holter_snapshot_open(&actor->pinned, actor->store, &err);
-    if (!settle(actor, status, &err, "snapshot"))
-        return false;
-    if (hash_pinned(actor->pinned_hash, actor))
-        return true;
-    holter_snapshot_close(actor->pinned); /* what it showed is not known */
-    actor->pinned = NULL;
-    return false;
+    actor->pinned_is_read = false;
+    return open_snapshot(&actor->pinned, &actor->pinned_view, actor);
 }
 
 bool act_read_pinned(struct actor *actor)
@@ -962,12 +949,14 @@ bool act_read_pinned(struct actor *actor)
     if (!is_going(actor) || actor->pinned == NULL)
         return false;
     narrate(actor, "read what is pinned");
-    if (!hash_pinned(hashes, actor))
+    if (!check_users(hashes, actor, actor->pinned, &actor->pinned_view))
         return false;
     for (size_t u = 0; u < world->ledger.user_count; u++) {
-        if (hashes[u] != actor->pinned_hash[u] && actor->pinned_hash[u] != 0)
+        if (actor->pinned_is_read && hashes[u] != actor->pinned_hash[u])
             world_trouble(world, "a pinned snapshot shows other rows of user %zu than before", u);
+        actor->pinned_hash[u] = hashes[u];
     }
+    actor->pinned_is_read = true;
     return !world->has_trouble;
 }
 

@@ -97,6 +97,8 @@ static uint64_t test(const struct workload *workload)
         printf("VIOLATION: %s: preparing: %s\n", workload->name, base->trouble);
         seen.reused++;
     }
+    if (seen.reused > 0)
+        printf("VIOLATION: %s: a nonce was used twice with one key\n", workload->name);
     uint64_t reused = seen.reused, seals = 0, branches = 0;
     bool has_stopped = true;
     static const enum sim_event events[] = { SIM_POWER_CUT_TORN, SIM_KILL };
