@@ -180,11 +180,20 @@ real-long: $(REAL_BINARIES)
 asan ubsan tsan:
 	$(MAKE) VARIANT=$@ unit $(if $(filter asan,$@),corpora crash-short,)
 
+# what is quick and reads untrusted bytes or keeps promises: for each landing
+asan-short:
+	$(MAKE) VARIANT=asan unit T=codec
+	$(MAKE) VARIANT=asan unit T=wal_body
+	$(MAKE) VARIANT=asan unit T=store
+	$(MAKE) VARIANT=asan corpora
+
 # ---- lint
 
 TIDY_SOURCES = $(ENGINE_SOURCES) $(TOOL_SOURCES)
-lint: all
+lint-rooms: all
 	python3 tests/lint.py $(OUT)/libholter.a
+
+lint: lint-rooms
 	@command -v clang-tidy >/dev/null || { echo "lint: clang-tidy is not installed: left out"; exit 0; }; \
 	    echo $(TIDY_SOURCES) | xargs -P2 -n 1 sh -c 'clang-tidy --quiet "$$@" -- $(CFLAGS_BASE) $(INCLUDES) -w 2>/dev/null' _
 	@command -v cppcheck >/dev/null || { echo "lint: cppcheck is not installed: left out"; exit 0; }; \
@@ -373,7 +382,7 @@ clean:
 
 -include $(shell test -d $(OUT) && find $(OUT) -name '*.d')
 
-.PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan lint format install help
+.PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan asan-short lint lint-rooms format install help
 
 # ---- golden: committed stores and fresh ones, read alike by the engine and by the second reader (tests/golden/golden.py)
 
