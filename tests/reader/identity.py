@@ -16,6 +16,7 @@ MAGIC = b"\x89HLTSTOR"
 class Identity:
     store_id: bytes
     sealed: bool
+    made_ns: int
 
 
 def _parse_sector(sector, path, base):
@@ -28,9 +29,9 @@ def _parse_sector(sector, path, base):
     sealed = c.u8()
     c.check(sealed <= 1, f"sealed is {sealed}, 0 or 1 expected", 36)
     c.zeros(3)
-    c.i64()  # made at
+    made_ns = c.i64()
     c.zeros(456)
-    return Identity(store_id, bool(sealed))
+    return Identity(store_id, bool(sealed), made_ns)
 
 
 def read_identity(store):
@@ -40,11 +41,15 @@ def read_identity(store):
     data = read_file(path)
     if len(data) != 2 * SECTOR_BYTES:
         raise damage(path, len(data), f"{len(data)} bytes, {2 * SECTOR_BYTES} expected")
-    problems = []
+    problems, copies = [], []
     for base in (0, SECTOR_BYTES):
         try:
-            return _parse_sector(data[base:base + SECTOR_BYTES], path, base)
+            copies.append(_parse_sector(data[base:base + SECTOR_BYTES], path, base))
         except Problem as problem:
             problems.append(problem)
-    newer = [p for p in problems if not isinstance(p, Damage)]
-    raise (newer or problems)[0]
+    if not copies:
+        newer = [p for p in problems if not isinstance(p, Damage)]
+        raise (newer or problems)[0]
+    if copies[0] != copies[-1]:
+        raise damage(path, 0, "two copies that contradict each other, equal ones expected")
+    return copies[0]
