@@ -13,7 +13,15 @@
 #include <string.h>
 
 enum { FILES_MAX = 3, FRAMES_MAX = 4096 };
-enum option { COVERED_ONLY = 1, HAS_END = 2, HAS_CLOSED = 4, HAS_FROM = 8, GOES_ON = 16, READS_ANY = 32, BAD_SECTOR = 64 };
+enum option {
+    COVERED_ONLY = 1,
+    HAS_END = 2,
+    HAS_CLOSED = 4,
+    HAS_FROM = 8,
+    GOES_ON = 16,
+    READS_ANY = 32,
+    BAD_SECTOR = 64
+};
 
 struct frames {
     uint64_t count;

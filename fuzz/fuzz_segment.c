@@ -26,8 +26,8 @@ static void read_series(struct fuzz_world *world, struct segment_section *sectio
 {
     const struct segment_series *series = segment_section_series(section, index);
     struct segment_run *run = NULL;
-    int64_t middle = series->begin_min + (int64_t)(((uint64_t)series->begin_max -
-                                                    (uint64_t)series->begin_min) / 2);
+    int64_t middle = series->begin_min +
+                     (int64_t)(((uint64_t)series->begin_max - (uint64_t)series->begin_min) / 2);
     holter_status status = segment_run_open(&run, section, index, is_part ? middle : INT64_MIN,
                                             INT64_MAX, is_part ? middle : INT64_MAX, &world->err);
     fuzz_check(status, &world->err);

@@ -335,7 +335,8 @@ static void segment_seed(const char *name, bool is_sealed, size_t users, size_t 
     segment_file(name, (uint8_t)is_sealed, 0, &summary, &file);
     if (rows > 1000)
         segment_file(name, (uint8_t)(is_sealed | SEGMENT_SEED_PART), 0, &summary, &file);
-    static const uint8_t sectors[] = { 0, 2, 8, 16, 25 }; /* header, section, directory, footer, zeros */
+    static const uint8_t sectors[] = { 0, 2, 8, 16,
+                                       25 }; /* header, section, directory, footer, zeros */
     for (size_t i = 0; !is_sealed && i < CORE_COUNT(sectors); i++)
         segment_file(name, SEGMENT_SEED_BAD, sectors[i], &summary, &file);
     buffer_release(&file);
@@ -397,7 +398,8 @@ static void blocks_seed(const char *name, size_t kind, size_t rows, bool is_whol
         char also[64];
         snprintf(also, sizeof also, "index-%s", name);
         seed = seed_begin(0);
-        buffer_append_u64(&seed, payload + headers.bytes + CRYPTO_TAG_BYTES + index.bytes + CRYPTO_TAG_BYTES);
+        buffer_append_u64(&seed, payload + headers.bytes + CRYPTO_TAG_BYTES + index.bytes +
+                                     CRYPTO_TAG_BYTES);
         buffer_append_u64(&seed, index.bytes + CRYPTO_TAG_BYTES);
         buffer_append(&seed, index.data, index.bytes);
         seed_end("blocks", also, &seed);

@@ -42,11 +42,12 @@ holter_status edits_maker_begin(struct edits_maker *maker, const struct edits_sp
     *maker = (struct edits_maker){ .spec = spec, .queue = queue, .header = header };
     buffer_init(&maker->pending);
     if (header.generation > EDITS_NUMBER_MAX || header.base > EDITS_NUMBER_MAX)
-        return error_set(err, HOLTER_CORRUPT,
-                         "'%s/%s': found generation %llu, version %llu, expected at most 2^63 - 1 of "
-                         "either",
-                         spec->directory, spec->name, (unsigned long long)header.generation,
-                         (unsigned long long)header.base);
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "'%s/%s': found generation %llu, version %llu, expected at most 2^63 - 1 of "
+            "either",
+            spec->directory, spec->name, (unsigned long long)header.generation,
+            (unsigned long long)header.base);
     for (size_t c = 0; c < EDITS_COPIES; c++) {
         holter_status status = open_aside(maker, c, err);
         if (status != HOLTER_OK)

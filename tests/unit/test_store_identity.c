@@ -130,14 +130,14 @@ START_TEST(fields_that_no_writer_writes_are_refused)
         uint8_t value;
         holter_status wanted;
     } wrong[] = {
-        { 0, 'x', HOLTER_CORRUPT },     /* magic */
-        { 8, 1, HOLTER_UNSUPPORTED },   /* major */
-        { 12, 1, HOLTER_UNSUPPORTED },  /* must be understood */
-        { 36, 2, HOLTER_CORRUPT },      /* neither sealed nor not */
-        { 37, 1, HOLTER_CORRUPT },      /* spare */
-        { 503, 1, HOLTER_CORRUPT },     /* zeros */
-        { 10, 9, HOLTER_OK },           /* a newer minor */
-        { 16, 1, HOLTER_OK },           /* may be ignored */
+        { 0, 'x', HOLTER_CORRUPT },    /* magic */
+        { 8, 1, HOLTER_UNSUPPORTED },  /* major */
+        { 12, 1, HOLTER_UNSUPPORTED }, /* must be understood */
+        { 36, 2, HOLTER_CORRUPT },     /* neither sealed nor not */
+        { 37, 1, HOLTER_CORRUPT },     /* spare */
+        { 503, 1, HOLTER_CORRUPT },    /* zeros */
+        { 10, 9, HOLTER_OK },          /* a newer minor */
+        { 16, 1, HOLTER_OK },          /* may be ignored */
     };
     for (size_t i = 0; i < CORE_COUNT(wrong); i++) {
         forge(3, wrong[i].at, wrong[i].value);
