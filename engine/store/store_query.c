@@ -58,14 +58,18 @@ static holter_status list_shards(struct holter_snapshot *snapshot, holter_error 
     return status;
 }
 
-void holter_snapshot_close(holter_snapshot *snapshot)
+static void snapshot_free(holter_snapshot *snapshot)
 {
-    if (snapshot == NULL || atomic_load(&snapshot->store->is_forked))
-        return;
     for (size_t i = 0; i < snapshot->shard_count; i++)
         shard_snapshot_close(snapshot->shards[i].snapshot);
     free(snapshot->shards);
     free(snapshot);
+}
+
+void holter_snapshot_close(holter_snapshot *snapshot)
+{
+    if (snapshot != NULL && !atomic_load(&snapshot->store->is_forked))
+        snapshot_free(snapshot);
 }
 
 holter_status holter_snapshot_open(holter_snapshot **out, holter_store *store, holter_error *err)
@@ -86,7 +90,7 @@ holter_status holter_snapshot_open(holter_snapshot **out, holter_store *store, h
     if (status == HOLTER_OK)
         *out = snapshot;
     else
-        holter_snapshot_close(snapshot);
+        snapshot_free(snapshot);
 done:
     store_leave(store);
     return status;
