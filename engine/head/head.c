@@ -261,6 +261,11 @@ void head_close(struct head *head)
     free(head);
 }
 
+holter_status head_check_linked(const struct head *head, holter_error *err)
+{
+    return io_check_linked(head->file, err);
+}
+
 bool head_read(struct head *head, unsigned pair, uint64_t words[static HEAD_WORDS])
 {
     core_assert(pair < HEAD_PAIRS);

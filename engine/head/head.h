@@ -32,6 +32,8 @@ holter_status head_open(struct head **out, struct io *io, const char *path,
                         const uint8_t store_id[static 16], uint32_t place, bool writable,
                         holter_error *err);
 void head_close(struct head *head);
+/** HOLTER_IO: the page was removed, so that others publish to another one (io_check_linked). */
+holter_status head_check_linked(const struct head *head, holter_error *err);
 /**
  * The facts published last. False: none in this boot (after some repeats against running
  * publishers).

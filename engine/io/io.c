@@ -212,6 +212,15 @@ holter_status io_size(uint64_t *bytes, struct io_file *file, holter_error *err)
                      error_text(text, -error));
 }
 
+holter_status io_check_linked(struct io_file *file, holter_error *err)
+{
+    if (file->io->backend->is_linked(file))
+        return HOLTER_OK;
+    return error_set(err, HOLTER_IO,
+                     "'%s' was removed while it was in use: close the store and open it anew",
+                     file->path);
+}
+
 holter_status io_stat(struct io_stat *out, struct io *io, const char *path, holter_error *err)
 {
     holter_status status = check_path(path, err);

@@ -91,6 +91,11 @@ const char *io_path(const struct io_file *file); /* as opened; borrowed until io
 /** IO_DIRECT was asked for, and the file system does it. */
 bool io_is_direct(const struct io_file *file);
 holter_status io_size(uint64_t *bytes, struct io_file *file, holter_error *err);
+/**
+ * HOLTER_IO: no name leads to the open file any more, it was unlinked or another took its place.
+ * Then who opens it now gets another file, and locks and maps of this one are shared with nobody.
+ */
+holter_status io_check_linked(struct io_file *file, holter_error *err);
 
 enum io_kind { IO_KIND_FILE = 1, IO_KIND_DIRECTORY = 2, IO_KIND_OTHER = 3 };
 

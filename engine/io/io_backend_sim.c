@@ -163,6 +163,13 @@ static int backend_size(uint64_t *bytes, struct io_file *base)
     return sim_leave(process, &bend, 0);
 }
 
+/* Looks only, so it is no call that is counted, cut or made to fail. */
+static bool backend_is_linked(struct io_file *base)
+{
+    struct sim_file *file = (struct sim_file *)base;
+    return tree_is_linked(process_of(base->io)->sim, file->node);
+}
+
 static int backend_stat(struct io_stat *out, struct io *io, const char *path)
 {
     struct sim_process *process = process_of(io);
@@ -651,6 +658,7 @@ const struct io_backend sim_backend = {
     .close = backend_close,
     .abandon = backend_abandon,
     .size = backend_size,
+    .is_linked = backend_is_linked,
     .stat = backend_stat,
     .make_dir = backend_make_dir,
     .rename = backend_rename,

@@ -27,6 +27,7 @@ struct io_backend {
     void (*close)(struct io_file *file);
     void (*abandon)(struct io_file *file);
     int (*size)(uint64_t *bytes, struct io_file *file);
+    bool (*is_linked)(struct io_file *file);
     int (*stat)(struct io_stat *out, struct io *io, const char *path);
     int (*make_dir)(struct io *io, const char *path);
     int (*rename)(struct io *io, const char *from, const char *to);

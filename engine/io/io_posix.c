@@ -335,6 +335,14 @@ static int posix_size(uint64_t *bytes, struct io_file *base)
     return 0;
 }
 
+/* What fstat cannot tell is not taken for removed. */
+static bool posix_is_linked(struct io_file *base)
+{
+    struct posix_file *file = (struct posix_file *)base;
+    struct stat found;
+    return fstat(file->descriptor, &found) != 0 || found.st_nlink > 0;
+}
+
 static int posix_stat(struct io_stat *out, struct io *io, const char *path)
 {
     (void)io;
@@ -841,6 +849,7 @@ static const struct io_backend posix_backend = {
     .close = posix_close,
     .abandon = posix_abandon,
     .size = posix_size,
+    .is_linked = posix_is_linked,
     .stat = posix_stat,
     .make_dir = posix_make_dir,
     .rename = posix_rename,

@@ -309,6 +309,7 @@ int tree_find_parent(const struct sim *sim, const char *path, uint32_t *dir,
 int tree_make(struct sim *sim, const char *path, enum io_kind kind, uint32_t mode, uint32_t *node);
 int tree_rename(struct sim *sim, const char *from, const char *to);
 int tree_unlink(struct sim *sim, const char *path);
+bool tree_is_linked(const struct sim *sim, uint32_t node);
 /* random: NULL, or which of the directory's changes become durable by a coin. */
 int tree_sync(struct sim *sim, const char *path, struct sim_random *random);
 void tree_apply(struct sim *sim, const struct sim_change *change); /* to the disk's entries */

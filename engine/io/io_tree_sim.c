@@ -380,6 +380,20 @@ int tree_unlink(struct sim *sim, const char *path)
     return 0;
 }
 
+bool tree_is_linked(const struct sim *sim, uint32_t node)
+{
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct sim_node *dir = sim->node[i];
+        if (dir == NULL || dir->kind != IO_KIND_DIRECTORY)
+            continue;
+        for (size_t e = 0; e < dir->now.count; e++) {
+            if (dir->now.entry[e].node == node)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* `dir` lies in the tree under `node`, or is it. */
 static bool is_within(const struct sim *sim, uint32_t node, uint32_t dir)
 {

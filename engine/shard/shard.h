@@ -18,6 +18,8 @@
  *   D5  A frame or section of an erased user is skipped, not damage.
  *   D6  A head page beyond whose end the log goes on, with frames that were acknowledged, is an old
  *       one that was put back: whoever opens it does without its facts.
+ *   D7  A handle whose lock file or head page was removed commits nothing, maintains nothing and
+ *       opens no snapshot any more: others would not see its locks, nor it what they publish.
  *
  * Lock file bytes: SHARD_LOCK_APPEND, SHARD_LOCK_MAINTENANCE exclusive; pins (manifest P1) shared.
  * Who holds a lock writes who it is into a slot of the lock file; HOLTER_BUSY names that. Needs the

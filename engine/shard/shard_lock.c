@@ -80,6 +80,11 @@ static bool read_holder(struct shard *shard, int lock, uint64_t *pid)
     return true;
 }
 
+void shard_give(struct shard *shard, int lock)
+{
+    io_unlock(shard->lock_file, (uint64_t)lock, 1);
+}
+
 holter_status shard_take(struct shard *shard, int lock, int64_t deadline_ns, holter_error *err)
 {
     holter_status status =
@@ -93,10 +98,10 @@ holter_status shard_take(struct shard *shard, int lock, int64_t deadline_ns, hol
         return error_set(err, HOLTER_BUSY, "'%s': the %s lock is held by another process or handle",
                          io_path(shard->lock_file), name);
     }
+    if (status != HOLTER_OK)
+        return status;
+    status = io_check_linked(shard->lock_file, err); /* D7 */
+    if (status != HOLTER_OK)
+        shard_give(shard, lock);
     return status;
-}
-
-void shard_give(struct shard *shard, int lock)
-{
-    io_unlock(shard->lock_file, (uint64_t)lock, 1);
 }

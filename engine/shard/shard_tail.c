@@ -195,6 +195,11 @@ holter_status shard_refresh(struct shard *shard, bool is_appending,
         if (opened != HOLTER_OK)
             return opened;
     }
+    if (shard->head != NULL) {
+        holter_status linked = head_check_linked(shard->head, err); /* D7 */
+        if (linked != HOLTER_OK)
+            return linked;
+    }
     bool is_alone = version == NULL && is_appending &&
                     shard_published_end(shard, &end, &appender) && appender == shard->appender &&
                     end.sequence == shard->tail.sequence;

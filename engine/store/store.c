@@ -109,6 +109,11 @@ static void publish(holter_store *store)
 holter_status store_refresh(holter_store *store, holter_error *err)
 {
     uint64_t vault, catalog;
+    if (store->head != NULL) {
+        holter_status linked = head_check_linked(store->head, err); /* D7 */
+        if (linked != HOLTER_OK)
+            return linked;
+    }
     if (!published(store, &vault, &catalog)) {
         if (store->is_writable)
             return HOLTER_OK; /* the page was damaged under us: the next change publishes anew */
@@ -150,6 +155,11 @@ static holter_status take_lock(holter_store *store, holter_error *err)
         return error_set(err, HOLTER_BUSY,
                          "'%s': the store lock is held by another process or handle",
                          io_path(store->lock_file));
+    if (status != HOLTER_OK)
+        return status;
+    status = io_check_linked(store->lock_file, err); /* D7 */
+    if (status != HOLTER_OK)
+        io_unlock(store->lock_file, 0, 1);
     return status;
 }
 

@@ -490,7 +490,11 @@ START_TEST(rename_replaces_and_open_files_stay)
     file_make("a", "new");
     file_make("b", "old");
     struct io_file *old = file_open(io, "b", 0);
+    struct io_file *moved = file_open(io, "a", 0);
     ck_ok(io_rename(io, at("a"), at("b"), &err));
+    ck_fails(io_check_linked(old, &err), HOLTER_IO);
+    ck_ok(io_check_linked(moved, &err));
+    io_close(moved);
     check_file("b", "new");
     ck_ok(io_read_exactly(queue, old, 0, back, 3, &err));
     ck_assert_mem_eq(back, "old", 3);
@@ -522,8 +526,11 @@ START_TEST(an_unlinked_file_stays_while_open)
     char back[4];
     file_make("file", "old");
     struct io_file *old = file_open(io, "file", IO_WRITABLE);
+    ck_ok(io_check_linked(old, &err));
     ck_ok(io_unlink(other, at("file"), &err));
+    ck_fails(io_check_linked(old, &err), HOLTER_IO);
     file_make("file", "new");
+    ck_fails(io_check_linked(old, &err), HOLTER_IO);
     ck_ok(io_write_exactly(queue, old, 3, "er", 2, &err));
     ck_ok(io_read_exactly(queue, old, 0, back, 3, &err));
     ck_assert_mem_eq(back, "old", 3);

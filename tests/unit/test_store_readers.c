@@ -163,6 +163,73 @@ START_TEST(a_head_page_that_was_put_back_hides_nothing)
 }
 END_TEST
 
+/*
+ * D7: files that hold nothing of the store itself are removed under two open handles; what another process
+ * then acknowledges is never overwritten, and never missing from an answer.
+ */
+static const char *const removed[] = { "/head", "/lock" };
+
+START_TEST(a_handle_whose_files_were_removed_writes_and_reads_no_more)
+{
+    struct io_names names;
+    holter_batch *batch;
+    holter_value value = { .integer = 71 };
+    holter_snapshot *snapshot;
+    holter_error err;
+    open_writer();
+    write_row(1);
+    open_reader();
+    ck_assert_uint_eq(rows_seen(), 1);
+    ck_assert_int_eq(sim_files(&names, fixture.sim), HOLTER_OK);
+    for (size_t i = 0; i < names.count; i++) {
+        size_t bytes = strlen(names.name[i]), end = strlen(removed[_i]);
+        if (bytes < end || strcmp(names.name[i] + bytes - end, removed[_i]) != 0)
+            continue;
+        ck_assert_int_eq(io_unlink(fixture.reader_io, names.name[i], NULL), HOLTER_OK);
+        if (_i == 1) /* locks are made with the store only: another takes the place */
+            ck_assert_int_eq(sim_file_write(fixture.sim, names.name[i], "", 0), HOLTER_OK);
+    }
+    io_names_release(&names);
+
+    holter_store *stale = fixture.writer;
+    fixture.writer = NULL;
+    struct io *third = sim_process_new(fixture.sim);
+    ck_assert_int_eq(store_open_on(&fixture.writer, third, "store", NULL, NULL), HOLTER_OK);
+    write_row(2);
+    write_row(3);
+
+    holter_row row = { .user = fixture.user,
+                       .metric = fixture.metric,
+                       .source = 1,
+                       .time_ns = 4,
+                       .values = &value,
+                       .value_count = 1 };
+    holter_status status = holter_batch_new(&batch, stale, NULL, &err);
+    if (status == HOLTER_OK)
+        status = holter_batch_add(batch, &row, NULL, &err);
+    if (status == HOLTER_OK)
+        status = holter_commit(stale, batch, &err);
+    ck_assert_int_eq(status, HOLTER_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "was removed while it was in use"));
+    holter_batch_free(batch);
+    holter_close(stale);
+    if (_i == 0) { /* a reader takes no lock */
+        ck_assert_int_eq(holter_snapshot_open(&snapshot, fixture.reader, &err), HOLTER_IO);
+        ck_assert_ptr_nonnull(strstr(err.message, "was removed while it was in use"));
+    }
+    holter_close(fixture.reader);
+
+    open_reader();
+    ck_assert_uint_eq(rows_seen(), 3);
+    holter_close(fixture.writer);
+    io_free(third);
+    ck_assert_int_eq(store_open_on(&fixture.writer, fixture.writer_io, "store", NULL, NULL),
+                     HOLTER_OK);
+    write_row(4);
+    ck_assert_uint_eq(rows_seen(), 4);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store: readers");
@@ -171,6 +238,8 @@ int main(void)
     tcase_add_test(tests, a_reader_that_was_first_sees_each_acknowledged_row);
     tcase_add_test(tests, a_reader_that_was_first_follows_flush_and_compaction);
     tcase_add_loop_test(tests, a_head_page_that_was_put_back_hides_nothing, 0, 4);
+    tcase_add_loop_test(tests, a_handle_whose_files_were_removed_writes_and_reads_no_more, 0,
+                        CORE_COUNT(removed));
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
