@@ -609,8 +609,16 @@ holter_status edits_verify(struct edits *edits, void (*report)(void *context, co
 
     for (size_t c = 0; c < EDITS_COPIES; c++) {
         const struct edits_copy *copy = &log.copies[c];
+        bool is_half_renamed = false;
         if (copy->is_current)
             continue;
+        if (copy->fault.status == HOLTER_OK) {
+            status = edits_find_aside(&is_half_renamed, &log, c, err);
+            if (status != HOLTER_OK)
+                goto done;
+        }
+        if (is_half_renamed)
+            continue; /* no damage: a writer was killed; the next edit makes both anew */
         if (copy->fault.status == HOLTER_OK)
             error_set(&fault, HOLTER_CORRUPT,
                       "'%s/%s.%c': generation %llu, the other copy has %llu", edits->spec.directory,

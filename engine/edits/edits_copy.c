@@ -174,15 +174,11 @@ static enum edits_found copy_get(const uint8_t **out, struct edits_copy *copy,
 
 /* What is wrong with one copy is its fault; the failures returned are those of the whole log. */
 static holter_status copy_open(struct edits_copy *copy, struct edits_header *header,
-                               struct edits_log *log, size_t index, bool writable,
+                               struct edits_log *log, const char *path, bool writable,
                                bool *is_surely_newer, holter_error *err)
 {
-    char path[IO_PATH_BYTES_MAX];
     const struct edits_spec *spec = log->spec;
-    holter_status status = edits_copy_path(path, spec, index, false, err);
-    if (status != HOLTER_OK)
-        return status;
-
+    holter_status status;
     status = io_open(&copy->file, spec->io, path, writable ? IO_WRITABLE : 0, &copy->fault);
     if (status == HOLTER_OK)
         status = io_size(&copy->bytes, copy->file, &copy->fault);
@@ -250,8 +246,11 @@ holter_status edits_log_open(struct edits_log *log, const struct edits_spec *spe
     bool is_surely_newer = false;
 
     for (size_t c = 0; c < EDITS_COPIES; c++) {
-        holter_status status =
-            copy_open(&log->copies[c], &headers[c], log, c, writable, &is_surely_newer, err);
+        char path[IO_PATH_BYTES_MAX];
+        holter_status status = edits_copy_path(path, spec, c, false, err);
+        if (status == HOLTER_OK)
+            status =
+                copy_open(&log->copies[c], &headers[c], log, path, writable, &is_surely_newer, err);
         if (status != HOLTER_OK)
             return status;
         if (log->copies[c].fault.status != HOLTER_OK)
@@ -277,6 +276,22 @@ holter_status edits_log_open(struct edits_log *log, const struct edits_spec *spe
                 (unsigned long long)headers[0].base, (unsigned long long)headers[1].base);
     }
     return HOLTER_OK;
+}
+
+holter_status edits_find_aside(bool *found, struct edits_log *log, size_t copy, holter_error *err)
+{
+    char path[IO_PATH_BYTES_MAX];
+    struct edits_copy aside = { .file = NULL };
+    struct edits_header header = { .generation = 0 };
+    bool is_newer = false;
+    holter_status status = edits_copy_path(path, log->spec, copy, true, err);
+    if (status == HOLTER_OK)
+        status = copy_open(&aside, &header, log, path, false, &is_newer, err);
+    *found = status == HOLTER_OK && aside.fault.status == HOLTER_OK &&
+             header.generation == log->header.generation && header.base == log->header.base;
+    free(aside.window);
+    io_close(aside.file);
+    return status;
 }
 
 void edits_log_forget(struct edits_log *log)

@@ -69,6 +69,11 @@ holter_status edits_log_open(struct edits_log *log, const struct edits_spec *spe
                              struct io_queue *queue, bool writable, uint64_t *generation_seen,
                              holter_error *err);
 void edits_log_release(struct edits_log *log);
+/**
+ * *found: what is to take a copy's place lies aside, with the header that was chosen: whoever makes
+ * the copies anew is at it, or was killed between the two renames. Errors: as edits_log_open.
+ */
+holter_status edits_find_aside(bool *found, struct edits_log *log, size_t copy, holter_error *err);
 /** Give back the memory of windows. */
 void edits_log_forget(struct edits_log *log);
 

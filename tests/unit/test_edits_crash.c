@@ -190,6 +190,44 @@ START_TEST(no_stop_loses_or_invents_an_edit)
 }
 END_TEST
 
+/* A process killed between the two renames is no damage, and not told as any. */
+START_TEST(a_killed_rewrite_is_no_damage)
+{
+    bool was_stopped = true;
+    uint64_t stops = 0, halves = 0;
+    for (uint64_t k = 0; was_stopped; k++) {
+        struct sim *sim = new_machine(k);
+        struct io *io = sim_process_new(sim), *other = sim_process_new(sim);
+        struct ledger ledger = { .count = 0 }, seen = { .count = 0 };
+        struct edits_spec spec = ledger_spec(io, &ledger), other_spec = ledger_spec(other, &seen);
+        struct edits *edits, *reader;
+        size_t damaged = 0;
+        ck_assert_int_eq(ledger_create(io, NULL), HOLTER_OK);
+        ck_assert_int_eq(edits_open(&edits, &spec, true, UINT64_MAX, NULL), HOLTER_OK);
+        ck_assert_int_eq(ledger_append(edits, 1, NULL), HOLTER_OK);
+        uint64_t version = edits_version(edits);
+        sim_stop_at(sim, sim_call_count(sim) + k, SIM_KILL);
+        (void)ledger_rewrite(edits, NULL);
+        was_stopped = sim_has_stopped(sim);
+        sim_stop_at(sim, UINT64_MAX, SIM_NOTHING);
+        stops += was_stopped;
+        edits_close(edits);
+
+        ck_assert_int_eq(edits_open(&reader, &other_spec, false, version, &err), HOLTER_OK);
+        ledger_check(&seen, reader);
+        halves += edits_generation(reader) > 1 && was_stopped;
+        ck_assert_int_eq(edits_verify(reader, NULL, NULL, &damaged, &err), HOLTER_OK);
+        ck_assert_uint_eq(damaged, 0);
+        edits_close(reader);
+        io_free(io);
+        io_free(other);
+        sim_free(sim);
+    }
+    ck_assert_uint_gt(stops, 5);
+    ck_assert_uint_gt(halves, 0); /* stopped with one copy, or both, in place */
+}
+END_TEST
+
 /* ---- failing calls --------------------------------------------------------------------------- */
 
 static const struct sim_fault faults[] = {
@@ -323,6 +361,7 @@ int main(void)
     TCase *tests = tcase_create("crash");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, no_stop_loses_or_invents_an_edit, 0, (int)CORE_COUNT(events));
+    tcase_add_test(tests, a_killed_rewrite_is_no_damage);
     tcase_add_loop_test(tests, no_failing_call_loses_an_edit, 0, (int)CORE_COUNT(faults));
     tcase_add_test(tests, a_failed_append_never_takes_the_place_of_anothers);
     suite_add_tcase(suite, tests);
