@@ -11,7 +11,7 @@
 enum { OUTPUT_BYTES = 256 * 1024 };
 
 static const struct verb *const verbs[] = {
-    &verb_init, &verb_import, &verb_query, &verb_flush, &verb_compact, &verb_stat, &verb_verify,
+    &verb_init, &verb_import, &verb_query, &verb_flush, &verb_compact, &verb_stat, &verb_verify, &verb_simulate,
 };
 
 static volatile sig_atomic_t noted;
