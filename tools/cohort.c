@@ -188,10 +188,10 @@ static int32_t rate_aim(struct person *person, bool exercise)
     return person->rest_rate + of_gait[person->gait] + person->drift;
 }
 
-/* A change, never 0; small ones are common: 57 % of them by 1. */
+/* A change, never 0; small ones are common: 59 % of them by 1. */
 static int32_t rate_change(struct person *person, int32_t aim, bool exercise)
 {
-    static const uint16_t sums[] = { 5000, 7450, 8650, 9250, 9550, 9720, 9820, 9890, 9940, 10000 };
+    static const uint16_t sums[] = { 5900, 8250, 9150, 9540, 9740, 9850, 9910, 9950, 9980, 10000 };
     static const uint16_t sums_exercise[] = { 8600, 9600, 9850, 10000 };
     int32_t size = 1 + (int32_t)pick(&person->life, exercise ? sums_exercise : sums);
     int32_t away = aim - person->rate;
@@ -215,7 +215,7 @@ static void live_rate(struct cohort *cohort, struct person *person, int64_t minu
     for (; person->tick_s < minute_s + MINUTE; person->tick_s += step_s) {
         if (!exercise && chance(&person->life, 120)) /* its clock slips */
             person->tick_s += chance(&person->life, 5000) ? 1 : -1;
-        bool is_last = person->stored_s == 0 || person->tick_s - person->stored_s >= 3 * step_s - 1;
+        bool is_last = person->stored_s == 0 || person->tick_s - person->stored_s >= (exercise ? 3 : 14);
         int32_t change_chance = exercise ? 1700 : is_last ? 2800 : person->liveliness;
         bool has_changed = chance(&person->life, (uint32_t)change_chance);
         if (has_changed)
@@ -304,14 +304,14 @@ static void live_steps(struct cohort *cohort, struct person *person, int64_t min
 static void live_stages(struct cohort *cohort, struct person *person, int64_t wake_s)
 {
     static const uint16_t after[COHORT_STAGES][COHORT_STAGES] = {
-        [COHORT_LIGHT] = { 0, 2100, 4000, 10000 },
-        [COHORT_DEEP] = { 6500, 6500, 6800, 10000 },
-        [COHORT_REM] = { 5600, 5650, 5650, 10000 },
-        [COHORT_WAKE] = { 7600, 8100, 9300, 10000 },
+        [COHORT_LIGHT] = { 0, 900, 2300, 10000 },
+        [COHORT_DEEP] = { 1500, 1500, 1700, 10000 },
+        [COHORT_REM] = { 1400, 1450, 1450, 10000 },
+        [COHORT_WAKE] = { 6700, 7700, 9200, 10000 },
     };
     /* in units of 30 s: the least, and the spread of an exponential tail by halves */
-    static const int32_t half[COHORT_STAGES] = { 14, 18, 20, 2 };
-    static const int32_t least[COHORT_STAGES] = { 2, 4, 2, 1 };
+    static const int32_t half[COHORT_STAGES] = { 10, 22, 14, 2 };
+    static const int32_t least[COHORT_STAGES] = { 1, 10, 4, 1 };
     int64_t at_s = person->asleep_since_s;
     enum cohort_stage stage = COHORT_WAKE;
     for (int segment = 0; at_s < wake_s && segment < NIGHT_SEGMENTS_MAX; segment++) {

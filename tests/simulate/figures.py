@@ -177,7 +177,7 @@ def beats(series):
 
 
 def main():
-    series, figures = read(12, 14)
+    series, figures = read(9, 12)
     for part in (heart_rate, steps, sleep, beats):
         figures.update(part(series))
     failed = 0
