@@ -120,6 +120,7 @@ $(OUT)/holter: $(TOOL_OBJECTS) $(OUT)/libholter.a
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS) $(LIBS_TOOL)
 
 # parts of the tool that need no store, tested by themselves
+$(OUT)/tests/unit/test_tool_cohort: $(call objects,tools/cohort.c)
 $(OUT)/tests/unit/test_tool_csv: $(call objects,tools/csv.c)
 $(OUT)/tests/unit/test_tool_times: $(call objects,tools/times.c)
 $(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
@@ -129,7 +130,11 @@ cli: $(OUT)/holter
 	$(Q)HOLTER=$(CURDIR)/$(OUT)/holter $(if $(filter release debug,$(VARIANT)),,HOLTER_PEAK=any) \
 		python3 tests/cli/run.py $(T)
 
-.PHONY: cli
+# what simulate makes up has the figures of real data
+figures: $(OUT)/holter
+	$(Q)HOLTER=$(CURDIR)/$(OUT)/holter python3 tests/simulate/figures.py
+
+.PHONY: cli figures
 
 # ---- the newcomer's targets: deps, demo, check
 
@@ -144,7 +149,7 @@ demo: all
 check-fast: headers unit golden
 
 # also corpora, transcripts, and the short forms of crash, faults, damage and model tests
-check: check-fast cli corpora crash-short model-short real-short
+check: check-fast cli figures corpora crash-short model-short real-short
 	@echo "check: all passed"
 
 # the long forms

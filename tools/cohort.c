@@ -203,8 +203,7 @@ static int32_t rate_change(struct person *person, int32_t aim, bool exercise)
  * The watch looks each 5 s (1 s in exercise) and stores when the rate has changed, at the latest at
  * the third look; one value in ten is stored although it has not.
  */
-static void live_rate(struct cohort *cohort, struct person *person, int64_t minute_s,
-                      bool exercise)
+static void live_rate(struct cohort *cohort, struct person *person, int64_t minute_s, bool exercise)
 {
     int32_t aim = rate_aim(person, exercise);
     if (chance(&person->life, 600))
@@ -215,7 +214,8 @@ static void live_rate(struct cohort *cohort, struct person *person, int64_t minu
     for (; person->tick_s < minute_s + MINUTE; person->tick_s += step_s) {
         if (!exercise && chance(&person->life, 120)) /* its clock slips */
             person->tick_s += chance(&person->life, 5000) ? 1 : -1;
-        bool is_last = person->stored_s == 0 || person->tick_s - person->stored_s >= (exercise ? 3 : 14);
+        bool is_last =
+            person->stored_s == 0 || person->tick_s - person->stored_s >= (exercise ? 3 : 14);
         int32_t change_chance = exercise ? 1700 : is_last ? 2800 : person->liveliness;
         bool has_changed = chance(&person->life, (uint32_t)change_chance);
         if (has_changed)
@@ -287,8 +287,8 @@ static void live_steps(struct cohort *cohort, struct person *person, int64_t min
         steps = least < other ? least : other;
     } else if (person->gait == 2) {
         if (before != 2)
-            person->pace = exercise ? between(&person->life, 140, 168)
-                                    : between(&person->life, 84, 116);
+            person->pace =
+                exercise ? between(&person->life, 140, 168) : between(&person->life, 84, 116);
         steps = person->pace + around(&person->life, 3);
     }
     if (before == 0 && person->gait != 0)
@@ -377,8 +377,8 @@ static void travel(struct cohort *cohort, struct person *person, int64_t minute_
         person->offset_s = person->home_s;
     } else if (person->trip_end_s == 0 && chance(&person->life, 120)) { /* asked once a day */
         person->trip_end_s = minute_s + between(&person->life, 3, 12) * (int64_t)DAY;
-        person->offset_s = limited(person->home_s + between(&person->life, -9, 9) * HOUR,
-                                   -12 * HOUR, 14 * HOUR);
+        person->offset_s =
+            limited(person->home_s + between(&person->life, -9, 9) * HOUR, -12 * HOUR, 14 * HOUR);
     }
     if (person->offset_told && before == person->offset_s)
         return;
@@ -434,12 +434,11 @@ static void live_minute(struct cohort *cohort, struct person *person)
 
 /* ---- people --------------------------------------------------------------------------------- */
 
-static void person_init(struct person *person, const struct cohort_options *options,
-                        uint32_t index)
+static void person_init(struct person *person, const struct cohort_options *options, uint32_t index)
 {
     /* whole hours, and two that are not: +05:30, +09:30 */
-    static const int16_t offsets_minutes[] = { -480, -420, -360, -300, -300, -180, 0,
-                                               0,    60,   60,   120,  330,  480,  540, 570, 600 };
+    static const int16_t offsets_minutes[] = { -480, -420, -360, -300, -300, -180, 0,   0,
+                                               60,   60,   120,  330,  480,  540,  570, 600 };
     memset(person, 0, sizeof *person);
     uint64_t state = options->seed ^ (uint64_t)index * UINT64_C(0xd1342543de82ef95);
     person->life = draw(&state);
@@ -603,7 +602,8 @@ static void sync_person(struct cohort *cohort, struct person *person)
 const char *cohort_metric_name(enum cohort_metric metric)
 {
     static const char *const names[COHORT_METRICS] = {
-        "heart_rate", "steps", "sleep_stage", "skin_temperature", "spo2", "rr_interval", "utc_offset",
+        "heart_rate", "steps",       "sleep_stage", "skin_temperature",
+        "spo2",       "rr_interval", "utc_offset",
     };
     return names[metric];
 }
@@ -696,8 +696,8 @@ enum cohort_result cohort_next(struct cohort *cohort, const struct cohort_row **
             return COHORT_NO_MEMORY;
         heap_sink(cohort, 0);
     }
-    size_t index = cohort->newest_first ? cohort->parcel_count - 1 - cohort->parcel_next
-                                        : cohort->parcel_next;
+    size_t index =
+        cohort->newest_first ? cohort->parcel_count - 1 - cohort->parcel_next : cohort->parcel_next;
     const struct parcel *parcel = &cohort->parcels[index];
     size_t left = parcel->count - cohort->row_next;
     *count = left < COHORT_BATCH_ROWS_MAX ? left : COHORT_BATCH_ROWS_MAX;

@@ -44,12 +44,12 @@ enum {
 
 struct cohort_options {
     uint64_t seed;
-    uint32_t users;           /* 1 .. COHORT_USERS_MAX */
-    uint32_t days;            /* 1 .. COHORT_DAYS_MAX */
-    int64_t from_s;           /* seconds since 1970 UTC, a whole minute; 86,400 .. 2^32 */
-    bool mixed_offsets;       /* everyone lives somewhere else; otherwise all at `offset_s` */
-    int32_t offset_s;         /* local time less UTC, -18 h .. 18 h */
-    const bool *metrics;      /* COHORT_METRICS of them, which are wanted; NULL: all. Borrowed */
+    uint32_t users;      /* 1 .. COHORT_USERS_MAX */
+    uint32_t days;       /* 1 .. COHORT_DAYS_MAX */
+    int64_t from_s;      /* seconds since 1970 UTC, a whole minute; 86,400 .. 2^32 */
+    bool mixed_offsets;  /* everyone lives somewhere else; otherwise all at `offset_s` */
+    int32_t offset_s;    /* local time less UTC, -18 h .. 18 h */
+    const bool *metrics; /* COHORT_METRICS of them, which are wanted; NULL: all. Borrowed */
 };
 
 struct cohort_row {

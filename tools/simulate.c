@@ -183,11 +183,11 @@ static FILE *file_of(struct text_output *output, size_t metric)
     size_t slot = output->format == FORMAT_CSV ? metric : 0;
     if (output->files[slot] != NULL)
         return output->files[slot];
-    int wanted = output->format == FORMAT_CSV
-                     ? snprintf(output->path, sizeof output->path, "%s/%s.csv", output->directory,
-                                cohort_metric_name((enum cohort_metric)metric))
-                     : snprintf(output->path, sizeof output->path, "%s/cohort.lp",
-                                output->directory);
+    int wanted =
+        output->format == FORMAT_CSV
+            ? snprintf(output->path, sizeof output->path, "%s/%s.csv", output->directory,
+                       cohort_metric_name((enum cohort_metric)metric))
+            : snprintf(output->path, sizeof output->path, "%s/cohort.lp", output->directory);
     if (wanted < 0 || (size_t)wanted >= sizeof output->path) {
         say("--out: the path is longer than %d bytes", PATH_BYTES_MAX - 1);
         return NULL;
@@ -207,8 +207,8 @@ static int text_rows(struct text_output *output, const struct cohort_row *rows, 
 {
     char line[LINE_BYTES_MAX];
     for (size_t i = 0; i < count; i++) {
-        size_t bytes = output->format == FORMAT_CSV ? csv_line(line, &rows[i])
-                                                    : protocol_line(line, &rows[i]);
+        size_t bytes =
+            output->format == FORMAT_CSV ? csv_line(line, &rows[i]) : protocol_line(line, &rows[i]);
         if (output->directory == NULL) {
             out_bytes(line, bytes);
             continue;
@@ -253,7 +253,7 @@ struct store_output {
     holter_store *store;
     holter_batch *batch;
     uint32_t user_count;
-    uint64_t *users;                    /* numbers by person */
+    uint64_t *users;                     /* numbers by person */
     uint32_t (*sources)[COHORT_SOURCES]; /* 0: not there yet */
     uint32_t metrics[COHORT_METRICS];
     int64_t stages[COHORT_STAGES];
@@ -329,9 +329,9 @@ static int store_rows(struct store_output *output, const struct cohort_row *rows
         if (*source == 0 && holter_source_need(output->store, output->users[row->user], name,
                                                source, &err) != HOLTER_OK)
             return say_error(&err);
-        holter_value value = {
-            .integer = row->metric == COHORT_SLEEP_STAGE ? output->stages[row->value] : row->value
-        };
+        holter_value value = { .integer = row->metric == COHORT_SLEEP_STAGE
+                                              ? output->stages[row->value]
+                                              : row->value };
         const holter_row stored = {
             .user = output->users[row->user],
             .metric = output->metrics[row->metric],
@@ -420,9 +420,8 @@ static int metrics_read(bool wanted[static COHORT_METRICS], const char *text)
     for (const char *at = text;; at += bytes + 1) {
         bytes = strcspn(at, ",");
         size_t metric = 0;
-        while (metric < COHORT_METRICS &&
-               (strlen(metric_name_at(NULL, metric)) != bytes ||
-                memcmp(metric_name_at(NULL, metric), at, bytes) != 0))
+        while (metric < COHORT_METRICS && (strlen(metric_name_at(NULL, metric)) != bytes ||
+                                           memcmp(metric_name_at(NULL, metric), at, bytes) != 0))
             metric++;
         if (metric == COHORT_METRICS) {
             char name[HOLTER_NAME_BYTES_MAX + 1] = "";
