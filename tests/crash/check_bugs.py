@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUGS = pathlib.Path(__file__).resolve().parent / "bugs"
 COPIED = ("engine", "include", "tests", "tools", "format-spec", "Makefile")
 VARIANT = "bugs"
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 
 
 def parse(path):

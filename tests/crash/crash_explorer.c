@@ -619,7 +619,7 @@ int main(int argc, char **argv)
             .kill_stride = 256,
             .nested = { 8, 64, 0 } } }, /* under sanitizers */
         { "short", { .subsets = { 4, 1, 1 }, .kill_stride = 32, .nested = { 64, 96, 0 } } },
-        { "long", { .subsets = { 30, 16, 10 }, .kill_stride = 2, .nested = { 640, 256, 0 } } },
+        { "long", { .subsets = { 22, 13, 9 }, .kill_stride = 4, .nested = { 512, 256, 0 } } },
     };
     struct effort effort = efforts[1].effort;
     const char *only = NULL;

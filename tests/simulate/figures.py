@@ -3,9 +3,9 @@
 
 usage: HOLTER=out/release/holter tests/simulate/figures.py
 
-Targets are of Fitabase (33 Fitbit users, Furberg et al. 2016, Zenodo 53894: heart rate as recorded, steps per minute) and of
-the COVID-19 wearables study (Mishra et al. 2020: heart rate at 5 to 15 s, steps, sleep stages of one person), measured over all
-of their files that the project uses: rows sorted, of one time the last stands; entropies are empirical, in bits a sample.
+Targets are of two public sets: Fitabase (Furberg et al. 2016; Fitbit trackers: heart rate of 6 people, minute steps of 24) and
+the COVID-19 wearables study (Mishra et al. 2020: heart rate at 5 to 15 s of 4 people, minute steps of 19, sleep stages of one):
+rows sorted, of one time the last stands; entropies are empirical, in bits a sample.
 Each line below: figure, least, greatest; the remark tells the real one.
 """
 import collections
