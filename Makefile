@@ -35,14 +35,15 @@ LIBS := -lsodium -lzstd -lxxhash -lpthread -lm
 LIBS_TEST := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck)
 
 PACKAGES := gcc g++ libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libsodium-dev check \
-	python3 zstd binutils libjansson-dev util-linux
+	python3 zstd binutils libjansson-dev util-linux tzdata
 
 # ---- rooms, lowest first; a room includes what its NEEDS names and nothing else (checked by `make lint`)
 
-ROOMS := core io codec crypto head edits merge wal memtable segment manifest catalog vault compaction shard \
+ROOMS := core io zone codec crypto head edits merge wal memtable segment manifest catalog vault compaction shard \
 	query store
 NEEDS_core :=
 NEEDS_io := core
+NEEDS_zone := core io
 NEEDS_codec := core
 NEEDS_crypto := core
 NEEDS_head := core io
@@ -56,7 +57,7 @@ NEEDS_catalog := core io codec crypto edits
 NEEDS_vault := core io crypto edits
 NEEDS_compaction := core io codec crypto head edits merge segment manifest
 NEEDS_shard := core io codec crypto head edits merge wal memtable segment manifest vault compaction
-NEEDS_query := core io codec crypto head edits merge wal memtable segment manifest catalog vault compaction shard
+NEEDS_query := core io zone codec crypto head edits merge wal memtable segment manifest catalog vault compaction shard
 NEEDS_store := $(filter-out store,$(ROOMS))
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))

@@ -9,6 +9,7 @@
 #include "catalog/catalog.h"
 #include "query/query.h"
 #include "store/store.h"
+#include "zone/zone.h"
 
 enum { STORE_ARENA_SLOTS = VAULT_KEYS_OPEN + 3072, STORE_IDENTITY_BYTES = 1024 };
 enum { STORE_RESERVED_WORDS = 4 }; /* of each struct of options */
@@ -108,6 +109,10 @@ holter_status store_identity_write(struct io *io, const char *path,
 /** *damaged_copies: 0 or 1 of the two. */
 holter_status store_identity_read(struct store_identity *out, unsigned *damaged_copies,
                                   struct io *io, const char *store_path, holter_error *err);
+
+/* store_zone.c */
+/** What is inside; NULL, which is UTC, for NULL. */
+const struct zone *store_zone_of(const holter_zone *zone);
 
 /* store_batch.c */
 struct batch_series {

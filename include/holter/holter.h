@@ -9,5 +9,6 @@
 #include "store.h"
 #include "types.h"
 #include "version.h"
+#include "zone.h"
 
 #endif
