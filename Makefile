@@ -137,6 +137,16 @@ figures: $(OUT)/holter
 
 .PHONY: cli figures
 
+# ---- zones: every zone of the system, as Python reads it
+
+$(OUT)/tests/zone/zone_answers: $(OUT)/tests/zone/zone_answers.o $(OUT)/libholter.a
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+zone-check: $(OUT)/tests/zone/zone_answers
+	PROGRAM=$(CURDIR)/$< python3 -B tests/zone/zone.py
+
+.PHONY: zone-check
+
 # ---- the newcomer's targets: deps, demo, check
 
 deps:
@@ -150,7 +160,7 @@ demo: all
 check-fast: headers unit golden
 
 # also corpora, transcripts, and the short forms of crash, faults, damage and model tests
-check: check-fast cli figures corpora crash-short model-short real-short
+check: check-fast zone-check cli figures corpora crash-short model-short real-short
 	@echo "check: all passed"
 
 # the long forms
