@@ -16,6 +16,7 @@
 #include "wal/wal_impl.h"
 
 #include "../tests/unit/random.h"
+#include "../tests/unit/zone_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -787,6 +788,46 @@ static void text_seeds(void)
     seed_text("time", "offset", 3, -1, "-05:30");
 }
 
+/* An instant within summer time, and what follows it. */
+static struct buffer zone_seed_begin(uint8_t which)
+{
+    struct buffer seed = seed_begin(which);
+    buffer_append_i64(&seed, INT64_C(1625000000123456789));
+    return seed;
+}
+
+static void zone_seeds(void)
+{
+    static const char *const footers[] = {
+        "CET-1CEST,M3.5.0,M10.5.0/3",     "<+0530>-5:30",
+        "IST-1GMT0,M10.5.0,M3.5.0/1",     "XXX3EDT4,0/0,J365/23",
+        "EET-2EEST,M3.4.4/50,M10.4.4/50", "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
+    };
+    static const char *const names[] = { "Area/Town", "+05:30", "-0800", "UTC", "../d" };
+    static const char versions[] = { 0, '2', '3' };
+    char name[32];
+    for (size_t i = 0; i < CORE_COUNT(versions); i++) {
+        struct buffer file, seed = zone_seed_begin(0);
+        zone_sample_write(&file, versions[i], footers[0]);
+        buffer_append(&seed, file.data, file.bytes);
+        buffer_release(&file);
+        snprintf(name, sizeof name, "file-%zu", i);
+        seed_end("zone", name, &seed);
+    }
+    for (size_t i = 0; i < CORE_COUNT(footers); i++) {
+        struct buffer seed = zone_seed_begin(4);
+        buffer_append(&seed, footers[i], strlen(footers[i]));
+        snprintf(name, sizeof name, "footer-%zu", i);
+        seed_end("zone", name, &seed);
+    }
+    for (size_t i = 0; i < CORE_COUNT(names); i++) {
+        struct buffer seed = zone_seed_begin(2);
+        buffer_append(&seed, names[i], strlen(names[i]));
+        snprintf(name, sizeof name, "name-%zu", i);
+        seed_end("zone", name, &seed);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -809,5 +850,6 @@ int main(int argc, char **argv)
     head_seeds();
     identity_seed();
     text_seeds();
+    zone_seeds();
     return EXIT_SUCCESS;
 }
