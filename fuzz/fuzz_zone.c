@@ -15,7 +15,7 @@ enum which { WHOLE, FOOTER, NAME, CHOICES };
 
 static void check_zone(const struct zone *zone, int64_t time_ns)
 {
-    const int64_t times_ns[] = { time_ns,     INT64_MIN,     INT64_MAX, -time_ns / 2,
+    const int64_t times_ns[] = { time_ns,     INT64_MIN,     INT64_MAX, ~time_ns / 2,
                                  time_ns / 3, INT64_MAX - 1, 0,         1616893200 * ZONE_TEST_S };
     for (size_t i = 0; i < CORE_COUNT(times_ns); i++)
         zone_holds_at(zone, times_ns[i]);
