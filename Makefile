@@ -108,9 +108,11 @@ $(OUT)/tests/unit/$(basename $(notdir $(1))): $(call objects,$(1) \
 endef
 $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
 
-# make unit T=io: the unit tests of one room; without T all of them
+# make unit T=io: the unit tests of one room; without T all of them. A test that hangs is ended; one that is slow on a
+# busy machine is not.
 unit: $(if $(T),$(filter $(OUT)/tests/unit/test_$(T)%,$(UNIT_BINARIES)),$(UNIT_BINARIES))
-	@for t in $^; do CK_FORK=$(if $(filter asan ubsan tsan,$(VARIANT)),no,yes) ./$$t || exit 1; done
+	@for t in $^; do CK_TIMEOUT_MULTIPLIER=20 \
+	    CK_FORK=$(if $(filter asan ubsan tsan,$(VARIANT)),no,yes) ./$$t || exit 1; done
 
 # ---- tool: holter, a file per verb, on the public interface alone; its transcripts are tests/cli/*.test
 
