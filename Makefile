@@ -125,7 +125,7 @@ $(OUT)/holter: $(TOOL_OBJECTS) $(OUT)/libholter.a
 # parts of the tool that need no store, tested by themselves
 $(OUT)/tests/unit/test_tool_cohort: $(call objects,tools/cohort.c)
 $(OUT)/tests/unit/test_tool_csv: $(call objects,tools/csv.c)
-$(OUT)/tests/unit/test_tool_times: $(call objects,tools/times.c)
+$(OUT)/tests/unit/test_tool_times: $(call objects,tools/times.c) $(OUT)/libholter.a
 $(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
 
 # make cli T=import: the transcripts of that name; without T all of them, and the real data if it is there

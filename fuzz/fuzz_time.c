@@ -26,9 +26,9 @@ static void check_time(int64_t time_ns)
 {
     char written[TIME_TEXT_BYTES_MAX];
     int64_t again = 0;
-    size_t length = time_write(written, time_ns);
+    size_t length = time_write(written, time_ns, NULL);
     core_assert(length < sizeof written && strlen(written) == length);
-    core_assert(time_read_bound(&again, written) == TIME_OK);
+    core_assert(time_read_bound(&again, written, NULL) == TIME_OK);
     core_assert(again == time_ns);
 }
 
@@ -45,7 +45,9 @@ static void read_formatted(struct reader *in)
     free(pattern);
     if (problem != NULL)
         return;
-    format.offset_s = 3600;
+    struct time_zone zone;
+    core_assert(time_zone_open(&zone, "+01:00", NULL) == HOLTER_OK);
+    format.zone = &zone;
     /* Memory of exactly its size: what is read beyond is seen. */
     char *text = malloc(in->left + 1);
     core_assert(text != NULL);
@@ -56,6 +58,7 @@ static void read_formatted(struct reader *in)
     if (time_read(&time_ns, &format, text + 1, bytes) == TIME_OK)
         check_time(time_ns);
     free(text);
+    time_zone_close(&zone);
 }
 
 static void read_duration(struct reader *in)
@@ -87,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     }
     char *text = string_of(in.at, in.left);
     int64_t found = 0;
-    if (which == BOUND && time_read_bound(&found, text) == TIME_OK)
+    if (which == BOUND && time_read_bound(&found, text, NULL) == TIME_OK)
         check_time(found);
     if (which == OFFSET && time_offset_read(&found, text))
         core_assert(found > -100 * 3600 && found < 100 * 3600);

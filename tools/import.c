@@ -21,6 +21,7 @@
 #include "import_rows.h"
 #include "input.h"
 #include "times.h"
+#include "zones.h"
 
 enum { REFUSALS_SHOWN_MAX = 10, PLANS_MAX = 1024, TEXT_BYTES = 400, NO_PLAN = -1 };
 
@@ -44,7 +45,10 @@ const struct verb verb_import = {
         "  --time-format T  unix_s, unix_ms, unix_ns, rfc3339, or a pattern: %Y %y %m %b %d %j %H "
         "%I %M %S %p %f\n"
         "                   %z %s %T %F %D %R\n"
-        "  --tz ZONE        of times that do not tell: UTC (default) or an offset such as +05:30\n"
+        "  --tz ZONE        of times that do not tell: UTC (default), an offset such as +05:30, or "
+        "a name such as\n"
+        "                   America/New_York: then local times shown twice (the first is taken) or "
+        "never are counted\n"
         "  --metric M       of rows without a metric column\n"
         "  --user U         of rows without a user column: an id, @FILE or - (others see "
         "arguments: prefer @FILE)\n"
@@ -87,8 +91,9 @@ struct import {
     bool round, json, skips;
     struct map map;
     struct time_format time_format;
-    int64_t duration_ns; /* -1: none was given */
-    char *user;          /* owned; NULL: none was given */
+    struct time_zone time_zone; /* that --tz names */
+    int64_t duration_ns;        /* -1: none was given */
+    char *user;                 /* owned; NULL: none was given */
     /* what there is */
     holter_store *store;
     struct import_rows rows;
@@ -557,9 +562,10 @@ static int options_check(struct import *im)
     const char *problem = time_format_read(&im->time_format, im->time_text);
     if (problem != NULL)
         return say_usage(&verb_import, "--time-format: %s", problem);
-    if (im->zone != NULL && !time_offset_read(&im->time_format.offset_s, im->zone))
-        return say_usage(&verb_import,
-                         "--tz takes UTC or an offset such as +05:30; named zones come later");
+    int code = im->zone == NULL ? TOOL_OK : zone_find(&im->time_zone, &verb_import, im->zone);
+    if (code != TOOL_OK)
+        return code;
+    im->time_format.zone = &im->time_zone;
     if (im->on_error != NULL && strcmp(im->on_error, "stop") != 0 &&
         strcmp(im->on_error, "skip") != 0)
         return say_usage(&verb_import, "--on-error takes stop or skip");
@@ -651,13 +657,16 @@ static void summary_print(const struct import *im)
 {
     const struct import_counts *c = &im->rows.counts;
     if (im->json)
-        out_format("{\"rows\": %llu, \"new\": %llu, \"duplicate\": %llu, \"corrected\": %llu, "
-                   "\"superseded\": %llu, "
-                   "\"flagged\": %llu, \"refused\": %llu, \"not_stored\": %llu}\n",
-                   (unsigned long long)c->rows, (unsigned long long)c->fresh,
-                   (unsigned long long)c->duplicate, (unsigned long long)c->corrected,
-                   (unsigned long long)c->superseded, (unsigned long long)c->flagged,
-                   (unsigned long long)c->refused, (unsigned long long)c->not_stored);
+        out_format(
+            "{\"rows\": %llu, \"new\": %llu, \"duplicate\": %llu, \"corrected\": %llu, "
+            "\"superseded\": %llu, "
+            "\"flagged\": %llu, \"refused\": %llu, \"not_stored\": %llu, \"ambiguous\": %llu, "
+            "\"missing\": %llu}\n",
+            (unsigned long long)c->rows, (unsigned long long)c->fresh,
+            (unsigned long long)c->duplicate, (unsigned long long)c->corrected,
+            (unsigned long long)c->superseded, (unsigned long long)c->flagged,
+            (unsigned long long)c->refused, (unsigned long long)c->not_stored,
+            (unsigned long long)im->time_zone.ambiguous, (unsigned long long)im->time_zone.missing);
     else
         out_format("%llu rows: %llu new, %llu duplicate, %llu corrected, %llu superseded, %llu "
                    "flagged, %llu refused",
@@ -667,6 +676,10 @@ static void summary_print(const struct import *im)
                    (unsigned long long)c->refused);
     if (!im->json && c->not_stored > 0)
         out_format(", %llu not stored", (unsigned long long)c->not_stored);
+    if (!im->json && im->time_zone.ambiguous + im->time_zone.missing > 0)
+        out_format(", %llu ambiguous, %llu missing local times",
+                   (unsigned long long)im->time_zone.ambiguous,
+                   (unsigned long long)im->time_zone.missing);
     if (!im->json)
         out_text("\n");
 }
@@ -749,6 +762,7 @@ static int run(int count, char **arguments)
     if (code == TOOL_OK)
         code = import_run(&im, arguments[0], plain - 1);
     map_release(&im.map);
+    time_zone_close(&im.time_zone);
     free(im.user);
     return code;
 }

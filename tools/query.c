@@ -9,6 +9,7 @@
 
 #include "flags.h"
 #include "times.h"
+#include "zones.h"
 
 enum { VALUE_BYTES = 1024 };
 
@@ -18,8 +19,8 @@ const struct verb verb_query = {
     .name = "query",
     .summary = "print a metric's rows as CSV or JSON",
     .help = "usage: holter query STORE --user U --metric M [--source S] [--from T] [--to T] "
-            "[--format csv|json]\n"
-            "                    [--numbers] [--keyring FILE]\n"
+            "[--tz ZONE]\n"
+            "                    [--format csv|json] [--numbers] [--keyring FILE]\n"
             "\n"
             "Prints rows, user by user and source by source, rising by time. Writes nothing to the "
             "store.\n"
@@ -29,9 +30,11 @@ const struct verb verb_query = {
             "                (other users of this machine see arguments: prefer @FILE or -)\n"
             "  --metric M    by name, such as heart_rate\n"
             "  --source S    rows of this source only\n"
-            "  --from T      rows that begin at T or later: RFC 3339, or a date (its first moment "
-            "in UTC)\n"
+            "  --from T      rows that begin at T or later: RFC 3339, or a date (its first moment)\n"
             "  --to T        rows that begin before T\n"
+            "  --tz ZONE     UTC (default), an offset such as +05:30, or a name such as "
+            "America/New_York: times are\n"
+            "                printed in it, and --from and --to without an offset are of it\n"
             "  --format F    csv (with a header) or json (an object a line)\n"
             "  --numbers     print the numbers that stand for users, not their ids\n"
             "\n"
@@ -51,6 +54,8 @@ struct query {
     int64_t from_ns, to_ns;
     bool json;
     bool numbers;
+    struct time_zone zone;
+    struct time_zone *told; /* the zone, where --tz tells one; NULL is UTC */
 };
 
 /* A user's id, and the name of the source that rows came from last. */
@@ -132,7 +137,7 @@ static void print_csv_row(const struct query *query, const struct person *person
     out_bytes(",", 1);
     out_csv(person->source_name, strlen(person->source_name));
     out_bytes(",", 1);
-    out_bytes(text, time_write(text, columns->time_ns[row]));
+    out_bytes(text, time_write(text, columns->time_ns[row], query->told));
     out_bytes(",", 1);
     if (columns->duration_ns != NULL)
         out_bytes(text, duration_write(text, columns->duration_ns[row]));
@@ -157,7 +162,7 @@ static void print_json_row(const struct query *query, const struct person *perso
     out_format(", \"metric\": \"%s\", \"source\": ", query->metric.name);
     out_json(person->source_name, strlen(person->source_name));
     out_text(", \"time\": \"");
-    out_bytes(text, time_write(text, columns->time_ns[row]));
+    out_bytes(text, time_write(text, columns->time_ns[row], query->told));
     out_bytes("\"", 1);
     if (columns->duration_ns != NULL) {
         out_text(", \"duration\": ");
@@ -292,9 +297,9 @@ static int query_run(struct query *query, const char *metric, const char *user)
     return code;
 }
 
-static int bound_read(int64_t *out_ns, const char *option, const char *text)
+static int bound_read(int64_t *out_ns, const char *option, const char *text, struct time_zone *zone)
 {
-    switch (text == NULL ? TIME_OK : time_read_bound(out_ns, text)) {
+    switch (text == NULL ? TIME_OK : time_read_bound(out_ns, text, zone)) {
     case TIME_OK:
         return TOOL_OK;
     case TIME_OUT_OF_RANGE:
@@ -311,7 +316,7 @@ static int bound_read(int64_t *out_ns, const char *option, const char *text)
 static int run(int count, char **arguments)
 {
     const char *keyring = NULL, *user = NULL, *metric = NULL, *from = NULL, *to = NULL,
-               *format = NULL;
+               *format = NULL, *zone = NULL;
     struct query query = { .from_ns = HOLTER_TIME_MIN, .to_ns = HOLTER_TIME_MAX };
     const struct option options[] = {
         { "--user", OPTION_TEXT, &user },
@@ -319,6 +324,7 @@ static int run(int count, char **arguments)
         { "--source", OPTION_TEXT, &query.source_name },
         { "--from", OPTION_TEXT, &from },
         { "--to", OPTION_TEXT, &to },
+        { "--tz", OPTION_TEXT, &zone },
         { "--format", OPTION_TEXT, &format },
         { "--numbers", OPTION_FLAG, &query.numbers },
         { "--keyring", OPTION_TEXT, &keyring },
@@ -334,18 +340,23 @@ static int run(int count, char **arguments)
     if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0)
         return say_usage(&verb_query, "--format takes csv or json");
     query.json = format != NULL && strcmp(format, "json") == 0;
-    code = bound_read(&query.from_ns, "--from", from);
+    if (zone != NULL) {
+        code = zone_find(&query.zone, &verb_query, zone);
+        query.told = &query.zone;
+    } else {
+        code = TOOL_OK;
+    }
     if (code == TOOL_OK)
-        code = bound_read(&query.to_ns, "--to", to);
-    if (code != TOOL_OK)
-        return code;
-    if (query.from_ns > query.to_ns)
-        return say_usage(&verb_query, "--from is later than --to");
-
-    code = store_open(&query.store, arguments[0], keyring, true);
-    if (code != TOOL_OK)
-        return code;
-    code = query_run(&query, metric, user);
+        code = bound_read(&query.from_ns, "--from", from, query.told);
+    if (code == TOOL_OK)
+        code = bound_read(&query.to_ns, "--to", to, query.told);
+    if (code == TOOL_OK && query.from_ns > query.to_ns)
+        code = say_usage(&verb_query, "--from is later than --to");
+    if (code == TOOL_OK)
+        code = store_open(&query.store, arguments[0], keyring, true);
+    if (code == TOOL_OK)
+        code = query_run(&query, metric, user);
     holter_close(query.store);
+    time_zone_close(&query.zone);
     return code;
 }

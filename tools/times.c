@@ -85,7 +85,21 @@ static enum time_result time_join(int64_t *out_ns, bool is_negative, uint64_t se
     return TIME_OK;
 }
 
-static enum time_result moment_join(int64_t *out_ns, const struct moment *m, int64_t offset_s)
+/* The instant of a local time, counted where it is not shown just once. */
+static enum time_result local_join(int64_t *out_ns, struct time_zone *zone, int64_t wall_ns)
+{
+    holter_wall shown;
+    int64_t time_ns;
+    if (holter_zone_time(&time_ns, &shown, zone->zone, wall_ns, NULL) != HOLTER_OK ||
+        time_ns == INT64_MIN || time_ns == INT64_MAX)
+        return TIME_OUT_OF_RANGE;
+    zone->ambiguous += shown == HOLTER_WALL_TWICE;
+    zone->missing += shown == HOLTER_WALL_NEVER;
+    *out_ns = time_ns;
+    return TIME_OK;
+}
+
+static enum time_result moment_join(int64_t *out_ns, const struct moment *m, struct time_zone *zone)
 {
     if (m->has_unix)
         return time_join(out_ns, m->is_negative, m->unix_s, m->nanosecond);
@@ -102,13 +116,21 @@ static enum time_result moment_join(int64_t *out_ns, const struct moment *m, int
         days = days_from_civil(m->year, m->month, m->day);
     }
     int64_t hour = m->hour12 != 0 ? m->hour12 % 12 + 12 * m->is_afternoon : m->hour;
-    int64_t seconds = days * DAY_S + hour * 3600 + m->minute * 60 + m->second -
-                      (m->has_offset ? m->offset_s : offset_s);
+    int64_t seconds =
+        days * DAY_S + hour * 3600 + m->minute * 60 + m->second - (m->has_offset ? m->offset_s : 0);
+    int64_t joined_ns;
+    enum time_result result;
     if (seconds >= 0)
-        return time_join(out_ns, false, (uint64_t)seconds, m->nanosecond);
-    if (m->nanosecond == 0)
-        return time_join(out_ns, true, (uint64_t)-seconds, 0);
-    return time_join(out_ns, true, (uint64_t)(-seconds - 1), ns_per_s - m->nanosecond);
+        result = time_join(&joined_ns, false, (uint64_t)seconds, m->nanosecond);
+    else if (m->nanosecond == 0)
+        result = time_join(&joined_ns, true, (uint64_t)-seconds, 0);
+    else
+        result = time_join(&joined_ns, true, (uint64_t)(-seconds - 1), ns_per_s - m->nanosecond);
+    if (result == TIME_OK && zone != NULL && !m->has_offset)
+        return local_join(out_ns, zone, joined_ns);
+    if (result == TIME_OK)
+        *out_ns = joined_ns;
+    return result;
 }
 
 /* ---- pieces of text ------------------------------------------------------------------------- */
@@ -421,7 +443,7 @@ static enum time_result pattern_take(int64_t *out_ns, const struct time_format *
         if (result != TIME_OK)
             return result;
     }
-    return c.at == c.end ? moment_join(out_ns, &m, format->offset_s) : TIME_MALFORMED;
+    return c.at == c.end ? moment_join(out_ns, &m, format->zone) : TIME_MALFORMED;
 }
 
 /* ---- the other kinds ------------------------------------------------------------------------ */
@@ -453,13 +475,13 @@ static bool take_date(struct cursor *c, struct moment *m)
            take_number(c, 2, 2, 1, 31, &m->day);
 }
 
-static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool date_alone)
+/* `zone`, else NULL: of times without an offset, which are malformed where `needs_offset`. */
+static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool needs_offset,
+                                     struct time_zone *zone)
 {
     struct moment m = { 0 };
     if (!take_date(&c, &m))
         return TIME_MALFORMED;
-    if (date_alone && c.at == c.end)
-        return moment_join(out_ns, &m, 0);
     if (!take(&c, 'T') && !take(&c, 't') && !take(&c, ' '))
         return TIME_MALFORMED;
     if (!take_number(&c, 2, 2, 0, 23, &m.hour) || !take(&c, ':') ||
@@ -472,9 +494,20 @@ static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool date
             return result;
     }
     m.has_offset = take_offset(&c, false, &m.offset_s);
-    if (!m.has_offset || c.at != c.end)
+    if ((needs_offset && !m.has_offset) || c.at != c.end)
         return TIME_MALFORMED;
-    return moment_join(out_ns, &m, 0);
+    return moment_join(out_ns, &m, zone);
+}
+
+/* The first moment of the day of an instant, which its midnight need not be. */
+static int64_t day_begin(const struct time_zone *zone, int64_t time_ns)
+{
+    const holter_every day = { .calendar = HOLTER_DAYS };
+    int64_t begin_ns, end_ns;
+    if (zone == NULL ||
+        holter_zone_window(&begin_ns, &end_ns, zone->zone, &day, time_ns, NULL) != HOLTER_OK)
+        return time_ns;
+    return begin_ns == INT64_MIN ? time_ns : begin_ns;
 }
 
 /* ---- entry points --------------------------------------------------------------------------- */
@@ -528,17 +561,37 @@ enum time_result time_read(int64_t *out_ns, const struct time_format *format, co
     case TIME_UNIX_NS:
         return unix_take(out_ns, c, 0);
     case TIME_RFC3339:
-        return rfc3339_take(out_ns, c, false);
+        return rfc3339_take(out_ns, c, true, NULL);
     case TIME_PATTERN:
         return pattern_take(out_ns, format, c);
     }
     return TIME_MALFORMED;
 }
 
-enum time_result time_read_bound(int64_t *out_ns, const char *text)
+enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_zone *zone)
 {
     struct cursor c = { text, text + strlen(text) };
-    return rfc3339_take(out_ns, c, true);
+    struct cursor date = c;
+    struct moment m = { 0 };
+    if (!take_date(&date, &m) || date.at != date.end)
+        return rfc3339_take(out_ns, c, zone == NULL, zone);
+    int64_t time_ns;
+    enum time_result result = moment_join(&time_ns, &m, zone);
+    if (result == TIME_OK)
+        *out_ns = day_begin(zone, time_ns);
+    return result;
+}
+
+holter_status time_zone_open(struct time_zone *out, const char *name, holter_error *err)
+{
+    *out = (struct time_zone){ 0 };
+    return holter_zone_open(&out->zone, name, err);
+}
+
+void time_zone_close(struct time_zone *zone)
+{
+    holter_zone_close(zone->zone);
+    *zone = (struct time_zone){ 0 };
 }
 
 /* ".5" and so on; nothing for 0. Returns its length. */
@@ -568,14 +621,17 @@ static char *digits_write(char *out, int64_t number, int digits)
     return out + digits;
 }
 
-size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
+size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns,
+                  const struct time_zone *zone)
 {
+    int64_t offset_min = zone == NULL ? 0 : holter_zone_offset_s(zone->zone, time_ns) / 60;
     int64_t seconds = time_ns / ns_per_s;
     int64_t nanoseconds = time_ns % ns_per_s;
     if (nanoseconds < 0) {
         nanoseconds += ns_per_s;
         seconds--;
     }
+    seconds += offset_min * 60;
     int64_t days = seconds / DAY_S;
     int64_t second_of_day = seconds % DAY_S;
     if (second_of_day < 0) {
@@ -598,7 +654,15 @@ size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
     *at++ = ':';
     at = digits_write(at, second_of_day % 60, 2);
     at += fraction_write(at, nanoseconds);
-    *at++ = 'Z';
+    if (zone == NULL) {
+        *at++ = 'Z';
+    } else {
+        *at++ = offset_min < 0 ? '-' : '+';
+        offset_min = offset_min < 0 ? -offset_min : offset_min;
+        at = digits_write(at, offset_min / 60, 2);
+        *at++ = ':';
+        at = digits_write(at, offset_min % 60, 2);
+    }
     *at = '\0';
     return (size_t)(at - out);
 }

@@ -1,7 +1,8 @@
 /*
  * times.h -- times and durations as text, exact to the nanosecond.
  *
- * Any thread. Nothing here asks the system: no locale, no zone files.
+ * Any thread; a struct time_zone, one at a time. Nothing here asks the system: no locale, and zone
+ * files only by time_zone_open.
  */
 #ifndef TOOLS_TIMES_H
 #define TOOLS_TIMES_H
@@ -10,14 +11,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "holter/holter.h"
+
 enum time_kind { TIME_UNIX_S, TIME_UNIX_MS, TIME_UNIX_NS, TIME_RFC3339, TIME_PATTERN };
 
 enum { TIME_STEPS_MAX = 64, TIME_TEXT_BYTES_MAX = 40, DURATION_TEXT_BYTES_MAX = 40 };
 
+/** A zone, and what came of the local times read in it. All zero: UTC. */
+struct time_zone {
+    holter_zone *zone; /* owned: time_zone_close; NULL is UTC */
+    uint64_t ambiguous, missing;
+};
+
 /** How times are written in a file. */
 struct time_format {
     enum time_kind kind;
-    int64_t offset_s; /* what --tz says: local time less UTC, where the text does not tell */
+    struct time_zone *zone; /* of texts that do not tell; borrowed; NULL is UTC */
     unsigned char
         steps[TIME_STEPS_MAX]; /* TIME_PATTERN: a conversion's letter, or 0x80 + a literal */
     size_t step_count;
@@ -40,15 +49,27 @@ const char *time_format_read(struct time_format *out, const char *text);
 /** "UTC", "Z", or an offset such as +05:30. */
 bool time_offset_read(int64_t *out_s, const char *text);
 
+/** Errors: those of holter_zone_open. */
+holter_status time_zone_open(struct time_zone *out, const char *name, holter_error *err);
+void time_zone_close(struct time_zone *zone);
+
 /** *out_ns untouched on failure. Cost: some tens of nanoseconds. */
 enum time_result time_read(int64_t *out_ns, const struct time_format *format, const char *text,
                            size_t bytes);
 
-/** RFC 3339 with an offset, or a date alone, which means its first moment in UTC. */
-enum time_result time_read_bound(int64_t *out_ns, const char *text);
+/**
+ * RFC 3339 with an offset, or a date alone, which means its first moment in the zone. With a zone
+ * (else NULL, UTC) the offset may be left out.
+ */
+enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_zone *zone);
 
-/** RFC 3339 in UTC with the shortest exact fraction; zero-terminated. Returns its length. */
-size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns);
+/**
+ * RFC 3339 at the zone's offset (NULL: UTC, with Z) with the shortest exact fraction;
+ * zero-terminated. An offset with seconds, as before standard time, is told by its whole minutes,
+ * and the time with it. Returns its length.
+ */
+size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns,
+                  const struct time_zone *zone);
 
 /** A decimal and one of ns us ms s m min h d; seconds without one. Not negative. */
 enum time_result duration_read(int64_t *out_ns, const char *text, size_t bytes);

@@ -151,31 +151,163 @@ START_TEST(bad_formats_are_refused)
 }
 END_TEST
 
-START_TEST(offset_shifts_what_does_not_tell)
+START_TEST(offsets_are_read)
+{
+    int64_t offset_s = 77;
+    ck_assert(time_offset_read(&offset_s, "+05:30"));
+    ck_assert_int_eq(offset_s, 19800);
+    ck_assert(time_offset_read(&offset_s, "UTC"));
+    ck_assert_int_eq(offset_s, 0);
+    ck_assert(!time_offset_read(&offset_s, "Europe/Berlin"));
+    ck_assert(!time_offset_read(&offset_s, "+5:30"));
+    ck_assert(!time_offset_read(&offset_s, ""));
+}
+END_TEST
+
+static struct time_zone zone_of(const char *name)
+{
+    struct time_zone zone;
+    holter_error err = { 0 };
+    ck_assert_msg(time_zone_open(&zone, name, &err) == HOLTER_OK, "%s", err.message);
+    return zone;
+}
+
+/* Expected: `TZ=... date -d`, and for the two that are not shown once Python's fold=0. */
+static const struct {
+    const char *zone;
+    const char *text;
+    int64_t time_ns;
+    uint64_t ambiguous, missing;
+} local_times[] = {
+    { "+05:30", "2016-04-12 12:51:00", 1460445660 * S, 0, 0 },
+    { "UTC", "2016-04-12 07:21:00", 1460445660 * S, 0, 0 },
+    { "America/New_York", "2016-04-12 03:21:00", 1460445660 * S, 0, 0 },
+    { "America/New_York", "2021-03-14 01:59:59", 1615705199 * S, 0, 0 },
+    { "America/New_York", "2021-03-14 02:30:00", 1615707000 * S, 0, 1 },
+    { "America/New_York", "2021-03-14 03:00:00", 1615705200 * S, 0, 0 },
+    { "America/New_York", "2021-11-07 01:30:00", 1636263000 * S, 1, 0 },
+    { "America/New_York", "2021-11-07 02:00:00", 1636268400 * S, 0, 0 },
+    { "Asia/Kathmandu", "2021-06-01 00:00:00", 1622484900 * S, 0, 0 },
+};
+
+START_TEST(zone_tells_what_the_text_does_not)
 {
     struct time_format format;
+    struct time_zone zone = zone_of(local_times[_i].zone);
     int64_t time_ns = 0;
     ck_assert_ptr_null(time_format_read(&format, "%F %T"));
-    ck_assert(time_offset_read(&format.offset_s, "+05:30"));
-    ck_assert_int_eq(time_read(&time_ns, &format, "2016-04-12 12:51:00", 19), TIME_OK);
-    ck_assert_int_eq(time_ns, 1460445660 * S);
-    ck_assert(time_offset_read(&format.offset_s, "UTC"));
-    ck_assert_int_eq(format.offset_s, 0);
-    ck_assert(!time_offset_read(&format.offset_s, "Europe/Berlin"));
-    ck_assert(!time_offset_read(&format.offset_s, "+5:30"));
-    ck_assert(!time_offset_read(&format.offset_s, ""));
+    format.zone = &zone;
+    ck_assert_int_eq(time_read(&time_ns, &format, local_times[_i].text, 19), TIME_OK);
+    ck_assert_int_eq(time_ns, local_times[_i].time_ns);
+    ck_assert_uint_eq(zone.ambiguous, local_times[_i].ambiguous);
+    ck_assert_uint_eq(zone.missing, local_times[_i].missing);
+    time_zone_close(&zone);
+}
+END_TEST
+
+START_TEST(zone_is_not_asked_where_the_text_tells)
+{
+    static const char *const formats[][2] = { { "%F %T%z", "2021-03-14 02:30:00+0000" },
+                                              { "rfc3339", "2021-03-14T02:30:00Z" },
+                                              { "unix_s", "1615689000" },
+                                              { "%s", "1615689000" } };
+    struct time_zone zone = zone_of("America/New_York");
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        struct time_format format;
+        int64_t time_ns = 0;
+        ck_assert_ptr_null(time_format_read(&format, formats[i][0]));
+        format.zone = &zone;
+        ck_assert_int_eq(time_read(&time_ns, &format, formats[i][1], strlen(formats[i][1])),
+                         TIME_OK);
+        ck_assert_int_eq(time_ns, 1615689000 * S);
+    }
+    ck_assert_uint_eq(zone.missing, 0);
+    time_zone_close(&zone);
+}
+END_TEST
+
+START_TEST(zone_shifts_up_to_the_ends_of_time)
+{
+    struct time_format format;
+    struct time_zone zone = zone_of("-08");
+    int64_t time_ns = 77;
+    ck_assert_ptr_null(time_format_read(&format, "%F %T"));
+    format.zone = &zone;
+    ck_assert_int_eq(time_read(&time_ns, &format, "2262-04-11 20:00:00", 19), TIME_OUT_OF_RANGE);
+    ck_assert_int_eq(time_ns, 77);
+    ck_assert_int_eq(time_read(&time_ns, &format, "2262-04-11 15:00:00", 19), TIME_OK);
+    ck_assert_int_eq(time_ns, 9223369200 * S);
+    time_zone_close(&zone);
+}
+END_TEST
+
+static const struct {
+    const char *zone;
+    const char *text;
+    enum time_result result;
+    int64_t time_ns;
+} local_bounds[] = {
+    { "America/New_York", "2021-03-14", TIME_OK, 1615698000 * S },
+    { "America/New_York", "2021-03-14T05:00:00", TIME_OK, 1615712400 * S },
+    { "America/New_York", "2021-03-14T05:00:00Z", TIME_OK, 1615698000 * S },
+    { "America/Sao_Paulo", "2018-11-04", TIME_OK, 1541300400 * S }, /* begins at 01:00 */
+    { "America/Havana", "2021-11-07", TIME_OK, 1636257600 * S },    /* midnight shown twice */
+    { "Pacific/Apia", "2011-12-30", TIME_OK, 1325239200 * S },      /* left out: the next one */
+    { "Pacific/Apia", "2011-12-31", TIME_OK, 1325239200 * S },
+    { "America/New_York", "yesterday", TIME_MALFORMED, 77 },
+    { "America/New_York", "9999-01-01", TIME_OUT_OF_RANGE, 77 },
+};
+
+START_TEST(bounds_are_of_the_zone)
+{
+    struct time_zone zone = zone_of(local_bounds[_i].zone);
+    int64_t time_ns = 77;
+    ck_assert_int_eq(time_read_bound(&time_ns, local_bounds[_i].text, &zone),
+                     local_bounds[_i].result);
+    ck_assert_int_eq(time_ns, local_bounds[_i].time_ns);
+    time_zone_close(&zone);
+}
+END_TEST
+
+static const struct {
+    const char *zone;
+    int64_t time_ns;
+    const char *text;
+} local_written[] = {
+    { "UTC", 0, "1970-01-01T00:00:00+00:00" },
+    { "America/New_York", 1460445660 * S + 1, "2016-04-12T03:21:00.000000001-04:00" },
+    { "Asia/Kathmandu", 1622484900 * S, "2021-06-01T00:00:00+05:45" },
+    { "America/St_Johns", 1622484900 * S, "2021-05-31T15:45:00-02:30" },
+    { "Europe/Amsterdam", -4260211200 * S, "1835-01-01T00:19:00+00:19" }, /* LMT, 18 to 20 min */
+    { "+14:00", INT64_MAX - 1, "2262-04-12T13:47:16.854775806+14:00" },
+    { "-08", -(INT64_MAX - 1), "1677-09-20T16:12:43.145224194-08:00" },
+};
+
+START_TEST(times_are_written_at_the_zone_offset)
+{
+    struct time_zone zone = zone_of(local_written[_i].zone);
+    char text[TIME_TEXT_BYTES_MAX];
+    int64_t time_ns = 0;
+    size_t bytes = time_write(text, local_written[_i].time_ns, &zone);
+    ck_assert_str_eq(text, local_written[_i].text);
+    ck_assert_uint_eq(bytes, strlen(text));
+    if (local_written[_i].zone[0] != '+' && local_written[_i].zone[0] != '-') {
+        ck_assert_int_eq(time_read_bound(&time_ns, text, NULL), TIME_OK);
+        ck_assert_int_eq(time_ns, local_written[_i].time_ns);
+    }
+    time_zone_close(&zone);
 }
 END_TEST
 
 START_TEST(bounds_may_be_dates)
 {
     int64_t time_ns = 0;
-    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12"), TIME_OK);
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12", NULL), TIME_OK);
     ck_assert_int_eq(time_ns, 1460419200 * S);
-    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00Z"), TIME_OK);
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00Z", NULL), TIME_OK);
     ck_assert_int_eq(time_ns, 1460445660 * S);
-    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00"), TIME_MALFORMED);
-    ck_assert_int_eq(time_read_bound(&time_ns, "yesterday"), TIME_MALFORMED);
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00", NULL), TIME_MALFORMED);
+    ck_assert_int_eq(time_read_bound(&time_ns, "yesterday", NULL), TIME_MALFORMED);
 }
 END_TEST
 
@@ -196,7 +328,7 @@ static const struct {
 START_TEST(times_are_written_shortest)
 {
     char text[TIME_TEXT_BYTES_MAX];
-    ck_assert_uint_eq(time_write(text, written[_i].time_ns), strlen(written[_i].text));
+    ck_assert_uint_eq(time_write(text, written[_i].time_ns, NULL), strlen(written[_i].text));
     ck_assert_str_eq(text, written[_i].text);
 }
 END_TEST
@@ -217,7 +349,7 @@ START_TEST(every_day_is_itself)
                 int64_t time_ns = 0;
                 ck_assert_int_eq(time_read(&time_ns, &format, wanted, strlen(wanted)), TIME_OK);
                 ck_assert_int_eq(time_ns, (day * 86400 + 86399) * S);
-                time_write(text, time_ns);
+                time_write(text, time_ns, NULL);
                 ck_assert_str_eq(text, wanted);
             }
         }
@@ -275,9 +407,15 @@ static Suite *times_suite(void)
 {
     Suite *suite = suite_create("tool times");
     TCase *tcase = tcase_create("times");
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, times_are_read_exactly, 0, (int)COUNT(times));
     tcase_add_loop_test(tcase, bad_formats_are_refused, 0, (int)COUNT(bad_formats));
-    tcase_add_test(tcase, offset_shifts_what_does_not_tell);
+    tcase_add_test(tcase, offsets_are_read);
+    tcase_add_loop_test(tcase, zone_tells_what_the_text_does_not, 0, (int)COUNT(local_times));
+    tcase_add_test(tcase, zone_is_not_asked_where_the_text_tells);
+    tcase_add_test(tcase, zone_shifts_up_to_the_ends_of_time);
+    tcase_add_loop_test(tcase, bounds_are_of_the_zone, 0, (int)COUNT(local_bounds));
+    tcase_add_loop_test(tcase, times_are_written_at_the_zone_offset, 0, (int)COUNT(local_written));
     tcase_add_test(tcase, bounds_may_be_dates);
     tcase_add_loop_test(tcase, times_are_written_shortest, 0, (int)COUNT(written));
     tcase_add_test(tcase, every_day_is_itself);
