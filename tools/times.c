@@ -568,7 +568,8 @@ static char *digits_write(char *out, int64_t number, int digits)
     return out + digits;
 }
 
-size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
+/* The text up to the offset. */
+static char *local_write(char *at, int64_t time_ns, int64_t offset_s)
 {
     int64_t seconds = time_ns / ns_per_s;
     int64_t nanoseconds = time_ns % ns_per_s;
@@ -576,6 +577,7 @@ size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
         nanoseconds += ns_per_s;
         seconds--;
     }
+    seconds += offset_s;
     int64_t days = seconds / DAY_S;
     int64_t second_of_day = seconds % DAY_S;
     if (second_of_day < 0) {
@@ -586,7 +588,7 @@ size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
     int month, day;
     civil_from_days(days, &year, &month, &day);
 
-    char *at = digits_write(out, year, 4); /* 1677 .. 2262 */
+    at = digits_write(at, year, 4); /* 1677 .. 2262 */
     *at++ = '-';
     at = digits_write(at, month, 2);
     *at++ = '-';
@@ -597,8 +599,28 @@ size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
     at = digits_write(at, second_of_day / 60 % 60, 2);
     *at++ = ':';
     at = digits_write(at, second_of_day % 60, 2);
-    at += fraction_write(at, nanoseconds);
+    return at + fraction_write(at, nanoseconds);
+}
+
+size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns)
+{
+    char *at = local_write(out, time_ns, 0);
     *at++ = 'Z';
+    *at = '\0';
+    return (size_t)(at - out);
+}
+
+size_t time_write_local(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns, int32_t offset_s)
+{
+    if (offset_s % 60 != 0)
+        return time_write(out, time_ns);
+    char *at = local_write(out, time_ns, offset_s);
+    int32_t minutes = offset_s / 60;
+    *at++ = minutes < 0 ? '-' : '+';
+    minutes = minutes < 0 ? -minutes : minutes;
+    at = digits_write(at, minutes / 60, 2);
+    *at++ = ':';
+    at = digits_write(at, minutes % 60, 2);
     *at = '\0';
     return (size_t)(at - out);
 }

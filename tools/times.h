@@ -50,6 +50,12 @@ enum time_result time_read_bound(int64_t *out_ns, const char *text);
 /** RFC 3339 in UTC with the shortest exact fraction; zero-terminated. Returns its length. */
 size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns);
 
+/**
+ * The same on a wall clock that is `offset_s` ahead of UTC, with that offset, +00:00 for none; in UTC where the offset is not
+ * whole minutes, which RFC 3339 cannot tell.
+ */
+size_t time_write_local(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns, int32_t offset_s);
+
 /** A decimal and one of ns us ms s m min h d; seconds without one. Not negative. */
 enum time_result duration_read(int64_t *out_ns, const char *text, size_t bytes);
 
