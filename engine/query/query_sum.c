@@ -19,6 +19,7 @@ struct magnitude {
     size_t count;
     int exponent;
     bool has_rest; /* the number is greater than its digits tell, by less than the last one */
+    bool is_near;  /* shares are in it, so it may be off by some of its last places */
 };
 
 static void divide(struct magnitude *m, uint64_t by)
@@ -60,6 +61,21 @@ static bool has_bits_below(const struct magnitude *m, int64_t bit)
     return bit > 0 && (m->digits[bit / 32] & (((uint32_t)1 << (bit % 32)) - 1)) != 0;
 }
 
+/*
+ * Half between two doubles. Two fifths of one interval and three of another may be exactly that, while the sum of the shares
+ * as they were rounded is a little beside it: what is nearer than 2^-60 of the last place is taken for it.
+ */
+static bool is_tie(const struct magnitude *m, int64_t half)
+{
+    enum { DIGITS_BELOW = 59 };
+    uint64_t below = 0;
+    if (!m->is_near)
+        return bit_at(m, half) && !has_bits_below(m, half);
+    for (int64_t bit = half; bit >= half - DIGITS_BELOW; bit--)
+        below = below << 1 | (uint64_t)bit_at(m, bit);
+    return below == (uint64_t)1 << DIGITS_BELOW || below == ((uint64_t)1 << DIGITS_BELOW) - 1;
+}
+
 /* IEEE 754, round half to even; below 2^-1022 a double has fewer digits. */
 static double round_once(const struct magnitude *m)
 {
@@ -77,8 +93,7 @@ static double round_once(const struct magnitude *m)
     uint64_t kept = 0;
     for (int64_t bit = top; bit >= lowest; bit--)
         kept = kept << 1 | (uint64_t)bit_at(m, bit);
-    bool is_half = bit_at(m, lowest - 1);
-    if (is_half && ((kept & 1) != 0 || has_bits_below(m, lowest - 1)))
+    if (is_tie(m, lowest - 1) ? (kept & 1) != 0 : bit_at(m, lowest - 1))
         kept++;
     return ldexp((double)kept, (int)lowest + m->exponent);
 }
@@ -130,7 +145,8 @@ double whole_sum_double(const struct whole_sum *sum, int exponent, uint64_t coun
     /* Below the 128 bits of the fraction 256 of zeros, so that a quotient has enough digits. */
     enum { ZERO_DIGITS = 8, HALF_DIGITS = 4, SCALE_DIGITS = 2 };
     struct magnitude m = { .count = ZERO_DIGITS + 2 * HALF_DIGITS + SCALE_DIGITS,
-                           .exponent = -128 - 32 * ZERO_DIGITS };
+                           .exponent = -128 - 32 * ZERO_DIGITS,
+                           .is_near = sum->fraction != 0 };
     for (size_t i = 0; i < HALF_DIGITS; i++) {
         m.digits[ZERO_DIGITS + i] = (uint32_t)(fraction >> (32 * i));
         m.digits[ZERO_DIGITS + HALF_DIGITS + i] = (uint32_t)(whole >> (32 * i));
@@ -216,6 +232,7 @@ void real_sum_add_share(struct real_sum *sum, double value, int64_t part, int64_
     if (!take_apart(&p, value))
         return;
     share(&whole, &fraction, p.magnitude, part, of);
+    sum->has_shares = true;
     int place = p.exponent + LAST_PLACE - REAL_EXPONENT;
     add_bits(sum, whole, place, p.is_negative);
     add_bits(sum, (uint64_t)(fraction >> 64), place - 64, p.is_negative);
@@ -230,6 +247,7 @@ void real_sum_merge(struct real_sum *sum, const struct real_sum *other)
     for (size_t i = 0; i < REAL_DIGITS; i++)
         sum->digits[i] += own.digits[i];
     sum->pending = 1;
+    sum->has_shares = sum->has_shares || own.has_shares;
 }
 
 double real_sum_double(const struct real_sum *sum, uint64_t count)
@@ -242,7 +260,9 @@ double real_sum_double(const struct real_sum *sum, uint64_t count)
             own.digits[i] = -own.digits[i];
         carry(&own);
     }
-    struct magnitude m = { .count = REAL_DIGITS, .exponent = REAL_EXPONENT };
+    struct magnitude m = { .count = REAL_DIGITS,
+                           .exponent = REAL_EXPONENT,
+                           .is_near = own.has_shares };
     for (size_t i = 0; i < REAL_DIGITS; i++)
         m.digits[i] = (uint32_t)own.digits[i];
     if (count > 1)

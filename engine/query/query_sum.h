@@ -30,6 +30,7 @@ enum { REAL_DIGITS = 72, REAL_EXPONENT = -1216 };
 struct real_sum {
     int64_t digits[REAL_DIGITS];
     uint32_t pending; /* additions since carries were passed on */
+    bool has_shares;
 };
 
 /** Add a value, or with `negative` take it away. What is not finite is passed over. */
