@@ -2,7 +2,8 @@
  * query.h -- the door of query: a snapshot in; samples and windows of them out.
  *
  * Promise: a scan gives every row of a user that stands in the snapshot (M1-M3), each once, and
- * fails rather than give fewer. Windows are of these rows, and of all of them. Needs the rooms below. Threads: a scan, one thread at a time; many
+ * fails rather than give fewer. Windows are of these rows, and of all of them. Needs the rooms
+ * below. Threads: a scan or an aggregate, one thread at a time; many
  * scans at once over one snapshot.
  */
 #ifndef QUERY_QUERY_H
