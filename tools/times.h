@@ -51,8 +51,8 @@ enum time_result time_read_bound(int64_t *out_ns, const char *text);
 size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns);
 
 /**
- * The same on a wall clock that is `offset_s` ahead of UTC, with that offset, +00:00 for none; in UTC where the offset is not
- * whole minutes, which RFC 3339 cannot tell.
+ * The same on a wall clock that is `offset_s` ahead of UTC, with that offset, +00:00 for none; in
+ * UTC where the offset is not whole minutes, which RFC 3339 cannot tell.
  */
 size_t time_write_local(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns, int32_t offset_s);
 

@@ -5,13 +5,14 @@
  *     source 1, a lane     ──── ──── ───── (open) ─────          rows up to w0's end are taken
  *     source 2, a lane       │    │  │        │
  *
- * Each source has a scan of its own, a lane, so that all lanes stand at the same window and no window is held but the one at
- * hand. Rows of a lane that begin in it are taken as one stretch of columns. An interval that lasts beyond the window's end
- * becomes an open one: its share is added now and in each window to come, until it ends.
+ * Each source has a scan of its own, a lane, so that all lanes stand at the same window and no
+ * window is held but the one at hand. Rows of a lane that begin in it are taken as one stretch of
+ * columns. An interval that lasts beyond the window's end becomes an open one: its share is added
+ * now and in each window to come, until it ends.
  *
- *   A1  Between windows each lane's next row begins at or after the end of the window before.
- *   A2  Each open interval began before that end and ends after it.
- *   A3  What is in a window's sum does not depend on the order of adding (query_sum.h); ties of first and last are decided by
+ *   A1  Between windows each lane's next row begins at or after the end of the window before. A2
+ *   Each open interval began before that end and ends after it. A3  What is in a window's sum does
+ *   not depend on the order of adding (query_sum.h); ties of first and last are decided by
  *       (time, source, key), in the order of lanes and of their rows.
  */
 #include "query_impl.h"

@@ -1,8 +1,8 @@
 /*
  * query_sum.c -- sums that no order of adding changes.
  *
- * Both kinds end the same way: a magnitude of many 32-bit digits, scaled by whole numbers, whose division leaves a rest that
- * is remembered as "something below", and one rounding, half to even.
+ * Both kinds end the same way: a magnitude of many 32-bit digits, scaled by whole numbers, whose
+ * division leaves a rest that is remembered as "something below", and one rounding, half to even.
  */
 #include "query_sum.h"
 
@@ -62,8 +62,9 @@ static bool has_bits_below(const struct magnitude *m, int64_t bit)
 }
 
 /*
- * Half between two doubles. Two fifths of one interval and three of another may be exactly that, while the sum of the shares
- * as they were rounded is a little beside it: what is nearer than 2^-60 of the last place is taken for it.
+ * Half between two doubles. Two fifths of one interval and three of another may be exactly that,
+ * while the sum of the shares as they were rounded is a little beside it: what is nearer than 2^-60
+ * of the last place is taken for it.
  */
 static bool is_tie(const struct magnitude *m, int64_t half)
 {

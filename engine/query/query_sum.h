@@ -1,9 +1,10 @@
 /*
  * query_sum.h -- sums that no order of adding changes.
  *
- * Integers, and shares of them, in fixed point: 128 bits before the point and 128 after it. Floats in fixed point, too, wide
- * enough for every double (a long accumulator: U. Kulisch, "Very fast and exact accumulation of products", 2011). A result is
- * rounded once, half to even. Threads: one at a time.
+ * Integers, and shares of them, in fixed point: 128 bits before the point and 128 after it. Floats
+ * in fixed point, too, wide enough for every double (a long accumulator: U. Kulisch, "Very fast and
+ * exact accumulation of products", 2011). A result is rounded once, half to even. Threads: one at a
+ * time.
  */
 #ifndef QUERY_QUERY_SUM_H
 #define QUERY_QUERY_SUM_H

@@ -1,17 +1,22 @@
 /*
- * aggregate.h -- windows of a metric: how many samples, their sum, mean, least and greatest, first and last.
+ * aggregate.h -- windows of a metric: how many samples, their sum, mean, least and greatest, first
+ * and last.
  *
- * An aggregator reads a snapshot window by window: windows rise by time, those in which there is nothing are left out.
+ * An aggregator reads a snapshot window by window: windows rise by time, those in which there is
+ * nothing are left out.
  *
  *   - count, mean, min, max, first and last are of the samples that begin in a window.
- *   - A sum takes of each interval the share of its time that lies in the window, also of intervals that begin before the
- *     window or before `from`; an interval of no length, and an instant, wholly where it begins. So a window may have a
- *     sum and a count of 0.
+ *   - A sum takes of each interval the share of its time that lies in the window, also of intervals
+ *     that begin before the window or before `from`; an interval of no length, and an instant,
+ *     wholly where it begins. So a window may have a sum and a count of 0.
  *   - Windows at the ends are cut to [from, to), and show that; a sum takes the shares within.
- *   - Samples flagged HOLTER_OUT_OF_RANGE or HOLTER_NON_FINITE are in none of these, and counted apart.
- *   - All sources together are one stream. first and last go by (time, source, key): the least, the greatest.
- *   - Whole integers add in 128 bits, shares to 2^-128 of the field's last place, floats without any error but for shares
- *     (2^-128 of their last place); a result is rounded to a double once. So no order of adding changes a result.
+ *   - Samples flagged HOLTER_OUT_OF_RANGE or HOLTER_NON_FINITE are in none of these, and counted
+ *     apart.
+ *   - All sources together are one stream. first and last go by (time, source, key): the least, the
+ *     greatest.
+ *   - Whole integers add in 128 bits, shares to 2^-128 of the field's last place, floats without
+ *     any error but for shares (2^-128 of their last place); a result is rounded to a double once.
+ *     So no order of adding changes a result.
  *
  * Threads: an aggregator, one thread at a time; it is closed before its snapshot.
  */
@@ -84,11 +89,12 @@ typedef struct holter_windows {
 typedef struct holter_aggregator holter_aggregator;
 
 /**
- * Begin to aggregate. *out owned: holter_aggregate_close.
- * Errors   HOLTER_INVALID from > to, a window's width, no or unknown functions or fields, a function that does not fit a
- *          field (the sentence says which fit); HOLTER_NOT_FOUND no such user or metric; HOLTER_EXPIRED the user is
- *          erased; those of holter_scan.
- * Cost     a scan for each source, advanced together. Memory: a batch of rows a source, and what lasts over the edge of the
+ * Begin to aggregate. *out owned: holter_aggregate_close. Errors   HOLTER_INVALID from > to, a
+ * window's width, no or unknown functions or fields, a function that does not fit a
+ *          field (the sentence says which fit); HOLTER_NOT_FOUND no such user or metric;
+ *          HOLTER_EXPIRED the user is erased; those of holter_scan.
+ * Cost     a scan for each source, advanced together. Memory: a batch of rows a source, and what
+ * lasts over the edge of the
  *          window at hand, however long the range.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **out,
@@ -96,8 +102,9 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **ou
                                                           const holter_aggregate_spec *spec,
                                                           holter_error *err);
 /**
- * The next windows. A window is there where a sample begins in it, flagged or not; where sums are asked for, also where an
- * interval lasts into it. HOLTER_DONE: there are no more; on an error what came so far is not all.
+ * The next windows. A window is there where a sample begins in it, flagged or not; where sums are
+ * asked for, also where an interval lasts into it. HOLTER_DONE: there are no more; on an error what
+ * came so far is not all.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate_next(holter_aggregator *aggregator,
                                                                holter_windows *out,
@@ -105,8 +112,8 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate_next(holter_aggregator
 HOLTER_API void holter_aggregate_close(holter_aggregator *aggregator);
 
 /**
- * Write a sum as text, as holter_value_format does: an exact decimal where it is whole, else the shortest one that reads
- * back as `value`. Nothing where it is not there.
+ * Write a sum as text, as holter_value_format does: an exact decimal where it is whole, else the
+ * shortest one that reads back as `value`. Nothing where it is not there.
  */
 HOLTER_API size_t holter_sum_format(char *out, size_t room, const holter_metric *metric,
                                     size_t field, const holter_sum *sum);

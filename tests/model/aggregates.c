@@ -3,11 +3,12 @@
  *
  * usage: aggregates QUERIES [SEED]
  *
- * Claim: whatever was written, corrected, deleted, flagged, flushed and compacted, holter_aggregate gives what
- * include/holter/aggregate.h says: windows, counts, sums to the last bit, values. Method: the rows that stand are the
- * oracle's (oracle.h); each is put into every window that it touches, found instant by instant, and each window is then
- * told from its own list of rows, in 113-bit floats. Nothing of the engine's sums or merging is used; where a window lies is
- * the zone's word, which tests of its own hold against others.
+ * Claim: whatever was written, corrected, deleted, flagged, flushed and compacted, holter_aggregate
+ * gives what include/holter/aggregate.h says: windows, counts, sums to the last bit, values.
+ * Method: the rows that stand are the oracle's (oracle.h); each is put into every window that it
+ * touches, found instant by instant, and each window is then told from its own list of rows, in
+ * 113-bit floats. Nothing of the engine's sums or merging is used; where a window lies is the
+ * zone's word, which tests of its own hold against others.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -377,8 +378,9 @@ static double round_sum(wide sum, const holter_field *field, uint64_t count)
 }
 
 /*
- * The nearest number of 96 bits (T. J. Dekker, "A floating-point technique for extending the available precision", 1971). Shares
- * were rounded to 113 bits each, and their sum may truly be half between two doubles.
+ * The nearest number of 96 bits (T. J. Dekker, "A floating-point technique for extending the
+ * available precision", 1971). Shares were rounded to 113 bits each, and their sum may truly be
+ * half between two doubles.
  */
 static wide settle(wide sum)
 {

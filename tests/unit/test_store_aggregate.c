@@ -1,8 +1,10 @@
 /*
- * test_store_aggregate.c -- windows of a metric: what is in them, cut at edges, over several sources.
+ * test_store_aggregate.c -- windows of a metric: what is in them, cut at edges, over several
+ * sources.
  *
- * Claim: what include/holter/aggregate.h says. Method: a table of commits, questions and answers; each is asked of rows in
- * memory, flushed and compacted. Seconds stand for nanoseconds of the notation. An answer is a line of windows
+ * Claim: what include/holter/aggregate.h says. Method: a table of commits, questions and answers;
+ * each is asked of rows in memory, flushed and compacted. Seconds stand for nanoseconds of the
+ * notation. An answer is a line of windows
  *
  *     begin..end samples[-excluded] [sum] [mean] [min] [max] [first] [last]
  *
