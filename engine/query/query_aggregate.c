@@ -10,10 +10,10 @@
  * columns. An interval that lasts beyond the window's end becomes an open one: its share is added
  * now and in each window to come, until it ends.
  *
- *   A1  Between windows each lane's next row begins at or after the end of the window before. A2
- *   Each open interval began before that end and ends after it. A3  What is in a window's sum does
- *   not depend on the order of adding (query_sum.h); ties of first and last are decided by
- *       (time, source, key), in the order of lanes and of their rows.
+ *   A1  Between windows each lane's next row begins at or after the end of the window before.
+ *   A2  Each open interval began before that end and ends after it.
+ *   A3  What is in a window's sum does not depend on the order of adding (query_sum.h); ties of
+ *       first and last are decided by (time, source, key), in the order of lanes and their rows.
  */
 #include "query_impl.h"
 #include "query_sum.h"

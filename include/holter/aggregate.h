@@ -15,8 +15,9 @@
  *   - All sources together are one stream. first and last go by (time, source, key): the least, the
  *     greatest.
  *   - Whole integers add in 128 bits, shares to 2^-128 of the field's last place, floats without
- *     any error but for shares (2^-128 of their last place); a result is rounded to a double once.
- *     So no order of adding changes a result.
+ *     any error but for shares (2^-128 of their last place); a result is rounded to a double once,
+ *     half to even (of shares: what is nearer to half than 2^-60 of the last place is half). So no
+ *     order of adding changes a result.
  *
  * Threads: an aggregator, one thread at a time; it is closed before its snapshot.
  */
@@ -89,13 +90,12 @@ typedef struct holter_windows {
 typedef struct holter_aggregator holter_aggregator;
 
 /**
- * Begin to aggregate. *out owned: holter_aggregate_close. Errors   HOLTER_INVALID from > to, a
- * window's width, no or unknown functions or fields, a function that does not fit a
- *          field (the sentence says which fit); HOLTER_NOT_FOUND no such user or metric;
- *          HOLTER_EXPIRED the user is erased; those of holter_scan.
+ * Begin to aggregate. *out owned: holter_aggregate_close.
+ * Errors   HOLTER_INVALID from > to, a window's width, no or unknown functions or fields, a
+ *          function that does not fit a field (the sentence says which fit); HOLTER_NOT_FOUND no
+ *          such user or metric; HOLTER_EXPIRED the user is erased; those of holter_scan.
  * Cost     a scan for each source, advanced together. Memory: a batch of rows a source, and what
- * lasts over the edge of the
- *          window at hand, however long the range.
+ *          lasts over the edge of the window at hand, however long the range.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **out,
                                                           holter_snapshot *snapshot,

@@ -3,8 +3,7 @@
  * sources.
  *
  * Claim: what include/holter/aggregate.h says. Method: a table of commits, questions and answers;
- * each is asked of rows in memory, flushed and compacted. Seconds stand for nanoseconds of the
- * notation. An answer is a line of windows
+ * each is asked of rows in memory, flushed and compacted. An answer is a line of windows
  *
  *     begin..end samples[-excluded] [sum] [mean] [min] [max] [first] [last]
  *
