@@ -324,7 +324,7 @@ install: all
 
 # ---- model, delivery and damage: what a store answers after random work, random delivery, and every damage
 
-MODEL_BINARIES := $(OUT)/tests/model/model $(OUT)/tests/model/delivery $(OUT)/tests/crash/damage
+MODEL_BINARIES := $(addprefix $(OUT)/tests/model/,model delivery aggregates) $(OUT)/tests/crash/damage
 WHOLE_ENGINE := $(ENGINE_OBJECTS) $(SIM_OBJECTS)
 
 $(OUT)/tests/model/model: $(call objects,tests/model/model.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
@@ -333,17 +333,22 @@ $(OUT)/tests/model/model: $(call objects,tests/model/model.c tests/model/rows.c 
 $(OUT)/tests/model/delivery: $(call objects,tests/model/delivery.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
+$(OUT)/tests/model/aggregates: $(call objects,tests/model/aggregates.c tests/model/oracle.c) $(WHOLE_ENGINE)
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
 $(OUT)/tests/crash/damage: $(call objects,tests/crash/damage.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
 model-short: $(MODEL_BINARIES)
 	$(OUT)/tests/model/model 50000
 	$(OUT)/tests/model/delivery 2
+	$(OUT)/tests/model/aggregates 3000
 	$(OUT)/tests/crash/damage short
 
 model-long: $(MODEL_BINARIES) damage-long
 	$(OUT)/tests/model/model 1000000
 	$(OUT)/tests/model/delivery 25
+	$(OUT)/tests/model/aggregates 100000
 
 damage-long: $(OUT)/tests/crash/damage
 	$(OUT)/tests/crash/damage long

@@ -207,6 +207,25 @@ int user_list_find(struct user_list *out, const struct verb *verb, holter_store 
     return code;
 }
 
+int user_list_all(struct user_list *out, holter_store *store)
+{
+    *out = (struct user_list){ 0 };
+    size_t count = holter_user_count(store);
+    int code = TOOL_OK;
+    for (size_t i = 0; i < count && code == TOOL_OK; i++) {
+        holter_error err = { 0 };
+        uint64_t user;
+        int erased;
+        if (holter_user_at(store, i, &user, &erased, &err) != HOLTER_OK)
+            code = say_error(&err);
+        else if (!erased && !user_list_push(out, user))
+            code = say_no_memory();
+    }
+    if (code != TOOL_OK)
+        user_list_release(out);
+    return code;
+}
+
 void user_list_release(struct user_list *list)
 {
     free(list->numbers);

@@ -39,7 +39,7 @@ struct verb {
 };
 
 extern const struct verb verb_init, verb_import, verb_query, verb_flush, verb_compact, verb_stat,
-    verb_verify, verb_simulate;
+    verb_verify, verb_aggregate, verb_latest, verb_simulate;
 
 /* ---- sentences (output.c) ------------------------------------------------------------------- */
 
@@ -154,6 +154,8 @@ size_t user_number_format(char out[static USER_NUMBER_BYTES_MAX], uint64_t user)
  */
 int user_list_find(struct user_list *out, const struct verb *verb, holter_store *store,
                    const char *text);
+/** Every user of the store who is not erased, in the order they were added. */
+int user_list_all(struct user_list *out, holter_store *store);
 void user_list_release(struct user_list *list);
 
 /**

@@ -1,14 +1,17 @@
 /*
- * query.h -- the door of query: a snapshot in; samples out.
+ * query.h -- the door of query: a snapshot in; samples and windows of them out.
  *
  * Promise: a scan gives every row of a user that stands in the snapshot (M1-M3), each once, and
- * fails rather than give fewer. Needs the rooms below. Threads: a scan, one thread at a time; many
+ * fails rather than give fewer. Windows are of these rows, and of all of them. Needs the rooms
+ * below. Threads: a scan or an aggregate, one thread at a time; many
  * scans at once over one snapshot.
  */
 #ifndef QUERY_QUERY_H
 #define QUERY_QUERY_H
 
+#include "holter/aggregate.h"
 #include "shard/shard.h"
+#include "zone/zone.h"
 
 enum { QUERY_ROWS_MAX = 4096 };
 
@@ -58,5 +61,33 @@ struct query_series {
 holter_status query_series_list(struct query_series **series, size_t *count,
                                 struct shard_snapshot *snapshot, const struct query_spec *spec,
                                 holter_error *err);
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+enum { QUERY_WINDOWS_MAX = 1024 };
+
+struct query_aggregate_spec {
+    struct query_spec rows; /* one metric; `overlapping` is set as sums need it */
+    struct schema schema;   /* the metric's */
+    int8_t exponents[SCHEMA_FIELDS_MAX];
+    holter_every every;
+    const struct zone *zone; /* borrowed */
+    uint32_t fields;         /* bits; each takes the functions that are asked for */
+    uint32_t functions;      /* HOLTER_FN_* */
+};
+
+struct query_aggregate;
+
+/**
+ * What aggregate.h says of holter_aggregate, for fields and functions that fit. *out owned:
+ * query_aggregate_close; the snapshot stays open meanwhile. Errors: those of query_scan_open and
+ * zone_every_check; HOLTER_CORRUPT rows of another schema.
+ */
+holter_status query_aggregate_open(struct query_aggregate **out, struct shard_snapshot *snapshot,
+                                   const struct query_aggregate_spec *spec, holter_error *err);
+void query_aggregate_close(struct query_aggregate *aggregate);
+/** *out is borrowed until the next call. HOLTER_DONE at the end. */
+holter_status query_aggregate_next(struct query_aggregate *aggregate, holter_windows *out,
+                                   holter_error *err);
 
 #endif

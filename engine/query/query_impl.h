@@ -6,6 +6,8 @@
  *     query_scan.c    batches of rows that stand
  *     query_latest.c  the last row, searched from the end
  *     query_series.c  which series there are
+ *     query_aggregate.c  windows over the scans of a metric's sources
+ *     query_sum.c     the sums of windows (query_sum.h)
  */
 #ifndef QUERY_QUERY_IMPL_H
 #define QUERY_QUERY_IMPL_H

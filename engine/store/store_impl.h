@@ -114,6 +114,15 @@ holter_status store_identity_read(struct store_identity *out, unsigned *damaged_
 /** What is inside; NULL, which is UTC, for NULL. */
 const struct zone *store_zone_of(const holter_zone *zone);
 
+/* store_query.c */
+holter_store *store_of_snapshot(holter_snapshot *snapshot);
+/**
+ * The user's shard in the snapshot; NULL: a user of a region that is newer than the snapshot has
+ * nothing in it. Errors: those of store_user_shard.
+ */
+holter_status store_snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot,
+                                     uint64_t user, holter_error *err);
+
 /* store_batch.c */
 struct batch_series {
     uint64_t user;

@@ -96,12 +96,13 @@ done:
     return status;
 }
 
-/*
- * The user's shard in the snapshot. A user of a region that is newer than the snapshot has nothing
- * in it.
- */
-static holter_status snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot,
-                                      uint64_t user, holter_error *err)
+holter_store *store_of_snapshot(holter_snapshot *snapshot)
+{
+    return snapshot->store;
+}
+
+holter_status store_snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot,
+                                     uint64_t user, holter_error *err)
 {
     struct shard *shard;
     *out = NULL;
@@ -179,7 +180,7 @@ holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
     if (asked.from > asked.to)
         status = error_set(err, HOLTER_INVALID, "found a range that ends before it begins");
     if (status == HOLTER_OK)
-        status = snapshot_of_user(&of, snapshot, spec->user, err);
+        status = store_snapshot_of_user(&of, snapshot, spec->user, err);
     if (status == HOLTER_OK)
         status = check_metric(snapshot->store, spec->metric, err);
     if (status == HOLTER_OK)
@@ -283,7 +284,7 @@ holter_status holter_latest(holter_cursor **out, holter_snapshot *snapshot, uint
                                 .from = INT64_MIN,
                                 .to = INT64_MAX,
                                 .class_of = store_class_of };
-    status = snapshot_of_user(&of, snapshot, user, err);
+    status = store_snapshot_of_user(&of, snapshot, user, err);
     if (status == HOLTER_OK)
         status = check_metric(snapshot->store, metric, err);
     if (status == HOLTER_OK)

@@ -247,21 +247,29 @@ holter_status holter_value_parse(holter_value *out, const holter_metric *metric,
 
 /* ---- to text --------------------------------------------------------------------------------- */
 
-static size_t format_int(char *out, size_t room, int64_t value, int exponent)
+/* Digits as a decimal at an exponent. */
+static size_t format_digits(char *out, size_t room, bool is_negative, const char *digits,
+                            int exponent)
 {
-    char digits[32];
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    int count = snprintf(digits, sizeof digits, "%" PRIu64, magnitude);
-    const char *sign = value < 0 ? "-" : "";
+    int count = (int)strlen(digits);
+    const char *sign = is_negative ? "-" : "";
     if (exponent >= 0)
-        return (size_t)snprintf(out, room, "%s%s%.*s", sign, digits, magnitude == 0 ? 0 : exponent,
-                                "000000000000000000");
+        return (size_t)snprintf(out, room, "%s%s%.*s", sign, digits,
+                                digits[0] == '0' ? 0 : exponent, "000000000000000000");
     int places = -exponent;
     if (count > places)
         return (size_t)snprintf(out, room, "%s%.*s.%s", sign, count - places, digits,
                                 digits + count - places);
     return (size_t)snprintf(out, room, "%s0.%.*s%s", sign, places - count, "000000000000000000",
                             digits);
+}
+
+static size_t format_int(char *out, size_t room, int64_t value, int exponent)
+{
+    char digits[32];
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    snprintf(digits, sizeof digits, "%" PRIu64, magnitude);
+    return format_digits(out, room, value < 0, digits, exponent);
 }
 
 /* The value at so many digits. False: that is another double. */
@@ -346,4 +354,48 @@ size_t holter_value_format(char *out, size_t room, const holter_metric *metric, 
         return value.text.count;
     }
     return 0;
+}
+
+/* The 128 bits high << 64 | low in decimal, by 32-bit digits. */
+static void write_digits(char out[static 48], uint64_t high, uint64_t low)
+{
+    enum { PARTS = 4, GROUPS = 5, GROUP_DIGITS = 9 };
+    uint32_t parts[PARTS] = { (uint32_t)(high >> 32), (uint32_t)high, (uint32_t)(low >> 32),
+                              (uint32_t)low };
+    uint32_t groups[GROUPS];
+    for (int g = GROUPS - 1; g >= 0; g--) { /* 10^45 is beyond 128 bits */
+        uint64_t rest = 0;
+        for (int i = 0; i < PARTS; i++) {
+            rest = rest << 32 | parts[i];
+            parts[i] = (uint32_t)(rest / 1000000000);
+            rest %= 1000000000;
+        }
+        groups[g] = (uint32_t)rest;
+    }
+    char all[GROUPS * GROUP_DIGITS + 1];
+    for (int g = 0; g < GROUPS; g++)
+        snprintf(all + g * GROUP_DIGITS, GROUP_DIGITS + 1, "%09" PRIu32, groups[g]);
+    size_t zeros = strspn(all, "0");
+    if (all[zeros] == '\0')
+        zeros--;
+    memcpy(out, all + zeros, sizeof all - zeros);
+}
+
+size_t holter_sum_format(char *out, size_t room, const holter_metric *metric, size_t field,
+                         const holter_sum *sum)
+{
+    if (room > 0)
+        out[0] = '\0';
+    if (metric == NULL || field >= metric->field_count || sum == NULL || !sum->is_there)
+        return 0;
+    if (!sum->is_whole)
+        return format_float(out, room, sum->value);
+    char digits[48];
+    uint64_t high = (uint64_t)sum->high, low = sum->low;
+    if (sum->high < 0) {
+        low = 0 - low;
+        high = ~high + (low == 0);
+    }
+    write_digits(digits, high, low);
+    return format_digits(out, room, sum->high < 0, digits, metric->fields[field].exponent);
 }

@@ -4,6 +4,7 @@
 #ifndef HOLTER_HOLTER_H
 #define HOLTER_HOLTER_H
 
+#include "aggregate.h"
 #include "query.h"
 #include "status.h"
 #include "store.h"

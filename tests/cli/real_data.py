@@ -87,6 +87,15 @@ class Expected:
         return {user: tuple(pair) for user, pair in sums.items()}
 
 
+    def days(self):
+        """(user, day) -> count, sum, min, max"""
+        days = {}
+        for (user, seconds), value in self.last.items():
+            count, total, least, greatest = days.get((user, seconds // 86400), (0, 0, value, value))
+            days[user, seconds // 86400] = count + 1, total + value, min(least, value), max(greatest, value)
+        return days
+
+
 def holter(*arguments, stdin=None):
     peak = [sys.executable, os.path.join(HERE, "peak.py"), str(MEMORY_MEBIBYTES_MAX)]
     done = subprocess.run([*peak, HOLTER, *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -125,6 +134,16 @@ def sums_of(text):
     return {user: tuple(pair) for user, pair in sums.items()}
 
 
+def stored_days(store, metric):
+    """What `aggregate --every 1d` says of every user, as Expected.days does."""
+    text = holter("aggregate", store, "--all", "--metric", metric, "--every", "1d", "--fn", "count,sum,min,max")
+    days = {}
+    for row in csv.DictReader(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")):
+        day = datetime.date.fromisoformat(row["start"][:10]).toordinal()
+        days[row["user"], day] = tuple(int(row[name]) for name in ("count", "sum", "min", "max"))
+    return days
+
+
 def main():
     old = glob.glob(os.path.join(DATA, "fitbit-fitabase-2016", "*3.12.16*", "heartrate_seconds_merged.csv.zst"))
     new = glob.glob(os.path.join(DATA, "fitbit-fitabase-2016", "*4.12.16*", "heartrate_seconds_merged.csv.zst"))
@@ -158,6 +177,10 @@ def main():
             before = stored_rows(store, metric, users)
             check(sums_of(before) == sums, "%s: count and sum of each of %d users are Python's" % (metric, len(sums)))
 
+            days = expected.days()
+            check(stored_days(store, metric) == days, "%s: count, sum, min, max of each of %d days are Python's"
+                  % (metric, len(days)))
+
             second = import_all(store, metric, groups)
             differing = len(expected.times_with_different)
             check(second["new"] == 0, "%s: again: none is new" % metric)
@@ -169,6 +192,7 @@ def main():
 
             holter("compact", store, "--to", "warm")
             check(stored_rows(store, metric, users) == before, "%s: compacted: the content is equal" % metric)
+            check(stored_days(store, metric) == days, "%s: compacted: its days are equal" % metric)
         overlap = Expected([(old + new, seconds_of_fitabase)])
         check(overlap.equal == 1531, "the two Fitabase exports overlap in 1,531 rows")
         holter("verify", store)

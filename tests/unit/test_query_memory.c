@@ -1,7 +1,7 @@
 /*
  * test_query_memory.c -- a query without memory fails and gives nothing wrong.
  *
- * Claim: every allocation of a scan, of the latest row and of the list of series may fail, once or
+ * Claim: every allocation of a scan, of the latest row, of the list of series and of windows may fail, once or
  * from then on; then HOLTER_NO_MEMORY is answered, nothing leaks, and the next query is right.
  * Method: the n-th allocation fails, for every n, over a shard with rows in memory, hot and warm
  * files.
@@ -53,8 +53,50 @@ static holter_status list_series(struct shard_snapshot *snapshot, uint64_t user,
     return status;
 }
 
+/* All windows of a metric, whose values that begin in them are counted. */
+static holter_status aggregate(struct shard_snapshot *snapshot, uint64_t user, int metric,
+                               uint32_t fields, uint32_t functions, uint64_t *count)
+{
+    struct query_aggregate_spec spec = {
+        .rows = { .user = user,
+                  .metric = (uint32_t)metric + 1,
+                  .from = world_week(1),
+                  .to = INT64_MAX },
+        .schema = world_schemas[metric],
+        .every = { .calendar = HOLTER_DAYS },
+        .fields = fields,
+        .functions = functions,
+    };
+    struct query_aggregate *aggregate;
+    holter_windows windows;
+    *count = 0;
+    holter_status status = query_aggregate_open(&aggregate, snapshot, &spec, &err);
+    if (status != HOLTER_OK)
+        return status;
+    while ((status = query_aggregate_next(aggregate, &windows, &err)) == HOLTER_OK) {
+        for (size_t i = 0; i < windows.count; i++)
+            *count += 1 + windows.samples[i];
+    }
+    query_aggregate_close(aggregate);
+    return status == HOLTER_DONE ? HOLTER_OK : status;
+}
+
+static holter_status aggregate_numbers(struct shard_snapshot *snapshot, uint64_t user,
+                                       uint64_t *count)
+{
+    return aggregate(snapshot, user, 1, 1,
+                     HOLTER_FN_SUM | HOLTER_FN_MEAN | HOLTER_FN_MIN | HOLTER_FN_MAX, count);
+}
+
+static holter_status aggregate_texts(struct shard_snapshot *snapshot, uint64_t user,
+                                     uint64_t *count)
+{
+    return aggregate(snapshot, user, 2, 2, HOLTER_FN_FIRST | HOLTER_FN_LAST, count);
+}
+
 static holter_status (*const queries[])(struct shard_snapshot *snapshot, uint64_t user,
-                                        uint64_t *count) = { scan_all, find_latest, list_series };
+                                        uint64_t *count) = { scan_all, find_latest, list_series,
+                                                             aggregate_numbers, aggregate_texts };
 
 START_TEST(each_allocation_may_fail)
 {
