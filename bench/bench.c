@@ -191,7 +191,7 @@ static void print(const char *at, const char *metric, const char *unit, double v
 {
     if (run.is_json) {
         printf("{\"bench\": \"%s\", \"case\": \"%s\", \"metric\": \"%s\", \"unit\": \"%s\", "
-               "\"value\": %.6g, \"low\": %.6g, \"high\": %.6g, \"samples\": %zu, "
+               "\"value\": %.10g, \"low\": %.10g, \"high\": %.10g, \"samples\": %zu, "
                "\"machine\": \"%s\", \"compiler\": \"%s\", \"commit\": \"%s\"}\n",
                run.name, at, metric, unit, value, low, high, samples, run.machine,
                COMPILER __VERSION__, run.commit);

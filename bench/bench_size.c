@@ -1,19 +1,19 @@
 /*
  * bench_size.c -- how many bytes does a sample take on disk?
  *
- * On paper: real heart rate has 1.5 to 1.9 bits of entropy in its times and 2.5 to 3 in its values
- * (tests/simulate/figures.py), so half a byte to 0.6 bytes a sample is the floor of codecs that
- * look one sample back; with whole-bit packing, block headers, tags of 16 bytes, indexes and
- * directories we want at most 2 bytes, the whole store counted. Steps are a minute apart and mostly
- * 0: less than half a byte. RR intervals have 7 bits of entropy in each step and times that follow
- * from them: 2 bytes. Sleep stages are few; their labels and durations take a byte or two.
- * A store has a size of its own: four logs of 4 MiB that are there in advance, and two copies of
- * catalog and vault. So the whole store tells of stores of its size; segments are told beside it.
+ * On paper: real heart rate has 1.5 to 1.9 bits of entropy in its gaps and 2.5 to 3 in its changes
+ * (tests/simulate/figures.py): 0.6 bytes a sample is what a codec that looks one sample back could
+ * reach. Today's columns give each gap and each change a byte or more (format-spec/columns.md), so
+ * two bytes are their floor, and block headers, tags, indexes and directories come on top: for heart
+ * rate, of which at most 2 bytes a sample are wanted, a little more than that. Rows with a duration
+ * that differs take one to six bytes more. A file has some 13 to 17 KiB of its own, which few rows
+ * in a partition feel. So has a store: four logs of 4 MiB that are there in advance, two copies of
+ * catalog and vault. The whole store tells of stores of its size; the rest is told beside it.
  *
  * Method: a store for each metric of one cohort (people's rows are the same whichever metrics are
  * made up), and one of all metrics. Each is measured when everything is flushed (hot) and when
  * everything is compacted (warm): bytes of all files of the store and of its keyring, divided by
- * the rows that a scan would show. The real heart rate of ../shared/data (or HOLTER_DATA) is imported by
+ * the rows that segments hold. The real heart rate of ../shared/data (or HOLTER_DATA) is imported by
  * the tool (--holter PATH) where it is there.
  */
 #include "bench.h"
