@@ -1,6 +1,6 @@
 /*
- * bench.h -- what the benchmarks share: their options, a place for stores, a clock, a cohort's rows,
- * and figures with their spread.
+ * bench.h -- what the benchmarks share: their options, a place for stores, a clock, a cohort's
+ * rows, and figures with their spread.
  *
  * A figure is the median of its samples between their 1st and 99th percentile (nearest rank: of
  * fewer than a hundred samples the least and the greatest). Rows are tools/cohort.h's, which come

@@ -4,17 +4,18 @@
  * On paper: real heart rate has 1.5 to 1.9 bits of entropy in its gaps and 2.5 to 3 in its changes
  * (tests/simulate/figures.py): 0.6 bytes a sample is what a codec that looks one sample back could
  * reach. Today's columns give each gap and each change a byte or more (format-spec/columns.md), so
- * two bytes are their floor, and block headers, tags, indexes and directories come on top: for heart
- * rate, of which at most 2 bytes a sample are wanted, a little more than that. Rows with a duration
- * that differs take one to six bytes more. A file has some 13 to 17 KiB of its own, which few rows
- * in a partition feel. So has a store: four logs of 4 MiB that are there in advance, two copies of
- * catalog and vault. The whole store tells of stores of its size; the rest is told beside it.
+ * two bytes are their floor, and block headers, tags, indexes and directories come on top: for
+ * heart rate, of which at most 2 bytes a sample are wanted, a little more than that. Rows with a
+ * duration that differs take one to six bytes more. A file has some 13 to 17 KiB of its own, which
+ * few rows in a partition feel. So has a store: four logs of 4 MiB that are there in advance, two
+ * copies of catalog and vault. The whole store tells of stores of its size; the rest is told
+ * beside it.
  *
  * Method: a store for each metric of one cohort (people's rows are the same whichever metrics are
  * made up), and one of all metrics. Each is measured when everything is flushed (hot) and when
  * everything is compacted (warm): bytes of all files of the store and of its keyring, divided by
- * the rows that segments hold. The real heart rate of ../shared/data (or HOLTER_DATA) is imported by
- * the tool (--holter PATH) where it is there.
+ * the rows that segments hold. The real heart rate of ../shared/data (or HOLTER_DATA) is imported
+ * by the tool (--holter PATH) where it is there.
  */
 #include "bench.h"
 
@@ -40,7 +41,7 @@ enum kind { SEGMENTS, LOG, MANIFEST, VAULT, CATALOG, OTHER, KINDS };
 
 static const char *const kind_names[KINDS] = { "segments", "log",     "manifest",
                                                "vault",    "catalog", "other files" };
-/* How the names of a kind's files begin; OTHER is the rest: head pages, locks, identity, keyring. */
+/* How the names of a kind's files begin; OTHER: head pages, locks, identity, keyring. */
 static const char *const kind_prefixes[OTHER] = { "seg-", "log-", "manifest.", "vault.",
                                                   "catalog." };
 
