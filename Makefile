@@ -162,7 +162,7 @@ demo: all
 check-fast: headers unit golden
 
 # also corpora, transcripts, and the short forms of crash, faults, damage and model tests
-check: check-fast zone-check cli figures corpora crash-short model-short real-short
+check: check-fast zone-check cli figures corpora bench-check crash-short model-short real-short
 	@echo "check: all passed"
 
 # the long forms
@@ -399,6 +399,7 @@ help:
 	@echo "make asan | ubsan | tsan                     the tests, sanitized"
 	@echo "make unit T=io  one room's tests             make cli T=import  one transcript"
 	@echo "make fuzz T=log SECONDS=60  one fuzz target  make cover      line coverage of the decoders"
+	@echo "make bench B=append  one question, measured; without B the questions there are"
 	@echo "make lint | format | install DESTDIR= PREFIX= | clean"
 
 clean:
@@ -407,6 +408,28 @@ clean:
 -include $(shell test -d $(OUT) && find $(OUT) -name '*.d')
 
 .PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan asan-short lint lint-rooms format install help
+
+# ---- benchmarks: bench/bench_<question>.c on the public interface and the cohort; results/ keeps a run of each
+
+BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
+BENCH_BINARIES := $(BENCHES:%=$(OUT)/bench/bench_%)
+BENCH_DIR ?= $(OUT)
+bench_run = BENCH_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(OUT)/bench/bench_$(1) \
+	--dir $(BENCH_DIR) $(if $(filter size,$(1)),--holter $(OUT)/holter)
+
+$(BENCH_BINARIES): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(call objects,bench/bench.c tools/cohort.c) $(OUT)/libholter.a
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+# make bench B=append JSON=1: one question, its stores in BENCH_DIR; without B the questions there are
+bench: $(if $(B),$(OUT)/bench/bench_$(B) $(OUT)/holter)
+	@$(if $(B),$(call bench_run,$(B)) $(if $(JSON),--json),echo "make bench B=<one of: $(BENCHES)> JSON=1")
+
+# every benchmark runs, at its shortest, and every line is what a reader of results expects
+bench-check: $(BENCH_BINARIES) $(OUT)/holter
+	@set -e; $(foreach b,$(BENCHES),$(call bench_run,$(b)) --quick --json > $(OUT)/bench/$(b).jsonl; ) \
+	    python3 bench/check_lines.py $(BENCHES:%=$(OUT)/bench/%.jsonl) $(wildcard bench/results/*.jsonl)
+
+.PHONY: bench bench-check
 
 # ---- golden: committed stores and fresh ones, read alike by the engine and by the second reader (tests/golden/golden.py)
 

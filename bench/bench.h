@@ -1,0 +1,85 @@
+/*
+ * bench.h -- what the benchmarks share: their options, a place for stores, a clock, a cohort's
+ * rows, and figures with their spread.
+ *
+ * A figure is the median of its samples between their 1st and 99th percentile (nearest rank: of
+ * fewer than a hundred samples the least and the greatest). Rows are tools/cohort.h's, which come
+ * from a seed. What fails ends the program with a sentence.
+ *
+ * Threads: one.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <holter/holter.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../tools/cohort.h"
+
+#define BENCH_DAY_FROM_S INT64_C(1735689600) /* 2025-01-01 UTC */
+
+enum { BENCH_SEED = 1, BENCH_PATH_BYTES_MAX = 4096 };
+
+/** Tells why and ends the program. */
+_Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** Ends the program where a call of the library failed. */
+void bench_try(holter_status status, const holter_error *err);
+
+/* ---- a run ----------------------------------------------------------------------------------- */
+
+/**
+ * Reads the options (--json, --quick, --dir DIR, and the name of `more`, if any, with its text)
+ * and makes a directory of its own in DIR, which bench_end removes.
+ */
+void bench_begin(const char *name, int count, char **arguments, const char *more,
+                 const char **more_text);
+void bench_end(void);
+bool bench_is_quick(void);
+/** A path in the run's directory; borrowed until the next call. */
+const char *bench_path(const char *name);
+void bench_remove(const char *name); /**< a file or directory there, and its keyring */
+
+double bench_now_s(void);
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+struct bench_series {
+    double *samples;
+    size_t count, room;
+};
+
+void bench_add(struct bench_series *series, double sample);
+/** Prints and empties a series. unit: "samples/s", "B" .. */
+void bench_report(const char *at, const char *metric, const char *unit,
+                  struct bench_series *series);
+/** A figure that was not measured more than once. */
+void bench_report_one(const char *at, const char *metric, const char *unit, double value);
+
+/* ---- stores and rows ------------------------------------------------------------------------- */
+
+uint64_t bench_random_below(uint64_t count); /**< from the run's seed (splitmix64) */
+
+/** A store of the run, with a cohort's people, metrics and sources in it. */
+struct bench_store {
+    holter_store *store;
+    holter_batch *batch;
+    uint32_t user_count;
+    uint64_t *users;
+    uint32_t (*sources)[COHORT_SOURCES];
+    uint32_t metrics[COHORT_METRICS];
+    int64_t stages[COHORT_STAGES];
+};
+
+/** `options` may be NULL; the store is made in the run's directory. */
+void bench_store_make(struct bench_store *out, const char *name, uint32_t user_count,
+                      const holter_options *options);
+void bench_store_close(struct bench_store *store);
+void bench_store_add(struct bench_store *store, const struct cohort_row *row); /**< to its batch */
+void bench_store_commit(struct bench_store *store); /**< its batch, which is empty then */
+/** Commits a whole cohort, 50,000 rows at a time; the rows that were committed. */
+uint64_t bench_store_fill(struct bench_store *store, uint32_t days, const bool *metrics);
+
+#endif
