@@ -12,6 +12,7 @@ enum { OUTPUT_BYTES = 256 * 1024 };
 
 static const struct verb *const verbs[] = {
     &verb_init, &verb_import, &verb_query, &verb_flush, &verb_compact, &verb_stat, &verb_verify, &verb_simulate,
+    &verb_users, &verb_metrics, &verb_sources,
 };
 
 static volatile sig_atomic_t noted;
@@ -76,7 +77,7 @@ static int help(int count, char **arguments)
              "usage: holter VERB ...\n"
              "\n");
     for (size_t i = 0; i < TOOL_COUNT(verbs); i++)
-        out_format("  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+        out_format("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
     out_text("\n"
              "  holter init /srv/wear\n"
              "  holter import /srv/wear --format csv --metric heart_rate --time-format rfc3339 \\\n"
