@@ -289,6 +289,8 @@ static int set(holter_store *store, const struct user_list *users, const char *n
                          users->count);
     uint64_t user = users->numbers[0];
     int code = source_need(store, user, name, add, sets, &source);
+    if (source == NULL)
+        return code;
     if (code == TOOL_OK)
         code = change_make(&change, store, source, sets);
     if (code == TOOL_OK && holter_source_put(store, user, &change.source, NULL, &err) != HOLTER_OK)
