@@ -118,7 +118,7 @@ static size_t csv_line(char *out, const struct cohort_row *row)
     char user[COHORT_ID_BYTES_MAX];
     char time[TIME_TEXT_BYTES_MAX];
     cohort_user_id(user, row->user);
-    time_write(time, row->time_ns);
+    time_write(time, row->time_ns, NULL);
     at += put_text(at, user);
     *at++ = ',';
     at += put_text(at, cohort_metric_name((enum cohort_metric)row->metric));
@@ -443,7 +443,7 @@ static int cohort_read(struct cohort_options *out, bool wanted[static COHORT_MET
                        const char *from, const char *tz, const char *metrics)
 {
     int64_t from_ns;
-    if (time_read_bound(&from_ns, from) != TIME_OK || from_ns % (60 * NS) != 0 ||
+    if (time_read_bound(&from_ns, from, NULL) != TIME_OK || from_ns % (60 * NS) != 0 ||
         from_ns < 86400 * NS || from_ns > UINT32_MAX * NS)
         return say_usage(&verb_simulate, "--from takes a date or an RFC 3339 time of whole minutes "
                                          "from 1970-01-02 to 2106");

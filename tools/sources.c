@@ -54,7 +54,7 @@ static void print_csv(holter_store *store, const char *user, const holter_source
 {
     char time[TIME_TEXT_BYTES_MAX], period[DURATION_TEXT_BYTES_MAX];
     const char *const texts[] = { source->name, source->type, source->model, source->firmware };
-    time_write(time, source->registered_ns);
+    time_write(time, source->registered_ns, NULL);
     out_format("%s,%u", user, (unsigned)source->number);
     for (size_t i = 0; i < TOOL_COUNT(texts); i++) {
         out_text(",");
@@ -81,7 +81,7 @@ static void print_json(holter_store *store, const char *user, const holter_sourc
                   { "type", source->type },
                   { "model", source->model },
                   { "firmware", source->firmware } };
-    time_write(time, source->registered_ns);
+    time_write(time, source->registered_ns, NULL);
     out_format("{\"user\": \"%s\", \"number\": %u", user, (unsigned)source->number);
     for (size_t i = 0; i < TOOL_COUNT(texts); i++) {
         out_format(", \"%s\": ", texts[i].name);
