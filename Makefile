@@ -133,11 +133,15 @@ cli: $(OUT)/holter
 	$(Q)HOLTER=$(CURDIR)/$(OUT)/holter $(if $(filter release debug,$(VARIANT)),,HOLTER_PEAK=any) \
 		python3 tests/cli/run.py $(T)
 
+# each verb has a man page that tells every option
+manuals: $(OUT)/holter
+	$(Q)HOLTER=$(CURDIR)/$(OUT)/holter python3 tests/cli/manuals.py
+
 # what simulate makes up has the figures of real data
 figures: $(OUT)/holter
 	$(Q)HOLTER=$(CURDIR)/$(OUT)/holter python3 tests/simulate/figures.py
 
-.PHONY: cli figures
+.PHONY: cli manuals figures
 
 # ---- zones: every zone of the system, as Python reads it
 
@@ -162,7 +166,7 @@ demo: all
 check-fast: headers unit golden
 
 # also corpora, transcripts, and the short forms of crash, faults, damage and model tests
-check: check-fast zone-check cli figures corpora bench-check crash-short model-short real-short
+check: check-fast zone-check cli manuals figures install-check corpora bench-check crash-short model-short real-short
 	@echo "check: all passed"
 
 # the long forms
@@ -207,7 +211,7 @@ asan-short:
 
 # ---- lint
 
-TIDY_SOURCES = $(ENGINE_SOURCES) $(TOOL_SOURCES)
+TIDY_SOURCES = $(ENGINE_SOURCES) $(TOOL_SOURCES) $(wildcard tools/examples/*.c)
 lint-rooms: all
 	python3 tests/lint.py $(OUT)/libholter.a
 
@@ -219,7 +223,7 @@ lint: lint-rooms
 	    --suppressions-list=tests/cppcheck.txt -j2 $(INCLUDES) $(TIDY_SOURCES)
 
 format:
-	clang-format -i $(wildcard engine/*/*.[ch] include/holter/*.h tools/*.[ch] tests/*/*.[ch] fuzz/*.[ch] bench/*.[ch])
+	clang-format -i $(wildcard engine/*/*.[ch] include/holter/*.h tools/*.[ch] tools/examples/*.c tests/*/*.[ch] fuzz/*.[ch] bench/*.[ch])
 
 # ---- fuzzing: a target per decoder of untrusted bytes, fuzz/fuzz_<decoder>.c, its corpus fuzz/corpus/<decoder>/
 #
@@ -311,16 +315,41 @@ seeds:
 
 # ---- install
 
+VERSION := $(shell sed -n 's/^.define HOLTER_VERSION_STRING "\(.*\)"/\1/p' include/holter/version.h)
+AT = $(DESTDIR)$(PREFIX)
+COMPLETIONS := share/bash-completion/completions
+EXAMPLES := share/doc/holter/examples
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/holter \
-	    $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(OUT)/holter $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(OUT)/libholter.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(OUT)/libholter.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libholter.so
-	install -m 644 include/holter/*.h $(DESTDIR)$(PREFIX)/include/holter/
-	install -m 644 tools/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	sed 's|@PREFIX@|$(PREFIX)|' engine/holter.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/holter.pc
+	install -d "$(AT)/bin" "$(AT)/lib/pkgconfig" "$(AT)/include/holter" "$(AT)/share/man/man1" \
+	    "$(AT)/$(COMPLETIONS)" "$(AT)/$(EXAMPLES)"
+	install -m 755 $(OUT)/holter "$(AT)/bin/"
+	install -m 644 $(OUT)/libholter.a "$(AT)/lib/"
+	install -m 755 $(OUT)/libholter.so "$(AT)/lib/libholter.so.$(VERSION)"
+	ln -sf libholter.so.$(VERSION) "$(AT)/lib/$(SONAME)"
+	ln -sf $(SONAME) "$(AT)/lib/libholter.so"
+	install -m 644 include/holter/*.h "$(AT)/include/holter/"
+	install -m 644 tools/*.1 "$(AT)/share/man/man1/"
+	install -m 644 tools/holter.bash "$(AT)/$(COMPLETIONS)/holter"
+	install -m 644 tools/examples/*.c "$(AT)/$(EXAMPLES)/"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' engine/holter.pc.in > "$(AT)/lib/pkgconfig/holter.pc"
+	chmod 644 "$(AT)/lib/pkgconfig/holter.pc"
+
+# takes away what this version installs, and the directories that are holter's own
+uninstall:
+	rm -f "$(AT)/bin/holter" "$(AT)/lib/libholter.a" "$(AT)/lib/libholter.so.$(VERSION)" "$(AT)/lib/$(SONAME)" \
+	    "$(AT)/lib/libholter.so" "$(AT)/lib/pkgconfig/holter.pc" "$(AT)/$(COMPLETIONS)/holter"
+	for f in include/holter/*.h; do rm -f "$(AT)/$$f"; done
+	for f in tools/*.1; do rm -f "$(AT)/share/man/man1/$${f##*/}"; done
+	for f in tools/examples/*.c; do rm -f "$(AT)/$(EXAMPLES)/$${f##*/}"; done
+	for d in include/holter $(EXAMPLES) share/doc/holter; do rmdir "$(AT)/$$d" 2>/dev/null || true; done
+
+# what is installed is enough to build on
+install-check: all
+	@MAKE="$(MAKE)" CC="$(CC)" CHECK_FLAGS="$(filter-out -fsanitize=fuzzer-no-link,$(CFLAGS_$(VARIANT)))" \
+	    sh tests/install/check.sh
+
+.PHONY: uninstall install-check
 
 # ---- model, delivery and damage: what a store answers after random work, random delivery, and every damage
 
@@ -400,7 +429,7 @@ help:
 	@echo "make unit T=io  one room's tests             make cli T=import  one transcript"
 	@echo "make fuzz T=log SECONDS=60  one fuzz target  make cover      line coverage of the decoders"
 	@echo "make bench B=append  one question, measured; without B the questions there are"
-	@echo "make lint | format | install DESTDIR= PREFIX= | clean"
+	@echo "make lint | format | install, uninstall DESTDIR= PREFIX= | clean"
 
 clean:
 	rm -rf out

@@ -39,7 +39,7 @@ struct verb {
 };
 
 extern const struct verb verb_init, verb_import, verb_query, verb_flush, verb_compact, verb_stat,
-    verb_verify, verb_aggregate, verb_latest, verb_simulate;
+    verb_verify, verb_aggregate, verb_latest, verb_simulate, verb_users, verb_metrics, verb_sources;
 
 /* ---- sentences (output.c) ------------------------------------------------------------------- */
 
