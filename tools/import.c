@@ -1,42 +1,44 @@
 /*
- * import.c -- holter import: rows of CSV files into a store.
+ * import.c -- holter import: rows of files into a store.
  *
- *     file -> input (zstd) -> csv (records) -> row_read (here) -> import_rows (commit)
+ *     file -> input (zstd) -> csv (records) -> import_csv or import_preset (rows)
+ *          -> import_rows, or import_replace (commit)
  *
  *   I1  A row is stored whole or refused with a sentence that names file, line and column.
  *   I2  With --on-error stop every row before the first refused one is stored, and none after it.
  *   I3  A signal ends the import after the batch at hand, with the summary.
  */
-#include "tool.h"
+#include "import_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "csv.h"
-#include "flags.h"
-#include "import_map.h"
-#include "import_rows.h"
 #include "input.h"
 #include "times.h"
 #include "zones.h"
 
-enum { REFUSALS_SHOWN_MAX = 10, PLANS_MAX = 1024, TEXT_BYTES = 400, NO_PLAN = -1 };
+enum { REFUSALS_SHOWN_MAX = 10, ROWS_A_LOOK = 1024 };
 
 static int run(int count, char **arguments);
 
 const struct verb verb_import = {
     .name = "import",
-    .summary = "store the rows of CSV files",
+    .summary = "store the rows of CSV files and exports",
     .help =
         "usage: holter import STORE --format csv --map PART=COLUMN,... --time-format T [options] "
+        "FILE...\n"
+        "       holter import STORE --format fitabase|welltory [--tz ZONE] [--revision T] "
+        "[options] "
         "FILE...\n"
         "\n"
         "Stores the rows of CSV files (plain or Zstandard; - is stdin), each with a header line. "
         "Running it again\n"
         "does no harm: rows that are there already are counted as duplicates.\n"
+        "Presets know the columns of every file of an export, whose kind its header line tells: "
+        "fitabase\n"
+        "(Fitbit data), welltory (each publication takes the place of older ones).\n"
         "\n"
         "  --map LIST       what the columns hold: user, time, value, value.FIELD, metric, source, "
         "duration, key,\n"
@@ -58,6 +60,8 @@ const struct verb verb_import = {
         "  --round          round values that are finer than the metric keeps, instead of refusing "
         "them\n"
         "  --on-error E     at a bad row: stop (default; rows before it stay stored) or skip\n"
+        "  --revision T     welltory: the time of the publication, where no folder "
+        "export-YYYY-MM-DDTHHMM tells it\n"
         "  --region R       where new users are placed (the store's first region)\n"
         "  --keyring FILE   (STORE.keyring)\n"
         "  --json           the summary as JSON\n"
@@ -71,45 +75,9 @@ const struct verb verb_import = {
         "*_steps.csv.zst\n"
         "  holter import /srv/wear --format csv --metric blood_pressure --user @me.txt "
         "--time-format rfc3339 \\\n"
-        "      --map time=when,value.systolic=sys,value.diastolic=dia pressure.csv\n",
+        "      --map time=when,value.systolic=sys,value.diastolic=dia pressure.csv\n"
+        "  holter import /srv/wear --format fitabase --tz -05:00 'Fitabase Data'*/*.csv\n",
     .run = run,
-};
-
-/* A metric of the import, and the slot that holds each of its fields. */
-struct plan {
-    holter_metric metric;
-    enum slot slots[HOLTER_FIELDS_MAX];
-    size_t unmapped_field; /* SIZE_MAX: every field is mapped */
-};
-
-struct import {
-    /* what was asked for */
-    const char *format, *metric_name, *user_text, *source_name, *duration_text, *time_text, *zone,
-        *on_error;
-    const char *region, *keyring;
-    struct option_list map_texts;
-    bool round, json, skips;
-    struct map map;
-    struct time_format time_format;
-    struct time_zone time_zone; /* that --tz names */
-    int64_t duration_ns;        /* -1: none was given */
-    char *user;                 /* owned; NULL: none was given */
-    /* what there is */
-    holter_store *store;
-    struct import_rows rows;
-    struct plan *plans[PLANS_MAX];
-    int plan_count;
-    int default_plan;
-    int last_plan;
-    int64_t last_user, last_source; /* indexes of names, or NAMES_MISSING */
-    /* where we are */
-    char **files;
-    uint32_t file;
-    uint64_t line;
-    int columns[SLOT_COUNT];
-    const struct csv_field *fields;
-    uint64_t refusals_shown;
-    bool shows_progress;
 };
 
 /* ---- sentences about rows ------------------------------------------------------------------- */
@@ -131,9 +99,7 @@ static const char *file_name(const struct import *im, uint32_t file)
     return strcmp(im->files[file], "-") == 0 ? "stdin" : im->files[file];
 }
 
-/* The row at hand; false always. */
-TOOL_PRINTF(3, 4)
-static bool refuse(struct import *im, enum slot slot, const char *format, ...)
+bool import_refuse(struct import *im, const char *column, const char *format, ...)
 {
     char why[TEXT_BYTES];
     va_list args;
@@ -141,8 +107,7 @@ static bool refuse(struct import *im, enum slot slot, const char *format, ...)
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
     im->rows.counts.refused++;
-    refusal_say(im, file_name(im, im->file), im->line,
-                slot == SLOT_COUNT ? NULL : im->map.columns[slot], why);
+    refusal_say(im, file_name(im, im->file), im->line, column, why);
     return false;
 }
 
@@ -152,320 +117,76 @@ static bool refused_by_store(void *context, const struct import_row *row, const 
     return refusal_say(im, file_name(im, row->file), row->line, NULL, why);
 }
 
-/* What a field takes, after "expected ". */
-static void expectation_write(char out[static TEXT_BYTES], const holter_field *field, bool round)
-{
-    size_t at;
-    switch (field->type) {
-    case HOLTER_INT:
-        if (field->exponent < 0)
-            snprintf(out, TEXT_BYTES, "a number with at most %d decimal%s%s", -field->exponent,
-                     field->exponent == -1 ? "" : "s",
-                     round ? " after rounding" : " (--round rounds finer ones)");
-        else if (field->exponent > 0)
-            snprintf(out, TEXT_BYTES, "a multiple of 10^%d%s", field->exponent,
-                     round ? " after rounding" : " (--round rounds finer ones)");
-        else
-            snprintf(out, TEXT_BYTES, "a whole number%s",
-                     round ? " after rounding" : " (--round rounds finer ones)");
-        break;
-    case HOLTER_FLOAT:
-        snprintf(out, TEXT_BYTES, "a number");
-        break;
-    case HOLTER_ENUM:
-        at = (size_t)snprintf(out, TEXT_BYTES, "a label's number or one of");
-        for (size_t i = 0; i < field->label_count; i++) {
-            if (at + strlen(field->labels[i]) + 8 > TEXT_BYTES / 2) {
-                snprintf(out + at, TEXT_BYTES - at, " ...");
-                break;
-            }
-            at += (size_t)snprintf(out + at, TEXT_BYTES - at, "%s%s", i == 0 ? " " : ", ",
-                                   field->labels[i]);
-        }
-        break;
-    case HOLTER_TEXT:
-        snprintf(out, TEXT_BYTES, "text");
-        break;
-    }
-}
-
-/* ---- one row -------------------------------------------------------------------------------- */
-
-static struct csv_field cell(const struct import *im, enum slot slot)
-{
-    if (slot == SLOT_COUNT || im->columns[slot] == MAP_NO_COLUMN)
-        return (struct csv_field){ "", 0 };
-    return im->fields[im->columns[slot]];
-}
-
-/* The index of a plan, made where the metric is new. NO_PLAN: *code is TOOL_OK when there is no
-   such metric. */
-static int plan_need(struct import *im, const char *name, size_t bytes, int *code)
-{
-    *code = TOOL_OK;
-    for (int i = -1; i < im->plan_count; i++) {
-        int index = i < 0 ? im->last_plan : i; /* mostly it is the last again */
-        if (index == NO_PLAN)
-            continue;
-        const char *known = im->plans[index]->metric.name;
-        if (strlen(known) == bytes && memcmp(known, name, bytes) == 0)
-            return im->last_plan = index;
-    }
-    char text[HOLTER_NAME_BYTES_MAX + 1];
-    if (bytes > HOLTER_NAME_BYTES_MAX)
-        return NO_PLAN;
-    memcpy(text, name, bytes);
-    text[bytes] = '\0';
-    holter_error err = { 0 };
-    holter_metric metric;
-    holter_status status = holter_metric_find(im->store, text, &metric, &err);
-    if (status == HOLTER_NOT_FOUND || status == HOLTER_INVALID)
-        return NO_PLAN;
-    if (status != HOLTER_OK) {
-        *code = say_error(&err);
-        return NO_PLAN;
-    }
-    if (im->plan_count == PLANS_MAX) {
-        say("found more than %d metrics, expected at most that many in one import", PLANS_MAX);
-        *code = TOOL_FAILED;
-        return NO_PLAN;
-    }
-    struct plan *plan = malloc(sizeof *plan);
-    if (plan == NULL) {
-        *code = say_no_memory();
-        return NO_PLAN;
-    }
-    plan->metric = metric;
-    plan->unmapped_field = SIZE_MAX;
-    for (size_t f = metric.field_count; f-- > 0;) {
-        plan->slots[f] = map_slot_of_field(&im->map, &metric, f);
-        if (plan->slots[f] == SLOT_COUNT)
-            plan->unmapped_field = f;
-    }
-    im->plans[im->plan_count] = plan;
-    return im->last_plan = im->plan_count++;
-}
-
-/* The plan of the row at hand. NULL: refused, or *code is not TOOL_OK. */
-static const struct plan *row_plan_find(struct import *im, int *code)
-{
-    struct csv_field text = cell(im, SLOT_METRIC);
-    int index = text.count == 0 ? im->default_plan : plan_need(im, text.bytes, text.count, code);
-    if (*code != TOOL_OK)
-        return NULL;
-    if (index == NO_PLAN) {
-        char form[FORM_BYTES_MAX];
-        refuse(im, SLOT_METRIC, "found %s, expected the name of a metric",
-               form_of(form, text.bytes, text.count));
-        return NULL;
-    }
-    const struct plan *plan = im->plans[index];
-    if (plan->unmapped_field == SIZE_MAX)
-        return plan;
-    refuse(im, SLOT_METRIC,
-           "found metric %s, expected --map to tell which column holds its field %s",
-           plan->metric.name, plan->metric.fields[plan->unmapped_field].name);
-    return NULL;
-}
-
-static bool row_time_read(struct import *im, int64_t *out_ns)
-{
-    struct csv_field text = cell(im, SLOT_TIME);
-    char form[FORM_BYTES_MAX];
-    switch (time_read(out_ns, &im->time_format, text.bytes, text.count)) {
-    case TIME_OK:
-        return true;
-    case TIME_OUT_OF_RANGE:
-        return refuse(
-            im, SLOT_TIME,
-            "found a time out of range, expected 1677-09-21T00:12:43Z to 2262-04-11T23:47:16Z");
-    case TIME_TOO_FINE:
-        return refuse(
-            im, SLOT_TIME,
-            "found a time finer than a nanosecond, expected at most nine decimals of a second");
-    case TIME_MALFORMED:
-        break;
-    }
-    return refuse(im, SLOT_TIME, "found %s, expected a time of the form %s",
-                  form_of(form, text.bytes, text.count), im->time_text);
-}
-
-static bool row_duration_read(struct import *im, const holter_metric *metric, int64_t *out_ns)
-{
-    struct csv_field text = cell(im, SLOT_DURATION);
-    char form[FORM_BYTES_MAX];
-    *out_ns = metric->kind == HOLTER_INTERVAL ? im->duration_ns : 0;
-    if (text.count > 0) {
-        enum time_result result = duration_read(out_ns, text.bytes, text.count);
-        if (result == TIME_OUT_OF_RANGE)
-            return refuse(im, SLOT_DURATION,
-                          "found a duration out of range, expected less than 292 years");
-        if (result == TIME_TOO_FINE)
-            return refuse(
-                im, SLOT_DURATION,
-                "found a duration finer than a nanosecond, expected at most nine decimals");
-        if (result != TIME_OK)
-            return refuse(im, SLOT_DURATION,
-                          "found %s, expected a duration such as 60, 60s or 1.5h",
-                          form_of(form, text.bytes, text.count));
-        if (metric->kind == HOLTER_INSTANT && *out_ns != 0)
-            return refuse(im, SLOT_DURATION,
-                          "found a duration, expected none, as metric %s is of instants",
-                          metric->name);
-    }
-    if (*out_ns < 0)
-        return refuse(im, im->map.columns[SLOT_DURATION] != NULL ? SLOT_DURATION : SLOT_COUNT,
-                      "found no duration, expected one, as metric %s is of intervals",
-                      metric->name);
-    return true;
-}
-
-static bool row_revision_read(struct import *im, int64_t *out)
-{
-    struct csv_field text = cell(im, SLOT_REVISION);
-    *out = 0;
-    if (text.count == 0)
-        return true;
-    bool is_negative = text.bytes[0] == '-';
-    int64_t number = 0;
-    bool ok = text.count > is_negative;
-    for (size_t i = is_negative; ok && i < text.count; i++) {
-        ok = text.bytes[i] >= '0' && text.bytes[i] <= '9';
-        int64_t digit = text.bytes[i] - '0';
-        ok = ok && number <= (INT64_MAX - digit) / 10;
-        if (ok)
-            number = number * 10 + digit;
-    }
-    char form[FORM_BYTES_MAX];
-    if (!ok)
-        return refuse(im, SLOT_REVISION, "found %s, expected a whole number of 64 bits",
-                      form_of(form, text.bytes, text.count));
-    *out = is_negative ? -number : number;
-    return true;
-}
-
-static bool row_flags_read(struct import *im, uint16_t *out)
-{
-    struct csv_field text = cell(im, SLOT_FLAGS);
-    char form[FORM_BYTES_MAX];
-    uint16_t flags = 0;
-    if (!flags_read(&flags, text.bytes, text.count))
-        return refuse(im, SLOT_FLAGS, "found %s, expected a number, or names such as manual|bit8",
-                      form_of(form, text.bytes, text.count));
-    if ((flags & 0xf0) != 0)
-        return refuse(im, SLOT_FLAGS, "found one of the bits 4 to 7, expected them clear");
-    /* Those that the store finds by itself are not the writer's to say. */
-    *out = (uint16_t)(flags & ~(HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE));
-    return true;
-}
-
-static bool value_read(struct import *im, const struct plan *plan, size_t f, holter_value *out)
-{
-    const holter_field *field = &plan->metric.fields[f];
-    enum slot slot = plan->slots[f];
-    struct csv_field text = cell(im, slot);
-    if (field->type == HOLTER_TEXT && text.count > HOLTER_TEXT_BYTES_MAX)
-        return refuse(im, slot, "found %zu bytes, expected at most %d", text.count,
-                      HOLTER_TEXT_BYTES_MAX);
-    if (field->type == HOLTER_TEXT && !is_utf8(text.bytes, text.count))
-        return refuse(im, slot, "found bytes that are no UTF-8, expected text");
-
-    bool is_missing = text.count == 0 && field->type != HOLTER_TEXT;
-    if (is_missing || holter_value_parse(out, &plan->metric, f, text.bytes, text.count, im->round,
-                                         NULL) != HOLTER_OK) {
-        char form[FORM_BYTES_MAX];
-        char expectation[TEXT_BYTES];
-        expectation_write(expectation, field, im->round);
-        return refuse(im, slot, "found %s, expected %s", form_of(form, text.bytes, text.count),
-                      expectation);
-    }
-    if (field->type == HOLTER_TEXT)
-        out->text.bytes = import_rows_keep(&im->rows, text.bytes, text.count);
-    return true;
-}
-
-static bool row_values_read(struct import *im, const struct plan *plan, struct import_row *row)
-{
-    const holter_metric *metric = &plan->metric;
-    holter_value *values = im->rows.values + im->rows.value_count;
-    for (size_t f = 0; f < metric->field_count; f++)
-        if (!value_read(im, plan, f, &values[f]))
-            return false;
-    row->metric = metric->number;
-    row->key_field = metric->key_field;
-    row->key_is_text = row->key_field >= 0 && metric->fields[row->key_field].type == HOLTER_TEXT;
-    row->first_value = (uint32_t)im->rows.value_count;
-    row->value_count = (uint32_t)metric->field_count;
-    return true;
-}
-
-/* Comes last in a row, so that a refused one makes no user. */
-static bool row_names_read(struct import *im, struct import_row *row, int *code)
-{
-    struct csv_field id = cell(im, SLOT_USER);
-    if (id.count == 0 && im->user != NULL)
-        id = (struct csv_field){ im->user, strlen(im->user) };
-    if (id.count == 0 || id.count > HOLTER_USER_ID_BYTES_MAX)
-        return refuse(im, SLOT_USER, "found %zu bytes, expected an id of 1 to %d bytes", id.count,
-                      HOLTER_USER_ID_BYTES_MAX);
-    struct csv_field source = cell(im, SLOT_SOURCE);
-    if (source.count == 0)
-        source = (struct csv_field){ im->source_name, strlen(im->source_name) };
-    if (source.count > HOLTER_SOURCE_NAME_BYTES_MAX || !is_utf8(source.bytes, source.count))
-        return refuse(im, SLOT_SOURCE, "found %zu bytes, expected a name of 1 to %d bytes of UTF-8",
-                      source.count, HOLTER_SOURCE_NAME_BYTES_MAX);
-
-    /* Rows of one user mostly follow each other. */
-    const struct names *users = &im->rows.users;
-    bool is_last_user = im->last_user >= 0 && users->items[im->last_user].count == id.count &&
-                        memcmp(users->items[im->last_user].bytes, id.bytes, id.count) == 0;
-    if (!is_last_user) {
-        if (!is_utf8(id.bytes, id.count))
-            return refuse(im, SLOT_USER, "found bytes that are no UTF-8, expected an id");
-        im->last_user = import_rows_user(&im->rows, id.bytes, id.count);
-        im->last_source = NAMES_MISSING;
-    }
-    bool is_last_source = im->last_source >= 0 && im->columns[SLOT_SOURCE] == MAP_NO_COLUMN;
-    if (im->last_user >= 0 && !is_last_source)
-        im->last_source =
-            import_rows_source(&im->rows, (uint32_t)im->last_user, source.bytes, source.count);
-    if (im->last_user < 0 || im->last_source < 0) {
-        *code = say_no_memory();
-        return false;
-    }
-    row->user = (uint32_t)im->last_user;
-    row->source = (uint32_t)im->last_source;
-    return true;
-}
-
-/* The record at hand, at the end of the rows. false: refused, or *code is not TOOL_OK. */
-static bool row_read(struct import *im, int *code)
-{
-    struct import_row row = { .file = im->file, .line = im->line };
-    const struct plan *plan = row_plan_find(im, code);
-    if (plan == NULL || !row_time_read(im, &row.time_ns) ||
-        !row_duration_read(im, &plan->metric, &row.duration_ns) ||
-        !row_revision_read(im, &row.revision) || !row_flags_read(im, &row.flags) ||
-        !row_values_read(im, plan, &row) || !row_names_read(im, &row, code))
-        return false;
-    im->rows.rows[im->rows.row_count++] = row;
-    im->rows.value_count += row.value_count;
-    return true;
-}
-
 /* ---- files ---------------------------------------------------------------------------------- */
 
 static int commit(struct import *im)
 {
     int code = import_rows_commit(&im->rows, refused_by_store, im);
     im->last_user = im->last_source = NAMES_MISSING;
-    if (im->shows_progress)
-        fprintf(stderr, "\r%llu rows\x1b[K", (unsigned long long)im->rows.counts.rows);
+    return code;
+}
+
+/* The metrics of a preset's file, defined where they are its own. */
+static int preset_metrics_need(struct import *im)
+{
+    struct preset_reader *reader = &im->reader;
+    for (size_t m = 0; m < reader->file->metric_count; m++) {
+        holter_metric *metric = &reader->metrics[m];
+        size_t field_count = metric->field_count;
+        holter_kind kind = metric->kind;
+        bool is_builtin = reader->file->metrics[m].unit == NULL;
+        holter_error err = { 0 };
+        uint32_t number;
+        holter_status status =
+            is_builtin ? HOLTER_OK : holter_metric_define(im->store, metric, &number, &err);
+        if (status == HOLTER_OK)
+            status = holter_metric_find(im->store, reader->file->metrics[m].name, metric, &err);
+        if (status != HOLTER_OK)
+            return say_error(&err);
+        if (metric->field_count != field_count || metric->kind != kind) {
+            say("metric %s: found other fields than --format %s stores, expected those of the "
+                "catalog",
+                metric->name, im->format);
+            return TOOL_FAILED;
+        }
+    }
+    return TOOL_OK;
+}
+
+static int preset_header_read(struct import *im, struct csv *csv)
+{
+    const char *file = file_name(im, im->file);
+    if (!preset_bind(&im->reader, im->preset, &im->time_zone, csv_fields(csv),
+                     csv_field_count(csv))) {
+        char known[TEXT_BYTES] = "";
+        for (size_t i = 0; i < im->preset->file_count; i++)
+            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s",
+                     i == 0 ? "" : ", ", im->preset->files[i].name);
+        say("%s:%llu: header: found %zu columns that are no file of --format %s, expected one of "
+            "%s",
+            file, (unsigned long long)csv_line(csv), csv_field_count(csv), im->format, known);
+        return TOOL_FAILED;
+    }
+    int code = preset_metrics_need(im);
+    if (code != TOOL_OK || !im->preset->replaces)
+        return code;
+    int64_t revision;
+    if (im->revision_text != NULL ? !replace_revision_read(&revision, im->revision_text)
+                                  : !replace_revision_of_path(&revision, im->files[im->file])) {
+        say("%s: found no time of publication in the path, expected a folder named "
+            "export-YYYY-MM-DDTHHMM, or --revision T",
+            file);
+        return TOOL_USAGE;
+    }
+    code = replace_file_begin(&im->replace, &im->reader, revision);
+    im->replaces_now = code == TOOL_OK;
     return code;
 }
 
 static int header_read(struct import *im, struct csv *csv)
 {
+    if (im->preset != NULL)
+        return preset_header_read(im, csv);
     const char *file = file_name(im, im->file);
     enum slot missing;
     size_t found;
@@ -476,6 +197,71 @@ static int header_read(struct import *im, struct csv *csv)
     return TOOL_FAILED;
 }
 
+/* The samples of the reader to the end of the rows. */
+static int preset_rows_add(struct import *im)
+{
+    const struct preset_reader *reader = &im->reader;
+    size_t value_count = 0;
+    for (size_t i = 0; i < reader->sample_count; i++)
+        value_count += reader->metrics[reader->samples[i].metric].field_count;
+    int code = TOOL_OK;
+    if (!import_rows_have_room(&im->rows, reader->sample_count, value_count))
+        code = commit(im);
+    if (code != TOOL_OK || reader->sample_count == 0)
+        return code;
+    struct import_rows *rows = &im->rows;
+    int64_t user = import_rows_user(rows, reader->id.bytes, reader->id.count);
+    int64_t source = user < 0 ? NAMES_MISSING
+                              : import_rows_source(rows, (uint32_t)user, im->source_name,
+                                                   strlen(im->source_name));
+    if (source < 0)
+        return say_no_memory();
+    for (size_t i = 0; i < reader->sample_count; i++) {
+        const struct preset_sample *sample = &reader->samples[i];
+        const holter_metric *metric = &reader->metrics[sample->metric];
+        struct import_row *row = &rows->rows[rows->row_count++];
+        *row = (struct import_row){ .user = (uint32_t)user,
+                                    .source = (uint32_t)source,
+                                    .metric = metric->number,
+                                    .key_field = metric->key_field,
+                                    .first_value = (uint32_t)rows->value_count,
+                                    .value_count = (uint32_t)metric->field_count,
+                                    .file = im->file,
+                                    .line = im->line,
+                                    .time_ns = sample->time_ns,
+                                    .duration_ns = sample->duration_ns,
+                                    .flags = sample->flags };
+        memcpy(rows->values + rows->value_count, sample->values,
+               metric->field_count * sizeof *sample->values);
+        rows->value_count += metric->field_count;
+    }
+    return TOOL_OK;
+}
+
+/* The record at hand of a preset's file. false: refused, or *code is not TOOL_OK. */
+static bool preset_record_read(struct import *im, int *code)
+{
+    switch (preset_row_read(&im->reader, im->fields)) {
+    case PRESET_NO_MEMORY:
+        *code = say_no_memory();
+        return false;
+    case PRESET_REFUSED:
+        return import_refuse(im, im->reader.problem_column, "%s", im->reader.problem);
+    case PRESET_OK:
+        break;
+    }
+    im->rows.counts.samples += im->reader.sample_count;
+    if (!im->preset->replaces) {
+        *code = preset_rows_add(im);
+        return *code == TOOL_OK;
+    }
+    const char *problem;
+    *code = replace_row(&im->replace, &problem);
+    if (problem != NULL)
+        say("%s:%llu: %s", file_name(im, im->file), (unsigned long long)im->line, problem);
+    return *code == TOOL_OK;
+}
+
 static int record_read(struct import *im, struct csv *csv, size_t column_count)
 {
     int code = TOOL_OK;
@@ -484,10 +270,12 @@ static int record_read(struct import *im, struct csv *csv, size_t column_count)
     im->fields = csv_fields(csv);
     bool ok;
     if (csv_field_count(csv) != column_count)
-        ok = refuse(im, SLOT_COUNT, "row: found %zu columns, expected %zu as in the header",
-                    csv_field_count(csv), column_count);
+        ok = import_refuse(im, NULL, "row: found %zu columns, expected %zu as in the header",
+                           csv_field_count(csv), column_count);
+    else if (im->preset != NULL)
+        ok = preset_record_read(im, &code);
     else
-        ok = row_read(im, &code);
+        ok = import_csv_row(im, &code);
     if (code == TOOL_OK && !ok && !im->skips)
         code = TOOL_FAILED;
     if (code == TOOL_OK && import_rows_full(&im->rows))
@@ -504,6 +292,9 @@ static int records_read(struct import *im, struct csv *csv, struct input *input)
     while (code == TOOL_OK && signal_noted() == 0) {
         enum csv_result result = csv_next(csv);
         im->line = csv_line(csv);
+        if (im->rows.counts.rows % ROWS_A_LOOK == 0)
+            progress_show(&im->progress, im->rows.counts.rows,
+                          im->bytes_before + input_bytes(input));
         if (result == CSV_END)
             break;
         if (result == CSV_BROKEN || result == CSV_BINARY) {
@@ -521,7 +312,7 @@ static int records_read(struct import *im, struct csv *csv, struct input *input)
             code = header_read(im, csv);
         } else if (result == CSV_BAD) {
             im->rows.counts.rows++;
-            refuse(im, SLOT_COUNT, "row: %s", csv_problem(csv));
+            import_refuse(im, NULL, "row: %s", csv_problem(csv));
             code = im->skips ? TOOL_OK : TOOL_FAILED;
         } else {
             code = record_read(im, csv, column_count);
@@ -544,36 +335,35 @@ static int file_read(struct import *im)
         return TOOL_FAILED;
     }
     struct csv *csv = csv_new(input_read, input);
+    im->replaces_now = false;
     int code = csv == NULL ? say_no_memory() : records_read(im, csv, input);
+    if (im->replaces_now) {
+        int ended = replace_file_end(&im->replace, code == TOOL_OK && signal_noted() == 0);
+        code = code != TOOL_OK ? code : ended;
+    }
     csv_free(csv);
+    im->bytes_before += input_bytes(input);
     input_close(input);
     return code;
 }
 
 /* ---- the import ----------------------------------------------------------------------------- */
 
-static int options_check(struct import *im)
+/* What --format csv needs. */
+static int csv_options_check(struct import *im)
 {
     const struct map *map = &im->map;
-    if (im->format == NULL || strcmp(im->format, "csv") != 0)
-        return say_usage(&verb_import, "import needs --format csv");
     if (im->time_text == NULL)
         return say_usage(&verb_import, "import needs --time-format");
     const char *problem = time_format_read(&im->time_format, im->time_text);
     if (problem != NULL)
         return say_usage(&verb_import, "--time-format: %s", problem);
-    int code = im->zone == NULL ? TOOL_OK : zone_find(&im->time_zone, &verb_import, im->zone);
-    if (code != TOOL_OK)
-        return code;
-    im->time_format.zone = &im->time_zone;
-    if (im->on_error != NULL && strcmp(im->on_error, "stop") != 0 &&
-        strcmp(im->on_error, "skip") != 0)
-        return say_usage(&verb_import, "--on-error takes stop or skip");
-    im->skips = im->on_error != NULL && strcmp(im->on_error, "skip") == 0;
     im->duration_ns = -1;
     if (im->duration_text != NULL &&
         duration_read(&im->duration_ns, im->duration_text, strlen(im->duration_text)) != TIME_OK)
         return say_usage(&verb_import, "--duration takes a duration such as 60s, 1m or 0.5h");
+    if (im->revision_text != NULL)
+        return say_usage(&verb_import, "--revision is of --format welltory; --map gives revision");
     if (map->columns[SLOT_TIME] == NULL)
         return say_usage(&verb_import, "--map needs a time column: --map time=COLUMN,...");
     if (map->columns[SLOT_USER] == NULL && im->user_text == NULL)
@@ -583,56 +373,59 @@ static int options_check(struct import *im)
     if (map->columns[SLOT_VALUE] == NULL && map->columns[SLOT_KEY] == NULL && map->field_count == 0)
         return say_usage(&verb_import,
                          "--map needs a value column: value=COLUMN, or value.FIELD=COLUMN");
+    return im->user_text == NULL ? TOOL_OK : user_id_read(&im->user, &verb_import, im->user_text);
+}
+
+/* A preset knows what the columns hold. */
+static int preset_options_check(struct import *im)
+{
+    const struct {
+        const char *name;
+        bool is_given;
+    } options[] = { { "--map", im->map_texts.count > 0 },
+                    { "--metric", im->metric_name != NULL },
+                    { "--user", im->user_text != NULL },
+                    { "--duration", im->duration_text != NULL },
+                    { "--time-format", im->time_text != NULL } };
+    for (size_t i = 0; i < TOOL_COUNT(options); i++)
+        if (options[i].is_given)
+            return say_usage(&verb_import, "--format %s knows its columns: leave %s out",
+                             im->format, options[i].name);
+    int64_t revision;
+    if (im->revision_text == NULL)
+        return TOOL_OK;
+    if (!im->preset->replaces)
+        return say_usage(&verb_import, "--revision is of --format welltory");
+    if (!replace_revision_read(&revision, im->revision_text))
+        return say_usage(&verb_import,
+                         "--revision takes a time such as 2020-06-19T19:46:00Z, in whole seconds");
+    return TOOL_OK;
+}
+
+static int options_check(struct import *im)
+{
+    if (im->format != NULL)
+        im->preset = preset_find(im->format);
+    if (im->format == NULL || (im->preset == NULL && strcmp(im->format, "csv") != 0))
+        return say_usage(&verb_import, "import needs --format csv, fitabase or welltory");
+    int code = im->zone == NULL ? TOOL_OK : zone_find(&im->time_zone, &verb_import, im->zone);
+    if (code != TOOL_OK)
+        return code;
+    if (im->on_error != NULL && strcmp(im->on_error, "stop") != 0 &&
+        strcmp(im->on_error, "skip") != 0)
+        return say_usage(&verb_import, "--on-error takes stop or skip");
+    im->skips = im->on_error != NULL && strcmp(im->on_error, "skip") == 0;
     if (im->source_name == NULL)
-        im->source_name = "import";
+        im->source_name = im->preset != NULL ? im->preset->name : "import";
     size_t source_bytes = strlen(im->source_name);
     if (source_bytes == 0 || source_bytes > HOLTER_SOURCE_NAME_BYTES_MAX ||
         !is_utf8(im->source_name, source_bytes))
         return say_usage(&verb_import, "--source takes 1 to %d bytes of UTF-8",
                          HOLTER_SOURCE_NAME_BYTES_MAX);
-    return im->user_text == NULL ? TOOL_OK : user_id_read(&im->user, &verb_import, im->user_text);
-}
-
-static bool metric_has_field(const holter_metric *metric, const char *name)
-{
-    for (size_t f = 0; f < metric->field_count; f++)
-        if (strcmp(metric->fields[f].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* With --metric a wrong mapping is told before any file is read. */
-static int default_plan_make(struct import *im)
-{
-    holter_metric metric;
-    int code = metric_find(im->store, im->metric_name, &metric);
+    code = im->preset != NULL ? preset_options_check(im) : csv_options_check(im);
     if (code != TOOL_OK)
         return code;
-    im->default_plan = plan_need(im, metric.name, strlen(metric.name), &code);
-    if (code != TOOL_OK || im->default_plan == NO_PLAN || im->map.columns[SLOT_METRIC] != NULL)
-        return code;
-    const struct plan *plan = im->plans[im->default_plan];
-    if (plan->unmapped_field != SIZE_MAX)
-        return say_usage(&verb_import,
-                         "metric %s has a field '%s' that --map does not give: add value.%s=COLUMN",
-                         metric.name, metric.fields[plan->unmapped_field].name,
-                         metric.fields[plan->unmapped_field].name);
-    for (size_t i = 0; i < im->map.field_count; i++)
-        if (!metric_has_field(&metric, im->map.field_names[i]))
-            return say_usage(&verb_import, "metric %s has no field '%s'", metric.name,
-                             im->map.field_names[i]);
-    if (im->map.columns[SLOT_KEY] != NULL && metric.key_field < 0)
-        return say_usage(&verb_import, "metric %s has no key field, so --map cannot give key",
-                         metric.name);
-    if (metric.kind == HOLTER_INSTANT && im->duration_text != NULL)
-        return say_usage(&verb_import, "metric %s is of instants, so --duration cannot be given",
-                         metric.name);
-    if (metric.kind == HOLTER_INTERVAL && im->duration_text == NULL &&
-        im->map.columns[SLOT_DURATION] == NULL)
-        return say_usage(
-            &verb_import,
-            "metric %s is of intervals: give --duration, or a duration column in --map",
-            metric.name);
+    im->time_format.zone = &im->time_zone;
     return TOOL_OK;
 }
 
@@ -656,37 +449,48 @@ static int region_check(const struct import *im)
 static void summary_print(const struct import *im)
 {
     const struct import_counts *c = &im->rows.counts;
+    const struct {
+        const char *name;
+        uint64_t count;
+    } parts[] = {
+        { "new", c->fresh },           { "duplicate", c->duplicate },
+        { "corrected", c->corrected }, { "superseded", c->superseded },
+        { "flagged", c->flagged },     { "refused", c->refused },
+    };
+    /* With a preset a row is several samples, and these are what is counted. */
     if (im->json)
-        out_format(
-            "{\"rows\": %llu, \"new\": %llu, \"duplicate\": %llu, \"corrected\": %llu, "
-            "\"superseded\": %llu, "
-            "\"flagged\": %llu, \"refused\": %llu, \"not_stored\": %llu, \"ambiguous\": %llu, "
-            "\"missing\": %llu}\n",
-            (unsigned long long)c->rows, (unsigned long long)c->fresh,
-            (unsigned long long)c->duplicate, (unsigned long long)c->corrected,
-            (unsigned long long)c->superseded, (unsigned long long)c->flagged,
-            (unsigned long long)c->refused, (unsigned long long)c->not_stored,
-            (unsigned long long)im->time_zone.ambiguous, (unsigned long long)im->time_zone.missing);
+        out_format("{\"rows\": %llu", (unsigned long long)c->rows);
     else
-        out_format("%llu rows: %llu new, %llu duplicate, %llu corrected, %llu superseded, %llu "
-                   "flagged, %llu refused",
-                   (unsigned long long)c->rows, (unsigned long long)c->fresh,
-                   (unsigned long long)c->duplicate, (unsigned long long)c->corrected,
-                   (unsigned long long)c->superseded, (unsigned long long)c->flagged,
-                   (unsigned long long)c->refused);
-    if (!im->json && c->not_stored > 0)
+        out_format("%llu rows", (unsigned long long)c->rows);
+    if (im->preset != NULL)
+        out_format(im->json ? ", \"samples\": %llu" : ", %llu samples",
+                   (unsigned long long)c->samples);
+    for (size_t i = 0; i < TOOL_COUNT(parts); i++)
+        if (im->json)
+            out_format(", \"%s\": %llu", parts[i].name, (unsigned long long)parts[i].count);
+        else
+            out_format("%s %llu %s", i == 0 ? ":" : ",", (unsigned long long)parts[i].count,
+                       parts[i].name);
+    if (im->json)
+        out_format(", \"not_stored\": %llu, \"ambiguous\": %llu, \"missing\": %llu}",
+                   (unsigned long long)c->not_stored, (unsigned long long)im->time_zone.ambiguous,
+                   (unsigned long long)im->time_zone.missing);
+    else if (c->not_stored > 0)
         out_format(", %llu not stored", (unsigned long long)c->not_stored);
     if (!im->json && im->time_zone.ambiguous + im->time_zone.missing > 0)
         out_format(", %llu ambiguous, %llu missing local times",
                    (unsigned long long)im->time_zone.ambiguous,
                    (unsigned long long)im->time_zone.missing);
-    if (!im->json)
-        out_text("\n");
+    out_text("\n");
 }
 
 static int files_read(struct import *im, int file_count)
 {
     signals_note();
+    uint64_t bytes_all = 0;
+    for (int i = 0; i < file_count; i++)
+        bytes_all += input_size(im->files[i]);
+    progress_begin(&im->progress, bytes_all);
 
     int code = TOOL_OK;
     for (int i = 0; i < file_count && code == TOOL_OK && signal_noted() == 0; i++) {
@@ -695,8 +499,7 @@ static int files_read(struct import *im, int file_count)
     }
     /* What came before a bad row or a signal is stored (I2, I3). */
     int last = commit(im);
-    if (im->shows_progress)
-        fputs("\r\x1b[K", stderr);
+    progress_end(&im->progress);
     if (im->skips && im->refusals_shown > REFUSALS_SHOWN_MAX)
         say("and %llu more rows were refused",
             (unsigned long long)(im->refusals_shown - REFUSALS_SHOWN_MAX));
@@ -716,11 +519,16 @@ static int import_run(struct import *im, const char *path, int file_count)
     if (code == TOOL_OK)
         code = region_check(im);
     if (code == TOOL_OK && im->metric_name != NULL)
-        code = default_plan_make(im);
+        code = import_csv_default_plan(im);
     if (code == TOOL_OK)
         code = import_rows_init(&im->rows, im->store, im->region);
+    im->rows.row_is_sample = im->preset == NULL;
+    if (code == TOOL_OK && im->preset != NULL && im->preset->replaces)
+        code = replace_init(&im->replace, im->store, im->region, im->source_name, &im->rows.counts);
     if (code == TOOL_OK)
         code = files_read(im, file_count);
+    replace_release(&im->replace);
+    preset_reader_release(&im->reader);
     import_rows_release(&im->rows);
     for (int i = 0; i < im->plan_count; i++)
         free(im->plans[i]);
@@ -743,6 +551,7 @@ static int run(int count, char **arguments)
         { "--time-format", OPTION_TEXT, &im.time_text },
         { "--tz", OPTION_TEXT, &im.zone },
         { "--on-error", OPTION_TEXT, &im.on_error },
+        { "--revision", OPTION_TEXT, &im.revision_text },
         { "--round", OPTION_FLAG, &im.round },
         { "--region", OPTION_TEXT, &im.region },
         { "--keyring", OPTION_TEXT, &im.keyring },
@@ -755,7 +564,6 @@ static int run(int count, char **arguments)
     if (plain < 2)
         return say_usage(&verb_import, "import takes a STORE and one FILE or more ('-' is stdin)");
     im.files = arguments + 1;
-    im.shows_progress = isatty(STDERR_FILENO) != 0;
     code = map_read(&im.map, &verb_import, &im.map_texts);
     if (code == TOOL_OK)
         code = options_check(&im);

@@ -42,6 +42,12 @@ void import_rows_release(struct import_rows *rows)
     memset(rows, 0, sizeof *rows);
 }
 
+bool import_rows_have_room(const struct import_rows *rows, size_t row_count, size_t value_count)
+{
+    return IMPORT_ROWS_MAX - rows->row_count >= row_count &&
+           IMPORT_VALUES_MAX - rows->value_count >= value_count;
+}
+
 bool import_rows_full(const struct import_rows *rows)
 {
     return rows->row_count == IMPORT_ROWS_MAX ||
@@ -176,7 +182,10 @@ static int batch_fill(struct import_rows *rows, size_t *count,
         }
         rows->counts.refused++;
         if (!refused(context, row, err.message)) {
-            rows->counts.rows -= rows->row_count - i - 1; /* those after it were not looked at */
+            /* Those after it were not looked at. */
+            rows->counts.samples -= rows->row_count - i - 1;
+            if (rows->row_is_sample)
+                rows->counts.rows -= rows->row_count - i - 1;
             *count = i;
             return TOOL_FAILED;
         }

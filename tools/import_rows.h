@@ -25,7 +25,7 @@ enum {
 
 /** What became of the rows. */
 struct import_counts {
-    uint64_t rows, fresh, duplicate, corrected, superseded, flagged, refused, not_stored;
+    uint64_t rows, samples, fresh, duplicate, corrected, superseded, flagged, refused, not_stored;
 };
 
 struct import_row {
@@ -56,12 +56,15 @@ struct import_rows {
     char *texts;
     size_t text_bytes;
     struct import_counts counts;
+    bool row_is_sample; /* else a row of a file can be several */
 };
 
 /** Returns TOOL_OK or the exit code, said. Then or not: import_rows_release. */
 int import_rows_init(struct import_rows *rows, holter_store *store, const char *region);
 void import_rows_release(struct import_rows *rows);
 
+/** There is room for so many rows with so many values, without texts. */
+bool import_rows_have_room(const struct import_rows *rows, size_t row_count, size_t value_count);
 /** The next row cannot be sure of its room: commit first. */
 bool import_rows_full(const struct import_rows *rows);
 

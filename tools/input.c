@@ -22,6 +22,7 @@ struct input {
     bool is_at_end;        /* of the file */
     bool is_within_frame;
     bool has_bytes;
+    uint64_t bytes; /* read so far */
     const char *problem;
     char buffer[BUFFER_BYTES];
 };
@@ -54,6 +55,7 @@ static bool fill(struct input *input)
         return false;
     }
     input->end += got;
+    input->bytes += got;
     input->is_at_end = got == 0;
     input->has_bytes = input->has_bytes || got > 0;
     return true;
@@ -171,4 +173,16 @@ const char *input_problem(const struct input *input)
 bool input_is_empty(const struct input *input)
 {
     return !input->has_bytes;
+}
+
+uint64_t input_bytes(const struct input *input)
+{
+    return input->bytes;
+}
+
+uint64_t input_size(const char *path)
+{
+    struct stat info;
+    bool is_file = strcmp(path, "-") != 0 && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    return is_file && info.st_size > 0 ? (uint64_t)info.st_size : 0;
 }

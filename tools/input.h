@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct input;
 
@@ -23,6 +24,10 @@ void input_close(struct input *input);
 bool input_read(void *input, void *out, size_t room, size_t *got);
 /** After input_read answered false: why. */
 const char *input_problem(const struct input *input);
+/** Bytes of the file, as they lie, that were read so far. */
+uint64_t input_bytes(const struct input *input);
+/** Bytes of a file; 0: not known. */
+uint64_t input_size(const char *path);
 /** Nothing at all was in it. */
 bool input_is_empty(const struct input *input);
 

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DAY_NS (INT64_C(86400) * 1000000000)
+
 enum { LITERAL = 0x80, DAY_S = 86400, FRACTION_DIGITS_MAX = 9 };
 
 static const int64_t ns_per_s = 1000000000;
@@ -580,6 +582,16 @@ enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_
     if (result == TIME_OK)
         *out_ns = day_begin(zone, time_ns);
     return result;
+}
+
+int64_t time_day_end(const struct time_zone *zone, int64_t time_ns)
+{
+    const holter_every day = { .calendar = HOLTER_DAYS };
+    int64_t begin_ns, end_ns;
+    if (zone == NULL || zone->zone == NULL ||
+        holter_zone_window(&begin_ns, &end_ns, zone->zone, &day, time_ns, NULL) != HOLTER_OK)
+        return time_ns - (time_ns % DAY_NS + DAY_NS) % DAY_NS + DAY_NS;
+    return end_ns;
 }
 
 holter_status time_zone_open(struct time_zone *out, const char *name, holter_error *err)

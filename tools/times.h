@@ -63,6 +63,9 @@ enum time_result time_read(int64_t *out_ns, const struct time_format *format, co
  */
 enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_zone *zone);
 
+/** The end of the local day of an instant; NULL: UTC. */
+int64_t time_day_end(const struct time_zone *zone, int64_t time_ns);
+
 /**
  * RFC 3339 at the zone's offset (NULL: UTC, with Z) with the shortest exact fraction;
  * zero-terminated. An offset with seconds, as before standard time, is told by its whole minutes,

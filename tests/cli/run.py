@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run.py -- runs the transcripts tests/cli/*.test against the tool, and real_data.py.
+"""run.py -- runs the transcripts tests/cli/*.test against the tool, and the scripts real_*.py.
 
 usage: HOLTER=out/release/holter tests/cli/run.py [NAME ...]     (only transcripts whose name contains one of these)
 
@@ -30,6 +30,7 @@ from traces import traces_of
 HERE = os.path.dirname(os.path.abspath(__file__))
 OTHER_USER = 65534
 COMMAND_SECONDS = 300
+REAL = ("real_data", "real_fitabase", "real_welltory", "real_sets")
 
 PRELUDE = """
 other() {
@@ -208,8 +209,10 @@ def main():
             passed += 1
             print("ok    %s" % name)
         sys.stdout.flush()
-    if not wanted or any(w in "real_data" for w in wanted):
-        code = subprocess.run([sys.executable, os.path.join(HERE, "real_data.py")], check=False).returncode
+    for name in REAL:
+        if wanted and not any(w in name for w in wanted):
+            continue
+        code = subprocess.run([sys.executable, os.path.join(HERE, name + ".py")], check=False).returncode
         if code == 77:
             skipped += 1
         elif code != 0:
