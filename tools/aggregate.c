@@ -35,7 +35,7 @@ const struct verb verb_aggregate = {
         "  --fn F,..     of count sum mean min max first last, in the order of the columns\n"
         "  --source S    this source only; else all together\n"
         "  --field NAME  this field only (again for more); else each one but the key\n"
-        "  --from T      RFC 3339, or a date (its first moment in UTC); the windows at the ends "
+        "  --from T      RFC 3339, or a date (its first moment); the windows at the ends "
         "are\n"
         "  --to T        cut to [from, to)\n"
         "  --format F    csv (with a header) or json (an object a line)\n"

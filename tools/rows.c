@@ -67,9 +67,8 @@ int output_zone_find(struct output *output, const struct verb *verb, const char 
 {
     if (name == NULL)
         return TOOL_OK;
-    int code = zone_find(&output->zone, verb, name);
-    output->told = strcmp(name, "UTC") == 0 || strcmp(name, "Z") == 0 ? NULL : &output->zone;
-    return code;
+    output->told = &output->zone;
+    return zone_find(&output->zone, verb, name);
 }
 
 int bound_read(int64_t *out_ns, const struct verb *verb, const char *option, const char *text,

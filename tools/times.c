@@ -597,6 +597,7 @@ int64_t time_day_end(const struct time_zone *zone, int64_t time_ns)
 holter_status time_zone_open(struct time_zone *out, const char *name, holter_error *err)
 {
     *out = (struct time_zone){ 0 };
+    out->is_utc = strcmp(name, "UTC") == 0 || strcmp(name, "Z") == 0;
     return holter_zone_open(&out->zone, name, err);
 }
 
@@ -666,7 +667,7 @@ size_t time_write(char out[static TIME_TEXT_BYTES_MAX], int64_t time_ns,
     *at++ = ':';
     at = digits_write(at, second_of_day % 60, 2);
     at += fraction_write(at, nanoseconds);
-    if (zone == NULL) {
+    if (zone == NULL || zone->is_utc) {
         *at++ = 'Z';
     } else {
         *at++ = offset_min < 0 ? '-' : '+';

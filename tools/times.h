@@ -20,6 +20,7 @@ enum { TIME_STEPS_MAX = 64, TIME_TEXT_BYTES_MAX = 40, DURATION_TEXT_BYTES_MAX = 
 /** A zone, and what came of the local times read in it. All zero: UTC. */
 struct time_zone {
     holter_zone *zone; /* owned: time_zone_close; NULL is UTC */
+    bool is_utc;       /* it was called so */
     uint64_t ambiguous, missing;
 };
 
@@ -67,7 +68,7 @@ enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_
 int64_t time_day_end(const struct time_zone *zone, int64_t time_ns);
 
 /**
- * RFC 3339 at the zone's offset (NULL: UTC, with Z) with the shortest exact fraction;
+ * RFC 3339 at the zone's offset (Z in UTC, and for NULL) with the shortest exact fraction;
  * zero-terminated. An offset with seconds, as before standard time, is told by its whole minutes,
  * and the time with it. Returns its length.
  */

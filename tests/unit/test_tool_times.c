@@ -274,7 +274,7 @@ static const struct {
     int64_t time_ns;
     const char *text;
 } local_written[] = {
-    { "UTC", 0, "1970-01-01T00:00:00+00:00" },
+    { "UTC", 0, "1970-01-01T00:00:00Z" },
     { "America/New_York", 1460445660 * S + 1, "2016-04-12T03:21:00.000000001-04:00" },
     { "Asia/Kathmandu", 1622484900 * S, "2021-06-01T00:00:00+05:45" },
     { "America/St_Johns", 1622484900 * S, "2021-05-31T15:45:00-02:30" },
