@@ -231,7 +231,8 @@ format:
 # HOLTER_FUZZ: checksums and tags count as right (CORE_TRUSTS_CHECKSUMS).
 
 FUZZ_TARGETS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
-FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/times.c
+FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/times.c tools/forms.c \
+    tools/import_preset.c tools/import_fitabase.c tools/import_welltory.c
 FUZZ_LIBRARY := $(OUT)/fuzz/libfuzzed.a
 FUZZ_FLAGS ?= -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24576 -print_final_stats=1
 SECONDS ?=

@@ -754,6 +754,36 @@ static void text_seeds(void)
               "a,b\n1,2\n\"line\none\",2\n");
     seed_text("csv", "bad", 7, 0, "a,b\n\"x\"y,2\n3,\"open\n4,5\n");
     seed_text("csv", "broken", 2, 4, "a,b\n1,2\n3,4\n");
+    static const char *const fitabase[] = {
+        "Id,Time,Value\n1,4/1/2016 7:54:00 AM,93\n1,4/1/2016 7:54:05 AM,x\n",
+        "Id,ActivityHour,TotalIntensity,AverageIntensity\n1,3/12/2016 12:00:00 AM,11,0.183333\n",
+        "Id,SleepDay,TotalSleepRecords,TotalMinutesAsleep,TotalTimeInBed\n"
+        "1,4/29/2016 12:00:00 AM,1,119,127\n",
+        "Id,Date,WeightKg,WeightPounds,Fat,BMI,IsManualReport,LogId\n"
+        "1,4/3/2016 11:59:59 PM,63.4000015258789,139.77,10,24.77,True,1459727999000\n"
+        "1,4/3/2016 11:59:59 PM,63.4,139.77,,24.77,False,1\n",
+    };
+    static const char *const welltory[] = {
+        "user_code,datetime,heart_rate,is_resting\na,2020-04-14  04:58:59,70,1\n",
+        "user_code,measurement_datetime,diastolic,systolic,functional_changes_index,"
+        "circulatory_efficiency,kerdo_vegetation_index,robinson_index\n"
+        "a,2020-04-29  22:33:33,100,150,\"\",,-7.000,\"1.5\"\n",
+        "user_code,day,sleep_begin,sleep_end,sleep_duration,sleep_awake_duration,"
+        "sleep_rem_duration,sleep_light_duration,sleep_deep_duration,pulse_min,pulse_max,"
+        "pulse_average\na,2020-01-02,2020-01-02 02:12:56,2020-01-02 08:52:03,23947.000,,,1,,58,67,"
+        "62.000\n",
+        "user_code,rr_code,measurement_datetime,time_of_day,bpm,meanrr,mxdmn,sdnn,rmssd,pnn50,mode,"
+        "amo,lf,hf,vlf,lfhf,total_power,how_feel,how_mood,how_sleep,tags,rr_data\n"
+        "a,1,2020-04-21 21:23:08,morning,75,795.9,0.12,45.8,54.1,15.1,0.7,53,508,1076,267,0.4,1851,"
+        "0,-1,,t,\"819,1008,831\"\n",
+    };
+    for (size_t i = 0; i < CORE_COUNT(fitabase); i++) {
+        char name[24];
+        snprintf(name, sizeof name, "fitabase-%zu", i);
+        seed_text("presets", name, 0, -1, fitabase[i]);
+        snprintf(name, sizeof name, "welltory-%zu", i);
+        seed_text("presets", name, 1, -1, welltory[i]);
+    }
     static const char *const values[] = { "36.55",
                                           "-0.001e3",
                                           "1e-400",

@@ -240,7 +240,7 @@ static enum preset_result beats_read(struct preset_reader *reader, size_t m, int
             continue;
         struct csv_field text = { list.bytes + begin, i - begin };
         begin = i + 1;
-        holter_value value;
+        holter_value value = { 0 };
         enum preset_result result = value_read(reader, m, 0, column, text, &value);
         if (result != PRESET_OK)
             return result;

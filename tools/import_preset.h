@@ -1,8 +1,8 @@
 /*
  * import_preset.h -- rows of a vendor's files, whose columns are known: tables say what they hold.
  *
- * A preset is a list of kinds of file. A kind is told by its header line, and says which metric, and
- * which of its fields, each column is stored as. Reading a row needs no store.
+ * A preset is a list of kinds of file. A kind is told by its header line, and says which metric,
+ * and which of its fields, each column is stored as. Reading a row needs no store.
  *
  *   P1  A row gives all of its samples, or none and a sentence.
  *   P2  An empty field is no value: the metrics that it belongs to have no sample of that row.
@@ -111,7 +111,10 @@ bool preset_bind(struct preset_reader *reader, const struct preset *preset, stru
 void preset_reader_release(struct preset_reader *reader);
 
 enum preset_result { PRESET_OK, PRESET_REFUSED, PRESET_NO_MEMORY };
-/** The row's id and samples, or PRESET_REFUSED and its problem. `fields` are as many as the header's. */
+/**
+ * The row's id and samples, or PRESET_REFUSED and its problem. `fields` are as many as the
+ * header's.
+ */
 enum preset_result preset_row_read(struct preset_reader *reader, const struct csv_field *fields);
 
 /** What a field takes, after "expected ". */

@@ -6,16 +6,16 @@
  * theirs.
  *
  *   U1  A user's part is replaced at once: one batch holds the deletion and the rows.
- *   U2  The store notes the newest publication of each kind of file that was imported to its end, as
- *       a sample of the metric holter_publication of the user REPLACE_USER. An older one changes
- *       nothing then. So the content after any order of imports is that of the newest, also of users
- *       who are in older ones only.
+ *   U2  The store notes the newest publication of each kind of file that was imported to its end,
+ *       as a sample of the metric holter_publication of the user REPLACE_USER. An older one changes
+ *       nothing then. So the content after any order of imports is that of the newest, also of
+ *       users who are in older ones only.
  *   U3  The note is written before vanished users are looked for, and looked at again after the
  *       last commit: of two imports at a time, the one that ends last hides what the older one
  *       brought.
  *
- * Memory follows from the largest part of a user, REPLACE_ROWS_MAX samples at most, and the ids of a
- * file. Threads: one at a time.
+ * Memory follows from the largest part of a user, REPLACE_ROWS_MAX samples at most, and the ids of
+ * a file. Threads: one at a time.
  */
 #ifndef TOOLS_IMPORT_REPLACE_H
 #define TOOLS_IMPORT_REPLACE_H
