@@ -443,8 +443,6 @@ static holter_status create_vault(struct io *io, const char *path, const char *k
     struct keyring *keyring = NULL;
     holter_status status = crypto_arena_new(&arena, 64, err);
     if (status == HOLTER_OK && identity->is_sealed)
-        status = keyring_create(io, keyring_at, identity->id, err);
-    if (status == HOLTER_OK && identity->is_sealed)
         status = keyring_open(&keyring, io, keyring_at, identity->id, arena, err);
     if (status == HOLTER_OK) {
         struct vault_spec spec = {
@@ -458,15 +456,48 @@ static holter_status create_vault(struct io *io, const char *path, const char *k
     return status;
 }
 
+/* What is in the directory, the identity last: from then on it is a store. */
+static holter_status create_files(struct io *io, const char *path, const char *keyring_at,
+                                  const struct store_identity *identity, const char *region,
+                                  uint32_t shards, holter_error *err)
+{
+    static const uint8_t zeros[CORE_PAGE_BYTES];
+    char at[IO_PATH_BYTES_MAX];
+    struct catalog_spec catalog = { .io = io, .directory = path, .is_sealed = identity->is_sealed };
+    memcpy(catalog.store_id, identity->id, sizeof catalog.store_id);
+    holter_status status = create_vault(io, path, keyring_at, identity, err);
+    if (status == HOLTER_OK)
+        status = catalog_create(&catalog, region, (uint16_t)shards, err);
+    if (status == HOLTER_OK)
+        status = join(at, path, "lock", NULL, err);
+    if (status == HOLTER_OK)
+        status = io_write_file(io, at, zeros, sizeof zeros, 0, err);
+    if (status == HOLTER_OK)
+        status = create_shards(io, path, identity->id, identity->is_sealed, region, 0, shards, err);
+    if (status == HOLTER_OK)
+        status = join(at, path, "holter.store", NULL, err);
+    if (status == HOLTER_OK)
+        status = store_identity_write(io, at, identity, err);
+    return status;
+}
+
+/* The identity did not get its name: no store is there, and none will be. */
+static bool is_no_store(struct io *io, const char *path)
+{
+    char at[IO_PATH_BYTES_MAX];
+    struct io_stat stat;
+    return join(at, path, "holter.store", NULL, NULL) == HOLTER_OK &&
+           io_stat(&stat, io, at, NULL) == HOLTER_NOT_FOUND;
+}
+
 holter_status store_create_on(struct io *io, const char *path, const holter_create_options *options,
                               holter_error *err)
 {
     static const holter_create_options defaults;
-    static const uint8_t zeros[CORE_PAGE_BYTES];
     const holter_create_options *asked = options != NULL ? options : &defaults;
     uint32_t shards = asked->shards > 0 ? asked->shards : SHARDS_DEFAULT;
     const char *region = asked->region != NULL ? asked->region : "main";
-    char at[IO_PATH_BYTES_MAX];
+    char keyring_at[IO_PATH_BYTES_MAX];
     struct store_identity identity = { .is_sealed = !asked->no_sealing, .made_ns = io_now_ns(io) };
     struct io_stat stat;
 
@@ -484,34 +515,23 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
     if (status == HOLTER_OK)
         status = check_region_directory(region, err);
     if (status == HOLTER_OK)
-        status = keyring_path(at, path, asked->keyring_path, err);
+        status = keyring_path(keyring_at, path, asked->keyring_path, err);
     if (status != HOLTER_OK)
         return status;
-    if (identity.is_sealed && io_stat(&stat, io, at, NULL) == HOLTER_OK)
-        return error_set(err, HOLTER_EXISTS, "'%s': the keyring is there already", at);
+    if (identity.is_sealed && io_stat(&stat, io, keyring_at, NULL) == HOLTER_OK)
+        return error_set(err, HOLTER_EXISTS, "'%s': the keyring is there already", keyring_at);
     status = make_directory(io, path, err);
     if (status == HOLTER_OK)
         status = sync_parent(io, path, err);
     if (status == HOLTER_OK)
         status = io_random(io, identity.id, sizeof identity.id, err);
-    if (status == HOLTER_OK)
-        status = create_vault(io, path, at, &identity, err);
+    if (status == HOLTER_OK && identity.is_sealed)
+        status = keyring_create(io, keyring_at, identity.id, err);
     if (status != HOLTER_OK)
         return status;
-
-    struct catalog_spec catalog = { .io = io, .directory = path, .is_sealed = identity.is_sealed };
-    memcpy(catalog.store_id, identity.id, sizeof catalog.store_id);
-    status = catalog_create(&catalog, region, (uint16_t)shards, err);
-    if (status == HOLTER_OK)
-        status = join(at, path, "lock", NULL, err);
-    if (status == HOLTER_OK)
-        status = io_write_file(io, at, zeros, sizeof zeros, 0, err);
-    if (status == HOLTER_OK)
-        status = create_shards(io, path, identity.id, identity.is_sealed, region, 0, shards, err);
-    if (status == HOLTER_OK)
-        status = join(at, path, "holter.store", NULL, err);
-    if (status == HOLTER_OK)
-        status = store_identity_write(io, at, &identity, err); /* last: from now on it is a store */
+    status = create_files(io, path, keyring_at, &identity, region, shards, err);
+    if (status != HOLTER_OK && identity.is_sealed && is_no_store(io, path))
+        keyring_discard(io, keyring_at, identity.id);
     return status;
 }
 

@@ -36,6 +36,8 @@ struct keyring;
  */
 holter_status keyring_create(struct io *io, const char *path, const uint8_t store_id[static 16],
                              holter_error *err);
+/** Remove the keyring of a store that was not made in the end; another store's keyring is left. */
+void keyring_discard(struct io *io, const char *path, const uint8_t store_id[static 16]);
 /**
  * Errors   HOLTER_NOT_FOUND; HOLTER_DENIED another user may read it (mode & 077), owned by someone
  *          else than this user or root, or made for another store; HOLTER_CORRUPT;

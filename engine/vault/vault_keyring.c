@@ -141,6 +141,20 @@ uint32_t keyring_newest(const struct keyring *keyring)
     return keyring->epoch[keyring->count - 1];
 }
 
+void keyring_discard(struct io *io, const char *path, const uint8_t store_id[static 16])
+{
+    enum { STORE_ID_AT = 8 + 2 + 2 + 4 + 4 };
+    uint8_t bytes[KEYRING_BYTES_MAX];
+    size_t count = 0;
+    bool is_it = keyring_read(bytes, &count, io, path, NULL) == HOLTER_OK &&
+                 count >= KEYRING_HEAD_BYTES &&
+                 memcmp(bytes, keyring_magic, sizeof keyring_magic) == 0 &&
+                 memcmp(bytes + STORE_ID_AT, store_id, 16) == 0;
+    crypto_wipe(bytes, sizeof bytes);
+    if (is_it)
+        (void)io_unlink(io, path, NULL);
+}
+
 holter_status keyring_create(struct io *io, const char *path, const uint8_t store_id[static 16],
                              holter_error *err)
 {
@@ -174,6 +188,8 @@ holter_status keyring_create(struct io *io, const char *path, const uint8_t stor
     core_assert(w.left == 0 && !w.overrun);
 
     status = io_write_file(io, path, bytes, sizeof bytes, IO_PRIVATE, err);
+    if (status != HOLTER_OK)
+        keyring_discard(io, path, store_id); /* it may have its name, and not survive */
     crypto_wipe(key, sizeof key); /* KR1 */
     crypto_wipe(bytes, sizeof bytes);
     return status;

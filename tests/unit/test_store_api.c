@@ -52,6 +52,36 @@ START_TEST(a_store_is_made_once)
 }
 END_TEST
 
+/* Every call of a create fails once: afterwards it is a store, or there is no keyring beside it that
+ * would stand in the way of the next attempt. */
+START_TEST(a_create_that_fails_leaves_no_keyring)
+{
+    struct io_stat stat;
+    bool was_hit = true;
+    uint64_t failures = 0;
+    for (uint64_t nth = 0; was_hit; nth++) {
+        struct sim *sim = sim_new(&(struct sim_options){ .seed = nth });
+        struct io *io = sim_process_new(sim);
+        sim_fault_set(sim, &(struct sim_fault){ .kind = SIM_ANY, .nth = nth, .error = 5 /* EIO */ });
+        holter_status status =
+            store_create_on(io, "s", &(holter_create_options){ .shards = 1 }, &err);
+        was_hit = sim_fault_was_hit(sim);
+        sim_fault_clear(sim);
+        bool is_store = io_stat(&stat, io, "s/holter.store", NULL) == HOLTER_OK;
+        if (status != HOLTER_OK && !is_store) {
+            failures++;
+            if (io_stat(&stat, io, "s.keyring", NULL) != HOLTER_NOT_FOUND)
+                ck_abort_msg("call %d: a keyring is left, after '%s'", (int)nth, err.message);
+            OK(store_create_on(io, "other", &(holter_create_options){ .keyring_path = "s.keyring" },
+                               &err));
+        }
+        io_free(io);
+        sim_free(sim);
+    }
+    CHECK(failures > 50);
+}
+END_TEST
+
 static holter_status open_as(holter_store **out, const char *path, const holter_options *options)
 {
     return store_open_on(out, world.io[0], path, options, &err);
@@ -1110,6 +1140,7 @@ int main(void)
     TCase *tcase = tcase_create("api");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_store_is_made_once);
+    tcase_add_test(tcase, a_create_that_fails_leaves_no_keyring);
     tcase_add_test(tcase, what_is_no_store_is_not_opened);
     tcase_add_test(tcase, no_handle_is_an_error_not_a_crash);
     tcase_add_test(tcase, users_of_two_regions_lie_in_their_own_shards);
