@@ -115,17 +115,35 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
+/* Asked of the file system anew: a store may have been moved. */
+static holter_status file_system_is_direct(int *out, holter_store *store, holter_error *err)
+{
+    char at[IO_PATH_BYTES_MAX];
+    struct io_file *file = NULL;
+    if (!io_path_join(at, store->path, "holter.store", NULL, NULL))
+        return error_set(err, HOLTER_INVALID, "'%s': the path is too long", store->path);
+    holter_status status = io_open(&file, store->io, at, IO_DIRECT, err);
+    if (status == HOLTER_OK)
+        *out = io_is_direct(file);
+    io_close(file);
+    return status;
+}
+
 holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_error *err)
 {
+    int is_direct = 0;
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
     io_mutex_lock(store->mutex);
     status = store_refresh(store, err);
+    if (status == HOLTER_OK)
+        status = file_system_is_direct(&is_direct, store, err);
     if (status == HOLTER_OK) {
         holter_stat stat = { .sealed = store->is_sealed,
                              .keys_locked = crypto_arena_is_locked(store->arena),
                              .backend = "posix",
+                             .direct = is_direct,
                              .metrics = catalog_metric_count(store->catalog),
                              .vault_version = vault_version(store->vault),
                              .catalog_version = catalog_version(store->catalog),

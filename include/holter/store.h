@@ -317,6 +317,8 @@ typedef struct holter_stat {
     int sealed;
     int keys_locked;     /**< keys are in memory that is never swapped out */
     const char *backend; /**< "posix" */
+    int direct;          /**< logs are written past the page cache, else through it: as the file
+                              system of the store's identity can, now */
     uint64_t users, erased_users, metrics;
     uint64_t vault_version, catalog_version;
     uint32_t format_major, format_minor;

@@ -780,6 +780,8 @@ START_TEST(figures_follow_what_is_done)
     holter_compact_result result;
     world_init(&(holter_create_options){ .shards = 1 }, NULL);
     holter_store *store = world.store[0];
+    OK(holter_stat_read(store, &stat, &err));
+    ck_assert_int_eq(stat.direct, 1);
     OK(holter_flush(store, &rows, &err)); /* of nothing */
     ck_assert_uint_eq(rows, 0);
     for (int i = 0; i < 50; i++) {
