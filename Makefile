@@ -74,6 +74,13 @@ TOOL_SOURCES := $(wildcard tools/*.c)
 
 all: $(OUT)/holter $(OUT)/libholter.a $(OUT)/libholter.so
 
+# loops built for several instruction sets, one of which is chosen at run time
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+$(OUT)/engine/codec/codec_lanes_avx2.o: CFLAGS_ALL += -mavx2
+$(OUT)/engine/codec/codec_lanes_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -mavx512vl
+endif
+$(OUT)/engine/codec/codec_lanes_%.o: CFLAGS_ALL += $(if $(filter release bugs,$(VARIANT)),-O3)
+
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@

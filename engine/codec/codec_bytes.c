@@ -12,14 +12,13 @@
  *
  * Bytes: format-spec/columns.md. Tests: tests/unit/test_codec_bytes.c.
  */
-#include "codec.h"
+#include "codec_impl.h"
 
 #include <string.h>
 
-enum { VARINT_BYTES_MAX = 10, UNIT_LAST = 4 };
+enum { VARINT_BYTES_MAX = 10 };
 
-/* Each divides the next one. */
-static const int64_t unit_ns[UNIT_LAST + 1] = { 1, 1000, 1000000, 1000000000, 60000000000 };
+const int64_t codec_unit_ns[UNIT_LAST + 1] = { 1, 1000, 1000000, 1000000000, 60000000000 };
 
 /* ---- varints, most of which are one byte ----------------------------------------------------- */
 
@@ -62,7 +61,7 @@ static uint8_t largest_unit(const int64_t *time, size_t count)
 {
     uint8_t unit = UNIT_LAST;
     for (size_t i = 0; i < count && unit > 0; i++) {
-        while (time[i] % unit_ns[unit] != 0)
+        while (time[i] % codec_unit_ns[unit] != 0)
             unit--;
     }
     return unit;
@@ -71,7 +70,7 @@ static uint8_t largest_unit(const int64_t *time, size_t count)
 static void encode_gaps(struct buffer *out, const int64_t *time, size_t count)
 {
     uint8_t unit = largest_unit(time, count);
-    uint64_t ns = (uint64_t)unit_ns[unit];
+    uint64_t ns = (uint64_t)codec_unit_ns[unit];
 
     buffer_append_u8(out, CODEC_GAPS);
     buffer_append_u8(out, unit);
@@ -80,7 +79,7 @@ static void encode_gaps(struct buffer *out, const int64_t *time, size_t count)
         return;
     core_assert(time[0] > INT64_MIN);
     core_assert(time[count - 1] < INT64_MAX);
-    at = write_varint(at, zigzag_encode(time[0] / unit_ns[unit]));
+    at = write_varint(at, zigzag_encode(time[0] / codec_unit_ns[unit]));
     for (size_t i = 1; i < count; i++) {
         core_assert(time[i - 1] <= time[i]);
         uint64_t gap = (uint64_t)time[i] - (uint64_t)time[i - 1];
@@ -160,7 +159,7 @@ static void encode_texts(struct buffer *out, const struct columns *c, size_t fie
     }
 }
 
-static bool has_negative(const int64_t *values, size_t count)
+bool codec_has_negative(const int64_t *values, size_t count)
 {
     int64_t any = 0;
     for (size_t i = 0; i < count; i++)
@@ -174,7 +173,7 @@ static void encode_field(struct buffer *out, const struct columns *c, size_t fie
     const int64_t *values = c->field[field] + first;
     switch (c->schema.types[field]) {
     case FIELD_ENUM:
-        core_assert(!has_negative(values, count));
+        core_assert(!codec_has_negative(values, count));
         encode_integers(out, values, count);
         break;
     case FIELD_INT:
@@ -199,7 +198,7 @@ void codec_encode(struct buffer *out, const struct columns *c, size_t first, siz
 
     encode_gaps(out, c->time + first, count);
     if (c->schema.kind == SAMPLE_INTERVAL) {
-        core_assert(!has_negative(c->duration + first, count));
+        core_assert(!codec_has_negative(c->duration + first, count));
         encode_integers(out, c->duration + first, count);
     }
     for (size_t i = 0; i < c->schema.field_count; i++)
@@ -217,7 +216,7 @@ static bool unit_is_too_small(uint8_t unit, const int64_t *time, size_t count)
     if (unit == UNIT_LAST)
         return false;
     for (size_t i = 0; i < count; i++) {
-        if (time[i] % unit_ns[unit + 1] != 0)
+        if (time[i] % codec_unit_ns[unit + 1] != 0)
             return false;
     }
     return true;
@@ -231,7 +230,7 @@ static holter_status decode_gaps(int64_t *time, struct reader *r, size_t count)
         return HOLTER_CORRUPT;
 
     int64_t first;
-    if (!checked_mul_i64(&first, get_zigzag(r), unit_ns[unit]))
+    if (!checked_mul_i64(&first, get_zigzag(r), codec_unit_ns[unit]))
         return HOLTER_CORRUPT;
     if (r->overrun || !sample_time_is_valid(first))
         return HOLTER_CORRUPT;
@@ -239,7 +238,7 @@ static holter_status decode_gaps(int64_t *time, struct reader *r, size_t count)
     for (size_t i = 1; i < count; i++) {
         uint64_t gap;
         uint64_t room = (uint64_t)INT64_MAX - 1 - (uint64_t)time[i - 1];
-        if (!checked_mul_u64(&gap, next_varint(r), (uint64_t)unit_ns[unit]) || gap > room)
+        if (!checked_mul_u64(&gap, next_varint(r), (uint64_t)codec_unit_ns[unit]) || gap > room)
             return HOLTER_CORRUPT;
         time[i] = wrap_add_i64(time[i - 1], (int64_t)gap);
     }
@@ -275,24 +274,28 @@ static holter_status decode_integers(int64_t *values, struct reader *r, size_t c
 static holter_status decode_natural(int64_t *values, struct reader *r, size_t count)
 {
     holter_status status = decode_integers(values, r, count);
-    if (status == HOLTER_OK && has_negative(values, count))
+    if (status == HOLTER_OK && codec_has_negative(values, count))
         status = HOLTER_CORRUPT;
     return status;
+}
+
+bool codec_flags_take(uint16_t *flags, const int64_t *words, size_t count)
+{
+    int64_t any = 0;
+    for (size_t i = 0; i < count; i++) {
+        any |= words[i];
+        flags[i] = (uint16_t)words[i];
+    }
+    return any >= 0 && any <= UINT16_MAX && (any & SAMPLE_FLAGS_SPARE) == 0;
 }
 
 /* By way of `scratch`, a column of words whose rows are not decoded yet. */
 static holter_status decode_flags(uint16_t *flags, int64_t *scratch, struct reader *r, size_t count)
 {
     holter_status status = decode_integers(scratch, r, count);
-    if (status != HOLTER_OK)
-        return status;
-    int64_t any = 0;
-    for (size_t i = 0; i < count; i++) {
-        any |= scratch[i];
-        flags[i] = (uint16_t)scratch[i];
-    }
-    bool is_allowed = any >= 0 && any <= UINT16_MAX && (any & SAMPLE_FLAGS_SPARE) == 0;
-    return is_allowed ? HOLTER_OK : HOLTER_CORRUPT;
+    if (status == HOLTER_OK && !codec_flags_take(flags, scratch, count))
+        status = HOLTER_CORRUPT;
+    return status;
 }
 
 static holter_status decode_bits(int64_t *values, struct reader *r, size_t count)
@@ -301,6 +304,25 @@ static holter_status decode_bits(int64_t *values, struct reader *r, size_t count
         return HOLTER_CORRUPT;
     for (size_t i = 0; i < count; i++)
         values[i] = get_i64(r);
+    return HOLTER_OK;
+}
+
+holter_status codec_texts_take(struct columns *c, int64_t *words, struct reader *r, size_t count,
+                               uint64_t total)
+{
+    if (total > r->left)
+        return HOLTER_CORRUPT;
+    size_t offset = c->text.bytes;
+    bool has_room = total <= UINT32_MAX - offset && buffer_reserve(&c->text, (size_t)total);
+    c->text.failed = false;
+    if (!has_room)
+        return HOLTER_NO_MEMORY;
+    buffer_append(&c->text, get_bytes(r, (size_t)total), (size_t)total);
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = (size_t)words[i];
+        words[i] = (int64_t)((uint64_t)offset << 32 | bytes);
+        offset += bytes;
+    }
     return HOLTER_OK;
 }
 
@@ -316,21 +338,9 @@ static holter_status decode_texts(struct columns *c, int64_t *words, struct read
         words[i] = (int64_t)bytes;
         total += bytes;
     }
-    if (r->overrun || total > r->left)
+    if (r->overrun)
         return HOLTER_CORRUPT;
-
-    size_t offset = c->text.bytes;
-    bool has_room = total <= UINT32_MAX - offset && buffer_reserve(&c->text, (size_t)total);
-    c->text.failed = false;
-    if (!has_room)
-        return HOLTER_NO_MEMORY;
-    buffer_append(&c->text, get_bytes(r, (size_t)total), (size_t)total);
-    for (size_t i = 0; i < count; i++) {
-        size_t bytes = (size_t)words[i];
-        words[i] = (int64_t)((uint64_t)offset << 32 | bytes);
-        offset += bytes;
-    }
-    return HOLTER_OK;
+    return codec_texts_take(c, words, r, count, total);
 }
 
 static holter_status decode_field(struct columns *c, size_t field, struct reader *r, size_t count)
@@ -381,6 +391,17 @@ static holter_status decode_columns(struct columns *out, struct reader *r, size_
     return status;
 }
 
+void codec_rows_take(struct columns *out, size_t count, bool with_revision, int64_t revision,
+                     uint64_t sequence)
+{
+    for (size_t i = out->count; i < out->count + count; i++) {
+        if (!with_revision)
+            out->revision[i] = revision;
+        out->sequence[i] = sequence;
+    }
+    out->count += count;
+}
+
 holter_status codec_decode(struct columns *out, struct reader *r, size_t count, bool with_revision,
                            int64_t revision, uint64_t sequence)
 {
@@ -397,11 +418,6 @@ holter_status codec_decode(struct columns *out, struct reader *r, size_t count, 
         out->text.bytes = text_bytes;
         return status;
     }
-    for (size_t i = out->count; i < out->count + count; i++) {
-        if (!with_revision)
-            out->revision[i] = revision;
-        out->sequence[i] = sequence;
-    }
-    out->count += count;
+    codec_rows_take(out, count, with_revision, revision, sequence);
     return HOLTER_OK;
 }

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCKS_FORM = 1, WIDE_BYTES_MAX = 19 };
+enum { BLOCKS_FORM = 2, WIDE_BYTES_MAX = 19 };
 
 static const uint64_t units[] = { 1, 1000, 1000000, 1000000000, UINT64_C(60000000000) };
 
@@ -50,13 +50,13 @@ static struct wide wide_join(int64_t high, uint64_t low)
 
 static struct wide wide_times(int64_t value, uint32_t count)
 {
-    core_assert(count <= CODEC_ROWS_MAX);
+    core_assert(count <= CODEC_BLOCK_ROWS_MAX);
     return wide_join((value >> 32) * (int64_t)count, ((uint64_t)value & UINT32_MAX) * count);
 }
 
 static struct wide wide_times_unsigned(uint64_t value, uint32_t count)
 {
-    core_assert(count <= CODEC_ROWS_MAX);
+    core_assert(count <= CODEC_BLOCK_ROWS_MAX);
     return wide_join((int64_t)(value >> 32) * (int64_t)count, (value & UINT32_MAX) * count);
 }
 
@@ -338,8 +338,8 @@ static holter_status rows_decode(struct segment_block *blocks, struct reader *r,
         if (i + 1 < count)
             rows = wrap_add_i64(rows, get_zigzag(r));
         else
-            rows = left <= CODEC_ROWS_MAX ? (int64_t)left : 0;
-        if (rows < 1 || rows > CODEC_ROWS_MAX || (uint64_t)rows > left)
+            rows = left <= CODEC_BLOCK_ROWS_MAX ? (int64_t)left : 0;
+        if (rows < 1 || rows > CODEC_BLOCK_ROWS_MAX || (uint64_t)rows > left)
             return refuse(what, "the rows of its blocks are not those of the series");
         blocks[i].rows = (uint32_t)rows;
         left -= (uint64_t)rows;

@@ -226,7 +226,7 @@ holter_status segment_verify(struct segment *segment, struct io_queue *queue,
                         .context = context };
     if (io_open(&direct, segment->io, segment->path, IO_DIRECT, NULL) == HOLTER_OK)
         v.file = direct;
-    v.window = core_alloc_pages(SEGMENT_CHUNK_BYTES);
+    v.window = aligned_alloc(CORE_PAGE_BYTES, SEGMENT_CHUNK_BYTES);
     holter_status status = HOLTER_OK;
     if (v.window == NULL)
         status =

@@ -269,7 +269,7 @@ static holter_status block_write(struct segment_writer *writer, const struct col
     series->blocks++;
 
     size_t start = writer->piece.bytes;
-    codec_encode(&writer->piece, c, first, count, has_revision);
+    codec_block_encode(&writer->piece, c, first, count, has_revision);
     if (writer->piece.failed)
         return no_memory(writer, err);
     size_t bytes = writer->piece.bytes - start;
@@ -624,7 +624,7 @@ static holter_status writer_begin(struct segment_writer *writer, holter_error *e
         return error_set(err, HOLTER_INVALID, "segment: the path of directory '%s' is too long",
                          writer->spec.directory);
 
-    writer->chunk = core_alloc_pages(SEGMENT_CHUNK_BYTES);
+    writer->chunk = aligned_alloc(CORE_PAGE_BYTES, SEGMENT_CHUNK_BYTES); /* touched as it fills */
     if (writer->chunk == NULL)
         return no_memory(writer, err);
     status = io_queue_open(&writer->queue, writer->spec.io, 1, err);

@@ -111,12 +111,13 @@ END_TEST
 /* Heart rate of one user, a row each second, in one commit for each 4,000. */
 static void write_many(struct world *world, int64_t count)
 {
+    struct random random = { 6 };
     for (int64_t first = 0; first < count; first += 4000) {
         struct wal_part part = { .metric = 1, .source = 1 };
         uint64_t sequence;
         columns_init(&part.columns, &world_schemas[0]);
         for (int64_t i = first; i < first + 4000 && i < count; i++) {
-            struct row row = { .time = world_week(0) + i * 1000000000, .field = { i % 200 } };
+            struct row row = { .time = world_week(0) + i * 1000000000, .field = { (int64_t)random_below(&random, 65536) } };
             CHECK(columns_append(&part.columns, &row));
         }
         world_write(world, 0, NULL, 0, &part, &sequence);

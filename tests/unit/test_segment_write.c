@@ -126,7 +126,7 @@ static size_t heart_rate_header_bytes(size_t count, int64_t step_ns)
     for (size_t b = 0; b < count; b++) {
         size_t before = payload.bytes;
         segment_block_measure(&blocks[b], &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS);
-        codec_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false);
+        codec_block_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false);
         places[b] = (struct segment_place){ .bytes = (uint32_t)(payload.bytes - before),
                                             .starts_piece = b % 5 == 0 };
     }
@@ -155,10 +155,11 @@ static const struct schema int_schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FI
 
 static void ints_make(struct columns *rows, size_t count, int64_t revision)
 {
+    struct random random = { 4 };
     columns_init(rows, &int_schema);
     for (size_t i = 0; i < count; i++) {
         struct row row = { .time = (int64_t)i * 1000000000,
-                           .field = { (int64_t)(i * 7919 % 90) },
+                           .field = { (int64_t)random_below(&random, 65536) },
                            .revision = revision };
         CHECK(columns_append(rows, &row));
     }

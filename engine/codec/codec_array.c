@@ -1,0 +1,571 @@
+/*
+ * codec_array.c -- lists of integers in the form that takes the fewest bytes.
+ *
+ *     constant | packed: base + word, patched | dictionary | changes, of one of these | runs, of two
+ *
+ * Planning counts what each form would take, from histograms, without writing it: exactly, but for
+ * the places of patches, which count as one byte each, and escapes, which count as of full range.
+ * The cheapest is written; of equal ones the first. Which form is best where: heart rate is changes,
+ * packed in 3 bits with patches; the gaps between its samples a dictionary; sleep stages are runs.
+ *
+ * A1  No plan is worse than words of the range's width, so an array never takes more than
+ *     8 bytes a value and 13.
+ * A2  A decoder writes `count` values, reads no byte beyond the reader, and needs no memory.
+ *
+ * Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_array.c.
+ */
+#include "codec_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Stored. */
+enum array_code {
+    ARRAY_CONSTANT = 1,
+    ARRAY_PACKED = 2,
+    ARRAY_DICTIONARY = 3,
+    ARRAY_DICTIONARY_ESCAPE = 4,
+    ARRAY_CHANGES = 5,
+    ARRAY_RUNS = 6,
+};
+
+/* What may stand in what: the greatest code. */
+enum array_depth { DEPTH_OUTER = ARRAY_RUNS, DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE, DEPTH_LEAF = ARRAY_PACKED };
+
+enum {
+    ROWS = CODEC_BLOCK_ROWS_MAX,
+    HAS_PATCHES = 0x80,
+    NARROW = 1024,   /* ranges below it are counted value by value */
+    SAMPLES = 32,    /* values looked at to tell most from outliers */
+    SLOTS = 256,     /* of the table that counts distinct values */
+    DISTINCT = 128,  /* it takes at most so many; others count as escapes */
+    ENTRIES_MAX = 256,
+    ESCAPE_BITS_MAX = 5, /* with escapes the list has 2^1 - 1 to 2^5 - 1 entries */
+    DICTIONARY_LEAST = 16, /* shorter arrays are not worth a list */
+};
+
+struct array_plan {
+    enum array_code code;
+    size_t bytes; /* about what it takes */
+    int64_t base; /* packed */
+    unsigned width;
+    bool has_patches;
+    size_t entries; /* dictionaries */
+};
+
+struct array_range {
+    int64_t min, max;
+    uint64_t span; /* max - min */
+};
+
+static size_t varint_bytes(uint64_t value)
+{
+    return value == 0 ? 1 : (bits_of(value) + 6) / 7;
+}
+
+static size_t zigzag_bytes(int64_t value)
+{
+    return varint_bytes(zigzag_encode(value));
+}
+
+static struct array_range range_of(const int64_t *values, size_t count)
+{
+    int64_t min = values[0];
+    int64_t max = values[0];
+    for (size_t i = 1; i < count; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+    }
+    return (struct array_range){ min, max, (uint64_t)max - (uint64_t)min };
+}
+
+/* ---- plans: packed --------------------------------------------------------------------------- */
+
+/* A word of `width` bits over base, and patches for what is outside of it. */
+static void try_packed(struct array_plan *best, const struct array_range *range, size_t count,
+                       int64_t base, unsigned width, size_t patches)
+{
+    size_t bytes = 2 + zigzag_bytes(base) + pack_bytes(count, width);
+    if (patches > 0) {
+        uint64_t low = zigzag_encode((range->min - base) >> width);
+        uint64_t high = zigzag_encode((range->max - base) >> width);
+        bytes += varint_bytes(patches) + patches + 1 +
+                 pack_bytes(patches, bits_of(low > high ? low : high));
+    }
+    if (bytes < best->bytes)
+        *best = (struct array_plan){ .code = ARRAY_PACKED,
+                                     .bytes = bytes,
+                                     .base = base,
+                                     .width = width,
+                                     .has_patches = patches > 0 };
+}
+
+/* Every width, at the place where it leaves out the fewest values; `inner` is narrow, and what lies
+   outside of it is left out always. */
+static void plan_narrow(struct array_plan *best, const int64_t *values, size_t count,
+                        const struct array_range *inner, const struct array_range *range)
+{
+    uint16_t counts[NARROW + 1]; /* of values below: counts[v + 1] - counts[v] have v */
+    size_t span = (size_t)inner->span;
+    memset(counts, 0, (span + 2) * sizeof *counts);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t v = (uint64_t)values[i] - (uint64_t)inner->min;
+        if (v <= span)
+            counts[v + 1]++;
+    }
+    for (size_t v = 0; v <= span; v++)
+        counts[v + 1] = (uint16_t)(counts[v + 1] + counts[v]);
+    for (unsigned width = 0; (size_t)1 << width <= span; width++) {
+        size_t window = (size_t)1 << width;
+        int most = 0;
+        for (size_t from = 0; from + window <= span + 1; from++) {
+            int inside = counts[from + window] - counts[from];
+            most = inside > most ? inside : most;
+        }
+        size_t at = 0;
+        while (counts[at + window] - counts[at] != most)
+            at++;
+        try_packed(best, range, count, inner->min + (int64_t)at, width, count - (size_t)most);
+    }
+    try_packed(best, range, count, inner->min, bits_of(span), count - counts[span + 1]);
+}
+
+static int compare_values(const void *a, const void *b)
+{
+    int64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* The range of most values: of those near the middle ones of a few. Values lie within 2^61. */
+static struct array_range range_of_most(const int64_t *values, size_t count)
+{
+    int64_t few[SAMPLES];
+    for (size_t i = 0; i < SAMPLES; i++)
+        few[i] = values[i * count / SAMPLES];
+    qsort(few, SAMPLES, sizeof *few, compare_values);
+    int64_t low = few[SAMPLES / 8];
+    int64_t high = few[SAMPLES - 1 - SAMPLES / 8];
+    int64_t reach = high - low < NARROW ? NARROW / 2 : 0;
+    struct array_range most = { high, low, 0 };
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] < low - reach || values[i] > high + reach)
+            continue;
+        most.min = values[i] < most.min ? values[i] : most.min;
+        most.max = values[i] > most.max ? values[i] : most.max;
+    }
+    most.span = (uint64_t)most.max - (uint64_t)most.min;
+    return most;
+}
+
+/* Words over the least value, and words around zero; by how many bits each value needs there. */
+static void plan_wide(struct array_plan *best, const int64_t *values, size_t count,
+                      const struct array_range *range)
+{
+    size_t over_least[65] = { 0 };
+    size_t around_zero[65] = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        over_least[bits_of((uint64_t)values[i] - (uint64_t)range->min)]++;
+        around_zero[bits_of(zigzag_encode(values[i]))]++;
+    }
+    size_t inside_least = 0;
+    size_t inside_zero = 0;
+    for (unsigned width = 0; width < bits_of(range->span); width++) {
+        inside_least += over_least[width];
+        inside_zero += around_zero[width];
+        try_packed(best, range, count, range->min, width, count - inside_least);
+        if (width > 0)
+            try_packed(best, range, count, -((int64_t)1 << (width - 1)), width,
+                       count - inside_zero);
+    }
+}
+
+static void plan_packed(struct array_plan *best, const int64_t *values, size_t count,
+                        const struct array_range *range)
+{
+    const int64_t far = (int64_t)1 << 61;
+    try_packed(best, range, count, range->min, bits_of(range->span), 0);
+    if (range->span < NARROW) {
+        plan_narrow(best, values, count, range, range);
+    } else if (range->min > -far && range->max < far) {
+        struct array_range most = range_of_most(values, count);
+        plan_wide(best, values, count, range);
+        if (most.span < NARROW)
+            plan_narrow(best, values, count, &most, range);
+    }
+}
+
+/* ---- plans: dictionaries --------------------------------------------------------------------- */
+
+/* Distinct values and how often they come, the commonest first once ranked. */
+struct distinct {
+    int64_t value[SLOTS];
+    uint16_t count[SLOTS]; /* 0: the slot is free */
+    uint16_t rank[SLOTS];
+    uint16_t slot[DISTINCT]; /* taken ones; by rank once ranked */
+    size_t taken;
+    size_t others; /* values that found no slot */
+};
+
+static size_t slot_of(const struct distinct *d, int64_t value)
+{
+    size_t at = (size_t)((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+    while (d->count[at] > 0 && d->value[at] != value)
+        at = (at + 1) % SLOTS;
+    return at;
+}
+
+static void distinct_count(struct distinct *d, const int64_t *values, size_t count)
+{
+    memset(d->count, 0, sizeof d->count);
+    d->taken = 0;
+    d->others = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = slot_of(d, values[i]);
+        if (d->count[at] == 0) {
+            if (d->taken == DISTINCT) {
+                d->others++;
+                continue;
+            }
+            d->value[at] = values[i];
+            d->slot[d->taken++] = (uint16_t)at;
+        }
+        d->count[at]++;
+    }
+}
+
+/* Commonest first; equally common ones as they came. */
+static void distinct_rank(struct distinct *d)
+{
+    for (size_t i = 1; i < d->taken; i++) {
+        uint16_t slot = d->slot[i];
+        size_t at = i;
+        for (; at > 0 && d->count[d->slot[at - 1]] < d->count[slot]; at--)
+            d->slot[at] = d->slot[at - 1];
+        d->slot[at] = slot;
+    }
+    for (size_t i = 0; i < d->taken; i++)
+        d->rank[d->slot[i]] = (uint16_t)i;
+}
+
+static void plan_dictionary(struct array_plan *best, struct distinct *d, const int64_t *values,
+                            size_t count, const struct array_range *range)
+{
+    distinct_count(d, values, count);
+    distinct_rank(d);
+    size_t list_bytes = 0;
+    size_t listed = 0; /* how many values the entries so far stand for */
+    for (size_t entries = 1; entries <= d->taken; entries++) {
+        uint16_t slot = d->slot[entries - 1];
+        list_bytes += zigzag_bytes(d->value[slot]);
+        listed += d->count[slot];
+        bool is_all = listed == count;
+        if (!is_all && ((entries & (entries + 1)) != 0 || entries >= (size_t)1 << ESCAPE_BITS_MAX))
+            continue; /* with escapes: 1, 3, 7, 15, 31 */
+        size_t bytes = 2 + list_bytes + pack_bytes(count, bits_of(is_all ? entries - 1 : entries));
+        if (!is_all)
+            bytes += 2 + zigzag_bytes(range->min) + pack_bytes(count - listed, bits_of(range->span));
+        if (bytes < best->bytes)
+            *best = (struct array_plan){
+                .code = is_all ? ARRAY_DICTIONARY : ARRAY_DICTIONARY_ESCAPE,
+                .bytes = bytes,
+                .entries = entries,
+            };
+    }
+}
+
+/* ---- plans: one in the other ----------------------------------------------------------------- */
+
+static struct array_plan plan(const int64_t *values, size_t count, enum array_depth depth)
+{
+    struct array_range range = range_of(values, count);
+    if (range.span == 0)
+        return (struct array_plan){ .code = ARRAY_CONSTANT, .bytes = 1 + zigzag_bytes(range.min) };
+    struct array_plan best = { .bytes = SIZE_MAX };
+    plan_packed(&best, values, count, &range);
+    if (depth > DEPTH_LEAF && count >= DICTIONARY_LEAST) {
+        struct distinct d;
+        plan_dictionary(&best, &d, values, count, &range);
+    }
+    return best;
+}
+
+/* The first change stands for nothing. */
+static void changes_of(int64_t *out, const int64_t *values, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        out[i] = wrap_sub_i64(values[i], values[i - 1]);
+    out[0] = count > 1 ? out[1] : 0;
+}
+
+static size_t runs_of(int64_t *lengths, int64_t *run_values, const int64_t *values, size_t count)
+{
+    size_t runs = 0;
+    for (size_t i = 0; i < count;) {
+        size_t end = i + 1;
+        while (end < count && values[end] == values[i])
+            end++;
+        lengths[runs] = (int64_t)(end - i);
+        run_values[runs++] = values[i];
+        i = end;
+    }
+    return runs;
+}
+
+/* ---- encoding -------------------------------------------------------------------------------- */
+
+void places_encode(struct buffer *out, const uint16_t *at, size_t places)
+{
+    for (size_t i = 0; i < places; i++)
+        buffer_append_varint(out, i > 0 ? at[i] - at[i - 1] - 1u : at[i]);
+}
+
+static void encode_packed(struct buffer *out, const int64_t *values, size_t count,
+                          const struct array_plan *by)
+{
+    uint64_t words[ROWS];
+    uint64_t highs[ROWS];
+    uint16_t at[ROWS];
+    size_t patches = 0;
+    uint64_t any_high = 0;
+    for (size_t i = 0; i < count; i++) {
+        words[i] = (uint64_t)values[i] - (uint64_t)by->base;
+        int64_t high = by->width < 64 ? (int64_t)words[i] >> by->width : 0;
+        if (by->has_patches && high != 0) {
+            at[patches] = (uint16_t)i;
+            highs[patches] = zigzag_encode(high);
+            any_high |= highs[patches++];
+        }
+    }
+    buffer_append_zigzag(out, by->base);
+    buffer_append_u8(out, (uint8_t)(by->width | (patches > 0 ? HAS_PATCHES : 0)));
+    pack_append(out, words, count, by->width);
+    if (patches == 0)
+        return;
+    buffer_append_varint(out, patches);
+    places_encode(out, at, patches);
+    buffer_append_u8(out, (uint8_t)bits_of(any_high));
+    pack_append(out, highs, patches, bits_of(any_high));
+}
+
+static void encode_dictionary(struct buffer *out, const int64_t *values, size_t count,
+                              const struct array_plan *by)
+{
+    struct distinct d;
+    uint64_t words[ROWS];
+    int64_t escapes[ROWS];
+    size_t escaped = 0;
+    distinct_count(&d, values, count);
+    distinct_rank(&d);
+    buffer_append_u8(out, (uint8_t)(by->entries - 1));
+    for (size_t i = 0; i < by->entries; i++)
+        buffer_append_zigzag(out, d.value[d.slot[i]]);
+    for (size_t i = 0; i < count; i++) {
+        size_t slot = slot_of(&d, values[i]);
+        bool is_listed = d.count[slot] > 0 && d.rank[slot] < by->entries;
+        words[i] = is_listed ? d.rank[slot] : by->entries;
+        if (!is_listed)
+            escapes[escaped++] = values[i];
+    }
+    bool has_escapes = by->code == ARRAY_DICTIONARY_ESCAPE;
+    core_assert(has_escapes == (escaped > 0));
+    pack_append(out, words, count, bits_of(has_escapes ? by->entries : by->entries - 1));
+    if (has_escapes) {
+        struct array_plan of_escapes = plan(escapes, escaped, DEPTH_LEAF);
+        buffer_append_u8(out, of_escapes.code);
+        if (of_escapes.code == ARRAY_CONSTANT)
+            buffer_append_zigzag(out, escapes[0]);
+        else
+            encode_packed(out, escapes, escaped, &of_escapes);
+    }
+}
+
+static void encode_inner(struct buffer *out, const int64_t *values, size_t count,
+                         const struct array_plan *by)
+{
+    buffer_append_u8(out, by->code);
+    if (by->code == ARRAY_CONSTANT)
+        buffer_append_zigzag(out, values[0]);
+    else if (by->code == ARRAY_PACKED)
+        encode_packed(out, values, count, by);
+    else
+        encode_dictionary(out, values, count, by);
+}
+
+void array_encode(struct buffer *out, const int64_t *values, size_t count)
+{
+    int64_t first[ROWS]; /* changes, or lengths of runs */
+    int64_t second[ROWS];
+    core_assert(count > 0);
+    core_assert(count <= ROWS);
+    struct array_plan best = plan(values, count, DEPTH_INNER);
+    if (best.code == ARRAY_CONSTANT) {
+        encode_inner(out, values, count, &best);
+        return;
+    }
+    size_t runs = runs_of(first, second, values, count);
+    if (runs <= count / 3) {
+        struct array_plan lengths = plan(first, runs, DEPTH_INNER);
+        struct array_plan run_values = plan(second, runs, DEPTH_INNER);
+        if (1 + varint_bytes(runs) + lengths.bytes + run_values.bytes < best.bytes) {
+            buffer_append_u8(out, ARRAY_RUNS);
+            buffer_append_varint(out, runs);
+            encode_inner(out, first, runs, &lengths);
+            encode_inner(out, second, runs, &run_values);
+            return;
+        }
+    }
+    changes_of(first, values, count);
+    struct array_plan changes = plan(first, count, DEPTH_INNER);
+    if (1 + zigzag_bytes(values[0]) + changes.bytes < best.bytes) {
+        buffer_append_u8(out, ARRAY_CHANGES);
+        buffer_append_zigzag(out, values[0]);
+        encode_inner(out, first, count, &changes);
+        return;
+    }
+    encode_inner(out, values, count, &best);
+}
+
+/* ---- decoding -------------------------------------------------------------------------------- */
+
+bool places_decode(uint16_t *at, struct reader *r, size_t places, size_t count)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < places; i++) {
+        uint64_t gap = get_varint(r);
+        if (r->overrun || gap >= count || next + gap >= count)
+            return false;
+        at[i] = (uint16_t)(next + gap);
+        next = at[i] + 1u;
+    }
+    return true;
+}
+
+static bool decode_constant(int64_t *out, struct reader *r, size_t count)
+{
+    int64_t value = get_zigzag(r);
+    for (size_t i = 0; i < count; i++)
+        out[i] = value;
+    return !r->overrun;
+}
+
+static bool decode_patches(int64_t *out, struct reader *r, size_t count, unsigned width)
+{
+    uint16_t at[ROWS];
+    int64_t highs[ROWS];
+    uint64_t patches = get_varint(r);
+    if (r->overrun || patches == 0 || patches > count || !places_decode(at, r, patches, count))
+        return false;
+    unsigned high_width = get_u8(r);
+    if (r->overrun || high_width == 0 || high_width > 64 ||
+        !unpack(highs, r, patches, high_width, 0))
+        return false;
+    for (size_t i = 0; width < 64 && i < patches; i++) {
+        uint64_t high = (uint64_t)zigzag_decode((uint64_t)highs[i]) << width;
+        out[at[i]] = (int64_t)((uint64_t)out[at[i]] + high);
+    }
+    return true;
+}
+
+static bool decode_packed(int64_t *out, struct reader *r, size_t count)
+{
+    int64_t base = get_zigzag(r);
+    uint8_t form = get_u8(r);
+    unsigned width = form & ~(unsigned)HAS_PATCHES;
+    if (r->overrun || width > 64 || !unpack(out, r, count, width, base))
+        return false;
+    return (form & HAS_PATCHES) == 0 || decode_patches(out, r, count, width);
+}
+
+static bool decode_leaf(int64_t *out, struct reader *r, size_t count)
+{
+    uint8_t code = get_u8(r);
+    if (code == ARRAY_CONSTANT)
+        return decode_constant(out, r, count);
+    return code == ARRAY_PACKED && decode_packed(out, r, count);
+}
+
+/* Indexes are unpacked into the places of the values. */
+static bool decode_dictionary(int64_t *out, struct reader *r, size_t count, bool has_escapes)
+{
+    int64_t list[ENTRIES_MAX];
+    int64_t escapes[ROWS];
+    size_t entries = (size_t)get_u8(r) + 1;
+    if (has_escapes && entries == ENTRIES_MAX)
+        return false;
+    for (size_t i = 0; i < entries; i++)
+        list[i] = get_zigzag(r);
+    size_t greatest = has_escapes ? entries : entries - 1;
+    if (r->overrun || !unpack(out, r, count, bits_of(greatest), 0))
+        return false;
+    size_t escaped = 0;
+    uint64_t any_above = 0;
+    for (size_t i = 0; i < count; i++) {
+        any_above |= (uint64_t)((uint64_t)out[i] > greatest);
+        escaped += (uint64_t)out[i] == entries;
+    }
+    if (any_above != 0 || (escaped > 0) != has_escapes ||
+        (has_escapes && !decode_leaf(escapes, r, escaped)))
+        return false;
+    escaped = 0;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint64_t)out[i] < entries ? list[out[i]] : escapes[escaped++];
+    return true;
+}
+
+static bool decode_inner(int64_t *out, struct reader *r, size_t count, uint8_t code)
+{
+    if (r->overrun)
+        return false;
+    if (code == ARRAY_CONSTANT)
+        return decode_constant(out, r, count);
+    if (code == ARRAY_PACKED)
+        return decode_packed(out, r, count);
+    if (code == ARRAY_DICTIONARY || code == ARRAY_DICTIONARY_ESCAPE)
+        return decode_dictionary(out, r, count, code == ARRAY_DICTIONARY_ESCAPE);
+    return false;
+}
+
+static bool decode_changes(int64_t *out, struct reader *r, size_t count)
+{
+    int64_t value = get_zigzag(r);
+    if (!decode_inner(out, r, count, get_u8(r)))
+        return false;
+    out[0] = value;
+    for (size_t i = 1; i < count; i++) {
+        value = wrap_add_i64(value, out[i]);
+        out[i] = value;
+    }
+    return true;
+}
+
+static bool decode_runs(int64_t *out, struct reader *r, size_t count)
+{
+    int64_t lengths[ROWS];
+    int64_t values[ROWS];
+    uint64_t runs = get_varint(r);
+    if (r->overrun || runs == 0 || runs > count || !decode_inner(lengths, r, runs, get_u8(r)) ||
+        !decode_inner(values, r, runs, get_u8(r)))
+        return false;
+    size_t at = 0;
+    for (size_t i = 0; i < runs; i++) {
+        if (lengths[i] < 1 || (uint64_t)lengths[i] > count - at)
+            return false;
+        for (size_t end = at + (size_t)lengths[i]; at < end; at++)
+            out[at] = values[i];
+    }
+    return at == count;
+}
+
+bool array_decode(int64_t *out, struct reader *r, size_t count)
+{
+    core_assert(count > 0);
+    core_assert(count <= ROWS);
+    uint8_t code = get_u8(r);
+    if (code == ARRAY_CHANGES)
+        return decode_changes(out, r, count);
+    if (code == ARRAY_RUNS)
+        return decode_runs(out, r, count);
+    return decode_inner(out, r, count, code);
+}

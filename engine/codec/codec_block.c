@@ -1,0 +1,334 @@
+/*
+ * codec_block.c -- the rows of a block as packed columns, and back.
+ *
+ *     | unit | gaps of time | duration | field 0 | .. | flags | revision |
+ *
+ * Every column of integers is an array (codec_array.c). float64s that are decimals, as most
+ * measured ones are, become integers: the double nearest to m / 10^e has the very bits that went in,
+ * or the value is an exception and keeps its bits.
+ *
+ * A decoder works behind the last row of its columns and counts the rows in at the end, so a refusal
+ * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_block.c.
+ */
+#include "codec_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ROWS = CODEC_BLOCK_ROWS_MAX };
+
+/* Stored. */
+enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8 };
+
+enum { EXPONENT_MAX = 18, FLOAT_SAMPLES = 16, FLOAT_LEAST_EXACT = 8 /* of 9 values, to be decimal */ };
+
+/* All exact. */
+static const double power_of_ten[EXPONENT_MAX + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+                                                       1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                                       1e14, 1e15, 1e16, 1e17, 1e18 };
+
+/* ---- times ----------------------------------------------------------------------------------- */
+
+static uint8_t gaps_unit(const int64_t *gaps, size_t count)
+{
+    uint8_t unit = UNIT_LAST;
+    for (size_t i = 0; i < count && unit > 0; i++) {
+        while ((uint64_t)gaps[i] % (uint64_t)codec_unit_ns[unit] != 0)
+            unit--;
+    }
+    return unit;
+}
+
+static void encode_times(struct buffer *out, const int64_t *time, size_t count)
+{
+    int64_t gaps[ROWS];
+    core_assert(time[0] > INT64_MIN);
+    core_assert(time[count - 1] < INT64_MAX);
+    for (size_t i = 1; i < count; i++) {
+        core_assert(time[i - 1] <= time[i]);
+        gaps[i] = wrap_sub_i64(time[i], time[i - 1]);
+    }
+    gaps[0] = count > 1 ? gaps[1] : 0;
+    uint8_t unit = gaps_unit(gaps, count);
+    for (size_t i = 0; unit > 0 && i < count; i++)
+        gaps[i] = (int64_t)((uint64_t)gaps[i] / (uint64_t)codec_unit_ns[unit]);
+    buffer_append_u8(out, unit);
+    array_encode(out, gaps, count);
+}
+
+/* Gaps become times in their place. Where all of them together cannot reach the end of time, no sum
+   needs to be checked. */
+static bool decode_times(int64_t *time, struct reader *r, size_t count, int64_t begin)
+{
+    uint8_t unit = get_u8(r);
+    if (r->overrun || unit > UNIT_LAST || !sample_time_is_valid(begin) ||
+        !array_decode(time, r, count))
+        return false;
+    uint64_t ns = (uint64_t)codec_unit_ns[unit];
+    uint64_t room = (uint64_t)INT64_MAX - 1 - (uint64_t)begin;
+    uint64_t any = 0;
+    for (size_t i = 1; i < count; i++)
+        any |= (uint64_t)time[i];
+    int64_t at = begin;
+    time[0] = begin;
+    if (bits_of(any) + bits_of(ns) + bits_of(count) < bits_of(room)) {
+        for (size_t i = 1; i < count; i++) {
+            at += (int64_t)((uint64_t)time[i] * ns);
+            time[i] = at;
+        }
+        return true;
+    }
+    for (size_t i = 1; i < count; i++) {
+        uint64_t gap;
+        if (!checked_mul_u64(&gap, (uint64_t)time[i], ns) || gap > room)
+            return false;
+        room -= gap;
+        at = wrap_add_i64(at, (int64_t)gap);
+        time[i] = at;
+    }
+    return true;
+}
+
+/* ---- float64 --------------------------------------------------------------------------------- */
+
+static double double_of(int64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static int64_t bits_of_decimal(int64_t mantissa, unsigned exponent)
+{
+    double value = (double)mantissa / power_of_ten[exponent];
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* m with m / 10^exponent equal to the value, bit by bit. */
+static bool to_decimal(int64_t *mantissa, int64_t bits, unsigned exponent)
+{
+    const double exact = 9007199254740992.0; /* 2^53 */
+    double scaled = double_of(bits) * power_of_ten[exponent];
+    if (!(scaled > -exact && scaled < exact)) /* NaN too */
+        return false;
+    *mantissa = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+    return bits_of_decimal(*mantissa, exponent) == bits;
+}
+
+/* The least exponent that serves all of a few values that have one; false: hardly one has. */
+static bool choose_exponent(unsigned *exponent, const int64_t *values, size_t count)
+{
+    size_t step = count > FLOAT_SAMPLES ? count / FLOAT_SAMPLES : 1;
+    size_t looked = 0;
+    size_t found = 0;
+    *exponent = 0;
+    for (size_t i = 0; i < count; i += step) {
+        int64_t mantissa;
+        unsigned e = 0;
+        looked++;
+        while (e <= EXPONENT_MAX && !to_decimal(&mantissa, values[i], e))
+            e++;
+        found += e <= EXPONENT_MAX;
+        if (e <= EXPONENT_MAX && e > *exponent)
+            *exponent = e;
+    }
+    return found * 2 > looked;
+}
+
+static void encode_float_bits(struct buffer *out, const int64_t *values, size_t count)
+{
+    buffer_append_u8(out, FLOAT_BITS);
+    for (size_t i = 0; i < count; i++)
+        buffer_append_i64(out, values[i]);
+}
+
+static void encode_floats(struct buffer *out, const int64_t *values, size_t count)
+{
+    int64_t mantissas[ROWS];
+    uint16_t at[ROWS];
+    size_t exceptions = 0;
+    unsigned exponent;
+    if (!choose_exponent(&exponent, values, count)) {
+        encode_float_bits(out, values, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (to_decimal(&mantissas[i], values[i], exponent))
+            continue;
+        mantissas[i] = i > 0 ? mantissas[i - 1] : 0;
+        at[exceptions++] = (uint16_t)i;
+    }
+    if (exceptions * (FLOAT_LEAST_EXACT + 1) > count) {
+        encode_float_bits(out, values, count);
+        return;
+    }
+    buffer_append_u8(out, FLOAT_DECIMAL);
+    buffer_append_u8(out, (uint8_t)exponent);
+    array_encode(out, mantissas, count);
+    buffer_append_varint(out, exceptions);
+    places_encode(out, at, exceptions);
+    for (size_t i = 0; i < exceptions; i++)
+        buffer_append_i64(out, values[at[i]]);
+}
+
+static bool decode_float_bits(int64_t *out, struct reader *r, size_t count)
+{
+    if (r->left < count * sizeof *out)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        out[i] = get_i64(r);
+    return true;
+}
+
+static bool decode_floats(int64_t *out, struct reader *r, size_t count)
+{
+    uint16_t at[ROWS];
+    uint8_t code = get_u8(r);
+    if (code == FLOAT_BITS)
+        return decode_float_bits(out, r, count);
+    unsigned exponent = get_u8(r);
+    if (r->overrun || code != FLOAT_DECIMAL || exponent > EXPONENT_MAX ||
+        !array_decode(out, r, count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        out[i] = bits_of_decimal(out[i], exponent);
+    uint64_t exceptions = get_varint(r);
+    if (r->overrun || exceptions > count || !places_decode(at, r, exceptions, count))
+        return false;
+    for (size_t i = 0; i < exceptions; i++)
+        out[at[i]] = get_i64(r);
+    return !r->overrun;
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+static void encode_texts(struct buffer *out, const struct columns *c, size_t field, size_t first,
+                         size_t count)
+{
+    int64_t lengths[ROWS];
+    uint32_t bytes;
+    for (size_t i = 0; i < count; i++) {
+        columns_text(c, field, first + i, &bytes);
+        core_assert(bytes <= CODEC_TEXT_BYTES_MAX);
+        lengths[i] = bytes;
+    }
+    array_encode(out, lengths, count);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *text = columns_text(c, field, first + i, &bytes);
+        buffer_append(out, text, bytes);
+    }
+}
+
+static holter_status decode_texts(struct columns *c, int64_t *words, struct reader *r, size_t count)
+{
+    uint64_t total = 0;
+    if (!array_decode(words, r, count))
+        return HOLTER_CORRUPT;
+    for (size_t i = 0; i < count; i++) {
+        if (words[i] < 0 || words[i] > CODEC_TEXT_BYTES_MAX)
+            return HOLTER_CORRUPT;
+        total += (uint64_t)words[i];
+    }
+    return codec_texts_take(c, words, r, count, total);
+}
+
+/* ---- columns --------------------------------------------------------------------------------- */
+
+void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
+                        bool with_revision)
+{
+    int64_t flags[ROWS];
+    core_assert(count > 0);
+    core_assert(count <= ROWS);
+    core_assert(first <= c->count);
+    core_assert(count <= c->count - first);
+
+    encode_times(out, c->time + first, count);
+    if (c->schema.kind == SAMPLE_INTERVAL) {
+        core_assert(!codec_has_negative(c->duration + first, count));
+        array_encode(out, c->duration + first, count);
+    }
+    for (size_t f = 0; f < c->schema.field_count; f++) {
+        const int64_t *values = c->field[f] + first;
+        uint8_t type = c->schema.types[f];
+        core_assert(type != FIELD_ENUM || !codec_has_negative(values, count));
+        if (type == FIELD_FLOAT)
+            encode_floats(out, values, count);
+        else if (type == FIELD_TEXT)
+            encode_texts(out, c, f, first, count);
+        else
+            array_encode(out, values, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        flags[i] = c->flags[first + i];
+        core_assert((flags[i] & SAMPLE_FLAGS_SPARE) == 0);
+    }
+    array_encode(out, flags, count);
+    if (with_revision)
+        array_encode(out, c->revision + first, count);
+}
+
+static bool decode_natural(int64_t *values, struct reader *r, size_t count)
+{
+    return array_decode(values, r, count) && !codec_has_negative(values, count);
+}
+
+static holter_status decode_field(struct columns *c, size_t field, struct reader *r, size_t count)
+{
+    int64_t *values = c->field[field] + c->count;
+    bool is_right = false;
+    switch (c->schema.types[field]) {
+    case FIELD_INT:
+        is_right = array_decode(values, r, count);
+        break;
+    case FIELD_ENUM:
+        is_right = decode_natural(values, r, count);
+        break;
+    case FIELD_FLOAT:
+        is_right = decode_floats(values, r, count);
+        break;
+    default:
+        return decode_texts(c, values, r, count);
+    }
+    return is_right ? HOLTER_OK : HOLTER_CORRUPT;
+}
+
+static holter_status decode_columns(struct columns *out, struct reader *r, size_t count,
+                                    int64_t begin, bool with_revision)
+{
+    int64_t flags[ROWS];
+    size_t at = out->count;
+    if (!decode_times(out->time + at, r, count, begin))
+        return HOLTER_CORRUPT;
+    if (out->schema.kind == SAMPLE_INTERVAL && !decode_natural(out->duration + at, r, count))
+        return HOLTER_CORRUPT;
+    for (size_t f = 0; f < out->schema.field_count; f++) {
+        holter_status status = decode_field(out, f, r, count);
+        if (status != HOLTER_OK)
+            return status;
+    }
+    if (!array_decode(flags, r, count) || !codec_flags_take(out->flags + at, flags, count))
+        return HOLTER_CORRUPT;
+    if (with_revision && !array_decode(out->revision + at, r, count))
+        return HOLTER_CORRUPT;
+    return HOLTER_OK;
+}
+
+holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
+                                 bool with_revision, int64_t revision, uint64_t sequence)
+{
+    if (count == 0 || count > ROWS || r->overrun)
+        return HOLTER_CORRUPT;
+    if (!columns_reserve(out, count))
+        return HOLTER_NO_MEMORY;
+    size_t text_bytes = out->text.bytes;
+    holter_status status = decode_columns(out, r, count, begin, with_revision);
+    if (status != HOLTER_OK) {
+        out->text.bytes = text_bytes;
+        return status;
+    }
+    codec_rows_take(out, count, with_revision, revision, sequence);
+    return HOLTER_OK;
+}

@@ -1,0 +1,60 @@
+/*
+ * codec_impl.h -- what the files of codec share: words packed to bits, arrays of integers. Bytes:
+ * format-spec/blocks.md.
+ */
+#ifndef CODEC_CODEC_IMPL_H
+#define CODEC_CODEC_IMPL_H
+
+#include "codec.h"
+
+/* ---- units of time: each divides the next one ------------------------------------------------ */
+
+enum { UNIT_LAST = 4 };
+extern const int64_t codec_unit_ns[UNIT_LAST + 1];
+
+/* ---- columns, in either form (codec_bytes.c) ------------------------------------------------- */
+
+bool codec_has_negative(const int64_t *values, size_t count);
+/** False: a word is not allowed as flags. */
+bool codec_flags_take(uint16_t *flags, const int64_t *words, size_t count);
+/**
+ * Lengths in `words`, `total` together, become places in the columns' text, whose bytes are read
+ * from *r. HOLTER_CORRUPT: there are fewer; HOLTER_NO_MEMORY.
+ */
+holter_status codec_texts_take(struct columns *c, int64_t *words, struct reader *r, size_t count,
+                               uint64_t total);
+/** Count in `count` rows that are decoded behind the last, with what is the same in all. */
+void codec_rows_take(struct columns *out, size_t count, bool with_revision, int64_t revision,
+                     uint64_t sequence);
+
+/* ---- bits (codec_pack.c) --------------------------------------------------------------------- */
+
+/** How many bits a number has: 0 to 64. */
+static inline unsigned bits_of(uint64_t value)
+{
+    return value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);
+}
+
+/** The bytes that `count` words of `width` bits take. */
+size_t pack_bytes(size_t count, unsigned width);
+/** Append them; higher bits of a word are left out. No memory: out->failed. */
+void pack_append(struct buffer *out, const uint64_t *words, size_t count, unsigned width);
+/** Read `count` words, each with `base` added, which wraps. False: there are too few bytes. */
+bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_t base);
+
+/* ---- arrays of integers (codec_array.c) ------------------------------------------------------ */
+
+/**
+ * Append 1 .. CODEC_BLOCK_ROWS_MAX values in the form that takes the fewest bytes. No memory:
+ * out->failed.
+ * Cost     some ten passes over the values; about 60 KiB of stack.
+ */
+void array_encode(struct buffer *out, const int64_t *values, size_t count);
+/** Read `count` of them, 1 .. CODEC_BLOCK_ROWS_MAX. False: these bytes are no such array. */
+bool array_decode(int64_t *out, struct reader *r, size_t count);
+
+/** Places, rising, below `count`: `places` of them, as gaps. False: they are not. */
+void places_encode(struct buffer *out, const uint16_t *at, size_t places);
+bool places_decode(uint16_t *at, struct reader *r, size_t places, size_t count);
+
+#endif

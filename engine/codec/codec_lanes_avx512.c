@@ -1,0 +1,9 @@
+/*
+ * codec_lanes_avx512.c -- the loops of codec_lanes.h, for CPUs with AVX512: the Makefile has the flags.
+ */
+#include "codec_lanes.h"
+
+#if defined(__x86_64__)
+#define CODEC_LANES codec_lanes_avx512
+#include "codec_lanes_body.h"
+#endif

@@ -1,0 +1,131 @@
+/*
+ * codec_pack.c -- words of equal width as bits: groups of 512 in lanes, the tail one after another.
+ *
+ * The loops over groups are those of the best instruction set that this CPU has; all give the same
+ * bytes. Bytes: format-spec/blocks.md, "Bits".
+ */
+#include "codec_impl.h"
+#include "codec_lanes.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+static const struct codec_lanes *lanes_choose(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &codec_lanes_avx512;
+    if (__builtin_cpu_supports("avx2"))
+        return &codec_lanes_avx2;
+#endif
+    return &codec_lanes_plain;
+}
+
+/* Chosen once; threads that race choose the same. */
+static const struct codec_lanes *lanes(void)
+{
+    static _Atomic(const struct codec_lanes *) chosen;
+    const struct codec_lanes *best = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (CORE_LIKELY(best != NULL))
+        return best;
+    best = lanes_choose();
+    atomic_store_explicit(&chosen, best, memory_order_relaxed);
+    return best;
+}
+
+static size_t tail_bytes(size_t count, unsigned width)
+{
+    return (count * width + 7) / 8;
+}
+
+size_t pack_bytes(size_t count, unsigned width)
+{
+    size_t groups = count / LANES_GROUP;
+    return groups * LANES_REGISTER_BYTES * width + tail_bytes(count % LANES_GROUP, width);
+}
+
+static uint64_t mask_of(unsigned width)
+{
+    return width == 0 ? 0 : UINT64_MAX >> (64 - width);
+}
+
+/* Through an accumulator of 64 bits, of which fewer than 8 are left over from word to word; so a
+   word goes in halves. */
+static void tail_pack(uint8_t *out, const uint64_t *words, size_t count, unsigned width)
+{
+    uint64_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t left = words[i] & mask_of(width);
+        for (unsigned todo = width; todo > 0;) {
+            unsigned take = todo < 32 ? todo : 32;
+            bits |= (left & mask_of(take)) << held;
+            held += take;
+            left = take < 64 ? left >> take : 0;
+            todo -= take;
+            for (; held >= 8; held -= 8) {
+                *out++ = (uint8_t)bits;
+                bits >>= 8;
+            }
+        }
+    }
+    if (held > 0)
+        *out = (uint8_t)bits;
+}
+
+static void tail_unpack(int64_t *out, const uint8_t *in, size_t count, unsigned width,
+                        uint64_t base)
+{
+    uint64_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t word = 0;
+        for (unsigned done = 0; done < width;) {
+            unsigned take = width - done < 32 ? width - done : 32;
+            for (; held < take; held += 8)
+                bits |= (uint64_t)*in++ << held;
+            word |= (bits & mask_of(take)) << done;
+            bits >>= take;
+            held -= take;
+            done += take;
+        }
+        out[i] = (int64_t)(base + word);
+    }
+}
+
+void pack_append(struct buffer *out, const uint64_t *words, size_t count, unsigned width)
+{
+    core_assert(width <= 64);
+    size_t bytes = pack_bytes(count, width);
+    if (bytes == 0 || !buffer_reserve(out, bytes))
+        return;
+    uint8_t *at = out->data + out->bytes;
+    for (; count >= LANES_GROUP; count -= LANES_GROUP) {
+        lanes()->pack(at, words, width);
+        at += (size_t)LANES_REGISTER_BYTES * width;
+        words += LANES_GROUP;
+    }
+    tail_pack(at, words, count, width);
+    out->bytes += bytes;
+}
+
+bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_t base)
+{
+    core_assert(width <= 64);
+    if (width == 0) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = base;
+        return !r->overrun;
+    }
+    const uint8_t *in = get_bytes(r, pack_bytes(count, width));
+    if (in == NULL)
+        return false;
+    for (; count >= LANES_GROUP; count -= LANES_GROUP) {
+        lanes()->unpack(out, in, width, base);
+        in += (size_t)LANES_REGISTER_BYTES * width;
+        out += LANES_GROUP;
+    }
+    tail_unpack(out, in, count, width, (uint64_t)base);
+    return true;
+}

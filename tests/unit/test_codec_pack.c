@@ -1,0 +1,356 @@
+/*
+ * test_codec_pack.c -- words as bits, and arrays of integers.
+ *
+ * Claim: words of every width and number come back; the bytes are those of format-spec/blocks.md,
+ * "Bits", whatever instruction set wrote them. Every array comes back in whichever form was chosen,
+ * each form is chosen where it is the smallest, and no bytes make a decoder overrun. Method: the page
+ * written down bit by bit, against the loops; series of many shapes; truncations, flips and noise.
+ */
+#include "codec/codec_impl.h"
+#include "codec/codec_lanes.h"
+#include "random.h"
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(fact)                                                                                \
+    do {                                                                                           \
+        if (!(fact))                                                                               \
+            ck_abort_msg("%s", #fact);                                                             \
+    } while (0)
+
+/* ---- bits ------------------------------------------------------------------------------------ */
+
+/* "Bits" of blocks.md, one bit at a time. */
+static void bits_by_the_page(uint8_t *out, const uint64_t *words, size_t count, unsigned width)
+{
+    size_t lane_bits = width <= 16 ? 16 : width <= 32 ? 32 : 64;
+    size_t lanes = 512 / lane_bits;
+    size_t groups = count / 512;
+    memset(out, 0, pack_bytes(count, width));
+    for (size_t i = 0; i < count; i++) {
+        for (size_t b = 0; b < width; b++) {
+            size_t at; /* of the bit, from the first of `out` */
+            if (i < groups * 512) {
+                size_t lane = i % 512 % lanes;
+                size_t bit = i % 512 / lanes * width + b; /* of the lane */
+                size_t word = bit / lane_bits * lanes + lane;
+                at = i / 512 * 512 * width + word * lane_bits + bit % lane_bits;
+            } else {
+                at = groups * 512 * width + (i - groups * 512) * width + b;
+            }
+            out[at / 8] = (uint8_t)(out[at / 8] | (words[i] >> b & 1) << at % 8);
+        }
+    }
+}
+
+START_TEST(words_of_every_width_are_laid_out_as_the_page_says)
+{
+    static uint64_t words[1100];
+    static uint8_t expected[1100 * 8];
+    static int64_t back[1101];
+    static const size_t counts[] = { 1, 2, 7, 31, 511, 512, 513, 1023, 1024, 1100 };
+    struct random random = { (uint64_t)_i };
+    unsigned width = (unsigned)_i;
+    for (size_t c = 0; c < CORE_COUNT(counts); c++) {
+        size_t count = counts[c];
+        struct buffer packed;
+        buffer_init(&packed);
+        for (size_t i = 0; i < count; i++)
+            words[i] = random_u64(&random); /* higher bits are left out */
+        pack_append(&packed, words, count, width);
+        bits_by_the_page(expected, words, count, width);
+        CHECK(packed.bytes == pack_bytes(count, width));
+        CHECK(packed.bytes == 0 || memcmp(packed.data, expected, packed.bytes) == 0);
+
+        struct reader r = reader_over(packed.data, packed.bytes);
+        int64_t base = (int64_t)random_u64(&random);
+        uint64_t mask = width == 0 ? 0 : UINT64_MAX >> (64 - width);
+        back[count] = 77;
+        CHECK(unpack(back, &r, count, width, base));
+        CHECK(reader_is_done(&r) && back[count] == 77);
+        for (size_t i = 0; i < count; i++)
+            CHECK(back[i] == wrap_add_i64((int64_t)(words[i] & mask), base));
+        if (packed.bytes > 0) {
+            r = reader_over(packed.data, packed.bytes - 1);
+            CHECK(!unpack(back, &r, count, width, base));
+        }
+        buffer_release(&packed);
+    }
+}
+END_TEST
+
+static void check_lanes(const struct codec_lanes *lanes, const char *name, struct random *random)
+{
+    static uint64_t words[LANES_GROUP];
+    static uint8_t expected[LANES_GROUP * 8], packed[LANES_GROUP * 8 + 1];
+    static int64_t back[LANES_GROUP + 1], plain[LANES_GROUP];
+    for (unsigned width = 1; width <= 64; width++) {
+        for (size_t i = 0; i < LANES_GROUP; i++)
+            words[i] = random_u64(random);
+        int64_t base = (int64_t)random_u64(random);
+        packed[width * 64] = 0xaa;
+        back[LANES_GROUP] = 77;
+        codec_lanes_plain.pack(expected, words, width);
+        lanes->pack(packed, words, width);
+        codec_lanes_plain.unpack(plain, expected, width, base);
+        lanes->unpack(back, packed, width, base);
+        if (memcmp(packed, expected, (size_t)width * 64) != 0 || packed[width * 64] != 0xaa ||
+            memcmp(back, plain, sizeof plain) != 0 || back[LANES_GROUP] != 77)
+            ck_abort_msg("%s: width %u", name, width);
+    }
+}
+
+START_TEST(every_instruction_set_reads_and_writes_the_same)
+{
+    struct random random = { 9 };
+    check_lanes(&codec_lanes_plain, "plain", &random);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        check_lanes(&codec_lanes_avx2, "avx2", &random);
+    else
+        printf("avx2: left out, this CPU has none\n");
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        check_lanes(&codec_lanes_avx512, "avx512", &random);
+    else
+        printf("avx512: left out, this CPU has none\n");
+#endif
+}
+END_TEST
+
+/* ---- arrays ---------------------------------------------------------------------------------- */
+
+enum { ROWS = CODEC_BLOCK_ROWS_MAX };
+
+static size_t encoded(struct buffer *out, const int64_t *values, size_t count)
+{
+    buffer_clear(out);
+    array_encode(out, values, count);
+    CHECK(!out->failed);
+    int64_t back[ROWS + 1];
+    back[count] = 77;
+    struct reader r = reader_over(out->data, out->bytes);
+    CHECK(array_decode(back, &r, count));
+    CHECK(reader_is_done(&r));
+    CHECK(back[count] == 77);
+    for (size_t i = 0; i < count; i++) {
+        if (back[i] != values[i])
+            ck_abort_msg("value %zu of %zu, code %u: %lld, expected %lld", i, count, out->data[0],
+                         (long long)back[i], (long long)values[i]);
+    }
+    return out->bytes;
+}
+
+enum { SHAPES = 16 };
+
+static int64_t shape_value(struct random *random, int shape, size_t i, int64_t before)
+{
+    uint64_t x = random_u64(random);
+    switch (shape) {
+    case 0: /* equal */
+        return -7;
+    case 1: /* heart rate */
+        return before + (int64_t)(x % 7) - 3 + (x >> 32 < (UINT64_C(1) << 27) ? 40 : 0);
+    case 2: /* gaps between samples */
+        return (x & 15) < 9 ? 5 : (x & 15) < 14 ? 10 : (x & 15) < 15 ? 1 : (int64_t)(x >> 50);
+    case 3: /* steps a minute */
+        return (x & 7) < 6 ? 0 : (int64_t)(x >> 57);
+    case 4: /* stages of sleep */
+        return i % 97 == 0 ? (int64_t)(x >> 62) : before;
+    case 5: /* a regular clock */
+        return (int64_t)i * 1000 - 5000;
+    case 6: /* 64 bits of noise */
+        return (int64_t)x;
+    case 7: /* the ends of the range */
+        return (x & 3) == 0 ? INT64_MIN : (x & 3) == 1 ? INT64_MAX : (int64_t)(x >> 60);
+    case 8: /* one far outlier, below and above */
+        return i == 300 ? -1000000 : i == 301 ? 1000000000 : 960 + (int64_t)(x >> 58);
+    case 9: /* few values, far apart */
+        return (int64_t)(x >> 62) * 1000000007 - 5;
+    case 10: /* two values */
+        return (int64_t)(x >> 63);
+    case 11: /* 40 bits */
+        return (int64_t)(x >> 24);
+    case 12: /* a noisy ramp of 20 bits a step */
+        return before + (int64_t)(x >> 44);
+    case 13: /* runs of few values */
+        return i % 5 == 0 ? (int64_t)(x >> 62) : before;
+    case 14: /* narrow, with an outlier below */
+        return (x & 63) == 0 ? 50 : 955 + (int64_t)(x >> 60);
+    default: /* negative 33 bits */
+        return -(int64_t)(x >> 31);
+    }
+}
+
+static void shape_fill(int64_t *values, size_t count, int shape, uint64_t seed)
+{
+    struct random random = { seed };
+    for (size_t i = 0; i < count; i++)
+        values[i] = shape_value(&random, shape, i, i > 0 ? values[i - 1] : 60);
+}
+
+START_TEST(arrays_of_every_shape_come_back)
+{
+    int64_t values[ROWS];
+    struct buffer bytes;
+    buffer_init(&bytes);
+    for (size_t count = 1; count <= ROWS; count += count < 40 ? 1 : 61) {
+        shape_fill(values, count, _i, count);
+        size_t took = encoded(&bytes, values, count);
+        CHECK(took <= 8 * count + 13); /* A1 */
+    }
+    shape_fill(values, ROWS, _i, 3);
+    encoded(&bytes, values, ROWS);
+    buffer_release(&bytes);
+}
+END_TEST
+
+START_TEST(the_form_is_the_one_that_suits)
+{
+    static const struct {
+        int shape;
+        uint8_t code, inner; /* inner: of changes */
+        size_t bytes_most;   /* of 1,024 values */
+    } expected[] = {
+        { 0, 1, 0, 2 },      { 1, 5, 4, 420 }, { 2, 4, 0, 400 }, { 4, 6, 0, 60 },
+        { 5, 5, 1, 6 },      { 6, 2, 0, 8207 }, { 10, 2, 0, 134 }, { 9, 3, 0, 290 },
+        { 12, 5, 2, 2600 },  { 8, 2, 0, 800 }, { 14, 2, 0, 600 },
+    };
+    int64_t values[ROWS];
+    struct buffer bytes;
+    buffer_init(&bytes);
+    for (size_t i = 0; i < CORE_COUNT(expected); i++) {
+        shape_fill(values, ROWS, expected[i].shape, 5);
+        size_t took = encoded(&bytes, values, ROWS);
+        if (bytes.data[0] != expected[i].code || took > expected[i].bytes_most)
+            ck_abort_msg("shape %d: code %u of %zu bytes", expected[i].shape, bytes.data[0], took);
+        if (expected[i].inner != 0) {
+            struct reader r = reader_over(bytes.data + 1, took - 1);
+            (void)get_zigzag(&r);
+            uint8_t inner = get_u8(&r);
+            if (inner != expected[i].inner)
+                ck_abort_msg("shape %d: changes in code %u of %zu bytes", expected[i].shape, inner,
+                             took);
+        }
+    }
+    buffer_release(&bytes);
+}
+END_TEST
+
+/* Cut, flipped, random: refused, or values; never more than was given. */
+START_TEST(no_bytes_make_a_decoder_overrun)
+{
+    int64_t values[ROWS];
+    int64_t back[ROWS];
+    struct buffer bytes;
+    struct random random = { (uint64_t)_i };
+    buffer_init(&bytes);
+    size_t count = _i % 2 == 0 ? 600 : 40;
+    shape_fill(values, count, _i, 5);
+    size_t took = encoded(&bytes, values, count);
+    for (size_t cut = 0; cut < took; cut++) {
+        uint8_t *copy = malloc(cut > 0 ? cut : 1); /* its own, so that a sanitizer sees its end */
+        ck_assert_ptr_nonnull(copy);
+        memcpy(copy, bytes.data, cut);
+        struct reader r = reader_over(copy, cut);
+        CHECK(!array_decode(back, &r, count));
+        free(copy);
+    }
+    size_t accepted = 0;
+    for (size_t round = 0; round < 4000; round++) {
+        uint8_t copy[8 * ROWS];
+        memcpy(copy, bytes.data, took);
+        for (size_t flips = 1 + random_below(&random, 3); flips > 0; flips--) {
+            size_t bit = random_below(&random, (took < 24 ? took : 24) * 8);
+            copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        struct reader r = reader_over(copy, took);
+        accepted += array_decode(back, &r, count);
+    }
+    ck_assert_uint_le(accepted, 4000);
+    for (size_t round = 0; round < 4000; round++) {
+        uint8_t noise[300];
+        size_t length = random_below(&random, sizeof noise);
+        for (size_t i = 0; i < length; i++)
+            noise[i] = (uint8_t)random_u64(&random);
+        if (length > 0)
+            noise[0] = (uint8_t)(1 + random_below(&random, 7));
+        struct reader r = reader_over(noise, length);
+        (void)array_decode(back, &r, 1 + random_below(&random, ROWS));
+    }
+    buffer_release(&bytes);
+}
+END_TEST
+
+START_TEST(what_the_page_forbids_is_refused)
+{
+    static const struct {
+        const char *hex;
+        size_t count;
+        bool is_right;
+    } cases[] = {
+        { "0102", 3, true },           /* constant 1 */
+        { "0002", 3, false },          /* no such code */
+        { "0702", 3, false },          /* of floats */
+        { "0200 00", 3, true },        /* packed, width 0 */
+        { "0200 41", 3, false },       /* 65 bits */
+        { "0200 80 01 00 01 01", 3, true },     /* one patch, at 0 */
+        { "0200 80 00", 3, false },    /* none, and told of */
+        { "0200 80 04 00000000 01 0f", 3, false }, /* more than values */
+        { "0200 80 01 03 01 01", 3, false },    /* beyond the last */
+        { "0200 80 02 00 02 01 03", 3, false }, /* 0, then 3 */
+        { "0200 80 01 00 00 01", 3, false },    /* highs of no bits */
+        { "0200 80 01 00 41 01", 3, false },    /* of 65 */
+        { "0300 04", 3, true },        /* one entry */
+        { "0301 0406 03", 3, true },   /* 1, 1, 0 */
+        { "0302 040608 3f", 3, false }, /* index 3 of 3 */
+        { "0400 04 01 0102", 3, true }, /* an escape */
+        { "0400 04 00 0102", 3, false }, /* none, and told of */
+        { "0400 04 01 0300 02", 3, false }, /* escapes are no dictionary */
+        { "0502 0102", 3, true },      /* 1, 2, 3 */
+        { "0502 0502 0102", 3, false }, /* changes of changes */
+        { "0502 0601 0106 0102", 3, false }, /* runs in changes */
+        { "0601 0106 0102", 3, true }, /* 3 ones */
+        { "0600 0106 0102", 3, false }, /* no runs */
+        { "0604 0106 0102", 3, false }, /* 4 of 3 */
+        { "0601 0104 0102", 3, false }, /* 2 of 3 */
+        { "0601 0108 0102", 3, false }, /* 4 of 3 */
+        { "0602 0100 0102", 3, false }, /* runs of nothing */
+        { "0601 0502 0106 0102", 3, false }, /* changes in runs */
+    };
+    for (size_t i = 0; i < CORE_COUNT(cases); i++) {
+        uint8_t bytes[32];
+        int64_t back[ROWS];
+        size_t count = 0;
+        for (const char *at = cases[i].hex; *at != '\0'; at++) {
+            unsigned byte;
+            if (*at == ' ')
+                continue;
+            ck_assert_int_eq(sscanf(at, "%2x", &byte), 1);
+            bytes[count++] = (uint8_t)byte;
+            at++;
+        }
+        struct reader r = reader_over(bytes, count);
+        bool is_right = array_decode(back, &r, cases[i].count) && reader_is_done(&r);
+        if (is_right != cases[i].is_right)
+            ck_abort_msg("%s: %s", cases[i].hex, is_right ? "accepted" : "refused");
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("codec_pack");
+    TCase *tcase = tcase_create("pack");
+    tcase_add_loop_test(tcase, words_of_every_width_are_laid_out_as_the_page_says, 0, 65);
+    tcase_add_test(tcase, every_instruction_set_reads_and_writes_the_same);
+    tcase_add_loop_test(tcase, arrays_of_every_shape_come_back, 0, SHAPES);
+    tcase_add_test(tcase, the_form_is_the_one_that_suits);
+    tcase_add_loop_test(tcase, no_bytes_make_a_decoder_overrun, 0, SHAPES);
+    tcase_add_test(tcase, what_the_page_forbids_is_refused);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
