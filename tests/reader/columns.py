@@ -14,6 +14,13 @@ TEXT_BYTES_MAX = 1_048_576
 FLAGS_ALLOWED = 0xFF0F
 OUT_OF_RANGE, NOT_FINITE = 1, 2
 
+# what the values of a column may be, where not every signed integer is allowed
+ALLOWED = {
+    "duration": lambda v: v >= 0,
+    "enums": lambda v: v >= 0,
+    "flags": lambda v: v >= 0 and not v & ~FLAGS_ALLOWED,
+}
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -65,14 +72,31 @@ def read_rows(c, schema, count, with_revision):
     c.check(1 <= count <= ROWS_MAX, f"{count} rows, 1 to {ROWS_MAX} expected")
     least = _least_bytes(schema, count, with_revision)
     c.check(least <= c.left, f"{c.left} bytes for {count} rows, which take {least} at the least")
-    time = _read_times(c, count)
-    duration = None
-    if schema.kind == INTERVAL:
-        duration = _read_integers(c, count, "duration", lambda v: v >= 0)
-    fields = [_READERS[t](c, count) for t in schema.types]
-    flags = _read_integers(c, count, "flags", lambda v: v >= 0 and not v & ~FLAGS_ALLOWED)
-    revision = _read_integers(c, count, "revision") if with_revision else None
-    return Rows(time, duration, fields, flags, revision)
+    return read_columns(c, schema, count, with_revision, (_read_times, _read_integers, _read_floats, _read_texts))
+
+
+def read_columns(c, schema, count, with_revision, readers):
+    """Rows out of their columns, in the order and with the ranges that this form and that of blocks.md share.
+
+    `readers` read one column each, called with (c, count, what): of times, of integers, of float64, of texts.
+    """
+    read_times, read_integers, read_floats, read_texts = readers
+
+    def integers(what):
+        begin = c.at
+        values = read_integers(c, count, what)
+        c.check(what not in ALLOWED or all(map(ALLOWED[what], values)), f"{what}: a value is not allowed", begin)
+        return values
+
+    fields = {
+        INT: lambda: integers("ints"), FLOAT: lambda: read_floats(c, count, "floats"),
+        ENUM: lambda: integers("enums"), TEXT: lambda: read_texts(c, count, "texts"),
+    }
+    return Rows(time=read_times(c, count, "times"),
+                duration=integers("duration") if schema.kind == INTERVAL else None,
+                fields=[fields[kind]() for kind in schema.types],
+                flags=integers("flags"),
+                revision=integers("revision") if with_revision else None)
 
 
 def _read_codec(c, allowed, what):
@@ -81,8 +105,8 @@ def _read_codec(c, allowed, what):
     return codec
 
 
-def _read_times(c, count):
-    _read_codec(c, (GAPS,), "times")
+def _read_times(c, count, what):
+    _read_codec(c, (GAPS,), what)
     unit_at = c.at
     unit = c.u8()
     c.check(unit < len(UNITS_NS), f"unknown unit {unit}", unit_at)
@@ -97,7 +121,7 @@ def _read_times(c, count):
     return times
 
 
-def _read_integers(c, count, what, is_allowed=None):
+def _read_integers(c, count, what):
     begin = c.at
     if _read_codec(c, (CHANGES, CONSTANT), what) == CONSTANT:
         values = [c.zigzag()] * count
@@ -108,34 +132,29 @@ def _read_integers(c, count, what, is_allowed=None):
         for change in changes:
             value = wrap(value + ((change >> 1) ^ -(change & 1)))
             values.append(value)
-    if is_allowed is not None:
-        for value in values:
-            c.check(is_allowed(value), f"{what}: a value is not allowed", begin)
     return values
 
 
-def _read_ints(c, count):
-    return _read_integers(c, count, "ints")
+def _read_floats(c, count, what):
+    _read_codec(c, (BITS,), what)
+    return read_u64s(c, count)
 
 
-def _read_enums(c, count):
-    return _read_integers(c, count, "enums", lambda v: v >= 0)
-
-
-def _read_floats(c, count):
-    _read_codec(c, (BITS,), "floats")
+def read_u64s(c, count):
     return list(struct.unpack(f"<{count}Q", c.take(8 * count)))
 
 
-def _read_texts(c, count):
+def _read_texts(c, count, what):
     begin = c.at
-    _read_codec(c, (TEXT_CODEC,), "texts")
-    lengths = c.varints(count)
-    c.check(max(lengths) <= TEXT_BYTES_MAX, f"a text of {max(lengths)} bytes", begin)
+    _read_codec(c, (TEXT_CODEC,), what)
+    return take_texts(c, c.varints(count), begin)
+
+
+def take_texts(c, lengths, at):
+    """The texts of `lengths`, which were read at `at`, one after another."""
+    for length in lengths:
+        c.check(0 <= length <= TEXT_BYTES_MAX, f"a text of {length} bytes, 0 to {TEXT_BYTES_MAX} expected", at)
     return [c.take(length) for length in lengths]
-
-
-_READERS = {INT: _read_ints, FLOAT: _read_floats, ENUM: _read_enums, TEXT: _read_texts}
 
 
 def read_tombstones(c, sequence_base=None, sequence=None):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 import os
 import struct
 
-from columns import (ENUM, FLOAT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, ROWS_MAX, TEXT, read_rows, read_schema,
-                     read_tombstones)
+from blocks import ROWS_MAX, read_block
+from columns import ENUM, FLOAT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, TEXT, read_schema, read_tombstones
 from cursor import Cursor, I64_MAX, I64_MIN, TIME_MAX, TIME_MIN, UNITS_NS, largest_unit, wrap
 from files import read_file
 from native import xxh3_64
@@ -18,7 +18,7 @@ SECTIONS_BEGIN = 1024
 HOT, WARM, COLD = 1, 2, 3
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE = 1, 2, 3, 4
 SERIES_BYTES_LEAST = 16
-ROWS_FORM = 1
+PACKED_FORM = 2
 PARTITION_NS = {WARM: 7 * 86_400 * 10**9, COLD: 28 * 86_400 * 10**9}
 
 
@@ -392,14 +392,14 @@ def _read_block_headers(c, s):
     n = s.block_count
     c.check(n <= c.left, f"{n} blocks in {c.left} bytes", 0)
     form, unit = c.u8(), c.u8()
-    c.check(form == ROWS_FORM, f"unknown form {form}", 0)
+    c.check(form == PACKED_FORM, f"blocks of form {form}, {PACKED_FORM} expected", 0)
     c.check(unit < len(UNITS_NS), f"unknown unit {unit}", 1)
     scale = UNITS_NS[unit]
     blocks = [Block() for _ in range(n)]
     at = c.at
     counts = _running(c, n - 1)
     counts.append(s.row_count - sum(counts))
-    c.check(all(1 <= count <= ROWS_MAX for count in counts), "a block without rows or with too many", at)
+    c.check(all(1 <= count <= ROWS_MAX for count in counts), f"a block without rows or with more than {ROWS_MAX}", at)
     at = c.at
     gaps, spans = c.varints(n - 1), c.varints(n - 1)
     end_spans = c.varints(n) if s.schema.kind == INTERVAL else [0] * n
@@ -458,10 +458,9 @@ def _read_blocks(c, s, blocks):
     for block in blocks:
         at = c.at
         own = Cursor(c.take(block.bytes), c.file, c.base + at)
-        rows = read_rows(own, s.schema, block.rows, with_revision=block.revised)
+        rows = read_block(own, s.schema, block.rows, block.begin_min, with_revision=block.revised)
         own.end()
-        own.check((rows.time[0], rows.time[-1]) == (block.begin_min, block.begin_max),
-                  "the times of a block are not those of its header", 0)
+        own.check(rows.time[-1] == block.begin_max, "the last time of a block is not that of its header", 0)
         _check_statistics(own, s.schema, block, rows)
         read.append((rows, None if block.revised else s.revision_base))
     c.end()
