@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_reader.py -- the second reader reads what the pages tell, and refuses what they refuse.
 
-Columns are held against format-spec/vectors/. Edit logs and logs are made here byte by byte from the pages, so that each rule
+Columns and blocks are held against format-spec/vectors/, and long blocks against a plain writer (blocks_vectors.py). Edit logs and logs are made here byte by byte from the pages, so that each rule
 about their ends is met; whole stores, and what the engine writes, are in tests/golden/golden.py. Damage is done to a
 golden store: after any flipped bit the reader prints the same samples, or refuses and names a file.
 """
@@ -18,7 +18,9 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-import columns  # noqa: E402 -- found by the line above
+import blocks  # noqa: E402 -- found by the line above
+import blocks_vectors as writer  # noqa: E402
+import columns  # noqa: E402
 import edits  # noqa: E402
 import holter_reader  # noqa: E402
 import log  # noqa: E402
@@ -54,10 +56,12 @@ def read_vectors(path):
     return vectors
 
 
-class Columns(unittest.TestCase):
-    def test_vectors(self):
-        vectors = read_vectors(os.path.join(ROOT, "format-spec", "vectors", "columns.txt"))
-        self.assertGreater(len(vectors), 30)
+class RowVectors:
+    """How vectors of rows are checked; `decode` reads the columns, in the form of one page or the other."""
+
+    def check_vectors(self, name, more_than):
+        vectors = read_vectors(os.path.join(ROOT, "format-spec", "vectors", name))
+        self.assertGreater(len(vectors), more_than)
         for vector in vectors:
             with self.subTest(vector["vector"][0]):
                 getattr(self, "check_" + vector["kind"][0])(vector)
@@ -72,7 +76,7 @@ class Columns(unittest.TestCase):
         schema = columns.read_schema(schema_bytes)
         schema_bytes.end()
         c = self.cursors(vector)
-        rows = columns.read_rows(c, schema, int(vector["count"][0]), vector["with_revision"][0] == "1")
+        rows = self.decode(c, schema, vector, int(vector["count"][0]), vector["with_revision"][0] == "1")
         c.end()
         return schema, rows
 
@@ -103,6 +107,15 @@ class Columns(unittest.TestCase):
     def check_refuse(self, vector):
         self.assertRaises(Damage, self.read_rows, vector)
 
+
+class Columns(RowVectors, unittest.TestCase):
+    @staticmethod
+    def decode(c, schema, _vector, count, with_revision):
+        return columns.read_rows(c, schema, count, with_revision)
+
+    def test_vectors(self):
+        self.check_vectors("columns.txt", 30)
+
     def check_tombstones(self, vector):
         c = self.cursors(vector)
         found = columns.read_tombstones(c, sequence_base=int(vector["sequence_base"][0]))
@@ -121,6 +134,135 @@ class Columns(unittest.TestCase):
     def test_units(self):
         for values, unit in (((), 4), ((0,), 4), ((60 * 10**9, 10**9), 3), ((1000,), 1), ((10**6, 1), 0)):
             self.assertEqual(largest_unit(values), unit)
+
+
+# ---- blocks.md
+
+def words_of(seeded, n, width):
+    """Random words, the least and the greatest among them."""
+    return [0, 2**width - 1] + [seeded.getrandbits(width) if width else 0 for _ in range(n - 2)]
+
+
+class Blocks(RowVectors, unittest.TestCase):
+    LENGTHS = (511, 512, 513, 600, 1_023, 1_024)
+
+    @staticmethod
+    def decode(c, schema, vector, count, with_revision):
+        return blocks.read_block(c, schema, count, int(vector["begin"][0]), with_revision)
+
+    def test_vectors(self):
+        self.check_vectors("blocks.txt", 100)
+
+    def test_vectors_are_those_that_the_writer_prints(self):
+        with open(os.path.join(ROOT, "format-spec", "vectors", "blocks.txt"), encoding="ascii") as file:
+            self.assertEqual(file.read(), writer.lines())
+
+    def read(self, data, count, schema, begin=0, with_revision=False):
+        c = Cursor(data, "block")
+        rows = blocks.read_block(c, schema, count, begin, with_revision)
+        c.end()
+        return rows
+
+    def of_int(self, encode, values):
+        """One int, by the nanosecond: what the reader makes of the values that the writer encoded."""
+        data = writer.GAPS + encode(values) + writer.ZEROS
+        return self.read(data, len(values), columns.Schema(columns.INSTANT, columns.NO_KEY, (columns.INT,))).fields[0]
+
+    def test_a_lane_word_lies_where_the_page_puts_it(self):
+        """Told in full for words 1, 33 and 511 of a group, so that writer and reader do not agree on a slip."""
+        for width, index, places in ((3, 1, {2: 5}), (3, 33, {2: 5 << 3}), (3, 511, {62 + 64 * 2 + 1: 5 << 5}),
+                                     (17, 17, {4 + 2: 5 << 1}), (33, 9, {8 + 4: 5 << 1}), (33, 15, {56 + 4: 5 << 1})):
+            group = bytearray(64 * width)
+            for at, byte in places.items():
+                group[at] = byte
+            values = [0] * 512
+            values[index] = 5
+            data = b"\x02\x00" + bytes([width]) + group
+            self.assertEqual(self.of_int(lambda _, data=data: data, values), values, (width, index))
+            self.assertEqual(writer.packed(width)(values), data, (width, index))
+
+    def test_lanes_of_every_width(self):
+        seeded = random.Random(1024)
+        for width in range(65):
+            for n in (600, 1_024):
+                base = seeded.randrange(-2**62, 0) if width < 63 else -2**63
+                values = [base + word for word in words_of(seeded, n, width)]
+                if width == 63:
+                    values = [value + 2**62 for value in values]
+                self.assertEqual(self.of_int(writer.packed(width), values), values, (width, n))
+
+    def test_lanes_of_highs(self):
+        seeded = random.Random(7)
+        for width, n in zip((0, 5, 16, 20, 40, 62), self.LENGTHS):
+            values = [seeded.randrange(-2**63, 2**63) for _ in range(n)]
+            self.assertEqual(self.of_int(writer.packed(width, base=0), values), values, (width, n))
+
+    def test_long_arrays_of_every_code(self):
+        seeded = random.Random(512)
+        for n in self.LENGTHS:
+            for most, encode in ((256, writer.dictionary(*range(256))), (3, writer.dictionary(2, 1, 0)),
+                                 (1_000, writer.dictionary_escape(*range(255), escapes=writer.packed(10))),
+                                 (2**40, writer.dictionary_escape(7, escapes=writer.packed(40))),
+                                 (2**62, writer.changes(writer.packed(64))), (9, writer.changes(writer.dictionary(*range(-8, 9)))),
+                                 (2, writer.runs(writer.packed(7), writer.packed(1))),
+                                 (2**20, writer.runs(writer.dictionary_escape(1, escapes=writer.packed(2)), writer.packed(20)))):
+                values = [seeded.randrange(most) for _ in range(n - 1)] + [most - 1]
+                values[0], values[-2] = 0, values[-1]
+                data = encode(values)
+                self.assertEqual(self.of_int(lambda _, data=data: data, values), values, (most, n))
+
+    def whole(self, n, seeded):
+        """A schema of all types, its columns and their bytes."""
+        begin, minute = 1_700_000_000 * 10**9, 60 * 10**9
+        time = [begin]
+        while len(time) < n:
+            time.append(time[-1] + seeded.randrange(40) * minute)
+        duration = [seeded.randrange(10**9) for _ in range(n)]
+        ints = [seeded.randrange(-500, 500) for _ in range(n)]
+        tenths = [seeded.randrange(100, 1_000) for _ in range(n)]
+        exceptions = {index: seeded.getrandbits(64) for index in sorted(seeded.sample(range(n), n // 9))}
+        enums = [seeded.randrange(5) for _ in range(n)]
+        notes = [b"n" * seeded.randrange(4) for _ in range(n)]
+        flags = [seeded.choice((0, 0, 0, 8)) for _ in range(n)]
+        revision = [index // 50 for index in range(n)]
+        made = [(time, writer.times(4, writer.packed(6))), (duration, writer.integers(writer.packed(30))),
+                (ints, writer.integers(writer.changes(writer.packed(5)))),
+                (tenths, writer.decimals(1, writer.packed(10), exceptions)),
+                (enums, writer.integers(writer.dictionary(*range(5)))), (notes, writer.texts(writer.packed(2))),
+                (flags, writer.integers(writer.runs(writer.packed(6), writer.dictionary(0, 8)))),
+                (revision, writer.integers(writer.runs(writer.packed(6), writer.packed(5))))]
+        data = b"".join(column(values)[1] for values, column in made)
+        floats = [exceptions.get(index, writer.double_bits(m / 10)) for index, m in enumerate(tenths)]
+        schema = columns.Schema(columns.INTERVAL, columns.NO_KEY,
+                                (columns.INT, columns.FLOAT, columns.ENUM, columns.TEXT))
+        return data, schema, columns.Rows(time, duration, [ints, floats, enums, notes], flags, revision)
+
+    def test_long_rows_of_all_types(self):
+        for n in (600, 1_024):
+            data, schema, rows = self.whole(n, random.Random(n))
+            self.assertEqual(self.read(data, n, schema, rows.time[0], True), rows)
+
+    def test_damaged_rows_are_read_or_refused(self):
+        seeded = random.Random(20)
+        data, schema, rows = self.whole(600, seeded)
+        refused = 0
+        for _ in range(300):
+            changed = bytearray(data)
+            changed[seeded.randrange(len(data))] ^= 1 << seeded.randrange(8)
+            try:
+                self.read(bytes(changed), 600, schema, rows.time[0], True)
+            except Damage:
+                refused += 1
+        self.assertGreater(refused, 5)
+        for cut in range(0, len(data), 97):
+            self.assertRaises(Damage, self.read, data[:cut], 600, schema, rows.time[0], True)
+
+    def test_blocks_have_1_to_1024_rows(self):
+        data = writer.GAPS + writer.ZEROS + writer.ZEROS
+        schema = columns.Schema(columns.INSTANT, columns.NO_KEY, (columns.INT,))
+        self.assertEqual(self.read(data, 1_024, schema).time, list(range(1_024)))
+        for count in (0, 1_025):
+            self.assertRaises(Damage, self.read, data, count, schema)
 
 
 # ---- the canonical form
