@@ -1,14 +1,15 @@
 /*
  * fuzz_columns.c -- rows of one series, and tombstones, decoded and encoded again.
  *
- * Input: a byte of options. Then tombstones; or a schema, 16 bits of rows, and their columns.
+ * Input: a byte of options. Then tombstones; or a schema, 16 bits of rows, and their columns as a log
+ * frame has them; or the time of the first row (64 bits) and the columns of a block.
  */
 #include "fuzz.h"
 #include "merge/merge.h"
 
 #include <string.h>
 
-enum option { WITH_REVISION = 1, TOMBSTONES = 2 };
+enum option { WITH_REVISION = 1, TOMBSTONES = 2, BLOCK = 4 };
 
 static void check_bytes(const struct buffer *again, const uint8_t *from, const struct reader *r)
 {
@@ -39,7 +40,28 @@ static void decode_tombstones(struct reader *r)
     tombstones_release(&t);
 }
 
-static void decode_rows(struct reader *r, bool with_revision)
+/* A block has many encodings: the rows have to come back, not the bytes. */
+static void check_block(const struct columns *c, bool with_revision)
+{
+    struct buffer again;
+    struct columns back;
+    buffer_init(&again);
+    columns_init(&back, &c->schema);
+    codec_block_encode(&again, c, 0, c->count, with_revision);
+    core_assert(!again.failed);
+    struct reader r = reader_over(again.data, again.bytes);
+    holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 3, 4);
+    core_assert(status == HOLTER_OK);
+    core_assert(reader_is_done(&r));
+    for (size_t i = 0; i < c->count; i++) {
+        core_assert(columns_row_is_equal(c, i, &back, i));
+        core_assert(c->flags[i] == back.flags[i] && c->revision[i] == back.revision[i]);
+    }
+    columns_release(&back);
+    buffer_release(&again);
+}
+
+static void decode_rows(struct reader *r, bool with_revision, bool is_block)
 {
     const uint8_t *from = r->at;
     struct schema schema;
@@ -54,14 +76,20 @@ static void decode_rows(struct reader *r, bool with_revision)
     struct columns c;
     columns_init(&c, &schema);
     size_t rows = get_u16(r);
+    int64_t begin = is_block ? get_i64(r) : 0;
     from = r->at;
-    holter_status status = codec_decode(&c, r, rows, with_revision, 3, 4);
+    holter_status status = is_block ? codec_block_decode(&c, r, rows, begin, with_revision, 3, 4)
+                                    : codec_decode(&c, r, rows, with_revision, 3, 4);
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     core_assert(c.count == (status == HOLTER_OK ? rows : 0));
     if (status == HOLTER_OK) {
-        buffer_clear(&again);
-        codec_encode(&again, &c, 0, c.count, with_revision);
-        check_bytes(&again, from, r);
+        if (is_block) {
+            check_block(&c, with_revision);
+        } else {
+            buffer_clear(&again);
+            codec_encode(&again, &c, 0, c.count, with_revision);
+            check_bytes(&again, from, r);
+        }
 
         struct columns copy;
         columns_init(&copy, &schema);
@@ -85,6 +113,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if ((options & TOMBSTONES) != 0)
         decode_tombstones(&in);
     else
-        decode_rows(&in, (options & WITH_REVISION) != 0);
+        decode_rows(&in, (options & WITH_REVISION) != 0, (options & BLOCK) != 0);
     return 0;
 }

@@ -116,8 +116,40 @@ static void rows_make(struct columns *rows, size_t kind, size_t count, bool with
     }
 }
 
+/* Blocks of 600 ints, of the shapes that call for each form of an array. */
+static void shape_seeds(void)
+{
+    enum { ROWS = 600, SHAPES = 5 };
+    static const struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+    for (size_t shape = 0; shape < SHAPES; shape++) {
+        char name[32];
+        struct columns rows;
+        struct random random = { shape };
+        struct row row = { .time = 1700000000000000000 };
+        columns_init(&rows, &schema);
+        for (size_t i = 0; i < ROWS; i++) {
+            int64_t x = (int64_t)random_below(&random, 1000);
+            int64_t values[SHAPES] = { row.field[0] + x % 7 - 3 + (x == 7 ? 90 : 0),
+                                       x < 950 ? x % 3 * 1000003 : x, i % 61 == 0 ? x : row.field[0],
+                                       x << 20, x == 5 ? -1000000 : 300 + x % 13 };
+            row.field[0] = values[shape];
+            row.time += 1000000000 * (x < 500 ? 5 : x < 970 ? 10 : x);
+            core_assert(columns_append(&rows, &row));
+        }
+        struct buffer seed = seed_begin(4);
+        schema_encode(&seed, &schema);
+        buffer_append_u16(&seed, ROWS);
+        buffer_append_i64(&seed, rows.time[0]);
+        codec_block_encode(&seed, &rows, 0, ROWS, false);
+        snprintf(name, sizeof name, "shape-%zu", shape);
+        seed_end("columns", name, &seed);
+        columns_release(&rows);
+    }
+}
+
 static void columns_seeds(void)
 {
+    shape_seeds();
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
         for (uint8_t with_revision = 0; with_revision < 1 + kind % 2; with_revision++) {
             char name[32];
@@ -129,6 +161,14 @@ static void columns_seeds(void)
             buffer_append_u16(&seed, (uint16_t)count);
             codec_encode(&seed, &rows, 0, count, with_revision);
             snprintf(name, sizeof name, "%zu-%u", kind, with_revision);
+            seed_end("columns", name, &seed);
+
+            seed = seed_begin(with_revision | 4);
+            schema_encode(&seed, &schemas[kind]);
+            buffer_append_u16(&seed, (uint16_t)count);
+            buffer_append_i64(&seed, rows.time[0]);
+            codec_block_encode(&seed, &rows, 0, count, with_revision);
+            snprintf(name, sizeof name, "block-%zu-%u", kind, with_revision);
             seed_end("columns", name, &seed);
             columns_release(&rows);
         }

@@ -435,8 +435,9 @@ static void parse_line(struct vector *v, char *line)
 {
     char *rest = NULL;
     const char *name = strtok_r(line, " \n", &rest);
-    char *value = strtok_r(NULL, " \n", &rest);
-    CHECK(name != NULL && value != NULL);
+    const char *value = strtok_r(NULL, " \n", &rest);
+    CHECK(name != NULL);
+    value = value != NULL ? value : ""; /* no bytes at all */
     if (strcmp(name, "vector") == 0) {
         snprintf(v->name, sizeof v->name, "%s", value);
     } else if (strcmp(name, "kind") == 0) {
