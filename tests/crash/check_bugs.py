@@ -57,7 +57,7 @@ def copy_tree(scratch):
 
 def quietly(command, scratch, timeout=None):
     """Exit code and output; a code of None: it took too long."""
-    environment = dict(os.environ, CK_FORK="yes")
+    environment = dict(os.environ, CK_FORK="yes", CK_TIMEOUT_MULTIPLIER="20")
     environment.pop("MAKEFLAGS", None)
     environment.pop("MFLAGS", None)
     try:
