@@ -2,14 +2,11 @@
  * bench_size.c -- how many bytes does a sample take on disk?
  *
  * On paper: real heart rate has 1.5 to 1.9 bits of entropy in its gaps and 2.5 to 3 in its changes
- * (tests/simulate/figures.py): 0.6 bytes a sample is what a codec that looks one sample back could
- * reach. Today's columns give each gap and each change a byte or more (format-spec/columns.md), so
- * two bytes are their floor, and block headers, tags, indexes and directories come on top: for
- * heart rate, of which at most 2 bytes a sample are wanted, a little more than that. Rows with a
- * duration that differs take one to six bytes more. A file has some 13 to 17 KiB of its own, which
- * few rows in a partition feel. So has a store: four logs of 4 MiB that are there in advance, two
- * copies of catalog and vault. The whole store tells of stores of its size; the rest is told
- * beside it.
+ * (tests/simulate/figures.py). Packed columns (format-spec/blocks.md) give a gap 2 bits and a change
+ * 3 to 4 with its patches: 0.7 to 0.8 bytes a sample, headers and tags included. A file has some 13
+ * to 17 KiB of its own, which few rows in a partition feel; at 30,000 rows a partition it is half a
+ * byte a sample. So has a store: four logs of 4 MiB that are there in advance, two copies of catalog
+ * and vault. The whole store tells of stores of its size; the rest is told beside it.
  *
  * Method: a store for each metric of one cohort (people's rows are the same whichever metrics are
  * made up), and one of all metrics. Each is measured when everything is flushed (hot) and when

@@ -1,8 +1,9 @@
 /*
  * codec.h -- the door of codec: rows of one series in columns, and columns to bytes and back.
  *
- * Promise: what is encoded decodes to the same bits, and bytes that no encoder wrote are refused.
- * Bytes to bytes, no files. Needs core. Bytes: format-spec/columns.md.
+ * Promise: what is encoded decodes to the same bits, and bytes that mean no rows are refused. A log
+ * frame has one form, quick to write; a block of a segment the smallest of several. Bytes to bytes,
+ * no files. Needs core. Bytes: format-spec/columns.md, format-spec/blocks.md.
  * Threads: functions any thread, one `struct columns` one thread at a time.
  */
 #ifndef CODEC_CODEC_H
@@ -15,8 +16,8 @@
 enum { SCHEMA_FIELDS_MAX = 8, SCHEMA_NO_KEY = 255 };
 
 /**
- * Stored. A new type also needs: columns_append_row, codec_encode/decode, segment statistics,
- * columns.md.
+ * Stored. A new type also needs: columns_append_row, codec_encode/decode, codec_block_encode/decode,
+ * segment statistics, columns.md, blocks.md.
  */
 enum field_type { FIELD_INT = 1, FIELD_FLOAT = 2, FIELD_ENUM = 3, FIELD_TEXT = 4 };
 
