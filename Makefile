@@ -79,7 +79,7 @@ ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 $(OUT)/engine/codec/codec_lanes_avx2.o: CFLAGS_ALL += -mavx2
 $(OUT)/engine/codec/codec_lanes_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -mavx512vl
 endif
-$(OUT)/engine/codec/codec_lanes_%.o: CFLAGS_ALL += $(if $(filter release bugs,$(VARIANT)),-O3)
+$(OUT)/engine/codec/%.o: CFLAGS_ALL += $(if $(filter release,$(VARIANT)),-O3)
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -208,6 +208,11 @@ real-long: $(REAL_BINARIES)
 
 asan ubsan tsan:
 	$(MAKE) VARIANT=$@ unit $(if $(filter asan,$@),corpora crash-short,)
+
+# make valgrind T=store: unit tests under valgrind, leaks included; all of them take hours
+valgrind: $(if $(T),$(filter $(OUT)/tests/unit/test_$(T)%,$(UNIT_BINARIES)),$(UNIT_BINARIES))
+	@for t in $^; do CK_TIMEOUT_MULTIPLIER=200 CK_FORK=no valgrind --quiet --error-exitcode=9 --leak-check=full \
+	    --errors-for-leak-kinds=definite ./$$t || exit 1; done
 
 # what is quick and reads untrusted bytes or keeps promises: for each landing
 asan-short:
@@ -434,7 +439,7 @@ help:
 	@echo "make demo       the main job, to look at"
 	@echo "make check-fast unit and golden tests        make check      also the short forms of the rest"
 	@echo "make check-all  the long forms               make check-bugs every seeded bug must be caught"
-	@echo "make asan | ubsan | tsan                     the tests, sanitized"
+	@echo "make asan | ubsan | tsan                     the tests, sanitized; make valgrind T=codec  under valgrind"
 	@echo "make unit T=io  one room's tests             make cli T=import  one transcript"
 	@echo "make fuzz T=log SECONDS=60  one fuzz target  make cover      line coverage of the decoders"
 	@echo "make bench B=append  one question, measured; without B the questions there are"
@@ -445,7 +450,7 @@ clean:
 
 -include $(shell test -d $(OUT) && find $(OUT) -name '*.d')
 
-.PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan asan-short lint lint-rooms format install help
+.PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan asan-short valgrind lint lint-rooms format install help
 
 # ---- benchmarks: bench/bench_<question>.c on the public interface and the cohort; results/ keeps a run of each
 
