@@ -4,10 +4,11 @@
     holter aggregate S --user U --metric steps --every 1d --fn sum,count | demo_draw.py days
     holter aggregate S --user U --metric heart_rate --every 10m --fn min,max | demo_draw.py day
     holter query S --user U --metric sleep_stage --from T --to T | demo_draw.py night
-    demo_draw.py sizes NAME=ROWS=STAT.json ...      STAT.json: what `holter stat --json` prints; ROWS must be in it
+    demo_draw.py sizes NAME=STAT.json ...           STAT.json: what `holter stat --json` prints
 
 --ascii       plain characters; else braille and blocks, in UTF-8 whatever the locale
 --minutes N   days: so many one-minute samples make a day whole (1440)
+--rows N      sizes: so many rows must be in the last store
 
 Charts fit 80 columns. What is not there is left empty, never drawn as a zero. Colour only on a terminal and without
 NO_COLOR. Input that is not as told ends with a sentence and status 1.
@@ -77,8 +78,8 @@ def draw_days(file, ascii_only, minutes):
 
 
 def axis_hours(first, columns, minutes_a_column, corner):
-    """Two lines below a chart: ticks, and the clock at every third hour, or every hour where there is room."""
-    hours = 3 if columns * minutes_a_column > 12 * 60 else 1
+    """Two lines below a chart: ticks, and the clock at every hour, or as many as there is room for."""
+    hours = next((n for n in (1, 3, 6) if n * 60 >= 6 * minutes_a_column), 12)
     line, names = ["-"] * columns, [" "] * (columns + 5)
     for column in range(columns):
         begin = first + datetime.timedelta(minutes=column * minutes_a_column)
@@ -106,10 +107,8 @@ def draw_day(file, ascii_only, _):
     if not spans:
         raise Problem("the input has no values")
     least, most = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
-    step = 5
-    while least // step * step + 4 * step < most:
-        step += 5
-    bottom, slots = int(least // step * step), lines * down
+    bottom, slots = int(least // 5 * 5), lines * down
+    step = max(5, math.ceil((most - bottom) / 4 / 5) * 5)
 
     def slot_of(value):
         return max(0, math.ceil((value - bottom) * slots / (4 * step)) - 1)
@@ -161,38 +160,39 @@ def draw_night(file, ascii_only, _):
     yield from axis_hours(first, columns, step, " " * 10)
 
 
-def draw_sizes(stores):
-    """A line a store: rows and bytes of its segments' files, and the one by the other."""
-    yield "%-18s %12s %12s  %s" % ("metric", "samples", "bytes", "bytes a sample")
+def draw_sizes(stores, rows_of_last):
+    """A line a store: rows, files and bytes of its segments, and bytes by rows; the last store must have so many rows."""
+    yield "%-18s %12s %6s %12s  %s" % ("metric", "samples", "files", "bytes", "bytes a sample")
     for store in stores:
-        name, rows, path = store.split("=", 2)
+        name, path = store.split("=", 1)
         with open(path, encoding="utf-8") as file:
             tiers = [tier for shard in json.load(file)["shards"] for tier in shard["tiers"].values()]
-        count, size = sum(tier["rows"] for tier in tiers), sum(tier["bytes"] for tier in tiers)
-        if count != int(rows) or count == 0:
-            raise Problem("%s: segments hold %d rows, expected are %d" % (name, count, int(rows)))
-        yield "%-18s %12s %12s  %14.2f" % (name, format(count, ","), format(size, ","), size / count)
+        rows, files, size = (sum(tier[what] for tier in tiers) for what in ("rows", "files", "bytes"))
+        if rows == 0 or (store is stores[-1] and rows_of_last not in (None, rows)):
+            raise Problem("%s: segments hold %d rows, expected are %s" % (name, rows, rows_of_last or "some"))
+        yield "%-18s %12s %6d %12s  %14.2f" % (name, format(rows, ","), files, format(size, ","), size / rows)
 
 
 def main(arguments):
     ascii_only = "--ascii" in arguments
     arguments = [a for a in arguments if a != "--ascii"]
-    minutes = 1440
-    if "--minutes" in arguments:
-        at = arguments.index("--minutes")
-        minutes = int(arguments[at + 1])
-        del arguments[at:at + 2]
+    numbers = {"--minutes": 1440, "--rows": None}
     drawers = {"days": draw_days, "day": draw_day, "night": draw_night}
     try:
+        for option in numbers:
+            if option in arguments[:-1]:
+                at = arguments.index(option)
+                numbers[option] = int(arguments[at + 1])
+                del arguments[at:at + 2]
         if len(arguments) == 1 and arguments[0] in drawers:
             with open(0, encoding="utf-8", newline="") as file:
-                lines = list(drawers[arguments[0]](file, ascii_only, minutes))
+                lines = list(drawers[arguments[0]](file, ascii_only, numbers["--minutes"]))
         elif len(arguments) > 1 and arguments[0] == "sizes":
-            lines = list(draw_sizes(arguments[1:]))
+            lines = list(draw_sizes(arguments[1:], numbers["--rows"]))
         else:
             sys.stderr.write(__doc__)
             return 2
-    except (Problem, ValueError, KeyError, OSError) as problem:
+    except (Problem, ValueError, KeyError, TypeError, OSError) as problem:
         sys.stderr.write("demo_draw.py: %s\n" % problem)
         return 1
     sys.stdout.buffer.write("".join(line + "\n" for line in lines).encode("ascii" if ascii_only else "utf-8"))
