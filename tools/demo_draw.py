@@ -120,7 +120,7 @@ def draw_day(file, ascii_only, _):
             cells[line][place // across] |= 1 if ascii_only else DOTS[dot][place % across]
     for line, marks in enumerate(cells):
         label = "%4d" % (bottom + 4 * step - line // 3 * step) if line % 3 == 0 else "    "
-        text = "".join(" " if m == 0 else "|" if ascii_only else chr(0x2800 + m) for m in marks)
+        text = "".join(" " if m == 0 else "#" if ascii_only else chr(0x2800 + m) for m in marks)
         yield ("%s |%s" % (label, painted(text.rstrip(), 31))).rstrip()
     yield from axis_hours(midnight, columns, 1440 // columns, "%4d " % bottom)
 
