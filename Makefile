@@ -158,7 +158,12 @@ $(OUT)/tests/zone/zone_answers: $(OUT)/tests/zone/zone_answers.o $(OUT)/libholte
 zone-check: $(OUT)/tests/zone/zone_answers
 	PROGRAM=$(CURDIR)/$< python3 -B tests/zone/zone.py
 
-.PHONY: zone-check
+# local days and wall clocks through the tool, beside Python's: a simulated year in five zones, and the real data if it is there
+days-check: $(OUT)/holter
+	HOLTER=$(CURDIR)/$< python3 -B tests/zone/days.py
+	HOLTER=$(CURDIR)/$< python3 -B tests/zone/real_days.py || test $$? -eq 77
+
+.PHONY: zone-check days-check
 
 # ---- the newcomer's targets: deps, demo, check
 
@@ -173,7 +178,7 @@ demo: all
 check-fast: headers unit golden
 
 # also corpora, transcripts, and the short forms of crash, faults, damage and model tests
-check: check-fast zone-check cli manuals figures install-check corpora bench-check crash-short model-short real-short
+check: check-fast zone-check days-check cli manuals figures install-check corpora bench-check crash-short model-short real-short
 	@echo "check: all passed"
 
 # the long forms
