@@ -192,7 +192,8 @@ headers:
 	    echo "#include \"$$h\"" | $(CXX) -Wall -Wextra -Wpedantic -Werror -Iinclude -I. -fsyntax-only -x c++ - || exit 1; \
 	done
 
-# ---- real processes: killed, stopped, forked; kills=200 is what a release claims
+# ---- real processes: killed, stopped, forked; kills=200 is what a release claims. Then whole imports killed all over, with
+# flush and compaction beside them: the long form 100 times, on the real files if they are there
 
 REAL_BINARIES := $(OUT)/tests/real/torture $(OUT)/tests/real/processes
 $(REAL_BINARIES): $(OUT)/tests/real/%: tests/real/%.c $(OUT)/libholter.a
@@ -202,10 +203,14 @@ $(REAL_BINARIES): $(OUT)/tests/real/%: tests/real/%.c $(OUT)/libholter.a
 real_run = d=$$(mktemp -d) && ( $(OUT)/tests/real/processes $$d/p && $(OUT)/tests/real/torture $$d/t $(1) ); \
 	r=$$?; rm -rf $$d; exit $$r
 
-real-short: $(REAL_BINARIES)
+import_kills = HOLTER=$(CURDIR)/$(OUT)/holter python3 -B tests/real/import_kills.py $(1)
+
+real-short: $(REAL_BINARIES) $(OUT)/holter
 	@$(call real_run,60)
-real-long: $(REAL_BINARIES)
+	@$(call import_kills,8)
+real-long: $(REAL_BINARIES) $(OUT)/holter
 	@$(call real_run,400)
+	@$(call import_kills,100 --real)
 
 .PHONY: real-short real-long
 
