@@ -230,6 +230,10 @@ class Import:
         self.start()
         return False
 
+    def quarter(self):
+        """How far it is, by files: 0 .. 3; 4 in the compaction at the end."""
+        return 4 * self.index // len(self.commands)
+
     def running(self):
         return [process for process in (self.importer, self.maintainer)
                 if process is not None and process.popen.poll() is None]
@@ -284,14 +288,15 @@ class Campaign:
         self.kills, self.random, self.directory, self.commands = kills, random.Random(seed), directory, commands
         self.hit = collections.Counter()
         self.left = collections.Counter()
+        self.quarters = [0] * 5
         self.stores = 0
 
     def done(self):
         return sum(self.hit.values())
 
-    def aim(self):
-        """Where the next kill should go: a quarter each to flush and compaction, the rest anywhere."""
-        return (None, "flush", None, "compaction")[self.done() % 4]
+    def aim(self, run):
+        """Where the next kill should go: a quarter each to flush and compaction, the rest anywhere; at the end nothing flushes."""
+        return (None, "compaction" if run.final else "flush", None, "compaction")[self.done() % 4]
 
     def after(self, run):
         """The store after a kill, with the others going on, stopped, or killed too."""
@@ -316,19 +321,22 @@ class Campaign:
         self.stores += 1
         holter("init", store)
         run = Import(store, self.commands, self.random)
+        at_end = self.quarters[4] + max(self.kills // 10, 1)  # the compaction at the end does not take more of them
         try:
             due = time.monotonic() + self.random.random() * 0.5
             run.start()
             while not run.step():
                 if time.monotonic() > deadline:
                     raise Broken("it took longer than %d s" % SECONDS_MAX)
-                if self.done() < self.kills and time.monotonic() >= due:
-                    found = strike(run, self.aim(), self.random)
+                is_wanted = self.done() < self.kills and not (run.final and self.quarters[4] >= at_end)
+                if is_wanted and time.monotonic() >= due:
+                    found = strike(run, self.aim(run), self.random)
                     if found is not None:
                         self.hit[found[1]] += 1
+                        self.quarters[run.quarter()] += 1
                         self.after(run)
                         due = time.monotonic() + self.random.random() * 0.5
-                time.sleep(0.0005 if self.aim() else 0.002)
+                time.sleep(0.0005 if self.aim(run) else 0.002)
         finally:
             run.end()
         new = import_in_peace(store, self.commands)
@@ -368,7 +376,8 @@ def main():
     print("import_kills: seed %d, %s data: %d kills over %d imports of %d rows, %s" % (
         options.seed, what, campaign.done(), campaign.stores, rows,
         ", ".join("%d in %s" % (count, phase) for phase, count in campaign.hit.most_common())))
-    print("import_kills: the other process %s; %.0f s" % (
+    print("import_kills: %s in the quarters of its files, %d in the compaction at the end; the other process %s; %.0f s" % (
+        ", ".join(map(str, campaign.quarters[:4])), campaign.quarters[4],
         ", ".join("%s %d times" % pair for pair in sorted(campaign.left.items())), time.monotonic() - begun))
     if problem is not None:
         print("import_kills: %s (the store is left in %s)" % (problem, directory))
