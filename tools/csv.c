@@ -32,6 +32,7 @@ struct csv {
     csv_read_fn *read;
     void *context;
     bool is_at_end;   /* the stream has no more */
+    bool is_broken;   /* the stream failed after the bytes there are */
     bool is_start;    /* nothing was looked at yet: a byte order mark may come */
     bool is_first;    /* no record was found yet: control characters are refused */
     bool is_skipping; /* the rest of a bad line comes first */
@@ -200,8 +201,11 @@ static void doubled_quotes_undo(struct csv *csv)
     }
 }
 
-/* More bytes behind those that there are. There is room for a chunk: records are at most
-   CSV_LINE_BYTES_MAX. */
+/*
+ * More bytes behind those that there are, and at least as many, so that looking at a record again
+ * and again costs no more than a second time, however little a read gives. There is room for a
+ * chunk: records are at most CSV_LINE_BYTES_MAX.
+ */
 static bool refill(struct csv *csv)
 {
     if (csv->begin > 0) {
@@ -210,14 +214,20 @@ static bool refill(struct csv *csv)
         csv->begin = 0;
     }
     csv->record_end = csv->begin;
-    size_t room = BUFFER_BYTES - csv->end;
-    size_t got = 0;
-    if (!csv->read(csv->context, csv->buffer + csv->end, room < CHUNK_BYTES ? room : CHUNK_BYTES,
-                   &got))
-        return false;
-    csv->end += got;
-    csv->is_at_end = got == 0;
-    return true;
+    size_t wanted = csv->end < CHUNK_BYTES ? csv->end : CHUNK_BYTES;
+    size_t added = 0;
+    do {
+        size_t got = 0;
+        if (csv->is_broken ||
+            !csv->read(csv->context, csv->buffer + csv->end, CHUNK_BYTES - added, &got)) {
+            csv->is_broken = true;
+            break;
+        }
+        csv->end += got;
+        added += got;
+        csv->is_at_end = got == 0;
+    } while (!csv->is_at_end && added < wanted);
+    return added > 0 || !csv->is_broken;
 }
 
 /* Pass over what is left of a bad line. false: the stream is broken. */
@@ -282,15 +292,18 @@ static enum csv_result bad(struct csv *csv)
     return CSV_BAD;
 }
 
-struct csv *csv_new(csv_read_fn *read, void *context)
+struct csv *csv_new(void)
 {
     /* Not zeroed: that would touch all of the buffer. */
-    struct csv *csv = malloc(sizeof *csv);
-    if (csv == NULL)
-        return NULL;
+    return malloc(sizeof(struct csv));
+}
+
+void csv_begin(struct csv *csv, csv_read_fn *read, void *context)
+{
     csv->read = read;
     csv->context = context;
     csv->is_at_end = false;
+    csv->is_broken = false;
     csv->is_start = true;
     csv->is_first = true;
     csv->is_skipping = false;
@@ -298,7 +311,6 @@ struct csv *csv_new(csv_read_fn *read, void *context)
     csv->line = csv->next_line = 1;
     csv->field_count = 0;
     csv->problem[0] = '\0';
-    return csv;
 }
 
 void csv_free(struct csv *csv)

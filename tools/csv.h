@@ -39,9 +39,12 @@ enum csv_result {
     CSV_BROKEN, /* the stream is broken; the callback knows why */
 };
 
-/** *context borrowed until csv_free. NULL: no memory. Owned: csv_free. */
-struct csv *csv_new(csv_read_fn *read, void *context);
+/** NULL: no memory. Owned: csv_free. */
+struct csv *csv_new(void);
 void csv_free(struct csv *csv);
+
+/** Read a stream from its begin. *context borrowed until the next one, or csv_free. */
+void csv_begin(struct csv *csv, csv_read_fn *read, void *context);
 
 /** The next record. Cost: one pass over its bytes, a second over fields with doubled quotes. */
 enum csv_result csv_next(struct csv *csv);

@@ -8,18 +8,47 @@
  *   I2  With --on-error stop every row before the first refused one is stored, and none after it.
  *   I3  A signal ends the import after the batch at hand, with the summary.
  */
-#include "import_impl.h"
+#include "import_csv.h"
+#include "import_preset.h"
+#include "import_replace.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "input.h"
-#include "times.h"
+#include "progress.h"
 #include "zones.h"
 
-enum { REFUSALS_SHOWN_MAX = 10, ROWS_A_LOOK = 1024 };
+enum { REFUSALS_SHOWN_MAX = 10, ROWS_A_LOOK = 1024, TEXT_BYTES = 400 };
+
+struct import {
+    /* what was asked for */
+    const char *format, *metric_name, *user_text, *source_name, *duration_text, *time_text, *zone,
+        *on_error;
+    const char *region, *keyring;
+    struct option_list map_texts;
+    bool round, json, skips;
+    const struct preset *preset; /* NULL: --format csv */
+    const char *revision_text;   /* NULL: none was given */
+    struct time_zone time_zone;  /* that --tz names */
+    char *user;                  /* owned; NULL: none was given */
+    /* what there is */
+    holter_store *store;
+    struct csv *csv;
+    struct import_rows rows;
+    struct mapped_reader mapped; /* of --format csv */
+    struct preset_reader reader; /* of a preset */
+    struct replace replace;      /* of a preset that replaces */
+    /* where we are */
+    char **files;
+    uint32_t file;
+    uint64_t line;
+    uint64_t refusals_shown;
+    struct progress progress;
+    uint64_t bytes_before; /* of the files before this one */
+    bool replaces_now;     /* a file was begun in `replace` */
+};
 
 static int run(int count, char **arguments);
 
@@ -99,13 +128,9 @@ static const char *file_name(const struct import *im, uint32_t file)
     return strcmp(im->files[file], "-") == 0 ? "stdin" : im->files[file];
 }
 
-bool import_refuse(struct import *im, const char *column, const char *format, ...)
+/* The row at hand is refused; false always. */
+static bool row_refuse(struct import *im, const char *column, const char *why)
 {
-    char why[TEXT_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, sizeof why, format, args);
-    va_end(args);
     im->rows.counts.refused++;
     refusal_say(im, file_name(im, im->file), im->line, column, why);
     return false;
@@ -118,13 +143,6 @@ static bool refused_by_store(void *context, const struct import_row *row, const 
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
-
-static int commit(struct import *im)
-{
-    int code = import_rows_commit(&im->rows, refused_by_store, im);
-    im->last_user = im->last_source = NAMES_MISSING;
-    return code;
-}
 
 /* The metrics of a preset's file, defined where they are its own. */
 static int preset_metrics_need(struct import *im)
@@ -183,18 +201,38 @@ static int preset_header_read(struct import *im, struct csv *csv)
     return code;
 }
 
-static int header_read(struct import *im, struct csv *csv)
+static int header_read(struct import *im)
 {
     if (im->preset != NULL)
-        return preset_header_read(im, csv);
-    const char *file = file_name(im, im->file);
-    enum slot missing;
-    size_t found;
-    if (map_bind(&im->map, csv_fields(csv), csv_field_count(csv), im->columns, &missing, &found))
+        return preset_header_read(im, im->csv);
+    if (mapped_bind(&im->mapped, csv_fields(im->csv), csv_field_count(im->csv)) == MAPPED_OK)
         return TOOL_OK;
-    say("%s:%llu: header: found %zu columns '%s' among %zu, expected one", file,
-        (unsigned long long)csv_line(csv), found, im->map.columns[missing], csv_field_count(csv));
+    say("%s:%llu: header: %s", file_name(im, im->file), (unsigned long long)csv_line(im->csv),
+        im->mapped.problem);
     return TOOL_FAILED;
+}
+
+/* There is room for so many samples of a user and source, which follow. */
+static int room_make(struct import *im, size_t samples, size_t values, struct csv_field id,
+                     struct csv_field source)
+{
+    int code = TOOL_OK;
+    if (!import_rows_have_room(&im->rows, samples, values))
+        code = import_rows_commit(&im->rows);
+    if (code == TOOL_OK && (!import_rows_need_room(&im->rows, samples, values) ||
+                            !import_rows_person(&im->rows, id, source)))
+        code = say_no_memory();
+    return code;
+}
+
+/* As room_make, where users' parts are replaced. */
+static int replace_room_make(struct import *im, size_t values)
+{
+    const char *problem;
+    int code = replace_row_begin(&im->replace, values, &problem);
+    if (problem != NULL)
+        say("%s:%llu: %s", file_name(im, im->file), (unsigned long long)im->line, problem);
+    return code;
 }
 
 /* The samples of the reader to the end of the rows. */
@@ -205,86 +243,91 @@ static int preset_rows_add(struct import *im)
     for (size_t i = 0; i < reader->sample_count; i++)
         value_count += reader->metrics[reader->samples[i].metric].field_count;
     int code = TOOL_OK;
-    if (!import_rows_have_room(&im->rows, reader->sample_count, value_count))
-        code = commit(im);
-    if (code != TOOL_OK || reader->sample_count == 0)
-        return code;
-    struct import_rows *rows = &im->rows;
-    int64_t user = import_rows_user(rows, reader->id.bytes, reader->id.count);
-    int64_t source = user < 0 ? NAMES_MISSING
-                              : import_rows_source(rows, (uint32_t)user, im->source_name,
-                                                   strlen(im->source_name));
-    if (source < 0)
-        return say_no_memory();
-    for (size_t i = 0; i < reader->sample_count; i++) {
+    if (im->preset->replaces)
+        code = replace_room_make(im, value_count);
+    else if (reader->sample_count > 0)
+        code = room_make(im, reader->sample_count, value_count, reader->id,
+                         (struct csv_field){ im->source_name, strlen(im->source_name) });
+    for (size_t i = 0; code == TOOL_OK && i < reader->sample_count; i++) {
         const struct preset_sample *sample = &reader->samples[i];
-        const holter_metric *metric = &reader->metrics[sample->metric];
-        struct import_row *row = &rows->rows[rows->row_count++];
-        *row = (struct import_row){ .user = (uint32_t)user,
-                                    .source = (uint32_t)source,
-                                    .metric = metric->number,
-                                    .key_field = metric->key_field,
-                                    .first_value = (uint32_t)rows->value_count,
-                                    .value_count = (uint32_t)metric->field_count,
-                                    .file = im->file,
-                                    .line = im->line,
-                                    .time_ns = sample->time_ns,
-                                    .duration_ns = sample->duration_ns,
-                                    .flags = sample->flags };
-        memcpy(rows->values + rows->value_count, sample->values,
-               metric->field_count * sizeof *sample->values);
-        rows->value_count += metric->field_count;
+        const struct import_sample added = {
+            .metric = &reader->metrics[sample->metric],
+            .values = sample->values,
+            .time_ns = sample->time_ns,
+            .duration_ns = sample->duration_ns,
+            .revision = im->preset->replaces ? im->replace.revision : 0,
+            .flags = sample->flags,
+        };
+        import_rows_add(&im->rows, im->file, im->line, &added);
     }
-    return TOOL_OK;
+    return code;
 }
 
 /* The record at hand of a preset's file. false: refused, or *code is not TOOL_OK. */
 static bool preset_record_read(struct import *im, int *code)
 {
-    switch (preset_row_read(&im->reader, im->fields)) {
+    switch (preset_row_read(&im->reader, csv_fields(im->csv))) {
     case PRESET_NO_MEMORY:
         *code = say_no_memory();
         return false;
     case PRESET_REFUSED:
-        return import_refuse(im, im->reader.problem_column, "%s", im->reader.problem);
+        return row_refuse(im, im->reader.problem_column, im->reader.problem);
     case PRESET_OK:
         break;
     }
     im->rows.counts.samples += im->reader.sample_count;
-    if (!im->preset->replaces) {
+    if (im->preset->replaces && replace_is_old(&im->replace))
+        im->rows.counts.superseded += im->reader.sample_count;
+    else
         *code = preset_rows_add(im);
-        return *code == TOOL_OK;
-    }
-    const char *problem;
-    *code = replace_row(&im->replace, &problem);
-    if (problem != NULL)
-        say("%s:%llu: %s", file_name(im, im->file), (unsigned long long)im->line, problem);
     return *code == TOOL_OK;
 }
 
-static int record_read(struct import *im, struct csv *csv, size_t column_count)
+/* The record at hand of a file that --map tells. false: refused, or *code is not TOOL_OK. */
+static bool mapped_record_read(struct import *im, int *code)
+{
+    struct mapped_reader *mapped = &im->mapped;
+    switch (mapped_row_read(mapped, csv_fields(im->csv))) {
+    case MAPPED_REFUSED:
+        return row_refuse(im, mapped->problem_column, mapped->problem);
+    case MAPPED_FAILED:
+        *code = say_error(&mapped->err);
+        return false;
+    case MAPPED_NO_MEMORY:
+        *code = say_no_memory();
+        return false;
+    case MAPPED_OK:
+        break;
+    }
+    im->rows.counts.samples++;
+    *code =
+        room_make(im, 1, mapped->sample.metric->field_count, mapped->row_user, mapped->row_source);
+    if (*code == TOOL_OK)
+        import_rows_add(&im->rows, im->file, im->line, &mapped->sample);
+    return *code == TOOL_OK;
+}
+
+static int record_read(struct import *im, size_t column_count)
 {
     int code = TOOL_OK;
     im->rows.counts.rows++;
-    im->line = csv_line(csv);
-    im->fields = csv_fields(csv);
     bool ok;
-    if (csv_field_count(csv) != column_count)
-        ok = import_refuse(im, NULL, "row: found %zu columns, expected %zu as in the header",
-                           csv_field_count(csv), column_count);
-    else if (im->preset != NULL)
+    if (csv_field_count(im->csv) != column_count) {
+        char why[TEXT_BYTES];
+        snprintf(why, sizeof why, "row: found %zu columns, expected %zu as in the header",
+                 csv_field_count(im->csv), column_count);
+        ok = row_refuse(im, NULL, why);
+    } else if (im->preset != NULL) {
         ok = preset_record_read(im, &code);
-    else
-        ok = import_csv_row(im, &code);
-    if (code == TOOL_OK && !ok && !im->skips)
-        code = TOOL_FAILED;
-    if (code == TOOL_OK && import_rows_full(&im->rows))
-        code = commit(im);
-    return code;
+    } else {
+        ok = mapped_record_read(im, &code);
+    }
+    return code == TOOL_OK && !ok && !im->skips ? TOOL_FAILED : code;
 }
 
-static int records_read(struct import *im, struct csv *csv, struct input *input)
+static int records_read(struct import *im, struct input *input)
 {
+    struct csv *csv = im->csv;
     const char *file = file_name(im, im->file);
     int code = TOOL_OK;
     bool has_header = false;
@@ -309,13 +352,15 @@ static int records_read(struct import *im, struct csv *csv, struct input *input)
             }
             has_header = true;
             column_count = csv_field_count(csv);
-            code = header_read(im, csv);
+            code = header_read(im);
         } else if (result == CSV_BAD) {
             im->rows.counts.rows++;
-            import_refuse(im, NULL, "row: %s", csv_problem(csv));
+            char why[TEXT_BYTES];
+            snprintf(why, sizeof why, "row: %s", csv_problem(csv));
+            row_refuse(im, NULL, why);
             code = im->skips ? TOOL_OK : TOOL_FAILED;
         } else {
-            code = record_read(im, csv, column_count);
+            code = record_read(im, column_count);
         }
     }
     if (code == TOOL_OK && !has_header && signal_noted() == 0) {
@@ -334,14 +379,13 @@ static int file_read(struct import *im)
         say("%s: %s", file_name(im, im->file), problem);
         return TOOL_FAILED;
     }
-    struct csv *csv = csv_new(input_read, input);
+    csv_begin(im->csv, input_read, input);
     im->replaces_now = false;
-    int code = csv == NULL ? say_no_memory() : records_read(im, csv, input);
+    int code = records_read(im, input);
     if (im->replaces_now) {
         int ended = replace_file_end(&im->replace, code == TOOL_OK && signal_noted() == 0);
         code = code != TOOL_OK ? code : ended;
     }
-    csv_free(csv);
     im->bytes_before += input_bytes(input);
     input_close(input);
     return code;
@@ -352,15 +396,20 @@ static int file_read(struct import *im)
 /* What --format csv needs. */
 static int csv_options_check(struct import *im)
 {
-    const struct map *map = &im->map;
+    struct mapped_reader *mapped = &im->mapped;
+    const struct map *map = &mapped->map;
     if (im->time_text == NULL)
         return say_usage(&verb_import, "import needs --time-format");
-    const char *problem = time_format_read(&im->time_format, im->time_text);
+    const char *problem = time_format_read(&mapped->time_format, im->time_text);
     if (problem != NULL)
         return say_usage(&verb_import, "--time-format: %s", problem);
-    im->duration_ns = -1;
-    if (im->duration_text != NULL &&
-        duration_read(&im->duration_ns, im->duration_text, strlen(im->duration_text)) != TIME_OK)
+    mapped->time_text = im->time_text;
+    mapped->time_format.zone = im->zone == NULL ? NULL : &im->time_zone;
+    mapped->round = im->round;
+    mapped->source = im->source_name;
+    mapped->duration_ns = -1;
+    if (im->duration_text != NULL && duration_read(&mapped->duration_ns, im->duration_text,
+                                                   strlen(im->duration_text)) != TIME_OK)
         return say_usage(&verb_import, "--duration takes a duration such as 60s, 1m or 0.5h");
     if (im->revision_text != NULL)
         return say_usage(&verb_import, "--revision is of --format welltory; --map gives revision");
@@ -373,7 +422,10 @@ static int csv_options_check(struct import *im)
     if (map->columns[SLOT_VALUE] == NULL && map->columns[SLOT_KEY] == NULL && map->field_count == 0)
         return say_usage(&verb_import,
                          "--map needs a value column: value=COLUMN, or value.FIELD=COLUMN");
-    return im->user_text == NULL ? TOOL_OK : user_id_read(&im->user, &verb_import, im->user_text);
+    int code =
+        im->user_text == NULL ? TOOL_OK : user_id_read(&im->user, &verb_import, im->user_text);
+    mapped->user = im->user;
+    return code;
 }
 
 /* A preset knows what the columns hold. */
@@ -422,11 +474,32 @@ static int options_check(struct import *im)
         !is_utf8(im->source_name, source_bytes))
         return say_usage(&verb_import, "--source takes 1 to %d bytes of UTF-8",
                          HOLTER_SOURCE_NAME_BYTES_MAX);
-    code = im->preset != NULL ? preset_options_check(im) : csv_options_check(im);
+    return im->preset != NULL ? preset_options_check(im) : csv_options_check(im);
+}
+
+static holter_status store_metric_find(void *store, holter_metric *out, const char *name,
+                                       holter_error *err)
+{
+    return holter_metric_find(store, name, out, err);
+}
+
+/* The metric of --metric: a wrong mapping is told before any file is read. */
+static int default_metric_find(struct import *im)
+{
+    holter_metric metric;
+    int code = metric_find(im->store, im->metric_name, &metric);
     if (code != TOOL_OK)
         return code;
-    im->time_format.zone = &im->time_zone;
-    return TOOL_OK;
+    switch (mapped_default(&im->mapped, &metric)) {
+    case MAPPED_OK:
+        return TOOL_OK;
+    case MAPPED_NO_MEMORY:
+        return say_no_memory();
+    case MAPPED_REFUSED:
+    case MAPPED_FAILED:
+        break;
+    }
+    return say_usage(&verb_import, "%s", im->mapped.problem);
 }
 
 static int region_check(const struct import *im)
@@ -498,7 +571,7 @@ static int files_read(struct import *im, int file_count)
         code = file_read(im);
     }
     /* What came before a bad row or a signal is stored (I2, I3). */
-    int last = commit(im);
+    int last = import_rows_commit(&im->rows);
     progress_end(&im->progress);
     if (im->skips && im->refusals_shown > REFUSALS_SHOWN_MAX)
         say("and %llu more rows were refused",
@@ -518,20 +591,25 @@ static int import_run(struct import *im, const char *path, int file_count)
     int code = store_open(&im->store, path, im->keyring, false);
     if (code == TOOL_OK)
         code = region_check(im);
+    im->mapped.metric_find = store_metric_find;
+    im->mapped.context = im->store;
     if (code == TOOL_OK && im->metric_name != NULL)
-        code = import_csv_default_plan(im);
+        code = default_metric_find(im);
     if (code == TOOL_OK)
-        code = import_rows_init(&im->rows, im->store, im->region);
+        code = import_rows_init(&im->rows, im->store, im->region, refused_by_store, im);
+    im->csv = csv_new();
+    if (code == TOOL_OK && im->csv == NULL)
+        code = say_no_memory();
     im->rows.row_is_sample = im->preset == NULL;
     if (code == TOOL_OK && im->preset != NULL && im->preset->replaces)
-        code = replace_init(&im->replace, im->store, im->region, im->source_name, &im->rows.counts);
+        code = replace_init(&im->replace, &im->rows, im->source_name);
     if (code == TOOL_OK)
         code = files_read(im, file_count);
     replace_release(&im->replace);
     preset_reader_release(&im->reader);
     import_rows_release(&im->rows);
-    for (int i = 0; i < im->plan_count; i++)
-        free(im->plans[i]);
+    mapped_release(&im->mapped);
+    csv_free(im->csv);
     holter_close(im->store);
     return code;
 }
@@ -539,8 +617,6 @@ static int import_run(struct import *im, const char *path, int file_count)
 static int run(int count, char **arguments)
 {
     static struct import im; /* too large for a stack */
-    im.default_plan = im.last_plan = NO_PLAN;
-    im.last_user = im.last_source = NAMES_MISSING;
     const struct option options[] = {
         { "--format", OPTION_TEXT, &im.format },
         { "--map", OPTION_LIST, &im.map_texts },
@@ -564,12 +640,19 @@ static int run(int count, char **arguments)
     if (plain < 2)
         return say_usage(&verb_import, "import takes a STORE and one FILE or more ('-' is stdin)");
     im.files = arguments + 1;
-    code = map_read(&im.map, &verb_import, &im.map_texts);
-    if (code == TOOL_OK)
+    char problem[IMPORT_PROBLEM_BYTES_MAX];
+    switch (map_read(&im.mapped.map, &im.map_texts, problem)) {
+    case MAP_OK:
         code = options_check(&im);
+        break;
+    case MAP_WRONG:
+        return say_usage(&verb_import, "%s", problem);
+    case MAP_NO_MEMORY:
+        return say_no_memory();
+    }
     if (code == TOOL_OK)
         code = import_run(&im, arguments[0], plain - 1);
-    map_release(&im.map);
+    map_release(&im.mapped.map);
     time_zone_close(&im.time_zone);
     free(im.user);
     return code;

@@ -3,8 +3,11 @@
  */
 #include "import_map.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SHOWN_BYTES_MAX = 200 };
 
 static const char *const slot_names[SLOT_FIELDS] = {
     [SLOT_USER] = "user",     [SLOT_TIME] = "time",         [SLOT_VALUE] = "value",
@@ -18,8 +21,8 @@ static const char *slot_name_at(const void *context, size_t index)
     return slot_names[index];
 }
 
-/* The slot of a name left of '='; SLOT_COUNT: said. */
-static enum slot slot_need(struct map *map, const struct verb *verb, const char *name)
+/* The slot of a name left of '='; SLOT_COUNT: *problem says why there is none. */
+static enum slot slot_need(struct map *map, const char *name, char *problem)
 {
     for (int slot = 0; slot < SLOT_FIELDS; slot++)
         if (strcmp(name, slot_names[slot]) == 0)
@@ -29,7 +32,8 @@ static enum slot slot_need(struct map *map, const struct verb *verb, const char 
             if (strcmp(map->field_names[i], name + 6) == 0)
                 return (enum slot)(SLOT_FIELDS + i);
         if (map->field_count == MAP_FIELDS_MAX) {
-            say_usage(verb, "--map names more than %d fields", MAP_FIELDS_MAX);
+            snprintf(problem, IMPORT_PROBLEM_BYTES_MAX, "--map names more than %d fields",
+                     MAP_FIELDS_MAX);
             return SLOT_COUNT;
         }
         map->field_names[map->field_count] = name + 6;
@@ -37,13 +41,13 @@ static enum slot slot_need(struct map *map, const struct verb *verb, const char 
     }
     const char *nearest = nearest_name(name, SLOT_FIELDS, slot_name_at, NULL);
     if (nearest != NULL)
-        say_usage(verb, "--map has no '%s'; did you mean '%s'?", name, nearest);
+        snprintf(problem, IMPORT_PROBLEM_BYTES_MAX, "--map has no '%s'; did you mean '%s'?", name,
+                 nearest);
     else
-        say_usage(verb,
-                  "--map has no '%s'; it knows user, time, value, value.FIELD, metric, source, "
-                  "duration, key, "
-                  "revision and flags",
-                  name);
+        snprintf(problem, IMPORT_PROBLEM_BYTES_MAX,
+                 "--map has no '%.*s'; it knows user, time, value, value.FIELD, metric, source, "
+                 "duration, key, revision and flags",
+                 SHOWN_BYTES_MAX, name);
     return SLOT_COUNT;
 }
 
@@ -66,41 +70,48 @@ static char *part_cut(char *text)
     }
 }
 
-static int part_read(struct map *map, const struct verb *verb, char *part)
+static enum map_result part_read(struct map *map, char *part, char *problem)
 {
     char *equals = strchr(part, '=');
-    if (equals == NULL)
-        return say_usage(verb, "--map takes parts such as time=Column, apart by commas");
+    if (equals == NULL) {
+        snprintf(problem, IMPORT_PROBLEM_BYTES_MAX,
+                 "--map takes parts such as time=Column, apart by commas");
+        return MAP_WRONG;
+    }
     *equals = '\0';
-    enum slot slot = slot_need(map, verb, part);
+    enum slot slot = slot_need(map, part, problem);
     if (slot == SLOT_COUNT)
-        return TOOL_USAGE;
-    if (map->columns[slot] != NULL)
-        return say_usage(verb, "--map has '%s' twice", part);
+        return MAP_WRONG;
+    if (map->columns[slot] != NULL) {
+        snprintf(problem, IMPORT_PROBLEM_BYTES_MAX, "--map has '%.*s' twice", SHOWN_BYTES_MAX,
+                 part);
+        return MAP_WRONG;
+    }
     map->columns[slot] = equals + 1;
-    return TOOL_OK;
+    return MAP_OK;
 }
 
-int map_read(struct map *out, const struct verb *verb, const struct option_list *texts)
+enum map_result map_read(struct map *out, const struct option_list *texts,
+                         char problem[static IMPORT_PROBLEM_BYTES_MAX])
 {
     memset(out, 0, sizeof *out);
-    int code = TOOL_OK;
-    for (size_t i = 0; i < texts->count && code == TOOL_OK; i++) {
+    enum map_result result = MAP_OK;
+    for (size_t i = 0; i < texts->count && result == MAP_OK; i++) {
         char *text = strdup(texts->items[i]);
         if (text == NULL) {
-            code = say_no_memory();
+            result = MAP_NO_MEMORY;
             break;
         }
         out->texts[out->text_count++] = text;
-        while (text != NULL && code == TOOL_OK) {
+        while (text != NULL && result == MAP_OK) {
             char *next = part_cut(text);
-            code = part_read(out, verb, text);
+            result = part_read(out, text, problem);
             text = next;
         }
     }
-    if (code != TOOL_OK)
+    if (result != MAP_OK)
         map_release(out);
-    return code;
+    return result;
 }
 
 void map_release(struct map *map)

@@ -6,8 +6,7 @@
 #ifndef TOOLS_IMPORT_MAP_H
 #define TOOLS_IMPORT_MAP_H
 
-#include "csv.h"
-#include "tool.h"
+#include "import_value.h"
 
 enum { MAP_FIELDS_MAX = 16, MAP_NO_COLUMN = -1 };
 
@@ -34,9 +33,14 @@ struct map {
     size_t field_count;
 };
 
-/** Read "user=Id,time=Time,value.systolic=Sys"; "\," is a comma in a name. Returns TOOL_OK or the
-   exit code, said. */
-int map_read(struct map *out, const struct verb *verb, const struct option_list *texts);
+enum map_result { MAP_OK, MAP_WRONG, MAP_NO_MEMORY };
+
+/**
+ * Read "user=Id,time=Time,value.systolic=Sys"; "\," is a comma in a name. MAP_WRONG: *problem says
+ * why. *out owned after MAP_OK: map_release.
+ */
+enum map_result map_read(struct map *out, const struct option_list *texts,
+                         char problem[static IMPORT_PROBLEM_BYTES_MAX]);
 void map_release(struct map *map);
 
 /** The slot that holds a field of a metric; SLOT_COUNT: none does. */

@@ -43,40 +43,6 @@ void preset_metric_describe(holter_metric *out, const struct preset_metric *metr
                                          .exponent = metric->fields[f].exponent };
 }
 
-void field_expectation(char *out, size_t room, const holter_field *field, bool round)
-{
-    const char *rounding = round ? " after rounding" : " (--round rounds finer ones)";
-    size_t at;
-    switch (field->type) {
-    case HOLTER_INT:
-        if (field->exponent < 0)
-            snprintf(out, room, "a number with at most %d decimal%s%s", -field->exponent,
-                     field->exponent == -1 ? "" : "s", rounding);
-        else if (field->exponent > 0)
-            snprintf(out, room, "a multiple of 10^%d%s", field->exponent, rounding);
-        else
-            snprintf(out, room, "a whole number%s", rounding);
-        break;
-    case HOLTER_FLOAT:
-        snprintf(out, room, "a number");
-        break;
-    case HOLTER_ENUM:
-        at = (size_t)snprintf(out, room, "a label's number or one of");
-        for (size_t i = 0; i < field->label_count; i++) {
-            if (at + strlen(field->labels[i]) + 8 > room / 2) {
-                snprintf(out + at, room - at, " ...");
-                break;
-            }
-            at += (size_t)snprintf(out + at, room - at, "%s%s", i == 0 ? " " : ", ",
-                                   field->labels[i]);
-        }
-        break;
-    case HOLTER_TEXT:
-        snprintf(out, room, "text");
-        break;
-    }
-}
-
 /* ---- the header ----------------------------------------------------------------------------- */
 
 /* The index of a column that is there once; NO_COLUMN else. */
@@ -191,21 +157,10 @@ static struct preset_sample *sample_new(struct preset_reader *reader)
 static enum preset_result value_read(struct preset_reader *reader, size_t m, size_t f,
                                      const char *column, struct csv_field text, holter_value *out)
 {
-    const holter_metric *metric = &reader->metrics[m];
-    const holter_field *field = &metric->fields[f];
-    if (field->type == HOLTER_TEXT && text.count > HOLTER_TEXT_BYTES_MAX)
-        return refuse(reader, column, "found %zu bytes, expected at most %d", text.count,
-                      HOLTER_TEXT_BYTES_MAX);
-    if (field->type == HOLTER_TEXT && !is_utf8(text.bytes, text.count))
-        return refuse(reader, column, "found bytes that are no UTF-8, expected text");
-    if (holter_value_parse(out, metric, f, text.bytes, text.count, reader->round, NULL) ==
-        HOLTER_OK)
+    if (import_value_read(out, &reader->metrics[m], f, text, reader->round, reader->problem))
         return PRESET_OK;
-    char form[FORM_BYTES_MAX];
-    char expectation[PRESET_PROBLEM_BYTES_MAX / 2];
-    field_expectation(expectation, sizeof expectation, field, reader->round);
-    return refuse(reader, column, "found %s, expected %s", form_of(form, text.bytes, text.count),
-                  expectation);
+    reader->problem_column = column;
+    return PRESET_REFUSED;
 }
 
 static enum preset_result time_column_read(struct preset_reader *reader, const char *column,

@@ -16,6 +16,7 @@
 #define TOOLS_IMPORT_PRESET_H
 
 #include "csv.h"
+#include "import_value.h"
 #include "times.h"
 #include "tool.h"
 
@@ -23,7 +24,6 @@ enum {
     PRESET_METRICS_MAX = 20,      /* of a kind of file */
     PRESET_SPREAD = 60,           /* columns of a SPREAD_MINUTES field */
     PRESET_SAMPLES_MAX = 1 << 16, /* of a row */
-    PRESET_PROBLEM_BYTES_MAX = 400,
 };
 
 /** How long a sample lasts, and how many a row has. */
@@ -98,7 +98,7 @@ struct preset_reader {
     struct preset_sample *samples; /* owned */
     size_t sample_count, sample_room;
     const char *problem_column; /* NULL: the problem is the whole row's */
-    char problem[PRESET_PROBLEM_BYTES_MAX];
+    char problem[IMPORT_PROBLEM_BYTES_MAX];
     char name[80]; /* of a spread column */
 };
 
@@ -116,8 +116,5 @@ enum preset_result { PRESET_OK, PRESET_REFUSED, PRESET_NO_MEMORY };
  * header's.
  */
 enum preset_result preset_row_read(struct preset_reader *reader, const struct csv_field *fields);
-
-/** What a field takes, after "expected ". */
-void field_expectation(char *out, size_t room, const holter_field *field, bool round);
 
 #endif

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SWEEP_USERS_MAX = 1024 };
 
@@ -59,9 +58,9 @@ static int note_define(struct replace *replace)
     };
     uint32_t number;
     holter_error err = { 0 };
-    holter_status status = holter_metric_define(replace->store, &definition, &number, &err);
+    holter_status status = holter_metric_define(replace->rows->store, &definition, &number, &err);
     if (status == HOLTER_OK)
-        status = holter_metric_by_number(replace->store, number, &replace->note, &err);
+        status = holter_metric_by_number(replace->rows->store, number, &replace->note, &err);
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
 }
 
@@ -70,7 +69,7 @@ static holter_status newest_scan(struct replace *replace, const holter_scan_spec
 {
     holter_snapshot *snapshot;
     holter_cursor *cursor = NULL;
-    holter_status status = holter_snapshot_open(&snapshot, replace->store, err);
+    holter_status status = holter_snapshot_open(&snapshot, replace->rows->store, err);
     if (status == HOLTER_OK)
         status = holter_scan(&cursor, snapshot, spec, err);
     const char *file = replace->reader->file->name;
@@ -93,22 +92,24 @@ static int newest_find(struct replace *replace)
     replace->newest = INT64_MIN;
     holter_error err = { 0 };
     holter_scan_spec spec = { .metric = replace->note.number };
-    holter_status status =
-        holter_user_find(replace->store, REPLACE_USER, strlen(REPLACE_USER), &spec.user, &err);
+    holter_status status = holter_user_find(replace->rows->store, REPLACE_USER,
+                                            strlen(REPLACE_USER), &spec.user, &err);
     if (status == HOLTER_OK)
-        status = holter_source_find(replace->store, spec.user, replace->source, &spec.source, &err);
+        status = holter_source_find(replace->rows->store, spec.user, replace->source, &spec.source,
+                                    &err);
     if (status == HOLTER_OK)
         status = newest_scan(replace, &spec, &err);
     return status == HOLTER_OK || status == HOLTER_NOT_FOUND ? TOOL_OK : say_error(&err);
 }
 
-static holter_status user_need(struct replace *replace, const char *id, size_t bytes,
-                               uint64_t *user, uint32_t *source, holter_error *err)
+static holter_status note_user_need(struct replace *replace, uint64_t *user, uint32_t *source,
+                                    holter_error *err)
 {
-    const holter_id one = { id, bytes };
-    holter_status status = holter_users_add(replace->store, &one, 1, replace->region, user, err);
+    const holter_id id = { REPLACE_USER, strlen(REPLACE_USER) };
+    holter_store *store = replace->rows->store;
+    holter_status status = holter_users_add(store, &id, 1, replace->rows->region, user, err);
     if (status == HOLTER_OK)
-        status = holter_source_need(replace->store, *user, replace->source, source, err);
+        status = holter_source_need(store, *user, replace->source, source, err);
     return status;
 }
 
@@ -121,131 +122,102 @@ static int note_write(struct replace *replace)
                        .time_ns = replace->revision * millisecond_ns,
                        .values = &value,
                        .value_count = 1 };
-    holter_status status =
-        user_need(replace, REPLACE_USER, strlen(REPLACE_USER), &row.user, &row.source, &err);
+    holter_status status = note_user_need(replace, &row.user, &row.source, &err);
     holter_batch_clear(replace->batch);
     if (status == HOLTER_OK)
         status = holter_batch_add(replace->batch, &row, NULL, &err);
     if (status == HOLTER_OK)
-        status = holter_commit(replace->store, replace->batch, &err);
+        status = holter_commit(replace->rows->store, replace->batch, &err);
     holter_batch_clear(replace->batch);
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
 }
 
-/* ---- a user's part -------------------------------------------------------------------------- */
+/* ---- parts of users ------------------------------------------------------------------------- */
 
-static holter_status parts_delete(struct replace *replace, uint64_t user, uint32_t source,
-                                  int64_t revision, holter_error *err)
+static holter_status part_delete(const struct replace *replace, holter_batch *batch, uint64_t user,
+                                 uint32_t source, int64_t revision, holter_error *err)
 {
     holter_status status = HOLTER_OK;
     for (size_t m = 0; status == HOLTER_OK && m < replace->reader->file->metric_count; m++)
-        status = holter_batch_delete(replace->batch, user, replace->reader->metrics[m].number,
-                                     source, HOLTER_TIME_MIN, HOLTER_TIME_MAX, revision, err);
+        status = holter_batch_delete(batch, user, replace->reader->metrics[m].number, source,
+                                     HOLTER_TIME_MIN, HOLTER_TIME_MAX, revision, err);
     return status;
 }
 
-static void part_count(struct replace *replace, size_t count)
+/* Each user of a file has one source, so its sources are its users in the order of their parts. */
+static int parts_commit(struct replace *replace)
 {
-    struct import_counts *counts = replace->counts;
-    for (size_t i = 0; i < count; i++) {
-        holter_row_answer answer = holter_batch_answer(replace->batch, i);
-        if (answer.answer != HOLTER_PENDING &&
-            (answer.flags & (HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE)) != 0)
-            counts->flagged++;
-        switch (answer.answer) {
-        case HOLTER_PENDING:
-            counts->not_stored++;
-            break;
-        case HOLTER_ACCEPTED:
-        case HOLTER_NEW:
-            counts->fresh++;
-            break;
-        case HOLTER_DUPLICATE:
-            counts->duplicate++;
-            break;
-        case HOLTER_CORRECTED:
-        case HOLTER_SUPERSEDED: /* by a later row of the file: no higher revision was there */
-            counts->corrected++;
-            break;
-        }
+    struct import_rows *rows = replace->rows;
+    int code = import_rows_resolve(rows);
+    for (; code == TOOL_OK && replace->sources_deleted < rows->sources.count;
+         replace->sources_deleted++) {
+        const struct name *user = &rows->users.items[replace->sources_deleted];
+        const struct name *source = &rows->sources.items[replace->sources_deleted];
+        holter_error err = { 0 };
+        if (part_delete(replace, rows->batch, user->number, (uint32_t)source->number,
+                        replace->revision, &err) != HOLTER_OK)
+            code = say_error(&err);
     }
+    return code == TOOL_OK ? import_rows_commit(rows) : code;
 }
 
-static int part_commit(struct replace *replace)
+/* *problem not NULL: the file cannot be taken. */
+static int part_begin(struct replace *replace, const char **problem)
 {
-    if (replace->user == NAMES_MISSING)
-        return TOOL_OK;
-    holter_error err = { 0 };
-    size_t count = holter_batch_count(replace->batch);
-    holter_status status = holter_commit(replace->store, replace->batch, &err);
-    part_count(replace, count);
-    holter_batch_clear(replace->batch);
-    replace->user = NAMES_MISSING;
-    return status == HOLTER_OK ? TOOL_OK : say_error(&err);
-}
-
-static int part_begin(struct replace *replace, int64_t index)
-{
-    struct name *user = &replace->users.items[index];
-    holter_error err = { 0 };
-    holter_status status =
-        user_need(replace, user->bytes, user->count, &user->number, &replace->user_source, &err);
-    if (status == HOLTER_OK)
-        status = parts_delete(replace, user->number, replace->user_source, replace->revision, &err);
-    if (status != HOLTER_OK)
-        return say_error(&err);
-    user->is_known = true;
-    replace->user = index;
-    return TOOL_OK;
-}
-
-int replace_row(struct replace *replace, const char **problem)
-{
-    *problem = NULL;
-    const struct preset_reader *reader = replace->reader;
-    if (replace->revision < replace->newest) { /* U2 */
-        replace->counts->superseded += reader->sample_count;
-        return TOOL_OK;
-    }
-    size_t known = replace->users.count;
-    int64_t index = names_need(&replace->users, reader->id.bytes, reader->id.count);
-    if (index == NAMES_MISSING)
+    struct import_rows *rows = replace->rows;
+    struct csv_field id = replace->reader->id;
+    int code = TOOL_OK;
+    if (!import_rows_have_room(rows, 1, HOLTER_FIELDS_MAX) ||
+        rows->text_bytes > IMPORT_TEXT_BYTES_MAX - REPLACE_TEXT_BYTES_MAX)
+        code = parts_commit(replace);
+    if (code != TOOL_OK)
+        return code;
+    size_t known = rows->users.count;
+    if (!import_rows_person(rows, id,
+                            (struct csv_field){ replace->source, strlen(replace->source) }))
         return say_no_memory();
-    if (index != replace->user && (size_t)index < known) {
+    if ((size_t)rows->last_user < known) {
         *problem = "found another part of an earlier user, expected each user's rows together";
         return TOOL_FAILED;
     }
-    int code = TOOL_OK;
-    if (index != replace->user) {
-        if (replace->users.bytes > IMPORT_NAMES_BYTES_MAX) {
-            *problem = "found more users than memory is meant for, expected a smaller file";
-            return TOOL_FAILED;
-        }
-        code = part_commit(replace);
-        if (code == TOOL_OK)
-            code = part_begin(replace, index);
-    }
-    if (code == TOOL_OK &&
-        holter_batch_count(replace->batch) + reader->sample_count > REPLACE_ROWS_MAX) {
-        *problem = "found more than 1,048,576 samples of a user, expected at most so many at once";
+    if (rows->users.bytes + rows->sources.bytes > IMPORT_NAMES_BYTES_MAX) {
+        *problem = "found more users than memory is meant for, expected a smaller file";
         return TOOL_FAILED;
     }
-    for (size_t i = 0; code == TOOL_OK && i < reader->sample_count; i++) {
-        const struct preset_sample *sample = &reader->samples[i];
-        holter_error err = { 0 };
-        const holter_row row = { .user = replace->users.items[index].number,
-                                 .metric = reader->metrics[sample->metric].number,
-                                 .source = replace->user_source,
-                                 .time_ns = sample->time_ns,
-                                 .duration_ns = sample->duration_ns,
-                                 .values = sample->values,
-                                 .value_count = reader->metrics[sample->metric].field_count,
-                                 .flags = sample->flags,
-                                 .revision = replace->revision };
-        if (holter_batch_add(replace->batch, &row, NULL, &err) != HOLTER_OK)
-            code = say_error(&err);
+    replace->user = rows->last_user;
+    replace->rows_before = rows->row_count;
+    replace->text_bytes_before = rows->text_bytes;
+    return TOOL_OK;
+}
+
+static bool user_is(const struct name *user, struct csv_field id)
+{
+    return user->count == id.count && memcmp(user->bytes, id.bytes, id.count) == 0;
+}
+
+bool replace_is_old(const struct replace *replace)
+{
+    return replace->revision < replace->newest; /* U2 */
+}
+
+int replace_row_begin(struct replace *replace, size_t value_count, const char **problem)
+{
+    struct import_rows *rows = replace->rows;
+    const struct preset_reader *reader = replace->reader;
+    *problem = NULL;
+    if (replace->user == NAMES_MISSING || !user_is(&rows->users.items[replace->user], reader->id)) {
+        int code = part_begin(replace, problem);
+        if (code != TOOL_OK)
+            return code;
     }
-    return code;
+    if (rows->row_count - replace->rows_before + reader->sample_count > REPLACE_ROWS_MAX)
+        *problem = "found more than 1,048,576 samples of a user, expected at most so many at once";
+    else if (rows->text_bytes - replace->text_bytes_before >
+             REPLACE_TEXT_BYTES_MAX - IMPORT_ROW_TEXT_BYTES_MAX)
+        *problem = "found more than 7 MiB of texts of a user, expected at most so much at once";
+    else if (!import_rows_need_room(rows, reader->sample_count, value_count))
+        return say_no_memory();
+    return *problem == NULL ? TOOL_OK : TOOL_FAILED;
 }
 
 /* ---- users whom the file no longer names ---------------------------------------------------- */
@@ -284,17 +256,18 @@ static holter_status user_sweep(struct replace *replace, holter_snapshot *snapsh
 {
     uint32_t source;
     bool holds = false;
-    holter_status status = holter_source_find(replace->store, user, replace->source, &source, err);
+    holter_status status =
+        holter_source_find(replace->rows->store, user, replace->source, &source, err);
     if (status == HOLTER_OK)
         status = holds_any(replace, snapshot, user, source, &holds, err);
     if (status == HOLTER_NOT_FOUND || status == HOLTER_EXPIRED)
         return HOLTER_OK;
     if (status == HOLTER_OK && holds) {
-        status = parts_delete(replace, user, source, revision, err);
+        status = part_delete(replace, replace->batch, user, source, revision, err);
         *pending += 1;
     }
     if (status == HOLTER_OK && *pending == SWEEP_USERS_MAX) {
-        status = holter_commit(replace->store, replace->batch, err);
+        status = holter_commit(replace->rows->store, replace->batch, err);
         holter_batch_clear(replace->batch);
         *pending = 0;
     }
@@ -309,19 +282,19 @@ static int users_sweep(struct replace *replace, const uint64_t *kept, size_t kep
     holter_snapshot *snapshot;
     size_t pending = 0;
     holter_batch_clear(replace->batch);
-    holter_status status = holter_snapshot_open(&snapshot, replace->store, &err);
-    size_t count = holter_user_count(replace->store);
+    holter_status status = holter_snapshot_open(&snapshot, replace->rows->store, &err);
+    size_t count = holter_user_count(replace->rows->store);
     for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
         uint64_t user;
         int is_erased;
-        status = holter_user_at(replace->store, i, &user, &is_erased, &err);
+        status = holter_user_at(replace->rows->store, i, &user, &is_erased, &err);
         if (status == HOLTER_OK && !is_erased &&
             (kept_count == 0 ||
              bsearch(&user, kept, kept_count, sizeof user, number_compare) == NULL))
             status = user_sweep(replace, snapshot, user, revision, &pending, &err);
     }
     if (status == HOLTER_OK && pending > 0)
-        status = holter_commit(replace->store, replace->batch, &err);
+        status = holter_commit(replace->rows->store, replace->batch, &err);
     holter_batch_clear(replace->batch);
     holter_snapshot_close(snapshot);
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
@@ -329,12 +302,12 @@ static int users_sweep(struct replace *replace, const uint64_t *kept, size_t kep
 
 static int vanished_delete(struct replace *replace)
 {
-    size_t count = replace->users.count;
+    size_t count = replace->rows->users.count;
     uint64_t *kept = malloc((count + 1) * sizeof *kept);
     if (kept == NULL)
         return say_no_memory();
     for (size_t i = 0; i < count; i++)
-        kept[i] = replace->users.items[i].number;
+        kept[i] = replace->rows->users.items[i].number;
     qsort(kept, count, sizeof *kept, number_compare);
     int code = users_sweep(replace, kept, count, replace->revision);
     free(kept);
@@ -343,23 +316,19 @@ static int vanished_delete(struct replace *replace)
 
 /* ---- a file --------------------------------------------------------------------------------- */
 
-int replace_init(struct replace *replace, holter_store *store, const char *region,
-                 const char *source, struct import_counts *counts)
+int replace_init(struct replace *replace, struct import_rows *rows, const char *source)
 {
-    *replace = (struct replace){
-        .store = store, .region = region, .source = source, .counts = counts, .user = NAMES_MISSING
-    };
-    names_init(&replace->users, (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)replace << 20);
+    *replace = (struct replace){ .rows = rows, .source = source, .user = NAMES_MISSING };
+    rows->is_all_or_none = true; /* U1 */
     holter_error err = { 0 };
     holter_batch_options options = { .exact = 1 };
-    holter_status status = holter_batch_new(&replace->batch, store, &options, &err);
+    holter_status status = holter_batch_new(&replace->batch, rows->store, &options, &err);
     return status == HOLTER_OK ? note_define(replace) : say_error(&err);
 }
 
 void replace_release(struct replace *replace)
 {
     holter_batch_free(replace->batch);
-    names_release(&replace->users);
     replace->batch = NULL;
 }
 
@@ -369,22 +338,20 @@ int replace_file_begin(struct replace *replace, const struct preset_reader *read
     replace->reader = reader;
     replace->revision = revision;
     replace->user = NAMES_MISSING;
-    names_clear(&replace->users);
-    holter_batch_clear(replace->batch);
+    replace->sources_deleted = 0;
+    import_rows_drop(replace->rows); /* names of the file before it */
     return newest_find(replace);
 }
 
 int replace_file_end(struct replace *replace, bool is_whole)
 {
-    if (replace->revision < replace->newest)
+    if (replace_is_old(replace))
         return TOOL_OK;
     if (!is_whole) {
-        replace->counts->not_stored += holter_batch_count(replace->batch);
-        holter_batch_clear(replace->batch);
-        replace->user = NAMES_MISSING;
+        import_rows_drop(replace->rows);
         return TOOL_OK;
     }
-    int code = part_commit(replace);
+    int code = parts_commit(replace);
     if (code == TOOL_OK)
         code = note_write(replace);
     if (code == TOOL_OK)

@@ -5,7 +5,8 @@
  * the source held of that user in the file's metrics; users whom the file no longer names lose
  * theirs.
  *
- *   U1  A user's part is replaced at once: one batch holds the deletion and the rows.
+ *   U1  A user's part is replaced at once: one batch holds the deletion and the rows. A batch holds
+ *       the parts of as many users as fit, so that those who are new are added together.
  *   U2  The store notes the newest publication of each kind of file that was imported to its end,
  *       as a sample of the metric holter_publication of the user REPLACE_USER. An older one changes
  *       nothing then. So the content after any order of imports is that of the newest, also of
@@ -14,8 +15,8 @@
  *       last commit: of two imports at a time, the one that ends last hides what the older one
  *       brought.
  *
- * Memory follows from the largest part of a user, REPLACE_ROWS_MAX samples at most, and the ids of
- * a file. Threads: one at a time.
+ * Memory follows from the largest part of a user, at most REPLACE_ROWS_MAX samples with
+ * REPLACE_TEXT_BYTES_MAX of texts, and the ids of a file. Threads: one at a time.
  */
 #ifndef TOOLS_IMPORT_REPLACE_H
 #define TOOLS_IMPORT_REPLACE_H
@@ -23,42 +24,42 @@
 #include "import_preset.h"
 #include "import_rows.h"
 
-enum { REPLACE_ROWS_MAX = 1 << 20 };
+enum { REPLACE_ROWS_MAX = 1 << 20, REPLACE_TEXT_BYTES_MAX = IMPORT_TEXT_BYTES_MAX / 2 };
 
 /** Not an id that a vendor gives. */
 #define REPLACE_USER "holter:publications"
 
 struct replace {
-    holter_store *store; /* borrowed */
-    const char *region, *source;
+    struct import_rows *rows; /* borrowed; it holds whole parts of users, but for the last */
+    const char *source;
     const struct preset_reader *reader; /* of the file at hand */
-    struct import_counts *counts;
-    holter_batch *batch;
-    int64_t revision; /* of the file at hand: milliseconds since 1970 */
-    int64_t newest;   /* that the store has of this kind; INT64_MIN: none */
+    holter_batch *batch;                /* of notes, and of users whom the file does not name */
+    int64_t revision;                   /* of the file at hand: milliseconds since 1970 */
+    int64_t newest;                     /* that the store has of this kind; INT64_MIN: none */
     holter_metric note;
-    struct names users; /* of the file */
-    int64_t user;       /* the one at hand: index, or NAMES_MISSING */
-    uint32_t user_source;
+    int64_t user;           /* the one at hand: index of rows->users, or NAMES_MISSING */
+    size_t sources_deleted; /* the parts of the first so many of rows->sources are replaced */
+    size_t rows_before, text_bytes_before; /* the part at hand */
 };
 
-/** Strings and counts borrowed. Returns TOOL_OK or the exit code, said. Then or not:
-    replace_release. */
-int replace_init(struct replace *replace, holter_store *store, const char *region,
-                 const char *source, struct import_counts *counts);
+/** All borrowed. Returns TOOL_OK or the exit code, said. Then or not: replace_release. */
+int replace_init(struct replace *replace, struct import_rows *rows, const char *source);
 void replace_release(struct replace *replace);
 
 /** Begin a file whose kind and metrics `reader` knows. Returns TOOL_OK or the exit code, said. */
 int replace_file_begin(struct replace *replace, const struct preset_reader *reader,
                        int64_t revision);
+/** The file is older than what the store has: its rows are not to be stored. */
+bool replace_is_old(const struct replace *replace);
 /**
- * The samples of a row. *problem not NULL: the file cannot be taken, why. Returns TOOL_OK or the
- * exit code, said.
+ * Make room for the samples of the row that the reader is at, and begin its user's part where it is
+ * the first. *problem not NULL: the file cannot be taken, why. Returns TOOL_OK or the exit code,
+ * said.
  */
-int replace_row(struct replace *replace, const char **problem);
+int replace_row_begin(struct replace *replace, size_t value_count, const char **problem);
 /**
- * The file is at its end, or (not `is_whole`) was left: the user at hand is left as it was then.
- * Returns TOOL_OK or the exit code, said.
+ * The file is at its end, or (not `is_whole`) was left: the users whose parts were not committed
+ * are left as they were then. Returns TOOL_OK or the exit code, said.
  */
 int replace_file_end(struct replace *replace, bool is_whole);
 

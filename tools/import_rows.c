@@ -11,19 +11,21 @@
 
 enum { SOURCE_KEY_BYTES_MAX = sizeof(uint32_t) + HOLTER_SOURCE_NAME_BYTES_MAX };
 
-int import_rows_init(struct import_rows *rows, holter_store *store, const char *region)
+int import_rows_init(struct import_rows *rows, holter_store *store, const char *region,
+                     import_refused_fn *refused, void *context)
 {
     memset(rows, 0, sizeof *rows);
     rows->store = store;
     rows->region = region;
+    rows->refused = refused;
+    rows->context = context;
+    rows->last_user = rows->last_source = NAMES_MISSING;
     /* Not secret, only not the same each time. */
     uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)rows << 20;
     names_init(&rows->users, seed);
     names_init(&rows->sources, seed);
-    rows->rows = malloc(IMPORT_ROWS_MAX * sizeof *rows->rows);
-    rows->values = malloc(IMPORT_VALUES_MAX * sizeof *rows->values);
     rows->texts = malloc(IMPORT_TEXT_BYTES_MAX);
-    if (rows->rows == NULL || rows->values == NULL || rows->texts == NULL)
+    if (rows->texts == NULL || !import_rows_need_room(rows, IMPORT_ROWS_MAX, IMPORT_VALUES_MAX))
         return say_no_memory();
     holter_error err = { 0 };
     holter_batch_options options = { .exact = 1 };
@@ -42,39 +44,97 @@ void import_rows_release(struct import_rows *rows)
     memset(rows, 0, sizeof *rows);
 }
 
+/* ---- rows ----------------------------------------------------------------------------------- */
+
 bool import_rows_have_room(const struct import_rows *rows, size_t row_count, size_t value_count)
 {
-    return IMPORT_ROWS_MAX - rows->row_count >= row_count &&
-           IMPORT_VALUES_MAX - rows->value_count >= value_count;
+    return rows->row_count + row_count <= IMPORT_ROWS_MAX &&
+           rows->value_count + value_count <= IMPORT_VALUES_MAX &&
+           IMPORT_TEXT_BYTES_MAX - rows->text_bytes >= IMPORT_ROW_TEXT_BYTES_MAX;
 }
 
-bool import_rows_full(const struct import_rows *rows)
+static bool room_grow(void **items, size_t *room, size_t count, size_t item_bytes)
 {
-    return rows->row_count == IMPORT_ROWS_MAX ||
-           IMPORT_VALUES_MAX - rows->value_count < HOLTER_FIELDS_MAX ||
-           IMPORT_TEXT_BYTES_MAX - rows->text_bytes <
-               (size_t)HOLTER_FIELDS_MAX * HOLTER_TEXT_BYTES_MAX;
+    if (count <= *room)
+        return true;
+    size_t grown_room = count > 2 * *room ? count : 2 * *room;
+    void *grown = realloc(*items, grown_room * item_bytes);
+    if (grown == NULL)
+        return false;
+    *items = grown;
+    *room = grown_room;
+    return true;
 }
 
-int64_t import_rows_user(struct import_rows *rows, const char *id, size_t bytes)
+bool import_rows_need_room(struct import_rows *rows, size_t row_count, size_t value_count)
 {
-    return names_need(&rows->users, id, bytes);
+    void *items = rows->rows;
+    void *values = rows->values;
+    bool ok = room_grow(&items, &rows->row_room, rows->row_count + row_count, sizeof *rows->rows) &&
+              room_grow(&values, &rows->value_room, rows->value_count + value_count,
+                        sizeof *rows->values);
+    rows->rows = items;
+    rows->values = values;
+    return ok;
 }
 
-int64_t import_rows_source(struct import_rows *rows, uint32_t user, const char *name, size_t bytes)
+static bool name_is(const struct name *name, size_t begin, struct csv_field text)
 {
+    return name->count - begin == text.count &&
+           memcmp(name->bytes + begin, text.bytes, text.count) == 0;
+}
+
+/* Rows of one user and source mostly follow each other. */
+bool import_rows_person(struct import_rows *rows, struct csv_field id, struct csv_field source)
+{
+    if (rows->last_user < 0 || !name_is(&rows->users.items[rows->last_user], 0, id)) {
+        rows->last_source = NAMES_MISSING;
+        rows->last_user = names_need(&rows->users, id.bytes, id.count);
+        if (rows->last_user < 0)
+            return false;
+    }
+    uint32_t user = (uint32_t)rows->last_user;
+    if (rows->last_source >= 0 &&
+        name_is(&rows->sources.items[rows->last_source], sizeof user, source))
+        return true;
     char key[SOURCE_KEY_BYTES_MAX];
     memcpy(key, &user, sizeof user);
-    memcpy(key + sizeof user, name, bytes);
-    return names_need(&rows->sources, key, sizeof user + bytes);
+    memcpy(key + sizeof user, source.bytes, source.count);
+    rows->last_source = names_need(&rows->sources, key, sizeof user + source.count);
+    return rows->last_source >= 0;
 }
 
-const char *import_rows_keep(struct import_rows *rows, const char *bytes, size_t count)
+void import_rows_add(struct import_rows *rows, uint32_t file, uint64_t line,
+                     const struct import_sample *sample)
 {
-    char *kept = rows->texts + rows->text_bytes;
-    memcpy(kept, bytes, count);
-    rows->text_bytes += count;
-    return kept;
+    const holter_metric *metric = sample->metric;
+    struct import_row *row = &rows->rows[rows->row_count++];
+    *row =
+        (struct import_row){ .user = (uint32_t)rows->last_user,
+                             .source = (uint32_t)rows->last_source,
+                             .metric = metric->number,
+                             .key_field = metric->key_field,
+                             .key_is_text = metric->key_field >= 0 &&
+                                            metric->fields[metric->key_field].type == HOLTER_TEXT,
+                             .first_value = (uint32_t)rows->value_count,
+                             .value_count = (uint32_t)metric->field_count,
+                             .file = file,
+                             .line = line,
+                             .time_ns = sample->time_ns,
+                             .duration_ns = sample->duration_ns,
+                             .revision = sample->revision,
+                             .flags = sample->flags };
+    for (size_t f = 0; f < metric->field_count; f++) {
+        holter_value *value = &rows->values[rows->value_count++];
+        *value = sample->values[f];
+        if (metric->fields[f].type != HOLTER_TEXT)
+            continue;
+        char *kept = rows->texts + rows->text_bytes;
+        if (value->text.count > 0)
+            memcpy(kept, value->text.bytes, value->text.count);
+        value->text.bytes = kept;
+        rows->text_bytes += value->text.count;
+    }
 }
 
 /* ---- commit --------------------------------------------------------------------------------- */
@@ -152,9 +212,7 @@ static int sources_resolve(struct import_rows *rows)
 }
 
 /* Into the batch, as many rows as `refused` lets; *count is how many were looked at. */
-static int batch_fill(struct import_rows *rows, size_t *count,
-                      bool (*refused)(void *context, const struct import_row *row, const char *why),
-                      void *context)
+static int batch_fill(struct import_rows *rows, size_t *count)
 {
     size_t i = 0;
     int code = TOOL_OK;
@@ -181,7 +239,7 @@ static int batch_fill(struct import_rows *rows, size_t *count,
             break;
         }
         rows->counts.refused++;
-        if (!refused(context, row, err.message)) {
+        if (!rows->refused(rows->context, row, err.message)) {
             /* Those after it were not looked at. */
             rows->counts.samples -= rows->row_count - i - 1;
             if (rows->row_is_sample)
@@ -208,8 +266,6 @@ static size_t pending_count(const struct import_rows *rows, size_t count)
 /* Where memory ends with a part of the users stored, the rest fits the next time. */
 static holter_status batch_commit(struct import_rows *rows, size_t count, holter_error *err)
 {
-    if (holter_batch_count(rows->batch) == 0)
-        return HOLTER_OK;
     size_t pending = SIZE_MAX;
     for (;;) {
         holter_status status = holter_commit(rows->store, rows->batch, err);
@@ -286,37 +342,48 @@ static int superseded_count(struct import_rows *rows, size_t count)
     return TOOL_OK;
 }
 
+static void answer_count(struct import_counts *counts, holter_row_answer answer,
+                         uint64_t *superseded)
+{
+    if (answer.answer != HOLTER_PENDING &&
+        (answer.flags & (HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE)) != 0)
+        counts->flagged++;
+    switch (answer.answer) {
+    case HOLTER_PENDING:
+        counts->not_stored++;
+        break;
+    case HOLTER_ACCEPTED:
+    case HOLTER_NEW:
+        counts->fresh++;
+        break;
+    case HOLTER_DUPLICATE:
+        counts->duplicate++;
+        break;
+    case HOLTER_CORRECTED:
+        counts->corrected++;
+        break;
+    case HOLTER_SUPERSEDED:
+        ++*superseded;
+        break;
+    }
+}
+
 static int answers_count(struct import_rows *rows, size_t count)
 {
-    struct import_counts *counts = &rows->counts;
-    bool has_superseded = false;
-    for (size_t i = 0; i < count; i++) {
-        if (rows->rows[i].batch_index == SIZE_MAX)
-            continue;
-        holter_row_answer answer = holter_batch_answer(rows->batch, rows->rows[i].batch_index);
-        if (answer.answer != HOLTER_PENDING &&
-            (answer.flags & (HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE)) != 0)
-            counts->flagged++;
-        switch (answer.answer) {
-        case HOLTER_PENDING:
-            counts->not_stored++;
-            break;
-        case HOLTER_ACCEPTED:
-        case HOLTER_NEW:
-            counts->fresh++;
-            break;
-        case HOLTER_DUPLICATE:
-            counts->duplicate++;
-            break;
-        case HOLTER_CORRECTED:
-            counts->corrected++;
-            break;
-        case HOLTER_SUPERSEDED:
-            has_superseded = true;
-            break;
-        }
-    }
-    return has_superseded ? superseded_count(rows, count) : TOOL_OK;
+    uint64_t superseded = 0;
+    for (size_t i = 0; i < count; i++)
+        if (rows->rows[i].batch_index != SIZE_MAX)
+            answer_count(&rows->counts, holter_batch_answer(rows->batch, rows->rows[i].batch_index),
+                         &superseded);
+    return superseded > 0 ? superseded_count(rows, count) : TOOL_OK;
+}
+
+static void names_forget(struct import_rows *rows)
+{
+    names_clear(&rows->users);
+    names_clear(&rows->sources);
+    rows->users_known = rows->sources_known = 0;
+    rows->last_user = rows->last_source = NAMES_MISSING;
 }
 
 static void rows_forget(struct import_rows *rows)
@@ -324,39 +391,41 @@ static void rows_forget(struct import_rows *rows)
     rows->row_count = 0;
     rows->value_count = 0;
     rows->text_bytes = 0;
-    if (rows->users.bytes + rows->sources.bytes <= IMPORT_NAMES_BYTES_MAX)
-        return;
-    names_clear(&rows->users);
-    names_clear(&rows->sources);
-    rows->users_known = rows->sources_known = 0;
+    if (rows->users.bytes + rows->sources.bytes > IMPORT_NAMES_BYTES_MAX)
+        names_forget(rows);
 }
 
-int import_rows_commit(struct import_rows *rows,
-                       bool (*refused)(void *context, const struct import_row *row,
-                                       const char *why),
-                       void *context)
+void import_rows_drop(struct import_rows *rows)
 {
-    if (rows->row_count == 0) {
-        rows_forget(rows); /* texts of refused rows */
-        return TOOL_OK;
-    }
-    size_t count = 0;
-    int filled = TOOL_OK;
+    rows->counts.not_stored += rows->row_count;
+    rows_forget(rows);
+    names_forget(rows);
+    holter_batch_clear(rows->batch);
+}
+
+int import_rows_resolve(struct import_rows *rows)
+{
     int code = users_resolve(rows);
-    if (code == TOOL_OK)
-        code = sources_resolve(rows);
+    return code == TOOL_OK ? sources_resolve(rows) : code;
+}
+
+int import_rows_commit(struct import_rows *rows)
+{
+    int code = import_rows_resolve(rows);
     if (code == TOOL_OK) {
-        filled = batch_fill(rows, &count, refused, context);
+        size_t count = 0;
+        int filled = batch_fill(rows, &count);
         holter_error err = { 0 };
-        if (batch_commit(rows, count, &err) != HOLTER_OK)
+        if ((filled == TOOL_OK || !rows->is_all_or_none) &&
+            batch_commit(rows, count, &err) != HOLTER_OK)
             code = say_error(&err);
         int counted = answers_count(rows, count);
         if (code == TOOL_OK)
             code = filled != TOOL_OK ? filled : counted;
-        holter_batch_clear(rows->batch);
     } else {
         rows->counts.not_stored += rows->row_count;
     }
+    holter_batch_clear(rows->batch);
     rows_forget(rows);
     return code;
 }

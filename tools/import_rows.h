@@ -5,14 +5,15 @@
  * until then.
  *
  *   R1  Rows are committed in the order in which they came, also across files.
- *   R2  Memory is bounded: rows, values and texts by the constants here, names by
- *       IMPORT_NAMES_BYTES_MAX.
+ *   R2  Memory is bounded: rows, values and texts by the constants here, but where a caller asks
+ *       for more room; names by IMPORT_NAMES_BYTES_MAX.
  *
  * Threads: one at a time.
  */
 #ifndef TOOLS_IMPORT_ROWS_H
 #define TOOLS_IMPORT_ROWS_H
 
+#include "csv.h"
 #include "names.h"
 #include "tool.h"
 
@@ -20,12 +21,21 @@ enum {
     IMPORT_ROWS_MAX = 50000,
     IMPORT_VALUES_MAX = 2 * IMPORT_ROWS_MAX,
     IMPORT_TEXT_BYTES_MAX = 16 << 20,
+    IMPORT_ROW_TEXT_BYTES_MAX = CSV_LINE_BYTES_MAX,
     IMPORT_NAMES_BYTES_MAX = 64 << 20,
 };
 
 /** What became of the rows. */
 struct import_counts {
     uint64_t rows, samples, fresh, duplicate, corrected, superseded, flagged, refused, not_stored;
+};
+
+/** One sample that was read; what it points at is borrowed for a call. */
+struct import_sample {
+    const holter_metric *metric;
+    const holter_value *values; /* metric->field_count of them */
+    int64_t time_ns, duration_ns, revision;
+    uint16_t flags;
 };
 
 struct import_row {
@@ -43,46 +53,56 @@ struct import_row {
     size_t batch_index; /* SIZE_MAX: refused by the batch */
 };
 
+/** A row that the store refuses, and why: whether to go on. */
+typedef bool import_refused_fn(void *context, const struct import_row *row, const char *why);
+
 struct import_rows {
     holter_store *store; /* borrowed */
     holter_batch *batch;
     const char *region; /* of new users; NULL: the first */
+    import_refused_fn *refused;
+    void *context;
     struct names users, sources;
     size_t users_known, sources_known; /* the first so many have their numbers */
+    int64_t last_user, last_source;    /* of the last sample; NAMES_MISSING: none */
     struct import_row *rows;
-    size_t row_count;
+    size_t row_count, row_room;
     holter_value *values;
-    size_t value_count;
+    size_t value_count, value_room;
     char *texts;
     size_t text_bytes;
     struct import_counts counts;
-    bool row_is_sample; /* else a row of a file can be several */
+    bool row_is_sample;  /* else a row of a file can be several */
+    bool is_all_or_none; /* a refused row keeps those before it from being committed */
 };
 
-/** Returns TOOL_OK or the exit code, said. Then or not: import_rows_release. */
-int import_rows_init(struct import_rows *rows, holter_store *store, const char *region);
+/** Strings and context borrowed. Returns TOOL_OK or the exit code, said. Then or not:
+    import_rows_release. */
+int import_rows_init(struct import_rows *rows, holter_store *store, const char *region,
+                     import_refused_fn *refused, void *context);
 void import_rows_release(struct import_rows *rows);
 
-/** There is room for so many rows with so many values, without texts. */
+/** There is room for so many samples with so many values, of one row of a file. */
 bool import_rows_have_room(const struct import_rows *rows, size_t row_count, size_t value_count);
-/** The next row cannot be sure of its room: commit first. */
-bool import_rows_full(const struct import_rows *rows);
+/** Make room for them beyond what is kept at once otherwise. false: no memory. */
+bool import_rows_need_room(struct import_rows *rows, size_t row_count, size_t value_count);
 
-/** The index of a user's id, and of a source's name of that user; NAMES_MISSING: no memory. */
-int64_t import_rows_user(struct import_rows *rows, const char *id, size_t bytes);
-int64_t import_rows_source(struct import_rows *rows, uint32_t user, const char *name, size_t bytes);
+/** Whose the samples that follow are. false: no memory. */
+bool import_rows_person(struct import_rows *rows, struct csv_field id, struct csv_field source);
+/** Take a sample over, for which there is room. */
+void import_rows_add(struct import_rows *rows, uint32_t file, uint64_t line,
+                     const struct import_sample *sample);
 
-/** Keep a text until the commit. */
-const char *import_rows_keep(struct import_rows *rows, const char *bytes, size_t count);
-
+/** Every user and source gets its number. Returns TOOL_OK or the exit code, said. */
+int import_rows_resolve(struct import_rows *rows);
 /**
- * Commit what there is, and count what became of it. A row that the store refuses is told to
- * `refused`, which answers whether to go on; where it does not, rows before that one are committed
- * and those from it on are dropped. Returns TOOL_OK or the exit code, said.
+ * Commit what there is and what the caller put into the batch, and count what became of it. A row
+ * that the store refuses is told to `refused`; where that does not go on, rows before that one are
+ * committed (or not: is_all_or_none) and those from it on are dropped. Returns TOOL_OK or the exit
+ * code, said.
  */
-int import_rows_commit(struct import_rows *rows,
-                       bool (*refused)(void *context, const struct import_row *row,
-                                       const char *why),
-                       void *context);
+int import_rows_commit(struct import_rows *rows);
+/** Forget what there is, as not stored, and all names. */
+void import_rows_drop(struct import_rows *rows);
 
 #endif

@@ -125,6 +125,8 @@ enum { ARGS_GO = -1 };
 int args_parse(const struct verb *verb, const struct option *options, size_t option_count,
                int count, char **arguments, int *plain);
 
+/* ---- names that were misspelt (nearest.c) --------------------------------------------------- */
+
 /** Of `count` names the one most like `text`, NULL when none is near. */
 const char *nearest_name(const char *text, size_t count,
                          const char *(*name_at)(const void *, size_t), const void *context);

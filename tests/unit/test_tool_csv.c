@@ -47,8 +47,9 @@ static void record_write(char *out, size_t room, const struct csv *csv)
 
 static void read_all(char *out, size_t room, struct source *source)
 {
-    struct csv *csv = csv_new(source_read, source);
+    struct csv *csv = csv_new();
     ck_assert_ptr_nonnull(csv);
+    csv_begin(csv, source_read, source);
     out[0] = '\0';
     for (;;) {
         enum csv_result result = csv_next(csv);
@@ -186,7 +187,8 @@ START_TEST(line_limit_is_exact)
     static const size_t large_pieces[] = { 1000, 65536, 100000000 };
     for (size_t i = 0; i < COUNT(large_pieces); i++) {
         struct source source = { text, bytes, 0, large_pieces[i], SIZE_MAX };
-        struct csv *csv = csv_new(source_read, &source);
+        struct csv *csv = csv_new();
+        csv_begin(csv, source_read, &source);
         ck_assert_int_eq(csv_next(csv), CSV_RECORD);
         ck_assert_int_eq(csv_next(csv), _i == 0 ? CSV_RECORD : CSV_BAD);
         ck_assert_uint_eq(csv_line(csv), 2);
@@ -208,7 +210,8 @@ START_TEST(column_limit_is_exact)
     memset(text, ',', columns);
     text[columns - 1] = '\n';
     struct source source = { text, columns, 0, 100, SIZE_MAX };
-    struct csv *csv = csv_new(source_read, &source);
+    struct csv *csv = csv_new();
+    csv_begin(csv, source_read, &source);
     ck_assert_int_eq(csv_next(csv), _i == 0 ? CSV_RECORD : CSV_BAD);
     if (_i == 0)
         ck_assert_uint_eq(csv_field_count(csv), CSV_COLUMNS_MAX);
