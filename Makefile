@@ -133,6 +133,8 @@ $(OUT)/holter: $(TOOL_OBJECTS) $(OUT)/libholter.a
 $(OUT)/tests/unit/test_tool_cohort: $(call objects,tools/cohort.c)
 $(OUT)/tests/unit/test_tool_csv: $(call objects,tools/csv.c)
 $(OUT)/tests/unit/test_tool_times: $(call objects,tools/times.c) $(OUT)/libholter.a
+$(OUT)/tests/unit/test_tool_import: $(call objects,tools/csv.c tools/times.c tools/forms.c tools/flags.c tools/nearest.c \
+    tools/import_csv.c tools/import_map.c tools/import_value.c) $(OUT)/libholter.a
 $(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
 
 # make cli T=import: the transcripts of that name; without T all of them, and the real data if it is there
@@ -254,7 +256,8 @@ format:
 
 FUZZ_TARGETS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/times.c tools/forms.c \
-    tools/import_preset.c tools/import_fitabase.c tools/import_welltory.c
+    tools/flags.c tools/nearest.c tools/import_csv.c tools/import_map.c tools/import_value.c tools/import_preset.c \
+    tools/import_fitabase.c tools/import_welltory.c
 FUZZ_LIBRARY := $(OUT)/fuzz/libfuzzed.a
 FUZZ_FLAGS ?= -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24576 -print_final_stats=1
 SECONDS ?=

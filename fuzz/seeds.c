@@ -785,6 +785,37 @@ static void identity_seed(void)
     fuzz_world_release(&world);
 }
 
+static void map_seed(const char *name, uint8_t options, const char *map, const char *time_format,
+                     const char *duration, const char *file)
+{
+    struct buffer seed = seed_begin(options);
+    buffer_append(&seed, map, strlen(map) + 1);
+    buffer_append(&seed, time_format, strlen(time_format) + 1);
+    buffer_append(&seed, duration, strlen(duration) + 1);
+    buffer_append(&seed, file, strlen(file));
+    seed_end("map", name, &seed);
+}
+
+static void map_seeds(void)
+{
+    map_seed("heart", 0, "user=Id,time=Time,value=Value", "%m/%d/%Y %I:%M:%S %p", "",
+             "Id,Time,Value\n1,4/12/2016 7:21:00 AM,97\n1,4/12/2016 7:21:05 AM,x\n"
+             "1,4/12/2016 12:21:05 PM,-60\n");
+    map_seed("steps", 1 | 16 | 32, "time=when,value=count\\, all,user=who,source=dev,duration=long",
+             "%F %T.%f", "60s",
+             "when,\"count, all\",who,dev,long\n2016-04-12 00:00:00.5,50,,watch,\n"
+             "2016-04-12 00:01:00.25,7,s,,1.5m\n");
+    map_seed("pressure", 2 | 8, "user=u,time=t,value.systolic=hi,value.diastolic=lo,revision=r",
+             "rfc3339", "", "u,t,hi,lo,r\n1,2016-04-12T07:21:00Z,120.55,80.1,-7\n");
+    map_seed("dose", 3, "user=u,time=t,key=what,value=mg,flags=f", "unix_ms", "",
+             "u,t,what,mg,f\n1,1460445660123,\"ibu, \"\"profen\"\"\",400.25,manual|bit8\n");
+    map_seed("stage", 4, "user=u,time=t,value=v,duration=d", "unix_s", "",
+             "u,t,v,d\n1,0,light,30\n1,30.5,0,0.5h\n");
+    map_seed("mixed", 7, "user=u,time=t,value=v,metric=m,duration=d", "unix_ns", "",
+             "u,t,v,m,d\n1,1,60,heart_rate,\n1,2,wake,stage,60\n1,3,20,steps,60\n1,4,1,nothing,\n");
+    map_seed("unknown", 0, "user=u,tine=t", "unix_s", "", "u,t\n");
+}
+
 static void text_seeds(void)
 {
     seed_text("csv", "plain", 3, 0,
@@ -920,6 +951,7 @@ int main(int argc, char **argv)
     head_seeds();
     identity_seed();
     text_seeds();
+    map_seeds();
     zone_seeds();
     return EXIT_SUCCESS;
 }
