@@ -71,6 +71,19 @@ static bool stream_read(void *context, void *out, size_t room, size_t *got)
     return true;
 }
 
+/* The row before changes no time. */
+static void time_check(const struct mapped_reader *reader)
+{
+    struct time_format fresh = reader->time_format;
+    fresh.head.bytes = 0;
+    int64_t time_ns = 0;
+    const struct csv_field text = reader->columns[SLOT_TIME] == MAP_NO_COLUMN
+                                      ? (struct csv_field){ "", 0 }
+                                      : reader->fields[reader->columns[SLOT_TIME]];
+    core_assert(time_read(&time_ns, &fresh, text.bytes, text.count) == TIME_OK);
+    core_assert(time_ns == reader->sample.time_ns);
+}
+
 static void sample_check(const struct mapped_reader *reader)
 {
     const struct import_sample *sample = &reader->sample;
@@ -110,10 +123,12 @@ static void file_read(struct mapped_reader *reader, struct csv *csv)
         reader->problem[0] = '\0';
         enum mapped_result row = mapped_row_read(reader, csv_fields(csv));
         core_assert(row == MAPPED_OK || row == MAPPED_REFUSED);
-        if (row == MAPPED_OK)
+        if (row == MAPPED_OK) {
             sample_check(reader);
-        else
+            time_check(reader);
+        } else {
             core_assert(reader->problem[0] != '\0');
+        }
     }
 }
 

@@ -53,6 +53,36 @@ static const unsigned char classes[256] = {
     [0] = BYTE_ZERO,
 };
 
+static bool is_class_plain(char c)
+{
+    return classes[(unsigned char)c] == BYTE_PLAIN;
+}
+
+/*
+ * The first byte from `at` on that is not plain, or `end`. Those are at most a comma; letters,
+ * digits and what is greater are passed over eight at a time: the lowest byte of `low` whose
+ * highest bit is set is exact, as no borrow comes from below it.
+ */
+static size_t plain_end(const struct csv *csv, size_t at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (;;) {
+        while (csv->end - at >= sizeof ones) {
+            uint64_t word;
+            memcpy(&word, csv->buffer + at, sizeof word);
+            uint64_t low = (word - ones * (',' + 1)) & ~word & ones << 7;
+            if (low != 0) {
+                at += (size_t)__builtin_ctzll(low) / 8;
+                break;
+            }
+            at += sizeof word;
+        }
+        if (at == csv->end || !is_class_plain(csv->buffer[at]))
+            return at;
+        at++;
+    }
+}
+
 static void problem_set(struct csv *csv, const char *text)
 {
     snprintf(csv->problem, sizeof csv->problem, "%s", text);
@@ -155,8 +185,7 @@ static enum found record_find(struct csv *csv)
                 return FOUND_BAD;
             at++;
         } else {
-            while (at < csv->end && classes[(unsigned char)csv->buffer[at]] == BYTE_PLAIN)
-                at++;
+            at = plain_end(csv, at);
             if (at == csv->end && !csv->is_at_end)
                 return FOUND_MORE;
             unsigned char class =

@@ -41,6 +41,14 @@ bool is_utf8(const char *bytes, size_t count)
     const unsigned char *at = (const unsigned char *)bytes;
     const unsigned char *end = at + count;
     while (at < end) {
+        uint64_t eight;
+        if (end - at >= (ptrdiff_t)sizeof eight) {
+            memcpy(&eight, at, sizeof eight);
+            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+                at += sizeof eight;
+                continue;
+            }
+        }
         unsigned char lead = *at++;
         if (lead < 0x80)
             continue;

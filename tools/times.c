@@ -30,6 +30,8 @@ struct moment {
     int64_t year, month, day, day_of_year; /* month and day 0: not told */
     int64_t hour, hour12, minute, second, nanosecond;
     int64_t offset_s;
+    int64_t days; /* since 1970, of the date; with has_days */
+    bool has_days;
     bool has_offset;
     bool is_afternoon;
     bool has_unix;
@@ -101,25 +103,32 @@ static enum time_result local_join(int64_t *out_ns, struct time_zone *zone, int6
     return TIME_OK;
 }
 
-static enum time_result moment_join(int64_t *out_ns, const struct moment *m, struct time_zone *zone)
+/* m->days of the date. false: there is no such day. */
+static bool date_join(struct moment *m)
 {
-    if (m->has_unix)
-        return time_join(out_ns, m->is_negative, m->unix_s, m->nanosecond);
-
-    int64_t days;
     if (m->day_of_year != 0) {
         if (m->day_of_year > 365 + is_leap(m->year))
-            return TIME_MALFORMED;
-        days = days_from_civil(m->year, 1, 1) + m->day_of_year - 1;
+            return false;
+        m->days = days_from_civil(m->year, 1, 1) + m->day_of_year - 1;
     } else {
         if (m->month < 1 || m->month > 12 || m->day < 1 ||
             m->day > days_of_month(m->year, m->month))
-            return TIME_MALFORMED;
-        days = days_from_civil(m->year, m->month, m->day);
+            return false;
+        m->days = days_from_civil(m->year, m->month, m->day);
     }
+    m->has_days = true;
+    return true;
+}
+
+static enum time_result moment_join(int64_t *out_ns, struct moment *m, struct time_zone *zone)
+{
+    if (m->has_unix)
+        return time_join(out_ns, m->is_negative, m->unix_s, m->nanosecond);
+    if (!m->has_days && !date_join(m))
+        return TIME_MALFORMED;
     int64_t hour = m->hour12 != 0 ? m->hour12 % 12 + 12 * m->is_afternoon : m->hour;
-    int64_t seconds =
-        days * DAY_S + hour * 3600 + m->minute * 60 + m->second - (m->has_offset ? m->offset_s : 0);
+    int64_t seconds = m->days * DAY_S + hour * 3600 + m->minute * 60 + m->second -
+                      (m->has_offset ? m->offset_s : 0);
     int64_t joined_ns;
     enum time_result result;
     if (seconds >= 0)
@@ -184,7 +193,9 @@ static bool take_unsigned(struct cursor *c, uint64_t *out)
     for (; c->at < c->end && is_digit(*c->at); c->at++) {
         uint64_t digit = (uint64_t)(*c->at - '0');
         /* Past any time: saturate, so that the answer is out of range and not malformed. */
-        number = number > (UINT64_MAX - digit) / 10 ? UINT64_MAX : number * 10 + digit;
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, digit, &number))
+            number = UINT64_MAX;
     }
     *out = number;
     return true;
@@ -261,6 +272,41 @@ static bool take_half_day(struct cursor *c, bool *is_afternoon)
     return true;
 }
 
+/* ---- heads ---------------------------------------------------------------------------------- */
+
+/*
+ * Rows of a file mostly have the date and hour of the row before. What a head's bytes tell depends
+ * on them and on the one that ends it alone: numbers and white space end at the first other byte,
+ * names of months at the first that is no letter.
+ */
+static bool head_take(const struct time_head *head, struct cursor *c, struct moment *m)
+{
+    if (head->bytes == 0 || (size_t)(c->end - c->at) < head->bytes ||
+        memcmp(c->at, head->text, head->bytes) != 0)
+        return false;
+    c->at += head->bytes - 1;
+    m->days = head->days;
+    m->has_days = true;
+    m->hour = head->hour;
+    m->hour12 = head->hour12;
+    return true;
+}
+
+/* The bytes up to `end`, and the one there, of a text that was read to its end. */
+static void head_keep(struct time_head *head, const char *begin, const char *end,
+                      const struct moment *m)
+{
+    size_t bytes = (size_t)(end - begin) + 1;
+    char ends = lower(*end);
+    if (bytes > TIME_HEAD_BYTES_MAX || (ends >= 'a' && ends <= 'z'))
+        return;
+    memcpy(head->text, begin, bytes);
+    head->bytes = bytes;
+    head->days = m->days;
+    head->hour = m->hour;
+    head->hour12 = m->hour12;
+}
+
 /* ---- patterns ------------------------------------------------------------------------------- */
 
 /* The steps of %T and its like. */
@@ -320,6 +366,26 @@ static const char *pattern_check(const struct time_format *format)
     return NULL;
 }
 
+/* The steps of a date and an hour, where the pattern begins so; literals after them are left. */
+static size_t pattern_head_steps(const struct time_format *format)
+{
+    size_t steps = 0;
+    size_t dates = 0;
+    bool has_day_of_year = false;
+    for (size_t i = 0; i < format->step_count; i++) {
+        unsigned char step = format->steps[i];
+        if (step >= LITERAL)
+            continue;
+        if (strchr("YymbdejHI", step) == NULL)
+            break;
+        dates += step != 'H' && step != 'I';
+        has_day_of_year = has_day_of_year || step == 'j';
+        steps = i + 1;
+    }
+    bool has_date = has_day_of_year ? dates >= 2 : dates >= 3;
+    return has_date && steps < format->step_count ? steps : 0;
+}
+
 static const char *pattern_read(struct time_format *out, const char *text)
 {
     static const char too_long[] = "the pattern is too long";
@@ -369,6 +435,7 @@ static const char *pattern_read(struct time_format *out, const char *text)
     for (size_t i = 0; i < plain.step_count; i++)
         if (plain.steps[i] == 'e')
             plain.steps[i] = 'd';
+    out->head_steps = pattern_head_steps(out);
     return pattern_check(&plain);
 }
 
@@ -436,16 +503,26 @@ static enum time_result take_step(struct cursor *c, unsigned char step, struct m
     return ok ? TIME_OK : TIME_MALFORMED;
 }
 
-static enum time_result pattern_take(int64_t *out_ns, const struct time_format *format,
-                                     struct cursor c)
+static enum time_result pattern_take(int64_t *out_ns, struct time_format *format, struct cursor c)
 {
     struct moment m = { 0 };
-    for (size_t i = 0; i < format->step_count; i++) {
+    const char *begin = c.at;
+    const char *head_end = NULL;
+    size_t i = head_take(&format->head, &c, &m) ? format->head_steps : 0;
+    bool has_head = i > 0;
+    for (; i < format->step_count; i++) {
+        if (i == format->head_steps)
+            head_end = c.at;
         enum time_result result = take_step(&c, format->steps[i], &m);
         if (result != TIME_OK)
             return result;
     }
-    return c.at == c.end ? moment_join(out_ns, &m, format->zone) : TIME_MALFORMED;
+    if (c.at != c.end)
+        return TIME_MALFORMED;
+    enum time_result result = moment_join(out_ns, &m, format->zone);
+    if (result == TIME_OK && !has_head && format->head_steps > 0 && head_end < c.end)
+        head_keep(&format->head, begin, head_end, &m);
+    return result;
 }
 
 /* ---- the other kinds ------------------------------------------------------------------------ */
@@ -477,17 +554,23 @@ static bool take_date(struct cursor *c, struct moment *m)
            take_number(c, 2, 2, 1, 31, &m->day);
 }
 
-/* `zone`, else NULL: of times without an offset, which are malformed where `needs_offset`. */
+/*
+ * `zone`, else NULL: of times without an offset, which are malformed where `needs_offset`. `head`
+ * may be NULL.
+ */
 static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool needs_offset,
-                                     struct time_zone *zone)
+                                     struct time_zone *zone, struct time_head *head)
 {
     struct moment m = { 0 };
-    if (!take_date(&c, &m))
-        return TIME_MALFORMED;
-    if (!take(&c, 'T') && !take(&c, 't') && !take(&c, ' '))
-        return TIME_MALFORMED;
-    if (!take_number(&c, 2, 2, 0, 23, &m.hour) || !take(&c, ':') ||
-        !take_number(&c, 2, 2, 0, 59, &m.minute) || !take(&c, ':') ||
+    const char *begin = c.at;
+    const char *head_end = NULL;
+    if (head == NULL || !head_take(head, &c, &m)) {
+        if (!take_date(&c, &m) || (!take(&c, 'T') && !take(&c, 't') && !take(&c, ' ')) ||
+            !take_number(&c, 2, 2, 0, 23, &m.hour))
+            return TIME_MALFORMED;
+        head_end = c.at;
+    }
+    if (!take(&c, ':') || !take_number(&c, 2, 2, 0, 59, &m.minute) || !take(&c, ':') ||
         !take_number(&c, 2, 2, 0, 59, &m.second))
         return TIME_MALFORMED;
     if (take(&c, '.')) {
@@ -498,7 +581,10 @@ static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool need
     m.has_offset = take_offset(&c, false, &m.offset_s);
     if ((needs_offset && !m.has_offset) || c.at != c.end)
         return TIME_MALFORMED;
-    return moment_join(out_ns, &m, zone);
+    enum time_result result = moment_join(out_ns, &m, zone);
+    if (result == TIME_OK && head != NULL && head_end != NULL)
+        head_keep(head, begin, head_end, &m);
+    return result;
 }
 
 /* The first moment of the day of an instant, which its midnight need not be. */
@@ -551,7 +637,7 @@ bool time_offset_read(int64_t *out_s, const char *text)
     return true;
 }
 
-enum time_result time_read(int64_t *out_ns, const struct time_format *format, const char *text,
+enum time_result time_read(int64_t *out_ns, struct time_format *format, const char *text,
                            size_t bytes)
 {
     struct cursor c = { text, text + bytes };
@@ -563,7 +649,7 @@ enum time_result time_read(int64_t *out_ns, const struct time_format *format, co
     case TIME_UNIX_NS:
         return unix_take(out_ns, c, 0);
     case TIME_RFC3339:
-        return rfc3339_take(out_ns, c, true, NULL);
+        return rfc3339_take(out_ns, c, true, NULL, &format->head);
     case TIME_PATTERN:
         return pattern_take(out_ns, format, c);
     }
@@ -576,7 +662,7 @@ enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_
     struct cursor date = c;
     struct moment m = { 0 };
     if (!take_date(&date, &m) || date.at != date.end)
-        return rfc3339_take(out_ns, c, zone == NULL, zone);
+        return rfc3339_take(out_ns, c, zone == NULL, zone, NULL);
     int64_t time_ns;
     enum time_result result = moment_join(&time_ns, &m, zone);
     if (result == TIME_OK)

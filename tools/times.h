@@ -1,7 +1,7 @@
 /*
  * times.h -- times and durations as text, exact to the nanosecond.
  *
- * Any thread; a struct time_zone, one at a time. Nothing here asks the system: no locale, and zone
+ * Any thread; a struct time_zone or time_format, one at a time. Nothing here asks the system: no locale, and zone
  * files only by time_zone_open.
  */
 #ifndef TOOLS_TIMES_H
@@ -15,13 +15,25 @@
 
 enum time_kind { TIME_UNIX_S, TIME_UNIX_MS, TIME_UNIX_NS, TIME_RFC3339, TIME_PATTERN };
 
-enum { TIME_STEPS_MAX = 64, TIME_TEXT_BYTES_MAX = 40, DURATION_TEXT_BYTES_MAX = 40 };
+enum {
+    TIME_STEPS_MAX = 64,
+    TIME_TEXT_BYTES_MAX = 40,
+    DURATION_TEXT_BYTES_MAX = 40,
+    TIME_HEAD_BYTES_MAX = 32,
+};
 
 /** A zone, and what came of the local times read in it. All zero: UTC. */
 struct time_zone {
     holter_zone *zone; /* owned: time_zone_close; NULL is UTC */
     bool is_utc;       /* it was called so */
     uint64_t ambiguous, missing;
+};
+
+/** How the time that was read last begins: a date, and an hour where it has one. */
+struct time_head {
+    char text[TIME_HEAD_BYTES_MAX];
+    size_t bytes; /* with the one that ends it; 0: there is none */
+    int64_t days, hour, hour12;
 };
 
 /** How times are written in a file. */
@@ -31,6 +43,8 @@ struct time_format {
     unsigned char
         steps[TIME_STEPS_MAX]; /* TIME_PATTERN: a conversion's letter, or 0x80 + a literal */
     size_t step_count;
+    size_t head_steps; /* the first so many are those of a time_head; 0: they tell no date */
+    struct time_head head;
 };
 
 enum time_result {
@@ -54,8 +68,8 @@ bool time_offset_read(int64_t *out_s, const char *text);
 holter_status time_zone_open(struct time_zone *out, const char *name, holter_error *err);
 void time_zone_close(struct time_zone *zone);
 
-/** *out_ns untouched on failure. Cost: some tens of nanoseconds. */
-enum time_result time_read(int64_t *out_ns, const struct time_format *format, const char *text,
+/** *out_ns untouched on failure. Cost: some tens of nanoseconds, fewer within an hour. */
+enum time_result time_read(int64_t *out_ns, struct time_format *format, const char *text,
                            size_t bytes);
 
 /**

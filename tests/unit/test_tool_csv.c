@@ -202,6 +202,25 @@ START_TEST(line_limit_is_exact)
 }
 END_TEST
 
+/* Looked at anew after each byte, a record of this length would take hours. */
+START_TEST(long_record_in_reads_of_a_byte_is_read_once_or_twice)
+{
+    char *text = malloc(CSV_LINE_BYTES_MAX);
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'z', CSV_LINE_BYTES_MAX);
+    text[CSV_LINE_BYTES_MAX - 1] = '\n';
+    struct source source = { text, CSV_LINE_BYTES_MAX, 0, 1, SIZE_MAX };
+    struct csv *csv = csv_new();
+    ck_assert_ptr_nonnull(csv);
+    csv_begin(csv, source_read, &source);
+    ck_assert_int_eq(csv_next(csv), CSV_RECORD);
+    ck_assert_uint_eq(csv_fields(csv)[0].count, CSV_LINE_BYTES_MAX - 1);
+    ck_assert_int_eq(csv_next(csv), CSV_END);
+    csv_free(csv);
+    free(text);
+}
+END_TEST
+
 START_TEST(column_limit_is_exact)
 {
     size_t columns = CSV_COLUMNS_MAX + (size_t)_i;
@@ -230,6 +249,7 @@ static Suite *csv_suite(void)
     tcase_add_test(tcase, broken_stream_is_told);
     tcase_add_loop_test(tcase, pieces_change_nothing, 0, 10);
     tcase_add_loop_test(tcase, line_limit_is_exact, 0, 2);
+    tcase_add_test(tcase, long_record_in_reads_of_a_byte_is_read_once_or_twice);
     tcase_add_loop_test(tcase, column_limit_is_exact, 0, 2);
     suite_add_tcase(suite, tcase);
     return suite;

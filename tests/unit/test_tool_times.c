@@ -5,6 +5,7 @@
  * Expected numbers come from `date -u -d ... +%s` and from the calendar, not from the code; every
  * day from 1678 to 2261 is walked with a plain calendar beside it.
  */
+#include "random.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -403,12 +404,60 @@ START_TEST(durations_are_exact)
 }
 END_TEST
 
+static const char *const head_formats[] = {
+    "rfc3339",  "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S",
+    "%y%j%H%M", "%d %b %Y %H:%M",       "%H:%M %d.%m.%Y",
+    "%Y-%m-%d", "%b%d%Y%I%p:%M",        "%e/%m/%y",
+    "%s",
+};
+
+/* Times near each other, each a random change away from the one before it, and many of them bad. */
+START_TEST(time_is_read_as_if_it_were_the_first)
+{
+    static const char letters[] = "0123456789 :-/.TZMapAPMmarchJun";
+    struct random random = { 1 + (uint64_t)_i };
+    struct time_format kept, fresh;
+    char text[64] = "";
+    size_t read = 0;
+    ck_assert_ptr_null(time_format_read(&kept, head_formats[_i]));
+    ck_assert_ptr_null(time_format_read(&fresh, head_formats[_i]));
+    for (size_t i = 0; i < 100000; i++) {
+        static const char *const starts[] = {
+            "2016-04-12T07:21:00Z",
+            "4/12/2016 7:21:00 AM",
+            "2016-04-12 07:21:05",
+            "161020721",
+            "12 Mar 2016 7:21",
+            "7:21 12.3.2016",
+            "2016-04-12",
+            "March12201611pm:2",
+            " 1/12/16",
+            "1460445660",
+        };
+        if (i % 8 == 0)
+            strcpy(text, starts[_i]);
+        else
+            text[random_below(&random, strlen(text))] =
+                letters[random_below(&random, sizeof letters - 1)];
+        int64_t kept_ns = 0;
+        int64_t fresh_ns = 0;
+        fresh.head.bytes = 0;
+        enum time_result result = time_read(&fresh_ns, &fresh, text, strlen(text));
+        ck_assert_int_eq(time_read(&kept_ns, &kept, text, strlen(text)), result);
+        ck_assert_int_eq(kept_ns, fresh_ns);
+        read += result == TIME_OK;
+    }
+    ck_assert_uint_gt(read, 10000);
+}
+END_TEST
+
 static Suite *times_suite(void)
 {
     Suite *suite = suite_create("tool times");
     TCase *tcase = tcase_create("times");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, times_are_read_exactly, 0, (int)COUNT(times));
+    tcase_add_loop_test(tcase, time_is_read_as_if_it_were_the_first, 0, (int)COUNT(head_formats));
     tcase_add_loop_test(tcase, bad_formats_are_refused, 0, (int)COUNT(bad_formats));
     tcase_add_test(tcase, offsets_are_read);
     tcase_add_loop_test(tcase, zone_tells_what_the_text_does_not, 0, (int)COUNT(local_times));
