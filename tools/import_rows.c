@@ -171,9 +171,32 @@ done:
 }
 
 /*
- * Those that follow one another with one name together: a name is mostly that of all of a file's
- * rows.
+ * Those of the next ones that have one name together: a name is mostly that of all of a file's
+ * rows. `users` and `numbers` have room for all that are left.
  */
+static int sources_resolve_one_name(struct import_rows *rows, uint64_t *users, uint32_t *numbers)
+{
+    struct name *items = rows->sources.items + rows->sources_known;
+    const char *name = items[0].bytes + sizeof(uint32_t);
+    size_t count = 0;
+    holter_error err = { 0 };
+    for (; rows->sources_known + count < rows->sources.count; count++) {
+        uint32_t user;
+        memcpy(&user, items[count].bytes, sizeof user);
+        if (strcmp(items[count].bytes + sizeof user, name) != 0)
+            break;
+        users[count] = rows->users.items[user].number;
+    }
+    if (holter_sources_need(rows->store, users, count, name, numbers, &err) != HOLTER_OK)
+        return say_error(&err);
+    for (size_t i = 0; i < count; i++) {
+        items[i].number = numbers[i];
+        items[i].is_known = true;
+    }
+    rows->sources_known += count;
+    return TOOL_OK;
+}
+
 static int sources_resolve(struct import_rows *rows)
 {
     size_t left = rows->sources.count - rows->sources_known;
@@ -182,30 +205,13 @@ static int sources_resolve(struct import_rows *rows)
     int code = TOOL_OK;
     uint64_t *users = malloc(left * sizeof *users);
     uint32_t *numbers = malloc(left * sizeof *numbers);
-    if (users == NULL || numbers == NULL)
+    if (users == NULL || numbers == NULL) {
         code = say_no_memory();
-    while (code == TOOL_OK && rows->sources_known < rows->sources.count) {
-        struct name *items = rows->sources.items + rows->sources_known;
-        const char *name = items[0].bytes + sizeof(uint32_t);
-        size_t count = 0;
-        holter_error err = { 0 };
-        for (; rows->sources_known + count < rows->sources.count; count++) {
-            uint32_t user;
-            memcpy(&user, items[count].bytes, sizeof user);
-            if (strcmp(items[count].bytes + sizeof user, name) != 0)
-                break;
-            users[count] = rows->users.items[user].number;
-        }
-        if (holter_sources_need(rows->store, users, count, name, numbers, &err) != HOLTER_OK) {
-            code = say_error(&err);
-            break;
-        }
-        for (size_t i = 0; i < count; i++) {
-            items[i].number = numbers[i];
-            items[i].is_known = true;
-        }
-        rows->sources_known += count;
+        goto done;
     }
+    while (code == TOOL_OK && rows->sources_known < rows->sources.count)
+        code = sources_resolve_one_name(rows, users, numbers);
+done:
     free(users);
     free(numbers);
     return code;

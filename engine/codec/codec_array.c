@@ -331,8 +331,8 @@ static void encode_packed(struct buffer *out, const int64_t *values, size_t coun
     uint64_t any_high = 0;
     for (size_t i = 0; i < count; i++) {
         words[i] = (uint64_t)values[i] - (uint64_t)by->base;
-        int64_t high = by->width < 64 ? (int64_t)words[i] >> by->width : 0;
-        if (by->has_patches && high != 0) {
+        int64_t high = by->has_patches ? (int64_t)words[i] >> by->width : 0;
+        if (high != 0) {
             at[patches] = (uint16_t)i;
             highs[patches] = zigzag_encode(high);
             any_high |= highs[patches++];
@@ -358,6 +358,7 @@ static void encode_dictionary(struct buffer *out, const int64_t *values, size_t 
     size_t escaped = 0;
     distinct_count(&d, values, count);
     distinct_rank(&d);
+    core_assert(by->entries <= d.taken);
     buffer_append_u8(out, (uint8_t)(by->entries - 1));
     for (size_t i = 0; i < by->entries; i++)
         buffer_append_zigzag(out, d.value[d.slot[i]]);
