@@ -508,10 +508,9 @@ static enum time_result pattern_take(int64_t *out_ns, struct time_format *format
     struct moment m = { 0 };
     const char *begin = c.at;
     const char *head_end = NULL;
-    size_t i = head_take(&format->head, &c, &m) ? format->head_steps : 0;
-    bool has_head = i > 0;
-    for (; i < format->step_count; i++) {
-        if (i == format->head_steps)
+    bool has_head = head_take(&format->head, &c, &m);
+    for (size_t i = has_head ? format->head_steps : 0; i < format->step_count; i++) {
+        if (i > 0 && i == format->head_steps && !has_head)
             head_end = c.at;
         enum time_result result = take_step(&c, format->steps[i], &m);
         if (result != TIME_OK)
@@ -520,7 +519,7 @@ static enum time_result pattern_take(int64_t *out_ns, struct time_format *format
     if (c.at != c.end)
         return TIME_MALFORMED;
     enum time_result result = moment_join(out_ns, &m, format->zone);
-    if (result == TIME_OK && !has_head && format->head_steps > 0 && head_end < c.end)
+    if (result == TIME_OK && head_end != NULL && head_end < c.end)
         head_keep(&format->head, begin, head_end, &m);
     return result;
 }
