@@ -173,7 +173,7 @@ START_TEST(a_bit_of_every_byte_of_a_larger_file)
         segment_close(segment);
         CHECK(sim_file_flip(d.world.sim, d.path, bit) == HOLTER_OK);
     }
-    ck_assert_uint_gt(forms[0], 100);
+    ck_assert_uint_gt(forms[0], 50);
     ck_assert_uint_gt(forms[1], 10);
     damage_release(&d);
 }
