@@ -129,6 +129,35 @@ static holter_status do_latest(void)
     return status;
 }
 
+/* Days of a fixed offset: the system's zone files are not in this test's world. */
+static holter_status do_aggregate(void)
+{
+    holter_zone *zone = NULL;
+    holter_snapshot *snapshot = NULL;
+    holter_aggregator *aggregator = NULL;
+    holter_windows windows;
+    uint64_t samples = 0;
+    holter_status status = holter_zone_open(&zone, "+05:30", &err);
+    if (status == HOLTER_OK)
+        status = holter_snapshot_open(&snapshot, world.store[0], &err);
+    const holter_aggregate_spec spec = { .user = world.users[0],
+                                         .metric = 1,
+                                         .every = { .calendar = HOLTER_DAYS },
+                                         .zone = zone,
+                                         .functions =
+                                             HOLTER_FN_SUM | HOLTER_FN_MEAN | HOLTER_FN_LAST };
+    if (status == HOLTER_OK)
+        status = holter_aggregate(&aggregator, snapshot, &spec, &err);
+    while (status == HOLTER_OK &&
+           (status = holter_aggregate_next(aggregator, &windows, &err)) == HOLTER_OK)
+        samples += windows.samples[0];
+    holter_aggregate_close(aggregator);
+    holter_snapshot_close(snapshot);
+    holter_zone_close(zone);
+    CHECK(status != HOLTER_DONE || samples == 2);
+    return status == HOLTER_DONE ? HOLTER_OK : status;
+}
+
 static holter_status do_users(void)
 {
     const holter_id ids[] = { { WORLD_ID "-a", 6 }, { WORLD_ID "-b", 6 } };
@@ -207,6 +236,7 @@ static const struct call {
     { do_new_batch, "", 0 },
     { do_scan, "", 0 },
     { do_latest, "", 0 },
+    { do_aggregate, "", 0 },
     { do_users, "", 0 },
     { do_source, "", 0 },
     { do_define, "", 0 },
