@@ -130,8 +130,9 @@ static void shape_seeds(void)
         for (size_t i = 0; i < ROWS; i++) {
             int64_t x = (int64_t)random_below(&random, 1000);
             int64_t values[SHAPES] = { row.field[0] + x % 7 - 3 + (x == 7 ? 90 : 0),
-                                       x < 950 ? x % 3 * 1000003 : x, i % 61 == 0 ? x : row.field[0],
-                                       x << 20, x == 5 ? -1000000 : 300 + x % 13 };
+                                       x < 950 ? x % 3 * 1000003 : x,
+                                       i % 61 == 0 ? x : row.field[0], x << 20,
+                                       x == 5 ? -1000000 : 300 + x % 13 };
             row.field[0] = values[shape];
             row.time += 1000000000 * (x < 500 ? 5 : x < 970 ? 10 : x);
             core_assert(columns_append(&rows, &row));

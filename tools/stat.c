@@ -106,10 +106,10 @@ static json_t *json_of_store(const holter_stat *stat, const char *id)
     return json_pack("{s:s, s:i, s:i, s:b, s:b, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:[]}", "id", id,
                      "format_major", (int)stat->format_major, "format_minor",
                      (int)stat->format_minor, "sealed", stat->sealed, "keys_locked",
-                     stat->keys_locked, "backend", stat->backend, "direct", stat->direct, "users", figure(stat->users),
-                     "erased_users", figure(stat->erased_users), "metrics", figure(stat->metrics),
-                     "vault_version", figure(stat->vault_version), "catalog_version",
-                     figure(stat->catalog_version), "shards");
+                     stat->keys_locked, "backend", stat->backend, "direct", stat->direct, "users",
+                     figure(stat->users), "erased_users", figure(stat->erased_users), "metrics",
+                     figure(stat->metrics), "vault_version", figure(stat->vault_version),
+                     "catalog_version", figure(stat->catalog_version), "shards");
 }
 
 /* `root` gathers the shards where it is not NULL; else they are printed. */

@@ -30,17 +30,21 @@ enum array_code {
 };
 
 /* What may stand in what: the greatest code. */
-enum array_depth { DEPTH_OUTER = ARRAY_RUNS, DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE, DEPTH_LEAF = ARRAY_PACKED };
+enum array_depth {
+    DEPTH_OUTER = ARRAY_RUNS,
+    DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE,
+    DEPTH_LEAF = ARRAY_PACKED
+};
 
 enum {
     ROWS = CODEC_BLOCK_ROWS_MAX,
     HAS_PATCHES = 0x80,
-    NARROW = 1024,   /* ranges below it are counted value by value */
-    SAMPLES = 32,    /* values looked at to tell most from outliers */
-    SLOTS = 256,     /* of the table that counts distinct values */
-    DISTINCT = 128,  /* it takes at most so many; others count as escapes */
+    NARROW = 1024,  /* ranges below it are counted value by value */
+    SAMPLES = 32,   /* values looked at to tell most from outliers */
+    SLOTS = 256,    /* of the table that counts distinct values */
+    DISTINCT = 128, /* it takes at most so many; others count as escapes */
     ENTRIES_MAX = 256,
-    ESCAPE_BITS_MAX = 5, /* with escapes the list has 2^1 - 1 to 2^5 - 1 entries */
+    ESCAPE_BITS_MAX = 5,   /* with escapes the list has 2^1 - 1 to 2^5 - 1 entries */
     DICTIONARY_LEAST = 16, /* shorter arrays are not worth a list */
 };
 
@@ -265,7 +269,8 @@ static void plan_dictionary(struct array_plan *best, struct distinct *d, const i
             continue; /* with escapes: 1, 3, 7, 15, 31 */
         size_t bytes = 2 + list_bytes + pack_bytes(count, bits_of(is_all ? entries - 1 : entries));
         if (!is_all)
-            bytes += 2 + zigzag_bytes(range->min) + pack_bytes(count - listed, bits_of(range->span));
+            bytes +=
+                2 + zigzag_bytes(range->min) + pack_bytes(count - listed, bits_of(range->span));
         if (bytes < best->bytes)
             *best = (struct array_plan){
                 .code = is_all ? ARRAY_DICTIONARY : ARRAY_DICTIONARY_ESCAPE,

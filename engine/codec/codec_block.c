@@ -20,7 +20,11 @@ enum { ROWS = CODEC_BLOCK_ROWS_MAX };
 /* Stored. */
 enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8 };
 
-enum { EXPONENT_MAX = 18, FLOAT_SAMPLES = 16, FLOAT_LEAST_EXACT = 8 /* of 9 values, to be decimal */ };
+enum {
+    EXPONENT_MAX = 18,
+    FLOAT_SAMPLES = 16,
+    FLOAT_LEAST_EXACT = 8 /* of 9 values, to be decimal */
+};
 
 /* All exact. */
 static const double power_of_ten[EXPONENT_MAX + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,

@@ -18,7 +18,7 @@
                               uint64_t base)                                                       \
     {                                                                                              \
         enum { LANES = LANES_GROUP / BITS };                                                       \
-        const TYPE mask = (TYPE)((TYPE)~(TYPE)0 >> (BITS - width));                                \
+        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (BITS - width));                               \
         for (unsigned row = 0; row < BITS; row++) {                                                \
             unsigned word = row * width / BITS;                                                    \
             unsigned shift = row * width % BITS;                                                   \
@@ -40,7 +40,7 @@
     static void pack_##BITS(uint8_t *restrict out, const uint64_t *restrict words, unsigned width) \
     {                                                                                              \
         enum { LANES = LANES_GROUP / BITS };                                                       \
-        const TYPE mask = (TYPE)((TYPE)~(TYPE)0 >> (BITS - width));                                \
+        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (BITS - width));                               \
         TYPE at[LANES] = { 0 };                                                                    \
         for (unsigned row = 0; row < BITS; row++) {                                                \
             unsigned shift = row * width % BITS;                                                   \

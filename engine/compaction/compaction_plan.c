@@ -163,13 +163,13 @@ struct compaction_plan compaction_plan_find(const struct manifest_version *versi
                                             bool everything)
 {
     struct compaction_plan plan = { 0 };
-    for (unsigned class = 0; class < MANIFEST_CLASSES; class++) {
+    for (unsigned class = 0; class < MANIFEST_CLASSES; class ++) {
         plan = (struct compaction_plan){ .class = (uint8_t) class };
         plan_split(&plan, version, now_ns, everything);
         if (plan.count > 0)
             return plan;
     }
-    for (unsigned class = 0; class < MANIFEST_CLASSES; class++) {
+    for (unsigned class = 0; class < MANIFEST_CLASSES; class ++) {
         plan = (struct compaction_plan){ .class = (uint8_t) class };
         plan_merge(&plan, version, everything);
         if (plan.count > 0)

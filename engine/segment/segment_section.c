@@ -287,9 +287,8 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     struct columns *columns = &run->columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
     columns_clear(columns);
-    holter_status status =
-        codec_block_decode(columns, &r, block->rows, block->begin_min, place->has_revision,
-                           run->entry->revision_base, 0);
+    holter_status status = codec_block_decode(columns, &r, block->rows, block->begin_min,
+                                              place->has_revision, run->entry->revision_base, 0);
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
     if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||

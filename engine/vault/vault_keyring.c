@@ -190,7 +190,7 @@ holter_status keyring_create(struct io *io, const char *path, const uint8_t stor
     status = io_write_file(io, path, bytes, sizeof bytes, IO_PRIVATE, err);
     if (status != HOLTER_OK)
         keyring_discard(io, path, store_id); /* it may have its name, and not survive */
-    crypto_wipe(key, sizeof key); /* KR1 */
+    crypto_wipe(key, sizeof key);            /* KR1 */
     crypto_wipe(bytes, sizeof bytes);
     return status;
 }

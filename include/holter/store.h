@@ -50,7 +50,7 @@ typedef struct holter_options {
     uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB */
     uint64_t log_bytes_flush;  /**< a shard flushes when its log reaches this; default 64 MiB */
     uint64_t
-        log_file_bytes;    /**< of a log file: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a
+        log_file_bytes; /**< of a log file: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a
                                 row take an eighth of it at most */
     uint32_t lock_wait_ms; /**< default 5,000 */
     int no_auto_flush;     /**< commits never flush by themselves */
@@ -248,14 +248,12 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_commit(holter_store *store, holt
 
 /** What became of a row. */
 typedef enum holter_answer {
-    HOLTER_PENDING = 0,  /**< not stored: not committed, or its user's part failed */
-    HOLTER_ACCEPTED = 1, /**< stored */
-    HOLTER_NEW = 2,      /**< exact: stored, nothing of its identity was there */
-    HOLTER_DUPLICATE =
-        3, /**< exact: an equal row is durable, or one of the batch stands for it */
+    HOLTER_PENDING = 0,   /**< not stored: not committed, or its user's part failed */
+    HOLTER_ACCEPTED = 1,  /**< stored */
+    HOLTER_NEW = 2,       /**< exact: stored, nothing of its identity was there */
+    HOLTER_DUPLICATE = 3, /**< exact: an equal row is durable, or one of the batch stands for it */
     HOLTER_CORRECTED = 4, /**< exact: stored, in the place of another value */
-    HOLTER_SUPERSEDED =
-        5 /**< another row of its identity stands: higher revision, or later here */
+    HOLTER_SUPERSEDED = 5 /**< another row of its identity stands: higher revision, or later here */
 } holter_answer;
 
 typedef struct holter_row_answer {

@@ -62,9 +62,8 @@ enum {
 
 /** A value; which member counts follows from the field's type. */
 typedef union holter_value {
-    int64_t
-        integer; /**< HOLTER_INT: 36.55 at exponent -2 is 3655; HOLTER_ENUM: the number */
-    double real; /**< HOLTER_FLOAT */
+    int64_t integer; /**< HOLTER_INT: 36.55 at exponent -2 is 3655; HOLTER_ENUM: the number */
+    double real;     /**< HOLTER_FLOAT */
     struct {
         const char *bytes;
         size_t count;

@@ -368,7 +368,7 @@ static void world_delete(struct world *world, struct world_memory *memory, int u
         .revision = revision,
         .sequence = one.sequence,
     };
-    for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
+    for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
         if (metric == 0 || world_class(metric) == class)
             CHECK(tombstones_add(&memory->tombstones[user][class], &one));
     }
@@ -470,7 +470,7 @@ static void world_flush(struct world *world, struct world_memory *memory, uint64
     struct manifest_file added[WORLD_CLASSES];
     struct manifest_edit edit = { .add = added };
     struct segment_spec spec = world_segments(world);
-    for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
+    for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
         struct segment_traits traits = {
             .tier = TIER_HOT,
             .class = class,
@@ -696,7 +696,7 @@ static void world_check(struct world *world)
     for (int u = 0; u < WORLD_USERS; u++) {
         if (world_users[u] == world->erased)
             continue;
-        for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
+        for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
             world_reader_open(&reader, world, world_users[u], class);
             for (uint32_t metric = 1; metric <= WORLD_METRICS; metric++) {
                 if (world_class(metric) != class)

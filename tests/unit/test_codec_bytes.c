@@ -293,9 +293,8 @@ START_TEST(damage_is_refused_or_means_itself)
         }
         for (size_t bit = 0; bit < 8 * bytes.bytes; bit++) {
             bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            refused +=
-                !assert_refused_or_right(form, schema, bytes.data, bytes.bytes, count, c.time[0],
-                                         with_revision);
+            refused += !assert_refused_or_right(form, schema, bytes.data, bytes.bytes, count,
+                                                c.time[0], with_revision);
             bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
         columns_release(&c);

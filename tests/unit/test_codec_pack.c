@@ -215,9 +215,9 @@ START_TEST(the_form_is_the_one_that_suits)
         uint8_t code, inner; /* inner: of changes */
         size_t bytes_most;   /* of 1,024 values */
     } expected[] = {
-        { 0, 1, 0, 2 },      { 1, 5, 4, 420 }, { 2, 4, 0, 400 }, { 4, 6, 0, 60 },
-        { 5, 5, 1, 6 },      { 6, 2, 0, 8207 }, { 10, 2, 0, 134 }, { 9, 3, 0, 290 },
-        { 12, 5, 2, 2600 },  { 8, 2, 0, 800 }, { 14, 2, 0, 600 },
+        { 0, 1, 0, 2 },     { 1, 5, 4, 420 },  { 2, 4, 0, 400 },  { 4, 6, 0, 60 },
+        { 5, 5, 1, 6 },     { 6, 2, 0, 8207 }, { 10, 2, 0, 134 }, { 9, 3, 0, 290 },
+        { 12, 5, 2, 2600 }, { 8, 2, 0, 800 },  { 14, 2, 0, 600 },
     };
     int64_t values[ROWS];
     struct buffer bytes;
@@ -292,34 +292,34 @@ START_TEST(what_the_page_forbids_is_refused)
         size_t count;
         bool is_right;
     } cases[] = {
-        { "0102", 3, true },           /* constant 1 */
-        { "0002", 3, false },          /* no such code */
-        { "0702", 3, false },          /* of floats */
-        { "0200 00", 3, true },        /* packed, width 0 */
-        { "0200 41", 3, false },       /* 65 bits */
-        { "0200 80 01 00 01 01", 3, true },     /* one patch, at 0 */
-        { "0200 80 00", 3, false },    /* none, and told of */
+        { "0102", 3, true },                       /* constant 1 */
+        { "0002", 3, false },                      /* no such code */
+        { "0702", 3, false },                      /* of floats */
+        { "0200 00", 3, true },                    /* packed, width 0 */
+        { "0200 41", 3, false },                   /* 65 bits */
+        { "0200 80 01 00 01 01", 3, true },        /* one patch, at 0 */
+        { "0200 80 00", 3, false },                /* none, and told of */
         { "0200 80 04 00000000 01 0f", 3, false }, /* more than values */
-        { "0200 80 01 03 01 01", 3, false },    /* beyond the last */
-        { "0200 80 02 00 02 01 03", 3, false }, /* 0, then 3 */
-        { "0200 80 01 00 00 01", 3, false },    /* highs of no bits */
-        { "0200 80 01 00 41 01", 3, false },    /* of 65 */
-        { "0300 04", 3, true },        /* one entry */
-        { "0301 0406 03", 3, true },   /* 1, 1, 0 */
-        { "0302 040608 3f", 3, false }, /* index 3 of 3 */
-        { "0400 04 01 0102", 3, true }, /* an escape */
-        { "0400 04 00 0102", 3, false }, /* none, and told of */
-        { "0400 04 01 0300 02", 3, false }, /* escapes are no dictionary */
-        { "0502 0102", 3, true },      /* 1, 2, 3 */
-        { "0502 0502 0102", 3, false }, /* changes of changes */
-        { "0502 0601 0106 0102", 3, false }, /* runs in changes */
-        { "0601 0106 0102", 3, true }, /* 3 ones */
-        { "0600 0106 0102", 3, false }, /* no runs */
-        { "0604 0106 0102", 3, false }, /* 4 of 3 */
-        { "0601 0104 0102", 3, false }, /* 2 of 3 */
-        { "0601 0108 0102", 3, false }, /* 4 of 3 */
-        { "0602 0100 0102", 3, false }, /* runs of nothing */
-        { "0601 0502 0106 0102", 3, false }, /* changes in runs */
+        { "0200 80 01 03 01 01", 3, false },       /* beyond the last */
+        { "0200 80 02 00 02 01 03", 3, false },    /* 0, then 3 */
+        { "0200 80 01 00 00 01", 3, false },       /* highs of no bits */
+        { "0200 80 01 00 41 01", 3, false },       /* of 65 */
+        { "0300 04", 3, true },                    /* one entry */
+        { "0301 0406 03", 3, true },               /* 1, 1, 0 */
+        { "0302 040608 3f", 3, false },            /* index 3 of 3 */
+        { "0400 04 01 0102", 3, true },            /* an escape */
+        { "0400 04 00 0102", 3, false },           /* none, and told of */
+        { "0400 04 01 0300 02", 3, false },        /* escapes are no dictionary */
+        { "0502 0102", 3, true },                  /* 1, 2, 3 */
+        { "0502 0502 0102", 3, false },            /* changes of changes */
+        { "0502 0601 0106 0102", 3, false },       /* runs in changes */
+        { "0601 0106 0102", 3, true },             /* 3 ones */
+        { "0600 0106 0102", 3, false },            /* no runs */
+        { "0604 0106 0102", 3, false },            /* 4 of 3 */
+        { "0601 0104 0102", 3, false },            /* 2 of 3 */
+        { "0601 0108 0102", 3, false },            /* 4 of 3 */
+        { "0602 0100 0102", 3, false },            /* runs of nothing */
+        { "0601 0502 0106 0102", 3, false },       /* changes in runs */
     };
     for (size_t i = 0; i < CORE_COUNT(cases); i++) {
         uint8_t bytes[32];

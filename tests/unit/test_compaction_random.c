@@ -66,7 +66,7 @@ START_TEST(an_erased_user_is_left_out_and_others_stay)
         world_check(world);
 
         static struct world_reader reader;
-        for (uint8_t class = 0; class < WORLD_CLASSES; class++) {
+        for (uint8_t class = 0; class < WORLD_CLASSES; class ++) {
             world_reader_open(&reader, world, world->erased, class);
             CHECK(reader.count == 0);
             world_reader_close(&reader, world);

@@ -117,7 +117,8 @@ static void write_many(struct world *world, int64_t count)
         uint64_t sequence;
         columns_init(&part.columns, &world_schemas[0]);
         for (int64_t i = first; i < first + 4000 && i < count; i++) {
-            struct row row = { .time = world_week(0) + i * 1000000000, .field = { (int64_t)random_below(&random, 65536) } };
+            struct row row = { .time = world_week(0) + i * 1000000000,
+                               .field = { (int64_t)random_below(&random, 65536) } };
             CHECK(columns_append(&part.columns, &row));
         }
         world_write(world, 0, NULL, 0, &part, &sequence);

@@ -62,7 +62,8 @@ START_TEST(a_create_that_fails_leaves_no_keyring)
     for (uint64_t nth = 0; was_hit; nth++) {
         struct sim *sim = sim_new(&(struct sim_options){ .seed = nth });
         struct io *io = sim_process_new(sim);
-        sim_fault_set(sim, &(struct sim_fault){ .kind = SIM_ANY, .nth = nth, .error = 5 /* EIO */ });
+        sim_fault_set(sim,
+                      &(struct sim_fault){ .kind = SIM_ANY, .nth = nth, .error = 5 /* EIO */ });
         holter_status status =
             store_create_on(io, "s", &(holter_create_options){ .shards = 1 }, &err);
         was_hit = sim_fault_was_hit(sim);
