@@ -9,7 +9,7 @@
  * and vault. The whole store tells of stores of its size; the rest is told beside it.
  *
  * Method: a store for each metric of one cohort (people's rows are the same whichever metrics are
- * made up), and one of all metrics. Each is measured when everything is flushed (hot) and when
+ * made up, but for the few that a sync corrects), and one of all metrics. Each is measured when everything is flushed (hot) and when
  * everything is compacted (warm): bytes of all files of the store and of its keyring, divided by
  * the rows that segments hold. The real heart rate of ../shared/data (or HOLTER_DATA) is imported
  * by the tool (--holter PATH) where it is there.
