@@ -280,6 +280,8 @@ static bool preset_record_read(struct import *im, int *code)
         im->rows.counts.superseded += im->reader.sample_count;
     else
         *code = preset_rows_add(im);
+    if (*code != TOOL_OK)
+        im->rows.counts.not_stored += im->reader.sample_count;
     return *code == TOOL_OK;
 }
 
@@ -304,6 +306,8 @@ static bool mapped_record_read(struct import *im, int *code)
         room_make(im, 1, mapped->sample.metric->field_count, mapped->row_user, mapped->row_source);
     if (*code == TOOL_OK)
         import_rows_add(&im->rows, im->file, im->line, &mapped->sample);
+    else
+        im->rows.counts.not_stored++;
     return *code == TOOL_OK;
 }
 
