@@ -410,11 +410,15 @@ void array_encode(struct buffer *out, const int64_t *values, size_t count)
         encode_inner(out, values, count, &best);
         return;
     }
+    changes_of(first, values, count);
+    struct array_plan changes = plan(first, count, DEPTH_INNER);
+    size_t changes_bytes = 1 + zigzag_bytes(values[0]) + changes.bytes;
+    size_t least = changes_bytes < best.bytes ? changes_bytes : best.bytes;
     size_t runs = runs_of(first, second, values, count);
     if (runs <= count / 3) {
         struct array_plan lengths = plan(first, runs, DEPTH_INNER);
         struct array_plan run_values = plan(second, runs, DEPTH_INNER);
-        if (1 + varint_bytes(runs) + lengths.bytes + run_values.bytes < best.bytes) {
+        if (1 + varint_bytes(runs) + lengths.bytes + run_values.bytes < least) {
             buffer_append_u8(out, ARRAY_RUNS);
             buffer_append_varint(out, runs);
             encode_inner(out, first, runs, &lengths);
@@ -422,9 +426,8 @@ void array_encode(struct buffer *out, const int64_t *values, size_t count)
             return;
         }
     }
-    changes_of(first, values, count);
-    struct array_plan changes = plan(first, count, DEPTH_INNER);
-    if (1 + zigzag_bytes(values[0]) + changes.bytes < best.bytes) {
+    if (changes_bytes < best.bytes) {
+        changes_of(first, values, count); /* again: runs stand there */
         buffer_append_u8(out, ARRAY_CHANGES);
         buffer_append_zigzag(out, values[0]);
         encode_inner(out, first, count, &changes);

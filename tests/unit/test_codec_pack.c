@@ -144,7 +144,7 @@ static size_t encoded(struct buffer *out, const int64_t *values, size_t count)
     return out->bytes;
 }
 
-enum { SHAPES = 16 };
+enum { SHAPES = 17 };
 
 static int64_t shape_value(struct random *random, int shape, size_t i, int64_t before)
 {
@@ -180,6 +180,8 @@ static int64_t shape_value(struct random *random, int shape, size_t i, int64_t b
         return i % 5 == 0 ? (int64_t)(x >> 62) : before;
     case 14: /* narrow, with an outlier below */
         return (x & 63) == 0 ? 50 : 955 + (int64_t)(x >> 60);
+    case 15: /* a counter that mostly stands still */
+        return before + ((x & 7) == 0);
     default: /* negative 33 bits */
         return -(int64_t)(x >> 31);
     }
@@ -217,7 +219,7 @@ START_TEST(the_form_is_the_one_that_suits)
     } expected[] = {
         { 0, 1, 0, 2 },     { 1, 5, 4, 420 },  { 2, 4, 0, 400 },  { 4, 6, 0, 60 },
         { 5, 5, 1, 6 },     { 6, 2, 0, 8207 }, { 10, 2, 0, 134 }, { 9, 3, 0, 290 },
-        { 12, 5, 2, 2600 }, { 8, 2, 0, 800 },  { 14, 2, 0, 600 },
+        { 12, 5, 2, 2600 }, { 8, 2, 0, 800 },  { 14, 2, 0, 600 }, { 15, 5, 2, 135 },
     };
     int64_t values[ROWS];
     struct buffer bytes;
@@ -259,27 +261,29 @@ START_TEST(no_bytes_make_a_decoder_overrun)
         CHECK(!array_decode(back, &r, count));
         free(copy);
     }
-    size_t accepted = 0;
     for (size_t round = 0; round < 4000; round++) {
-        uint8_t copy[8 * ROWS];
+        uint8_t *copy = malloc(took);
+        ck_assert_ptr_nonnull(copy);
         memcpy(copy, bytes.data, took);
         for (size_t flips = 1 + random_below(&random, 3); flips > 0; flips--) {
             size_t bit = random_below(&random, (took < 24 ? took : 24) * 8);
             copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
         struct reader r = reader_over(copy, took);
-        accepted += array_decode(back, &r, count);
+        (void)array_decode(back, &r, count);
+        free(copy);
     }
-    ck_assert_uint_le(accepted, 4000);
     for (size_t round = 0; round < 4000; round++) {
-        uint8_t noise[300];
-        size_t length = random_below(&random, sizeof noise);
+        size_t length = random_below(&random, 300);
+        uint8_t *noise = malloc(length > 0 ? length : 1);
+        ck_assert_ptr_nonnull(noise);
         for (size_t i = 0; i < length; i++)
             noise[i] = (uint8_t)random_u64(&random);
         if (length > 0)
             noise[0] = (uint8_t)(1 + random_below(&random, 7));
         struct reader r = reader_over(noise, length);
         (void)array_decode(back, &r, 1 + random_below(&random, ROWS));
+        free(noise);
     }
     buffer_release(&bytes);
 }
