@@ -12,7 +12,6 @@
  */
 #include "codec_impl.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
@@ -23,7 +22,8 @@ enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8 };
 enum {
     EXPONENT_MAX = 18,
     FLOAT_SAMPLES = 16,
-    FLOAT_LEAST_EXACT = 8 /* of 9 values, to be decimal */
+    FLOAT_LEAST_EXACT = 8, /* of 9 values, to be decimal */
+    EXCEPTION_BITS = 80    /* of an exception: its place, its bits */
 };
 
 /* All exact. */
@@ -121,24 +121,58 @@ static bool to_decimal(int64_t *mantissa, int64_t bits, unsigned exponent)
     return bits_of_decimal(*mantissa, exponent) == bits;
 }
 
-/* The least exponent that serves all of a few values that have one; false: hardly one has. */
-static bool choose_exponent(unsigned *exponent, const int64_t *values, size_t count)
+static bool is_too_many(size_t exceptions, size_t count)
 {
+    return exceptions * (FLOAT_LEAST_EXACT + 1) > count;
+}
+
+/* `most` serves all of a few values that have an exponent; `few` takes the fewest bits by them, each
+   value that needs a greater one an exception. False: hardly a value has one. */
+static bool choose_exponents(unsigned *few, unsigned *most, const int64_t *values, size_t count)
+{
+    size_t with[EXPONENT_MAX + 1] = { 0 }; /* values of which this is the least exponent */
     size_t step = count > FLOAT_SAMPLES ? count / FLOAT_SAMPLES : 1;
     size_t looked = 0;
     size_t found = 0;
-    *exponent = 0;
     for (size_t i = 0; i < count; i += step) {
         int64_t mantissa;
         unsigned e = 0;
         looked++;
         while (e <= EXPONENT_MAX && !to_decimal(&mantissa, values[i], e))
             e++;
-        found += e <= EXPONENT_MAX;
-        if (e <= EXPONENT_MAX && e > *exponent)
-            *exponent = e;
+        if (e <= EXPONENT_MAX) {
+            with[e]++;
+            found++;
+        }
+    }
+    size_t exceptions = 0;
+    size_t least_bits = SIZE_MAX;
+    *few = *most = 0;
+    for (unsigned e = EXPONENT_MAX + 1; e-- > 0 && !is_too_many(exceptions, looked);) {
+        size_t bits = looked * e * 10 / 3 + exceptions * EXCEPTION_BITS;
+        if (with[e] > 0 && exceptions == 0)
+            *most = e;
+        if (bits < least_bits) {
+            *few = e;
+            least_bits = bits;
+        }
+        exceptions += with[e];
     }
     return found * 2 > looked;
+}
+
+/* How many are exceptions; in their place stands the mantissa before. */
+static size_t to_decimals(int64_t *mantissas, uint16_t *at, const int64_t *values, size_t count,
+                          unsigned exponent)
+{
+    size_t exceptions = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (to_decimal(&mantissas[i], values[i], exponent))
+            continue;
+        mantissas[i] = i > 0 ? mantissas[i - 1] : 0;
+        at[exceptions++] = (uint16_t)i;
+    }
+    return exceptions;
 }
 
 static void encode_float_bits(struct buffer *out, const int64_t *values, size_t count)
@@ -152,19 +186,17 @@ static void encode_floats(struct buffer *out, const int64_t *values, size_t coun
 {
     int64_t mantissas[ROWS];
     uint16_t at[ROWS];
-    size_t exceptions = 0;
-    unsigned exponent;
-    if (!choose_exponent(&exponent, values, count)) {
-        encode_float_bits(out, values, count);
-        return;
+    unsigned exponent, most;
+    size_t start = out->bytes;
+    size_t exceptions = count;
+    if (choose_exponents(&exponent, &most, values, count)) {
+        exceptions = to_decimals(mantissas, at, values, count, exponent);
+        if (is_too_many(exceptions, count) && most != exponent) {
+            exponent = most;
+            exceptions = to_decimals(mantissas, at, values, count, exponent);
+        }
     }
-    for (size_t i = 0; i < count; i++) {
-        if (to_decimal(&mantissas[i], values[i], exponent))
-            continue;
-        mantissas[i] = i > 0 ? mantissas[i - 1] : 0;
-        at[exceptions++] = (uint16_t)i;
-    }
-    if (exceptions * (FLOAT_LEAST_EXACT + 1) > count) {
+    if (is_too_many(exceptions, count)) {
         encode_float_bits(out, values, count);
         return;
     }
@@ -175,6 +207,10 @@ static void encode_floats(struct buffer *out, const int64_t *values, size_t coun
     places_encode(out, at, exceptions);
     for (size_t i = 0; i < exceptions; i++)
         buffer_append_i64(out, values[at[i]]);
+    if (out->bytes - start > 1 + count * sizeof *values) { /* a few values of many digits */
+        out->bytes = start;
+        encode_float_bits(out, values, count);
+    }
 }
 
 static bool decode_float_bits(int64_t *out, struct reader *r, size_t count)

@@ -5,14 +5,16 @@
  * format-spec/columns.md and blocks.md (their vectors, which were not made by this code); and
  * whatever bytes the decoder accepts, the encoder writes the same again (B1), or in a block, which
  * has many encodings, the same rows. Method: seeded rows of every type
- * with extremes, every truncation, every flipped bit, random bytes.
+ * with extremes, decimals among them, every truncation, every flipped bit, random bytes.
  */
 #include "codec/codec.h"
 #include "alloc_fail.h"
 #include "random.h"
 #include "run.h"
 
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -240,6 +242,98 @@ START_TEST(a_text_has_a_mebibyte_at_most)
     columns_release(&c);
     columns_release(&back);
     buffer_release(&bytes);
+}
+END_TEST
+
+/* ---- floats of a block ------------------------------------------------------------------------ */
+
+/* Bytes of a block of these values, a second apart, all of which come back. */
+static size_t floats_take(const double *values, size_t count)
+{
+    struct columns c, back;
+    struct buffer bytes;
+    columns_init(&c, &schemas[2]);
+    columns_init(&back, &schemas[2]);
+    buffer_init(&bytes);
+    for (size_t i = 0; i < count; i++) {
+        struct row row = { .time = (int64_t)i * 1000000000 };
+        memcpy(&row.field[0], &values[i], sizeof values[i]);
+        CHECK(columns_append(&c, &row));
+    }
+    codec_block_encode(&bytes, &c, 0, count, false);
+    struct reader r = reader_over(bytes.data, bytes.bytes);
+    CHECK(codec_block_decode(&back, &r, count, 0, false, 0, 0) == HOLTER_OK);
+    CHECK(reader_is_done(&r));
+    for (size_t i = 0; i < count; i++)
+        CHECK(is_equal(&back, i, &c, i, false));
+    size_t took = bytes.bytes;
+    columns_release(&c);
+    columns_release(&back);
+    buffer_release(&bytes);
+    return took;
+}
+
+START_TEST(floats_of_a_block_come_back_bit_by_bit)
+{
+    static const double edges[] = {
+        0.0,
+        -0.0,
+        NAN,
+        -NAN,
+        INFINITY,
+        -INFINITY,
+        DBL_MIN,
+        -DBL_MAX,
+        5e-324,
+        0.5,
+        1e-18,
+        1e18,
+        0.1,
+        0.1 + 0.2,
+        1.0 / 3,
+        72.33333333333333,
+        1e15 / 3,
+        2.5,
+        1e22,
+        -0.25,
+        1e23,
+        9007199254740991,
+        -9007199254740992,
+        9007199254740994,
+    };
+    double values[CODEC_BLOCK_ROWS_MAX];
+    struct random random = { (uint64_t)_i };
+    for (size_t count = 1; count <= CODEC_BLOCK_ROWS_MAX; count += 1 + count / 2) {
+        uint64_t rare = 1 + random_below(&random, 40);
+        double scale = pow(10, (double)random_below(&random, 19));
+        for (size_t i = 0; i < count; i++) {
+            double mantissa = (double)(random_u64(&random) >> (11 + random_below(&random, 53)));
+            values[i] = random_below(&random, rare) == 0
+                            ? edges[random_below(&random, CORE_COUNT(edges))]
+                            : mantissa / scale;
+        }
+        size_t column = floats_take(values, count) - 2 /* flags */;
+        size_t times = count == 1 ? 3 : 6; /* at most */
+        CHECK(column <= times + 1 + 8 * count);
+    }
+}
+END_TEST
+
+/* Each alone, in every place of those that are looked at or not. */
+START_TEST(a_value_of_many_digits_does_not_widen_the_others)
+{
+    static const double odd[] = { 36.123456789, 36.1234567890123, 5e-5, 0.1 + 0.2, 1e18, NAN };
+    double values[CODEC_BLOCK_ROWS_MAX];
+    struct random random = { 3 };
+    for (size_t i = 0; i < CODEC_BLOCK_ROWS_MAX; i++)
+        values[i] = (double)(3000 + random_below(&random, 900)) / 100;
+    size_t without = floats_take(values, CODEC_BLOCK_ROWS_MAX);
+    for (size_t at = 0; at < 200; at++) {
+        double before = values[at];
+        values[at] = odd[at % CORE_COUNT(odd)];
+        ck_assert_uint_le(floats_take(values, CODEC_BLOCK_ROWS_MAX), without + 20);
+        values[at] = before;
+    }
 }
 END_TEST
 
@@ -534,6 +628,8 @@ int main(void)
     tcase_add_loop_test(tcase, rows_come_back_bit_by_bit, 0, 20);
     tcase_add_test(tcase, a_full_block_of_rows_comes_back);
     tcase_add_test(tcase, a_text_has_a_mebibyte_at_most);
+    tcase_add_loop_test(tcase, floats_of_a_block_come_back_bit_by_bit, 0, 40);
+    tcase_add_test(tcase, a_value_of_many_digits_does_not_widen_the_others);
     tcase_add_loop_test(tcase, damage_is_refused_or_means_itself, 0, 20);
     tcase_add_loop_test(tcase, random_bytes_are_refused_or_mean_themselves, 0, 10);
     tcase_add_loop_test(tcase, any_allocation_may_fail, 0, 4);
