@@ -4,7 +4,8 @@
  *     constant | packed: base + word, patched | dictionary | changes, of one of these | runs, of two
  *
  * Planning counts what each form would take, from histograms, without writing it: exactly, but for
- * the places of patches, which count as one byte each, and escapes, which count as of full range.
+ * the places of patches, which count as one byte each, their highs where values are further apart
+ * than 2^61, and escapes, which count as of full range.
  * The cheapest is written; of equal ones the first. Which form is best where: heart rate is changes,
  * packed in 3 bits with patches; the gaps between its samples a dictionary; sleep stages are runs.
  *
@@ -85,16 +86,26 @@ static struct array_range range_of(const int64_t *values, size_t count)
 
 /* ---- plans: packed --------------------------------------------------------------------------- */
 
+/* Differences of values in it do not wrap. */
+static bool range_is_near(const struct array_range *range)
+{
+    const int64_t far = (int64_t)1 << 61;
+    return range->min > -far && range->max < far;
+}
+
 /* A word of `width` bits over base, and patches for what is outside of it. */
 static void try_packed(struct array_plan *best, const struct array_range *range, size_t count,
                        int64_t base, unsigned width, size_t patches)
 {
     size_t bytes = 2 + zigzag_bytes(base) + pack_bytes(count, width);
     if (patches > 0) {
-        uint64_t low = zigzag_encode((range->min - base) >> width);
-        uint64_t high = zigzag_encode((range->max - base) >> width);
-        bytes += varint_bytes(patches) + patches + 1 +
-                 pack_bytes(patches, bits_of(low > high ? low : high));
+        unsigned high_width = 64 - width;
+        if (range_is_near(range)) {
+            uint64_t low = zigzag_encode((range->min - base) >> width);
+            uint64_t high = zigzag_encode((range->max - base) >> width);
+            high_width = bits_of(low > high ? low : high);
+        }
+        bytes += varint_bytes(patches) + patches + 1 + pack_bytes(patches, high_width);
     }
     if (bytes < best->bytes)
         *best = (struct array_plan){ .code = ARRAY_PACKED,
@@ -142,7 +153,7 @@ static int compare_values(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The range of most values: of those near the middle ones of a few. Values lie within 2^61. */
+/* The range of most values: of those near the middle ones of a few. */
 static struct array_range range_of_most(const int64_t *values, size_t count)
 {
     int64_t few[SAMPLES];
@@ -151,10 +162,12 @@ static struct array_range range_of_most(const int64_t *values, size_t count)
     qsort(few, SAMPLES, sizeof *few, compare_values);
     int64_t low = few[SAMPLES / 8];
     int64_t high = few[SAMPLES - 1 - SAMPLES / 8];
-    int64_t reach = high - low < NARROW ? NARROW / 2 : 0;
+    int64_t reach = (uint64_t)high - (uint64_t)low < NARROW ? NARROW / 2 : 0;
+    int64_t from = saturating_add_i64(low, -reach);
+    int64_t to = saturating_add_i64(high, reach);
     struct array_range most = { high, low, 0 };
     for (size_t i = 0; i < count; i++) {
-        if (values[i] < low - reach || values[i] > high + reach)
+        if (values[i] < from || values[i] > to)
             continue;
         most.min = values[i] < most.min ? values[i] : most.min;
         most.max = values[i] > most.max ? values[i] : most.max;
@@ -188,11 +201,10 @@ static void plan_wide(struct array_plan *best, const int64_t *values, size_t cou
 static void plan_packed(struct array_plan *best, const int64_t *values, size_t count,
                         const struct array_range *range)
 {
-    const int64_t far = (int64_t)1 << 61;
     try_packed(best, range, count, range->min, bits_of(range->span), 0);
     if (range->span < NARROW) {
         plan_narrow(best, values, count, range, range);
-    } else if (range->min > -far && range->max < far) {
+    } else {
         struct array_range most = range_of_most(values, count);
         plan_wide(best, values, count, range);
         if (most.span < NARROW)

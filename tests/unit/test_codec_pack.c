@@ -144,7 +144,7 @@ static size_t encoded(struct buffer *out, const int64_t *values, size_t count)
     return out->bytes;
 }
 
-enum { SHAPES = 17 };
+enum { SHAPES = 18 };
 
 static int64_t shape_value(struct random *random, int shape, size_t i, int64_t before)
 {
@@ -182,6 +182,8 @@ static int64_t shape_value(struct random *random, int shape, size_t i, int64_t b
         return (x & 63) == 0 ? 50 : 955 + (int64_t)(x >> 60);
     case 15: /* a counter that mostly stands still */
         return before + ((x & 7) == 0);
+    case 16: /* narrow, but for the ends of the range */
+        return i == 500 ? INT64_MIN : i == 501 ? INT64_MAX : 1000 + (int64_t)(x % 700);
     default: /* negative 33 bits */
         return -(int64_t)(x >> 31);
     }
@@ -220,6 +222,7 @@ START_TEST(the_form_is_the_one_that_suits)
         { 0, 1, 0, 2 },     { 1, 5, 4, 420 },  { 2, 4, 0, 400 },  { 4, 6, 0, 60 },
         { 5, 5, 1, 6 },     { 6, 2, 0, 8207 }, { 10, 2, 0, 134 }, { 9, 3, 0, 290 },
         { 12, 5, 2, 2600 }, { 8, 2, 0, 800 },  { 14, 2, 0, 600 }, { 15, 5, 2, 135 },
+        { 16, 2, 0, 1320 },
     };
     int64_t values[ROWS];
     struct buffer bytes;
