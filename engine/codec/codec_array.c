@@ -13,7 +13,7 @@
  *     8 bytes a value and 13.
  * A2  A decoder writes `count` values, reads no byte beyond the reader, and needs no memory.
  *
- * Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_array.c.
+ * Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_pack.c.
  */
 #include "codec_impl.h"
 

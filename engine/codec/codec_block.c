@@ -8,7 +8,7 @@
  * or the value is an exception and keeps its bits.
  *
  * A decoder works behind the last row of its columns and counts the rows in at the end, so a refusal
- * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_block.c.
+ * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_bytes.c.
  */
 #include "codec_impl.h"
 

@@ -1,5 +1,6 @@
 /*
- * codec_lanes_avx512.c -- the loops of codec_lanes.h, for CPUs with AVX512: the Makefile has the flags.
+ * codec_lanes_avx512.c -- the loops of codec_lanes.h, for CPUs with AVX-512: the Makefile has
+ * the flags.
  */
 #include "codec_lanes.h"
 

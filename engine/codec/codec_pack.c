@@ -62,7 +62,7 @@ static void tail_pack(uint8_t *out, const uint64_t *words, size_t count, unsigne
             unsigned take = todo < 32 ? todo : 32;
             bits |= (left & mask_of(take)) << held;
             held += take;
-            left = take < 64 ? left >> take : 0;
+            left >>= take;
             todo -= take;
             for (; held >= 8; held -= 8) {
                 *out++ = (uint8_t)bits;
