@@ -12,7 +12,13 @@
  */
 #include "codec_impl.h"
 
+#include <float.h>
 #include <string.h>
+
+/* With either, a store that another build wrote would read as other values. */
+#if FLT_EVAL_METHOD != 0 || defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
+#error "quotients are stored as IEEE 754 has them: build without -ffast-math, and not for x87"
+#endif
 
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
 
