@@ -194,13 +194,14 @@ static void encode_floats(struct buffer *out, const int64_t *values, size_t coun
     uint16_t at[ROWS];
     unsigned exponent, most;
     size_t start = out->bytes;
-    size_t exceptions = count;
-    if (choose_exponents(&exponent, &most, values, count)) {
+    if (!choose_exponents(&exponent, &most, values, count)) {
+        encode_float_bits(out, values, count);
+        return;
+    }
+    size_t exceptions = to_decimals(mantissas, at, values, count, exponent);
+    if (is_too_many(exceptions, count) && most != exponent) {
+        exponent = most;
         exceptions = to_decimals(mantissas, at, values, count, exponent);
-        if (is_too_many(exceptions, count) && most != exponent) {
-            exponent = most;
-            exceptions = to_decimals(mantissas, at, values, count, exponent);
-        }
     }
     if (is_too_many(exceptions, count)) {
         encode_float_bits(out, values, count);
