@@ -9,6 +9,8 @@
  * Waiting      a call that needs a lock which another process holds waits at most
  *              holter_options.lock_wait_ms, then answers HOLTER_BUSY and names the holder. Reading
  *              takes no lock that writers wait for.
+ * Floats       the calling thread rounds to nearest, as C programs do from the start: in another
+ *              rounding mode values of float64 fields and sums come out wrong.
  * Files        are made with mode 0660 less the umask (the keyring 0600).
  */
 #ifndef HOLTER_STORE_H
