@@ -31,11 +31,7 @@ enum array_code {
 };
 
 /* What may stand in what: the greatest code. */
-enum array_depth {
-    DEPTH_OUTER = ARRAY_RUNS,
-    DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE,
-    DEPTH_LEAF = ARRAY_PACKED
-};
+enum array_depth { DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE, DEPTH_LEAF = ARRAY_PACKED };
 
 enum {
     ROWS = CODEC_BLOCK_ROWS_MAX,
@@ -221,7 +217,6 @@ struct distinct {
     uint16_t rank[SLOTS];
     uint16_t slot[DISTINCT]; /* taken ones; by rank once ranked */
     size_t taken;
-    size_t others; /* values that found no slot */
 };
 
 static size_t slot_of(const struct distinct *d, int64_t value)
@@ -236,14 +231,11 @@ static void distinct_count(struct distinct *d, const int64_t *values, size_t cou
 {
     memset(d->count, 0, sizeof d->count);
     d->taken = 0;
-    d->others = 0;
     for (size_t i = 0; i < count; i++) {
         size_t at = slot_of(d, values[i]);
         if (d->count[at] == 0) {
-            if (d->taken == DISTINCT) {
-                d->others++;
+            if (d->taken == DISTINCT)
                 continue;
-            }
             d->value[at] = values[i];
             d->slot[d->taken++] = (uint16_t)at;
         }

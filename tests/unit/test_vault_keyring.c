@@ -59,6 +59,21 @@ START_TEST(two_keyrings_differ_and_neither_replaces_the_other)
 }
 END_TEST
 
+START_TEST(only_the_keyring_of_that_store_is_discarded)
+{
+    struct io_stat stat;
+    uint8_t other_id[16];
+    memcpy(other_id, world_store_id, sizeof other_id);
+    other_id[15] ^= 1;
+    MUST(io_stat(&stat, world.io, "k", &world.err));
+    keyring_discard(world.io, "k", other_id);
+    MUST(io_stat(&stat, world.io, "k", &world.err));
+    keyring_discard(world.io, "missing", world_store_id);
+    keyring_discard(world.io, "k", world_store_id);
+    ck_assert_int_eq(io_stat(&stat, world.io, "k", NULL), HOLTER_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(what_is_no_keyring_is_told)
 {
     uint8_t other[16] = { 99 };
@@ -249,6 +264,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, world_teardown);
     tcase_add_test(tcase, a_new_keyring_has_the_bytes_of_the_page);
     tcase_add_test(tcase, two_keyrings_differ_and_neither_replaces_the_other);
+    tcase_add_test(tcase, only_the_keyring_of_that_store_is_discarded);
     tcase_add_test(tcase, what_is_no_keyring_is_told);
     tcase_add_test(tcase, every_flipped_bit_is_refused);
     tcase_add_test(tcase, every_other_length_is_refused);
