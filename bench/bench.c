@@ -327,31 +327,42 @@ void bench_store_commit(struct bench_store *store)
     holter_batch_clear(store->batch);
 }
 
-uint64_t bench_store_fill(struct bench_store *store, uint32_t days, const bool *metrics)
+struct cohort *bench_cohort(uint32_t user_count, uint32_t days, const bool *metrics)
 {
     const struct cohort_options options = {
         .seed = BENCH_SEED,
-        .users = store->user_count,
+        .users = user_count,
         .days = days,
         .from_s = BENCH_DAY_FROM_S,
         .metrics = metrics,
     };
     struct cohort *cohort;
+    if (!cohort_new(&cohort, &options))
+        bench_fail("no cohort of %u people for %u days", user_count, days);
+    return cohort;
+}
+
+bool bench_cohort_next(struct cohort *cohort, const struct cohort_row **rows, size_t *count)
+{
+    enum cohort_result result = cohort_next(cohort, rows, count);
+    if (result != COHORT_ROWS && result != COHORT_END)
+        bench_fail("no memory");
+    return result == COHORT_ROWS;
+}
+
+uint64_t bench_store_fill(struct bench_store *store, uint32_t days, const bool *metrics)
+{
     const struct cohort_row *rows;
     size_t count;
     uint64_t total = 0;
-    enum cohort_result result;
-    if (!cohort_new(&cohort, &options))
-        bench_fail("no cohort of %u people for %u days", store->user_count, days);
-    while ((result = cohort_next(cohort, &rows, &count)) == COHORT_ROWS) {
+    struct cohort *cohort = bench_cohort(store->user_count, days, metrics);
+    while (bench_cohort_next(cohort, &rows, &count)) {
         for (size_t i = 0; i < count; i++)
             bench_store_add(store, &rows[i]);
         total += count;
         if (holter_batch_count(store->batch) >= COMMIT_ROWS_MAX)
             bench_store_commit(store);
     }
-    if (result != COHORT_END)
-        bench_fail("no memory");
     if (holter_batch_count(store->batch) > 0)
         bench_store_commit(store);
     cohort_free(cohort);

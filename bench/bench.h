@@ -73,6 +73,11 @@ struct bench_store {
     int64_t stages[COHORT_STAGES];
 };
 
+/** The people whom all questions are asked of; metrics NULL: all. cohort_free it. */
+struct cohort *bench_cohort(uint32_t user_count, uint32_t days, const bool *metrics);
+/** As cohort_next; false at the end. */
+bool bench_cohort_next(struct cohort *cohort, const struct cohort_row **rows, size_t *count);
+
 /** `options` may be NULL; the store is made in the run's directory. */
 void bench_store_make(struct bench_store *out, const char *name, uint32_t user_count,
                       const holter_options *options);

@@ -95,18 +95,10 @@ static struct person people[USERS];
 
 static void gather(void)
 {
-    const struct cohort_options options = {
-        .seed = BENCH_SEED,
-        .users = USERS,
-        .days = DAYS,
-        .from_s = BENCH_DAY_FROM_S,
-    };
-    struct cohort *cohort;
     const struct cohort_row *rows;
     size_t count;
-    if (!cohort_new(&cohort, &options))
-        bench_fail("no memory");
-    while (cohort_next(cohort, &rows, &count) == COHORT_ROWS) {
+    struct cohort *cohort = bench_cohort(USERS, DAYS, NULL);
+    while (bench_cohort_next(cohort, &rows, &count)) {
         struct person *person = &people[rows[0].user];
         if (person->room - person->count < count) {
             person->room = 2 * person->room + count;
