@@ -9,8 +9,8 @@
  * The cheapest is written; of equal ones the first. Which form is best where: heart rate is changes,
  * packed in 3 bits with patches; the gaps between its samples a dictionary; sleep stages are runs.
  *
- * A1  No plan is worse than words of the range's width, so an array never takes more than
- *     8 bytes a value and 13.
+ * A1  No plan counts as more than words of the range's width, which take 8 bytes a value and 13 at
+ *     most; what a plan undercounts is a few bytes.
  * A2  A decoder writes `count` values, reads no byte beyond the reader, and needs no memory.
  *
  * Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_pack.c.
