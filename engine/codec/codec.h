@@ -135,18 +135,23 @@ void codec_encode(struct buffer *out, const struct columns *c, size_t first, siz
 holter_status codec_decode(struct columns *out, struct reader *r, size_t count, bool with_revision,
                            int64_t revision, uint64_t sequence);
 
-/* ---- blocks of a segment: packed columns ----------------------------------------------------- */
+/* ---- blocks of a segment: columns packed or coded -------------------------------------------- */
 
-enum { CODEC_BLOCK_ROWS_MAX = 1024 };
+enum { CODEC_PACKED_ROWS_MAX = 1024, CODEC_BLOCK_ROWS_MAX = 8192 };
+
+enum codec_effort {
+    CODEC_PACK, /* packed columns, up to CODEC_PACKED_ROWS_MAX rows: quick to write and read */
+    CODEC_CODE, /* also entropy-coded ones, up to CODEC_BLOCK_ROWS_MAX rows: the fewest bytes */
+};
 
 /**
- * Append rows [first, first + count), 1 .. CODEC_BLOCK_ROWS_MAX of them in rising order of time, each
- * column in the form that takes the fewest bytes. Asserts as codec_encode does. Bytes:
- * format-spec/blocks.md. No memory: out->failed is set.
- * Cost     by columns; about 0.1 MiB of stack, no allocation beside *out's.
+ * Append rows [first, first + count) in rising order of time, each column in the form that takes the
+ * fewest bytes. Asserts as codec_encode does. Bytes: format-spec/blocks.md. No memory: out->failed
+ * is set.
+ * Cost     by columns; about 0.1 MiB of stack; with CODEC_CODE 0.4 MiB are allocated meanwhile.
  */
 void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
-                        bool with_revision);
+                        bool with_revision, enum codec_effort effort);
 /**
  * As codec_decode; the first row's time is known, and is `begin`. Bytes that no encoder would have
  * chosen are accepted where they mean rows.

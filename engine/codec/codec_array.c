@@ -34,7 +34,7 @@ enum array_code {
 enum array_depth { DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE, DEPTH_LEAF = ARRAY_PACKED };
 
 enum {
-    ROWS = CODEC_BLOCK_ROWS_MAX,
+    ROWS = ARRAY_ROWS_MAX,
     HAS_PATCHES = 0x80,
     NARROW = 1024,  /* ranges below it are counted value by value */
     SAMPLES = 32,   /* values looked at to tell most from outliers */
@@ -571,14 +571,18 @@ static bool decode_runs(int64_t *out, struct reader *r, size_t count)
     return at == count;
 }
 
-bool array_decode(int64_t *out, struct reader *r, size_t count)
+bool array_decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code)
 {
     core_assert(count > 0);
     core_assert(count <= ROWS);
-    uint8_t code = get_u8(r);
     if (code == ARRAY_CHANGES)
         return decode_changes(out, r, count);
     if (code == ARRAY_RUNS)
         return decode_runs(out, r, count);
     return decode_inner(out, r, count, code);
+}
+
+bool array_decode(int64_t *out, struct reader *r, size_t count)
+{
+    return array_decode_by_code(out, r, count, get_u8(r));
 }

@@ -10,9 +10,10 @@
  * A decoder works behind the last row of its columns and counts the rows in at the end, so a refusal
  * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_bytes.c.
  */
-#include "codec_impl.h"
+#include "codec_cold.h"
 
 #include <float.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* With either, a store that another build wrote would read as other values. */
@@ -21,6 +22,27 @@
 #endif
 
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
+
+/* Where columns go, and memory for one of integers. */
+struct encoder {
+    struct buffer *out;
+    int64_t *words;            /* as many as the block has rows */
+    uint16_t *at;              /* places, as many */
+    struct cold_scratch *cold; /* NULL: arrays are packed */
+};
+
+static void encode_array(const struct encoder *e, const int64_t *values, size_t count)
+{
+    if (e->cold != NULL)
+        cold_array_encode(e->out, e->cold, values, count);
+    else
+        array_encode(e->out, values, count);
+}
+
+/* Stored, above the unit. A new one also needs: blocks.md, the reader in tests/. */
+enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1 };
+
+enum { TIME_UNIT_BITS = 3, UNIT_SECOND = 3 };
 
 /* Stored. */
 enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8 };
@@ -49,9 +71,37 @@ static uint8_t gaps_unit(const int64_t *gaps, size_t count)
     return unit;
 }
 
-static void encode_times(struct buffer *out, const int64_t *time, size_t count)
+static void encode_gaps(const struct encoder *e, uint8_t unit, const int64_t *gaps, size_t count)
 {
-    int64_t gaps[ROWS];
+    buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
+    encode_array(e, gaps, count);
+}
+
+/* Gaps of whole seconds and the values of an only field: as pairs, if that takes fewer bytes. */
+static void encode_gaps_and_values(const struct encoder *e, const int64_t *gaps,
+                                   const int64_t *values, size_t count)
+{
+    struct buffer *out = e->out;
+    size_t start = out->bytes;
+    encode_gaps(e, UNIT_SECOND, gaps, count);
+    encode_array(e, values, count);
+    size_t end = out->bytes;
+    buffer_append_u8(out, TIME_PAIRS << TIME_UNIT_BITS | UNIT_SECOND);
+    if (out->failed || !pairs_encode(out, e->cold, gaps, values, count) ||
+        out->bytes - end >= end - start) {
+        out->bytes = end;
+        return;
+    }
+    size_t bytes = out->bytes - end;
+    memmove(out->data + start, out->data + end, bytes);
+    out->bytes = start + bytes;
+}
+
+/* Times; and the values of an only field, where these go with them: whether they do. */
+static bool encode_times(const struct encoder *e, const int64_t *time, const int64_t *values,
+                         size_t count)
+{
+    int64_t *gaps = e->words;
     core_assert(time[0] > INT64_MIN);
     core_assert(time[count - 1] < INT64_MAX);
     for (size_t i = 1; i < count; i++) {
@@ -62,19 +112,18 @@ static void encode_times(struct buffer *out, const int64_t *time, size_t count)
     uint8_t unit = gaps_unit(gaps, count);
     for (size_t i = 0; unit > 0 && i < count; i++)
         gaps[i] = (int64_t)((uint64_t)gaps[i] / (uint64_t)codec_unit_ns[unit]);
-    buffer_append_u8(out, unit);
-    array_encode(out, gaps, count);
+    if (e->cold != NULL && values != NULL && unit == UNIT_SECOND) {
+        encode_gaps_and_values(e, gaps, values, count);
+        return true;
+    }
+    encode_gaps(e, unit, gaps, count);
+    return false;
 }
 
 /* Gaps become times in their place. Where all of them together cannot reach the end of time, no sum
    needs to be checked. */
-static bool decode_times(int64_t *time, struct reader *r, size_t count, int64_t begin)
+static bool times_of_gaps(int64_t *time, size_t count, int64_t begin, uint64_t ns)
 {
-    uint8_t unit = get_u8(r);
-    if (r->overrun || unit > UNIT_LAST || !sample_time_is_valid(begin) ||
-        !array_decode(time, r, count))
-        return false;
-    uint64_t ns = (uint64_t)codec_unit_ns[unit];
     uint64_t room = (uint64_t)INT64_MAX - 1 - (uint64_t)begin;
     uint64_t any = 0;
     for (size_t i = 1; i < count; i++)
@@ -97,6 +146,24 @@ static bool decode_times(int64_t *time, struct reader *r, size_t count, int64_t 
         time[i] = at;
     }
     return true;
+}
+
+/* `values`: of an only field, which come along where *with_values is set; NULL: there is none. */
+static bool decode_times(int64_t *time, int64_t *values, bool *with_values, struct reader *r,
+                         size_t count, int64_t begin)
+{
+    uint8_t how = get_u8(r);
+    unsigned unit = how & ((1u << TIME_UNIT_BITS) - 1);
+    if (r->overrun || unit > UNIT_LAST || !sample_time_is_valid(begin))
+        return false;
+    *with_values = how >> TIME_UNIT_BITS == TIME_PAIRS;
+    if (*with_values) {
+        if (values == NULL || !pairs_decode(time, values, r, count))
+            return false;
+    } else if (how >> TIME_UNIT_BITS != TIME_GAPS || !block_array_decode(time, r, count)) {
+        return false;
+    }
+    return times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[unit]);
 }
 
 /* ---- float64 --------------------------------------------------------------------------------- */
@@ -188,10 +255,11 @@ static void encode_float_bits(struct buffer *out, const int64_t *values, size_t 
         buffer_append_i64(out, values[i]);
 }
 
-static void encode_floats(struct buffer *out, const int64_t *values, size_t count)
+static void encode_floats(const struct encoder *e, const int64_t *values, size_t count)
 {
-    int64_t mantissas[ROWS];
-    uint16_t at[ROWS];
+    struct buffer *out = e->out;
+    int64_t *mantissas = e->words;
+    uint16_t *at = e->at;
     unsigned exponent, most;
     size_t start = out->bytes;
     if (!choose_exponents(&exponent, &most, values, count)) {
@@ -209,7 +277,7 @@ static void encode_floats(struct buffer *out, const int64_t *values, size_t coun
     }
     buffer_append_u8(out, FLOAT_DECIMAL);
     buffer_append_u8(out, (uint8_t)exponent);
-    array_encode(out, mantissas, count);
+    encode_array(e, mantissas, count);
     buffer_append_varint(out, exceptions);
     places_encode(out, at, exceptions);
     for (size_t i = 0; i < exceptions; i++)
@@ -237,7 +305,7 @@ static bool decode_floats(int64_t *out, struct reader *r, size_t count)
         return decode_float_bits(out, r, count);
     unsigned exponent = get_u8(r);
     if (r->overrun || code != FLOAT_DECIMAL || exponent > EXPONENT_MAX ||
-        !array_decode(out, r, count))
+        !block_array_decode(out, r, count))
         return false;
     for (size_t i = 0; i < count; i++)
         out[i] = bits_of_decimal(out[i], exponent);
@@ -251,27 +319,27 @@ static bool decode_floats(int64_t *out, struct reader *r, size_t count)
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-static void encode_texts(struct buffer *out, const struct columns *c, size_t field, size_t first,
-                         size_t count)
+static void encode_texts(const struct encoder *e, const struct columns *c, size_t field,
+                         size_t first, size_t count)
 {
-    int64_t lengths[ROWS];
+    int64_t *lengths = e->words;
     uint32_t bytes;
     for (size_t i = 0; i < count; i++) {
         columns_text(c, field, first + i, &bytes);
         core_assert(bytes <= CODEC_TEXT_BYTES_MAX);
         lengths[i] = bytes;
     }
-    array_encode(out, lengths, count);
+    encode_array(e, lengths, count);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *text = columns_text(c, field, first + i, &bytes);
-        buffer_append(out, text, bytes);
+        buffer_append(e->out, text, bytes);
     }
 }
 
 static holter_status decode_texts(struct columns *c, int64_t *words, struct reader *r, size_t count)
 {
     uint64_t total = 0;
-    if (!array_decode(words, r, count))
+    if (!block_array_decode(words, r, count))
         return HOLTER_CORRUPT;
     for (size_t i = 0; i < count; i++) {
         if (words[i] < 0 || words[i] > CODEC_TEXT_BYTES_MAX)
@@ -283,43 +351,70 @@ static holter_status decode_texts(struct columns *c, int64_t *words, struct read
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
-void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
-                        bool with_revision)
+/* The field that may go with the times, or NULL. */
+static int64_t *only_field(const struct columns *c)
 {
-    int64_t flags[ROWS];
-    core_assert(count > 0);
-    core_assert(count <= ROWS);
-    core_assert(first <= c->count);
-    core_assert(count <= c->count - first);
+    return c->schema.kind == SAMPLE_INSTANT && c->schema.field_count == 1 &&
+                   c->schema.types[0] == FIELD_INT
+               ? c->field[0]
+               : NULL;
+}
 
-    encode_times(out, c->time + first, count);
+static void encode_columns(const struct encoder *e, const struct columns *c, size_t first,
+                           size_t count, bool with_revision)
+{
+    const int64_t *only = only_field(c);
+    bool is_done = encode_times(e, c->time + first, only == NULL ? NULL : only + first, count);
     if (c->schema.kind == SAMPLE_INTERVAL) {
         core_assert(!codec_has_negative(c->duration + first, count));
-        array_encode(out, c->duration + first, count);
+        encode_array(e, c->duration + first, count);
     }
-    for (size_t f = 0; f < c->schema.field_count; f++) {
+    for (size_t f = is_done ? 1 : 0; f < c->schema.field_count; f++) {
         const int64_t *values = c->field[f] + first;
         uint8_t type = c->schema.types[f];
         core_assert(type != FIELD_ENUM || !codec_has_negative(values, count));
         if (type == FIELD_FLOAT)
-            encode_floats(out, values, count);
+            encode_floats(e, values, count);
         else if (type == FIELD_TEXT)
-            encode_texts(out, c, f, first, count);
+            encode_texts(e, c, f, first, count);
         else
-            array_encode(out, values, count);
+            encode_array(e, values, count);
     }
     for (size_t i = 0; i < count; i++) {
-        flags[i] = c->flags[first + i];
-        core_assert((flags[i] & SAMPLE_FLAGS_SPARE) == 0);
+        e->words[i] = c->flags[first + i];
+        core_assert((e->words[i] & SAMPLE_FLAGS_SPARE) == 0);
     }
-    array_encode(out, flags, count);
+    encode_array(e, e->words, count);
     if (with_revision)
-        array_encode(out, c->revision + first, count);
+        encode_array(e, c->revision + first, count);
+}
+
+void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
+                        bool with_revision, enum codec_effort effort)
+{
+    int64_t words[CODEC_PACKED_ROWS_MAX];
+    uint16_t at[CODEC_PACKED_ROWS_MAX];
+    struct encoder e = { .out = out, .words = words, .at = at };
+    core_assert(count > 0);
+    core_assert(count <= (effort == CODEC_CODE ? ROWS : CODEC_PACKED_ROWS_MAX));
+    core_assert(first <= c->count);
+    core_assert(count <= c->count - first);
+    if (effort == CODEC_CODE) {
+        e.cold = malloc(sizeof *e.cold);
+        if (e.cold == NULL) {
+            out->failed = true;
+            return;
+        }
+        e.words = e.cold->words;
+        e.at = e.cold->at;
+    }
+    encode_columns(&e, c, first, count, with_revision);
+    free(e.cold);
 }
 
 static bool decode_natural(int64_t *values, struct reader *r, size_t count)
 {
-    return array_decode(values, r, count) && !codec_has_negative(values, count);
+    return block_array_decode(values, r, count) && !codec_has_negative(values, count);
 }
 
 static holter_status decode_field(struct columns *c, size_t field, struct reader *r, size_t count)
@@ -328,7 +423,7 @@ static holter_status decode_field(struct columns *c, size_t field, struct reader
     bool is_right = false;
     switch (c->schema.types[field]) {
     case FIELD_INT:
-        is_right = array_decode(values, r, count);
+        is_right = block_array_decode(values, r, count);
         break;
     case FIELD_ENUM:
         is_right = decode_natural(values, r, count);
@@ -345,20 +440,22 @@ static holter_status decode_field(struct columns *c, size_t field, struct reader
 static holter_status decode_columns(struct columns *out, struct reader *r, size_t count,
                                     int64_t begin, bool with_revision)
 {
-    int64_t flags[ROWS];
     size_t at = out->count;
-    if (!decode_times(out->time + at, r, count, begin))
+    int64_t *flags = out->revision + at; /* the revisions' room, before they are read */
+    int64_t *only = only_field(out);
+    bool is_done;
+    if (!decode_times(out->time + at, only == NULL ? NULL : only + at, &is_done, r, count, begin))
         return HOLTER_CORRUPT;
     if (out->schema.kind == SAMPLE_INTERVAL && !decode_natural(out->duration + at, r, count))
         return HOLTER_CORRUPT;
-    for (size_t f = 0; f < out->schema.field_count; f++) {
+    for (size_t f = is_done ? 1 : 0; f < out->schema.field_count; f++) {
         holter_status status = decode_field(out, f, r, count);
         if (status != HOLTER_OK)
             return status;
     }
-    if (!array_decode(flags, r, count) || !codec_flags_take(out->flags + at, flags, count))
+    if (!block_array_decode(flags, r, count) || !codec_flags_take(out->flags + at, flags, count))
         return HOLTER_CORRUPT;
-    if (with_revision && !array_decode(out->revision + at, r, count))
+    if (with_revision && !block_array_decode(out->revision + at, r, count))
         return HOLTER_CORRUPT;
     return HOLTER_OK;
 }

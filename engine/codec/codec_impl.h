@@ -44,14 +44,18 @@ bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_
 
 /* ---- arrays of integers (codec_array.c) ------------------------------------------------------ */
 
+enum { ARRAY_ROWS_MAX = CODEC_PACKED_ROWS_MAX };
+
 /**
- * Append 1 .. CODEC_BLOCK_ROWS_MAX values in the form that takes the fewest bytes. No memory:
+ * Append 1 .. ARRAY_ROWS_MAX values in the form that takes the fewest bytes. No memory:
  * out->failed.
  * Cost     some ten passes over the values; about 60 KiB of stack.
  */
 void array_encode(struct buffer *out, const int64_t *values, size_t count);
-/** Read `count` of them, 1 .. CODEC_BLOCK_ROWS_MAX. False: these bytes are no such array. */
+/** Read `count` of them, 1 .. ARRAY_ROWS_MAX. False: these bytes are no such array. */
 bool array_decode(int64_t *out, struct reader *r, size_t count);
+/** The same, of which the code is read already. */
+bool array_decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code);
 
 /** Places, rising, below `count`: `places` of them, as gaps. False: they are not. */
 void places_encode(struct buffer *out, const uint16_t *at, size_t places);

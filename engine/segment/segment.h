@@ -33,7 +33,7 @@
 #include "merge/merge.h"
 
 enum {
-    SEGMENT_BLOCK_ROWS = CODEC_BLOCK_ROWS_MAX,
+    SEGMENT_BLOCK_ROWS = CODEC_PACKED_ROWS_MAX,
     SEGMENT_PIECE_BYTES =
         16 << 10, /* plain payload bytes sealed together, where one block is not larger */
     SEGMENT_SMALL_SECTION_BYTES = 4096,

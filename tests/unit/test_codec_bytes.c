@@ -103,7 +103,7 @@ static void encode(enum form form, struct buffer *out, const struct columns *c, 
                    size_t count, bool with_revision)
 {
     if (form == FORM_BLOCK)
-        codec_block_encode(out, c, first, count, with_revision);
+        codec_block_encode(out, c, first, count, with_revision, CODEC_PACK);
     else
         codec_encode(out, c, first, count, with_revision);
 }
@@ -260,7 +260,7 @@ static size_t floats_take(const double *values, size_t count)
         memcpy(&row.field[0], &values[i], sizeof values[i]);
         CHECK(columns_append(&c, &row));
     }
-    codec_block_encode(&bytes, &c, 0, count, false);
+    codec_block_encode(&bytes, &c, 0, count, false, CODEC_PACK);
     struct reader r = reader_over(bytes.data, bytes.bytes);
     CHECK(codec_block_decode(&back, &r, count, 0, false, 0, 0) == HOLTER_OK);
     CHECK(reader_is_done(&r));
@@ -301,9 +301,9 @@ START_TEST(floats_of_a_block_come_back_bit_by_bit)
         -9007199254740992,
         9007199254740994,
     };
-    double values[CODEC_BLOCK_ROWS_MAX];
+    double values[CODEC_PACKED_ROWS_MAX];
     struct random random = { (uint64_t)_i };
-    for (size_t count = 1; count <= CODEC_BLOCK_ROWS_MAX; count += 1 + count / 2) {
+    for (size_t count = 1; count <= CODEC_PACKED_ROWS_MAX; count += 1 + count / 2) {
         uint64_t rare = 1 + random_below(&random, 40);
         double scale = pow(10, (double)random_below(&random, 19));
         for (size_t i = 0; i < count; i++) {
@@ -323,15 +323,15 @@ END_TEST
 START_TEST(a_value_of_many_digits_does_not_widen_the_others)
 {
     static const double odd[] = { 36.123456789, 36.1234567890123, 5e-5, 0.1 + 0.2, 1e18, NAN };
-    double values[CODEC_BLOCK_ROWS_MAX];
+    double values[CODEC_PACKED_ROWS_MAX];
     struct random random = { 3 };
-    for (size_t i = 0; i < CODEC_BLOCK_ROWS_MAX; i++)
+    for (size_t i = 0; i < CODEC_PACKED_ROWS_MAX; i++)
         values[i] = (double)(3000 + random_below(&random, 900)) / 100;
-    size_t without = floats_take(values, CODEC_BLOCK_ROWS_MAX);
+    size_t without = floats_take(values, CODEC_PACKED_ROWS_MAX);
     for (size_t at = 0; at < 200; at++) {
         double before = values[at];
         values[at] = odd[at % CORE_COUNT(odd)];
-        ck_assert_uint_le(floats_take(values, CODEC_BLOCK_ROWS_MAX), without + 20);
+        ck_assert_uint_le(floats_take(values, CODEC_PACKED_ROWS_MAX), without + 20);
         values[at] = before;
     }
 }

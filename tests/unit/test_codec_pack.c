@@ -123,7 +123,7 @@ END_TEST
 
 /* ---- arrays ---------------------------------------------------------------------------------- */
 
-enum { ROWS = CODEC_BLOCK_ROWS_MAX };
+enum { ROWS = CODEC_PACKED_ROWS_MAX };
 
 static size_t encoded(struct buffer *out, const int64_t *values, size_t count)
 {

@@ -1,0 +1,389 @@
+#!/usr/bin/env python3
+"""train_models.py -- counts real series into the models of format-spec/models.txt and codec_tables.c.
+
+usage: train_models.py [--data DIR] [--leave N/M] [--check] OUT.txt OUT.c
+
+What a model is: format-spec/models.md. Everything is counted, nothing fitted by hand but the classes that make
+up a state. Trained on the sets of ../shared/data that are CC0 or CC-BY: Fitabase 2016 (heart rate, minute steps, minute
+intensities), Welltory (RR intervals), Hall 2018 (glucose). --leave N/M leaves out every user whose number modulo M
+is N: for figures on people that a model has not seen. --check compares instead of writing.
+"""
+import argparse
+import csv
+import glob
+import io
+import math
+import os
+import subprocess
+import sys
+from datetime import datetime, timezone
+
+SUM = 4096  # frequencies of a state
+RAW_BITS = 22  # about what an escaped sample takes
+
+
+# ---- series -----------------------------------------------------------------------------------------------------
+
+def read(path):
+    if path.endswith('.zst'):
+        data = subprocess.run(['zstd', '-dc', path], check=True, stdout=subprocess.PIPE).stdout
+    else:
+        with open(path, 'rb') as file:
+            data = file.read()
+    return csv.DictReader(io.TextIOWrapper(io.BytesIO(data), encoding='utf-8-sig', newline=''))
+
+
+def fitabase_seconds(text):
+    day, clock, half = text.split(' ')
+    month, day, year = day.split('/')
+    hour, minute, second = clock.split(':')
+    hour = int(hour) % 12 + (12 if half == 'PM' else 0)
+    return int(datetime(int(year), int(month), int(day), hour, int(minute), int(second), tzinfo=timezone.utc).timestamp())
+
+
+def by_user(rows):
+    """[(user, time, value)] -> sorted [(time, value)] of each user, by rising user; of equal times the last stands."""
+    users = {}
+    for user, time, value in rows:
+        users.setdefault(user, {})[time] = value
+    return [sorted(users[user].items()) for user in sorted(users)]
+
+
+class Data:
+    def __init__(self, root, leave):
+        self.root = root
+        self.leave = leave
+
+    def kept(self, series):
+        if self.leave is None:
+            return series
+        part, parts = self.leave
+        return [s for i, s in enumerate(series) if i % parts != part]
+
+    def find(self, pattern):
+        paths = sorted(glob.glob(os.path.join(self.root, pattern)))
+        if not paths:
+            sys.exit(f'train_models.py: nothing is called {pattern} in {self.root}')
+        return paths
+
+    def heart_rate(self):
+        rows = []
+        for path in self.find('fitbit-fitabase-2016/*/heartrate_seconds_merged.csv.zst'):
+            rows += [(r['Id'], fitabase_seconds(r['Time']), int(r['Value'])) for r in read(path)]
+        return self.kept(by_user(rows))
+
+    def minutes(self, name, column):
+        rows = []
+        for path in self.find(f'fitbit-fitabase-2016/*/{name}_merged.csv.zst'):
+            for r in read(path):
+                hour = fitabase_seconds(r['ActivityHour'])
+                rows += [(r['Id'], hour + 60 * m, int(r[f'{column}{m:02d}'])) for m in range(60) if r[f'{column}{m:02d}'] != '']
+        return self.kept(by_user(rows))
+
+    def rr_intervals(self):
+        path = self.find('welltory-covid-2020/export-*/hrv_measurements.csv*')[-1]
+        users = {}
+        for r in read(path):
+            beats = [(0, int(float(x))) for x in r['rr_data'].split(',') if x.strip()]
+            users.setdefault(r['user_code'], []).append((r['measurement_datetime'], beats))
+        return self.kept([[b for _, beats in sorted(users[u]) for b in beats] for u in sorted(users)])
+
+    def glucose(self):
+        rows = []
+        for r in read(self.find('cgm-hall-2018/example_data_hall.csv.zst')[0]):
+            at = datetime.strptime(r['time'], '%Y-%m-%d %H:%M:%S').replace(tzinfo=timezone.utc)
+            rows.append((r['id'], int(at.timestamp()), int(float(r['gl']))))
+        return self.kept(by_user(rows))
+
+
+# ---- models -----------------------------------------------------------------------------------------------------
+
+class Model:
+    """Symbol 0 is the escape. meaning[s - 1]: a value, or (gap, change). classes[s], next[state][class]."""
+
+    def __init__(self, number, name, meaning, classes, following, start):
+        self.number, self.name, self.meaning, self.classes, self.next, self.start = number, name, meaning, classes, following, start
+        self.symbol = {m: i + 1 for i, m in enumerate(meaning)}
+        self.freq = None
+
+    def count(self, series, weight=1.0, counts=None, blur=None):
+        """Counts of symbols by state; blur: further (meaning, weight) that a meaning stands for too."""
+        counts = counts or [[0.0] * len(self.classes) for _ in self.next]
+        for run in series:
+            state = self.start
+            for meaning in run:
+                symbol = self.symbol.get(meaning, 0)
+                row = counts[state]
+                row[symbol] += weight
+                for other, share in blur(meaning) if blur else ():
+                    row[self.symbol.get(other, 0)] += weight * share
+                state = self.next[state][self.classes[symbol]]
+        return counts
+
+    def settle(self, counts, prior, strength, least):
+        """Frequencies: counts, and `strength` times the prior of a state; what comes out below `least` of SUM is left to the escape."""
+        self.freq = []
+        for state, row in enumerate(counts):
+            shares = [c + strength * p for c, p in zip(row, prior(state))]
+            total = sum(shares)
+            freq, lost = [], 0.0
+            for symbol, share in enumerate(shares):
+                exact = share / total * SUM
+                if symbol > 0 and exact < least:
+                    freq.append(0)
+                    lost += exact
+                else:
+                    freq.append(max(1, int(exact + 0.5)))
+            freq[0] += int(lost + 0.5)
+            while sum(freq) != SUM:
+                top = max(range(1, len(freq)), key=lambda s: freq[s])
+                off = SUM - sum(freq)
+                freq[top] += off if off > 0 else max(off, -max(1, freq[top] // 8))
+            assert min(freq[1:] + [0]) >= 0 < freq[0] < SUM
+            self.freq.append(freq)
+
+
+# Heart rate: pairs of (gap in seconds, change), the state what class both of the pair before are.
+
+def gap_class(gap):
+    return 0 if gap <= 4 else 1 if gap <= 7 else 2 if gap <= 12 else 3
+
+
+def change_class(change):
+    return 0 if change <= -4 else 1 if change <= -2 else 2 + (change + 1) if change <= 1 else 5 if change <= 3 else 6
+
+
+JITTER = {-2: 0.25, -1: 0.25, 1: 0.5, 2: 0.5, 3: 0.25}  # a clock off the raster: shares of a gap by seconds
+
+
+def heart_rate(number, name, data, jitter, least):
+    pairs = [[(b[0] - a[0], b[1] - a[1]) for a, b in zip(s, s[1:])] for s in data.heart_rate()]
+
+    def off_raster(share):
+        return lambda pair: [((pair[0] + by, pair[1]), share * part) for by, part in JITTER.items() if pair[0] + by > 0]
+
+    # one alphabet for all models of heart rate: the commonest pairs, also of a clock a little off
+    counts = {}
+    for run in pairs:
+        for pair in run:
+            for other, share in [(pair, 1.0)] + off_raster(0.005)(pair):
+                if 0 <= other[0] < 64 and -128 <= other[1] < 128:
+                    counts[other] = counts.get(other, 0.0) + share
+    common = sorted(counts, key=lambda p: (-counts[p], p))[:255]
+    meaning = sorted(common)
+    classes = [1 * 7 + 3] + [gap_class(g) * 7 + change_class(c) for g, c in meaning]
+    model = Model(number, name, meaning, classes, [list(range(28)) for _ in range(28)], 1 * 7 + 3)
+    counted = model.count(pairs, blur=off_raster(jitter))
+    overall = [sum(row[s] for row in counted) + 0.5 for s in range(256)]
+    total = sum(overall)
+    model.settle(counted, lambda state: [o / total for o in overall], 30, least)
+    return model
+
+
+# Steps a minute: the state is the class of the minute before; in pauses how long they are and how brisk it was before.
+
+STEP_BOUNDS = (3, 6, 9, 12, 16, 21, 27, 34, 43, 55, 70, 85, 97, 108, 118)  # greatest of each class; 16 of them
+PAUSES = 4
+
+
+def steps(number, name, data):
+    def step_class(value):
+        return 1 + next((i for i, bound in enumerate(STEP_BOUNDS) if value <= bound), len(STEP_BOUNDS)) if value else 0
+
+    meaning = list(range(255))
+    classes = [16] + [step_class(v) for v in meaning]
+
+    def following(state, cls):
+        if cls > 0:
+            return cls - 1
+        if state >= 16:
+            pause, brisk = divmod(state - 16, 4)
+            return 16 + min(pause + 1, PAUSES - 1) * 4 + brisk
+        walk = state + 1
+        return 16 + (walk > 2) + (walk > 6) + (walk > 11)
+
+    states = 16 + PAUSES * 4
+    model = Model(number, name, meaning, classes, [[following(s, c) for c in range(17)] for s in range(states)], states - 4)
+    counted = model.count([[v for _, v in s] for s in data.minutes('minuteStepsWide', 'Steps')])
+    overall = [sum(row[s] for row in counted) + 0.3 for s in range(256)]
+    total = sum(overall)
+    model.settle(counted, lambda state: [o / total for o in overall], 20, 0.25)
+    return model
+
+
+# A few levels (intensity, stages): the state is the level before and how long it has lasted.
+
+LEVELS, LASTING = 8, 4
+
+
+def levels(number, name, data):
+    meaning = list(range(LEVELS))
+    classes = [0] + [v for v in meaning]
+
+    def following(state, cls):
+        level, lasts = divmod(state, LASTING)
+        return cls * LASTING + (min(lasts + 1, LASTING - 1) if cls == level else 0)
+
+    states = LEVELS * LASTING
+    model = Model(number, name, meaning, classes, [[following(s, c) for c in range(LEVELS)] for s in range(states)], LASTING - 1)
+    counted = model.count([[v for _, v in s] for s in data.minutes('minuteIntensitiesWide', 'Intensity')])
+
+    def prior(state):  # a level unknown to the data stays as often as the known ones
+        level = state // LASTING
+        return [0.002] + [0.9 if v == level else 0.014 for v in meaning]
+
+    model.settle(counted, prior, 20, 0)
+    return model
+
+
+# Residuals of any signal: the state is the scale of the last ones, in steps of the square root of 2.
+
+SCALES = 20
+
+
+def residuals(number, name, data):
+    meaning = list(range(-127, 128))
+    classes = [127] + [abs(v) for v in meaning]
+
+    def size(state):
+        return 0.12 if state == 0 else 0.25 * math.sqrt(2) ** (state - 1)
+
+    def following(state, magnitude):
+        mean = 0.65 * (0 if state == 0 else size(state)) + 0.35 * magnitude
+        return min(range(SCALES), key=lambda s: abs(math.log(max(mean, 0.12) / size(s))))
+
+    model = Model(number, name, meaning, classes, [[following(s, m) for m in range(128)] for s in range(SCALES)], 4)
+
+    def changes(series, shift, order):
+        out = []
+        for s in series:
+            values = [v for _, v in s]
+            for _ in range(order):
+                values = [b - a for a, b in zip(values, values[1:])]
+            out.append([v >> shift for v in values])
+        return out
+
+    hearts, beats, sugar = data.heart_rate(), data.rr_intervals(), data.glucose()
+    counted = None
+    for runs, weight in ((changes(hearts, 0, 1), 0.5), (changes(beats, 4, 1), 1), (changes(sugar, 0, 2), 1), (changes(sugar, 0, 1), 1)):
+        counted = model.count(runs, weight, counted)
+    for row in counted:  # both signs alike
+        for v in range(1, 128):
+            low, high = 128 - v, 128 + v
+            row[low] = row[high] = (row[low] + row[high]) / 2
+
+    def prior(state):
+        spread = 0.3 * math.sqrt(2) ** state
+        return [1e-4] + [math.exp(-abs(v) / (spread + 0.3)) / (2 * spread + 1) + 1e-7 for v in meaning]
+
+    model.settle(counted, prior, 50, 0.25)
+    return model
+
+
+# ---- as text and as C -------------------------------------------------------------------------------------------
+
+def trimmed(row):
+    row = list(row)
+    while len(row) > 1 and row[-1] == 0:
+        row.pop()
+    return row
+
+
+def as_text(models):
+    out = ['# Models of coded arrays: what each line means stands in models.md. Made by bench/train_models.py.']
+    for m in models:
+        pairs = isinstance(m.meaning[0], tuple)
+        out.append('')
+        out.append(f'model {m.number} {"pairs" if pairs else "values"}')
+        out.append(f'name {m.name}')
+        out.append(f'start {m.start}')
+        if pairs:
+            out.append('gaps ' + ' '.join(str(g) for g, _ in m.meaning))
+            out.append('changes ' + ' '.join(str(c) for _, c in m.meaning))
+        else:
+            out.append('values ' + ' '.join(str(v) for v in m.meaning))
+        out.append('classes ' + ' '.join(map(str, m.classes)))
+        for state, row in enumerate(m.next):
+            out.append(f'next {state} ' + ' '.join(map(str, row)))
+        for state, row in enumerate(m.freq):
+            out.append(f'frequencies {state} ' + ' '.join(map(str, trimmed(row))))
+    return '\n'.join(out) + '\n'
+
+
+def c_rows(numbers, indent):
+    lines, line = [], ''
+    for n in numbers:
+        word = f'{n}, '
+        if len(indent) + len(line) + len(word) > 100:
+            lines.append(indent + line.rstrip())
+            line = ''
+        line += word
+    return lines + [indent + line.rstrip()]
+
+
+def c_table(out, kind, name, sizes, rows):
+    out.append(f'static const {kind} {name}{sizes} = {{')
+    if rows and isinstance(rows[0], list):
+        for row in rows:
+            out.append('    {')
+            out.extend(c_rows(trimmed(row), ' ' * 8))
+            out.append('    },')
+    else:
+        out.extend(c_rows(rows, ' ' * 4))
+    out.append('};')
+
+
+def as_c(models):
+    out = ['/*', ' * codec_tables.c -- the models of coded arrays, as format-spec/models.txt has them.',
+           ' * Made by bench/train_models.py.', ' */',
+           '#include "codec_model.h"', '', '/* clang-format off */']
+    for m in models:
+        n = m.number
+        pairs = isinstance(m.meaning[0], tuple)
+        out.append('')
+        out.append(f'/* {m.name} */')
+        if pairs:
+            c_table(out, 'int16_t', f'gaps_{n}', '[]', [0] + [g for g, _ in m.meaning])
+        c_table(out, 'int16_t', f'values_{n}', '[]', [0] + [c for _, c in m.meaning] if pairs else [0] + m.meaning)
+        c_table(out, 'uint8_t', f'classes_{n}', '[]', m.classes)
+        c_table(out, 'uint8_t', f'next_{n}', f'[][{len(m.next[0])}]', m.next)
+        c_table(out, 'uint16_t', f'frequencies_{n}', f'[][{len(m.classes)}]', m.freq)
+    out += ['', 'const struct codec_model codec_models[CODEC_MODELS] = {']
+    for m in models:
+        pairs = isinstance(m.meaning[0], tuple)
+        out.append(f'    {{ {len(m.next)}, {m.start}, {len(m.classes)}, {len(m.next[0])}, '
+                   + f'{"gaps_%d" % m.number if pairs else "NULL"}, values_{m.number}, classes_{m.number},')
+        out.append(f'      &next_{m.number}[0][0], &frequencies_{m.number}[0][0] }},')
+    out += ['};', '/* clang-format on */']
+    return '\n'.join(out) + '\n'
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', default=os.path.join(here, '..', '..', 'shared', 'data'))
+    parser.add_argument('--leave')
+    parser.add_argument('--check', action='store_true')
+    parser.add_argument('text')
+    parser.add_argument('source')
+    options = parser.parse_args()
+    data = Data(options.data, tuple(map(int, options.leave.split('/'))) if options.leave else None)
+    models = [
+        heart_rate(1, 'heart rate', data, 0.0005, 0.3),
+        heart_rate(2, 'heart rate, of a clock that leaves its raster', data, 0.02, 0),
+        residuals(3, 'residuals', data),
+        steps(4, 'steps a minute', data),
+        levels(5, 'a few levels', data),
+    ]
+    for path, made in ((options.text, as_text(models)), (options.source, as_c(models))):
+        if options.check:
+            with open(path, encoding='utf-8') as file:
+                if file.read() != made:
+                    sys.exit(f'{path}: other than what is trained here')
+        else:
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(made)
+
+
+if __name__ == '__main__':
+    main()

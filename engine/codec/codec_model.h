@@ -1,0 +1,62 @@
+/*
+ * codec_model.h -- models of coded arrays: how likely each symbol is in each state, and which state
+ * it leads to.
+ *
+ * A model is a machine of a few states. Symbol 0 is the escape; each other one means a value, or a
+ * gap and a change. The tables are made by bench/train_models.py and never change under their number;
+ * a better one gets a new number. Bytes and meaning: format-spec/models.md, format-spec/models.txt.
+ */
+#ifndef CODEC_CODEC_MODEL_H
+#define CODEC_CODEC_MODEL_H
+
+#include "core/core.h"
+
+/* Stored, less 1 the index in codec_models. A new one also needs: codec_coded.c, the reader in tests/. */
+enum model_number {
+    MODEL_HEART_RATE = 1,
+    MODEL_HEART_RATE_LOOSE = 2, /* of a clock that leaves its raster */
+    MODEL_RESIDUALS = 3,
+    MODEL_STEPS = 4,
+    MODEL_LEVELS = 5,
+    CODEC_MODELS = 5
+};
+
+enum {
+    MODEL_SUM_BITS = 12, /* the frequencies of a state add up to 2^12 */
+    MODEL_SUM = 1 << MODEL_SUM_BITS,
+    MODEL_SYMBOLS_MAX = 256,
+    MODEL_COST_BITS = 8, /* costs are in 1/256 bit */
+};
+
+/** As it is in codec_tables.c. */
+struct codec_model {
+    uint16_t states, start, symbols, classes;
+    const int16_t *gaps;         /* by symbol; NULL: symbols mean values alone */
+    const int16_t *values;       /* by symbol: values, or changes */
+    const uint8_t *class_of;     /* by symbol */
+    const uint8_t *next;         /* [states][classes] */
+    const uint16_t *frequencies; /* [states][symbols]; 0: never, so the escape is taken */
+};
+extern const struct codec_model codec_models[CODEC_MODELS];
+
+/** A model unfolded, to code with. */
+struct model_tables {
+    const struct codec_model *model;
+    const uint32_t *slots; /* [states][MODEL_SUM]: symbol | frequency << 8 | slot - first << 20 */
+    const uint8_t *next;   /* [states][256] the next state; readable for 4 bytes at each */
+    const uint16_t *first; /* [states][256] the first slot of a symbol */
+    const uint16_t
+        *cost; /* [states][256] of a symbol, in 1/256 bit; of one that never comes 0xffff */
+    const uint8_t *likely; /* [states] the symbol that costs the least */
+};
+
+/**
+ * NULL: no model has this number. Cost: the first call unfolds all, some 3 MiB, in about 2 ms.
+ * Threads: any.
+ */
+const struct model_tables *model_find(unsigned number);
+/** The symbol that means a value, or a gap and a change: 0 where none does. */
+uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value);
+uint8_t model_symbol_of_pair(const struct model_tables *tables, int64_t gap, int64_t change);
+
+#endif

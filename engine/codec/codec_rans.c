@@ -1,0 +1,190 @@
+/*
+ * codec_rans.c -- symbols to bytes and back, 16 lanes at a time.
+ *
+ * Lane l has the symbols from l * steps on; where count is no multiple of 16, what lies beyond it is
+ * padded with what costs the least. So all lanes take the same number of steps and no step needs a
+ * mask. An encoder goes backwards, from known states of the coder to those that a decoder starts
+ * with; a decoder has to come out at the known ones with all words used.
+ *
+ * Tests: tests/unit/test_codec_cold.c.
+ */
+#include "codec_rans.h"
+
+#include "codec_impl.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+static size_t steps_of(size_t count)
+{
+    return (count + RANS_LANES - 1) / RANS_LANES;
+}
+
+/* ---- encoding -------------------------------------------------------------------------------- */
+
+size_t rans_fit(uint8_t *symbols, uint16_t *escape_at, uint64_t *bits,
+                const struct model_tables *tables, size_t count)
+{
+    size_t steps = steps_of(count);
+    size_t escapes = 0;
+    uint64_t cost = 0;
+    for (size_t from = 0; from < count; from += steps) {
+        size_t end = from + steps < count ? from + steps : count;
+        size_t state = tables->model->start;
+        for (size_t i = from; i < end; i++) {
+            if (tables->cost[state << 8 | symbols[i]] == UINT16_MAX)
+                symbols[i] = 0;
+            if (symbols[i] == 0)
+                escape_at[escapes++] = (uint16_t)i;
+            cost += tables->cost[state << 8 | symbols[i]];
+            state = tables->next[state << 8 | symbols[i]];
+        }
+    }
+    *bits = (cost >> MODEL_COST_BITS) + RANS_LANES * RANS_STATE_BITS;
+    return escapes;
+}
+
+/* The state of the model before each symbol, and what pads the last lanes. */
+static void walk(struct rans_scratch *s, const struct model_tables *tables, size_t count,
+                 size_t steps)
+{
+    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+        size_t state = tables->model->start;
+        for (size_t i = lane * steps; i < (lane + 1) * steps; i++) {
+            if (i >= count)
+                s->padded[i] = tables->likely[state];
+            s->states[i] = (uint8_t)state;
+            state = tables->next[state << 8 | s->padded[i]];
+        }
+    }
+}
+
+void rans_encode(struct buffer *out, struct rans_scratch *scratch,
+                 const struct model_tables *tables, const uint8_t *symbols, size_t count)
+{
+    size_t steps = steps_of(count);
+    size_t words = 0;
+    uint64_t x[RANS_LANES];
+    core_assert(count > 0);
+    core_assert(count <= RANS_COUNT_MAX);
+    memcpy(scratch->padded, symbols, count);
+    walk(scratch, tables, count, steps);
+    for (size_t lane = 0; lane < RANS_LANES; lane++)
+        x[lane] = RANS_LEAST;
+    for (size_t step = steps; step-- > 0;) {
+        for (size_t lane = RANS_LANES; lane-- > 0;) {
+            size_t i = lane * steps + step;
+            size_t at = (size_t)scratch->states[i] << 8 | scratch->padded[i];
+            uint32_t first = tables->first[at];
+            uint32_t frequency =
+                tables->slots[(size_t)scratch->states[i] << MODEL_SUM_BITS | first] >> 8 &
+                (MODEL_SUM - 1);
+            uint32_t value = (uint32_t)x[lane];
+            if (value >= frequency << 16) {
+                scratch->words[words++] = (uint16_t)value;
+                value >>= 16;
+            }
+            x[lane] = ((value / frequency) << MODEL_SUM_BITS) + first + value % frequency;
+        }
+    }
+    pack_append(out, x, RANS_LANES, RANS_STATE_BITS);
+    buffer_append_varint(out, words);
+    if (!buffer_reserve(out, words * RANS_WORD_BYTES))
+        return;
+    while (words > 0)
+        buffer_append_u16(out, scratch->words[--words]);
+}
+
+/* ---- decoding -------------------------------------------------------------------------------- */
+
+bool rans_steps_finish(uint8_t *out, size_t step, size_t steps, uint32_t *x, uint32_t *state,
+                       const uint8_t *words, const uint8_t *end, const struct model_tables *tables)
+{
+    for (; step < steps; step++) {
+        for (size_t lane = 0; lane < RANS_LANES; lane++) {
+            uint32_t slot =
+                tables->slots[state[lane] << MODEL_SUM_BITS | (x[lane] & (MODEL_SUM - 1))];
+            uint32_t symbol = slot & 0xff;
+            x[lane] = (slot >> 8 & (MODEL_SUM - 1)) * (x[lane] >> MODEL_SUM_BITS) + (slot >> 20);
+            state[lane] = tables->next[state[lane] << 8 | symbol];
+            out[step * RANS_LANES + lane] = (uint8_t)symbol;
+        }
+        for (size_t lane = 0; lane < RANS_LANES; lane++) {
+            if (x[lane] >= RANS_LEAST)
+                continue;
+            if (words == end)
+                return false;
+            x[lane] = x[lane] << 16 | words[0] | (uint32_t)words[1] << 8;
+            words += RANS_WORD_BYTES;
+        }
+    }
+    uint32_t off = 0;
+    for (size_t lane = 0; lane < RANS_LANES; lane++)
+        off |= x[lane] ^ RANS_LEAST;
+    return off == 0 && words == end;
+}
+
+bool rans_steps_plain(uint8_t *out, size_t steps, const struct rans_input *input,
+                      const struct model_tables *tables)
+{
+    uint32_t x[RANS_LANES], state[RANS_LANES];
+    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+        x[lane] = input->x[lane];
+        state[lane] = tables->model->start;
+    }
+    return rans_steps_finish(out, 0, steps, x, state, input->words,
+                             input->words + input->word_bytes, tables);
+}
+
+/* Chosen once; threads that race choose the same. */
+static rans_steps *steps_chosen(void)
+{
+    static _Atomic(rans_steps *) chosen;
+    rans_steps *best = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (CORE_LIKELY(best != NULL))
+        return best;
+    best = rans_steps_plain;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        best = rans_steps_avx512;
+#endif
+    atomic_store_explicit(&chosen, best, memory_order_relaxed);
+    return best;
+}
+
+/* From step * 16 + lane to lane * steps + step. */
+static void turn(uint8_t *restrict symbols, const uint8_t *restrict by_step, size_t steps)
+{
+    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+        for (size_t step = 0; step < steps; step++)
+            symbols[lane * steps + step] = by_step[step * RANS_LANES + lane];
+    }
+}
+
+bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
+                 size_t count)
+{
+    uint8_t by_step[RANS_COUNT_MAX];
+    int64_t x[RANS_LANES];
+    struct rans_input input;
+    core_assert(count > 0);
+    core_assert(count <= RANS_COUNT_MAX);
+    if (!unpack(x, r, RANS_LANES, RANS_STATE_BITS, 0))
+        return false;
+    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+        if (x[lane] < RANS_LEAST)
+            return false;
+        input.x[lane] = (uint32_t)x[lane];
+    }
+    uint64_t words = get_varint(r);
+    if (r->overrun || words > r->left / RANS_WORD_BYTES)
+        return false;
+    input.word_bytes = (size_t)words * RANS_WORD_BYTES;
+    input.words = get_bytes(r, input.word_bytes);
+    size_t steps = steps_of(count);
+    if (!steps_chosen()(by_step, steps, &input, tables))
+        return false;
+    turn(symbols, by_step, steps);
+    return true;
+}

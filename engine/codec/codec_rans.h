@@ -1,0 +1,70 @@
+/*
+ * codec_rans.h -- symbols of a model to bytes and back: an entropy coder of 16 lanes.
+ *
+ * The coder is rANS (J. Duda, Asymmetric numeral systems, arXiv 1311.2540, 2013) with states of 28
+ * bits and words of 16. A lane codes a run of consecutive symbols, so each symbol's state of the
+ * model follows from the one before it; the lanes share one run of words (F. Giesen, Interleaved
+ * entropy coders, arXiv 1402.3392, 2014). Bytes: format-spec/blocks.md, "Coded symbols".
+ */
+#ifndef CODEC_CODEC_RANS_H
+#define CODEC_CODEC_RANS_H
+
+#include "codec.h"
+#include "codec_model.h"
+
+enum {
+    RANS_LANES = 16,
+    RANS_LEAST = MODEL_SUM, /* a state of the coder is at least this, and below 2^28 */
+    RANS_STATE_BITS = 28,
+    RANS_COUNT_MAX = CODEC_BLOCK_ROWS_MAX,
+    RANS_WORD_BYTES = 2,
+};
+
+/** Memory of an encoder, about 32 KiB. */
+struct rans_scratch {
+    uint8_t states[RANS_COUNT_MAX]; /* of the model, before each symbol */
+    uint16_t words[RANS_COUNT_MAX]; /* no symbol makes more than one */
+    uint8_t padded[RANS_COUNT_MAX];
+};
+
+/**
+ * Append 1 .. RANS_COUNT_MAX symbols, none of which has the frequency 0 where it stands: see
+ * rans_fit. No memory: out->failed.
+ */
+void rans_encode(struct buffer *out, struct rans_scratch *scratch,
+                 const struct model_tables *tables, const uint8_t *symbols, size_t count);
+/**
+ * Put the escape where a symbol cannot be coded in its state, and in `escape_at` the places of all
+ * escapes, rising. How many there are; in *bits about how many bits the symbols take.
+ */
+size_t rans_fit(uint8_t *symbols, uint16_t *escape_at, uint64_t *bits,
+                const struct model_tables *tables, size_t count);
+/**
+ * Read `count` symbols, 1 .. RANS_COUNT_MAX; `symbols` has room for RANS_COUNT_MAX. False: these
+ * bytes are none.
+ */
+bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
+                 size_t count);
+
+/* ---- the loop that decodes, by instruction set ----------------------------------------------- */
+
+struct rans_input {
+    uint32_t x[RANS_LANES];
+    const uint8_t *words;
+    size_t word_bytes; /* even */
+};
+/**
+ * Symbols of `steps` steps of 16 lanes to out[step * 16 + lane]. False: the words were too few or
+ * too many, or the states do not end as they began to be coded.
+ */
+typedef bool rans_steps(uint8_t *out, size_t steps, const struct rans_input *input,
+                        const struct model_tables *tables);
+rans_steps rans_steps_plain;
+#if defined(__x86_64__)
+rans_steps rans_steps_avx512; /* needs AVX-512 F, BW and VL */
+#endif
+/** Steps from `step` on, given where they stand: what a quick loop leaves to the plain one. */
+bool rans_steps_finish(uint8_t *out, size_t step, size_t steps, uint32_t *x, uint32_t *state,
+                       const uint8_t *words, const uint8_t *end, const struct model_tables *tables);
+
+#endif
