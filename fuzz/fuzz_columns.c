@@ -47,7 +47,7 @@ static void check_block(const struct columns *c, bool with_revision)
     struct columns back;
     buffer_init(&again);
     columns_init(&back, &c->schema);
-    codec_block_encode(&again, c, 0, c->count, with_revision, CODEC_PACK);
+    codec_block_encode(&again, c, 0, c->count, with_revision, NULL);
     core_assert(!again.failed);
     struct reader r = reader_over(again.data, again.bytes);
     holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 3, 4);

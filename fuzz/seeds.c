@@ -141,7 +141,7 @@ static void shape_seeds(void)
         schema_encode(&seed, &schema);
         buffer_append_u16(&seed, ROWS);
         buffer_append_i64(&seed, rows.time[0]);
-        codec_block_encode(&seed, &rows, 0, ROWS, false, CODEC_PACK);
+        codec_block_encode(&seed, &rows, 0, ROWS, false, NULL);
         snprintf(name, sizeof name, "shape-%zu", shape);
         seed_end("columns", name, &seed);
         columns_release(&rows);
@@ -168,7 +168,7 @@ static void columns_seeds(void)
             schema_encode(&seed, &schemas[kind]);
             buffer_append_u16(&seed, (uint16_t)count);
             buffer_append_i64(&seed, rows.time[0]);
-            codec_block_encode(&seed, &rows, 0, count, with_revision, CODEC_PACK);
+            codec_block_encode(&seed, &rows, 0, count, with_revision, NULL);
             snprintf(name, sizeof name, "block-%zu-%u", kind, with_revision);
             seed_end("columns", name, &seed);
             columns_release(&rows);

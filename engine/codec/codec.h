@@ -139,19 +139,20 @@ holter_status codec_decode(struct columns *out, struct reader *r, size_t count, 
 
 enum { CODEC_PACKED_ROWS_MAX = 1024, CODEC_BLOCK_ROWS_MAX = 8192 };
 
-enum codec_effort {
-    CODEC_PACK, /* packed columns, up to CODEC_PACKED_ROWS_MAX rows: quick to write and read */
-    CODEC_CODE, /* also entropy-coded ones, up to CODEC_BLOCK_ROWS_MAX rows: the fewest bytes */
-};
+/** Memory with which columns are coded, about 0.4 MiB. NULL: no memory. One thread at a time. */
+struct codec_scratch;
+struct codec_scratch *codec_scratch_new(void);
+void codec_scratch_free(struct codec_scratch *scratch);
 
 /**
  * Append rows [first, first + count) in rising order of time, each column in the form that takes the
- * fewest bytes. Asserts as codec_encode does. Bytes: format-spec/blocks.md. No memory: out->failed
- * is set.
- * Cost     by columns; about 0.1 MiB of stack; with CODEC_CODE 0.4 MiB are allocated meanwhile.
+ * fewest bytes: with `scratch` up to CODEC_BLOCK_ROWS_MAX rows, packed or entropy-coded; without it
+ * up to CODEC_PACKED_ROWS_MAX, packed, which is quicker to write and to read. Asserts as
+ * codec_encode does. Bytes: format-spec/blocks.md. No memory: out->failed is set.
+ * Cost     by columns; about 0.1 MiB of stack, no allocation beside *out's.
  */
 void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
-                        bool with_revision, enum codec_effort effort);
+                        bool with_revision, struct codec_scratch *scratch);
 /**
  * As codec_decode; the first row's time is known, and is `begin`. Bytes that no encoder would have
  * chosen are accepted where they mean rows.

@@ -13,7 +13,6 @@
 #include "codec_cold.h"
 
 #include <float.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* With either, a store that another build wrote would read as other values. */
@@ -26,9 +25,9 @@ enum { ROWS = CODEC_BLOCK_ROWS_MAX };
 /* Where columns go, and memory for one of integers. */
 struct encoder {
     struct buffer *out;
-    int64_t *words;            /* as many as the block has rows */
-    uint16_t *at;              /* places, as many */
-    struct cold_scratch *cold; /* NULL: arrays are packed */
+    int64_t *words;             /* as many as the block has rows */
+    uint16_t *at;               /* places, as many */
+    struct codec_scratch *cold; /* NULL: arrays are packed */
 };
 
 static void encode_array(const struct encoder *e, const int64_t *values, size_t count)
@@ -71,32 +70,6 @@ static uint8_t gaps_unit(const int64_t *gaps, size_t count)
     return unit;
 }
 
-static void encode_gaps(const struct encoder *e, uint8_t unit, const int64_t *gaps, size_t count)
-{
-    buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
-    encode_array(e, gaps, count);
-}
-
-/* Gaps of whole seconds and the values of an only field: as pairs, if that takes fewer bytes. */
-static void encode_gaps_and_values(const struct encoder *e, const int64_t *gaps,
-                                   const int64_t *values, size_t count)
-{
-    struct buffer *out = e->out;
-    size_t start = out->bytes;
-    encode_gaps(e, UNIT_SECOND, gaps, count);
-    encode_array(e, values, count);
-    size_t end = out->bytes;
-    buffer_append_u8(out, TIME_PAIRS << TIME_UNIT_BITS | UNIT_SECOND);
-    if (out->failed || !pairs_encode(out, e->cold, gaps, values, count) ||
-        out->bytes - end >= end - start) {
-        out->bytes = end;
-        return;
-    }
-    size_t bytes = out->bytes - end;
-    memmove(out->data + start, out->data + end, bytes);
-    out->bytes = start + bytes;
-}
-
 /* Times; and the values of an only field, where these go with them: whether they do. */
 static bool encode_times(const struct encoder *e, const int64_t *time, const int64_t *values,
                          size_t count)
@@ -113,10 +86,15 @@ static bool encode_times(const struct encoder *e, const int64_t *time, const int
     for (size_t i = 0; unit > 0 && i < count; i++)
         gaps[i] = (int64_t)((uint64_t)gaps[i] / (uint64_t)codec_unit_ns[unit]);
     if (e->cold != NULL && values != NULL && unit == UNIT_SECOND) {
-        encode_gaps_and_values(e, gaps, values, count);
-        return true;
+        struct pairs_plan pairs;
+        if (pairs_fit(&pairs, e->cold, gaps, values, count)) {
+            buffer_append_u8(e->out, TIME_PAIRS << TIME_UNIT_BITS | UNIT_SECOND);
+            pairs_encode(e->out, e->cold, gaps, values, count, &pairs);
+            return true;
+        }
     }
-    encode_gaps(e, unit, gaps, count);
+    buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
+    encode_array(e, gaps, count);
     return false;
 }
 
@@ -390,26 +368,21 @@ static void encode_columns(const struct encoder *e, const struct columns *c, siz
 }
 
 void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
-                        bool with_revision, enum codec_effort effort)
+                        bool with_revision, struct codec_scratch *scratch)
 {
     int64_t words[CODEC_PACKED_ROWS_MAX];
     uint16_t at[CODEC_PACKED_ROWS_MAX];
-    struct encoder e = { .out = out, .words = words, .at = at };
+    struct encoder e = {
+        .out = out,
+        .words = scratch == NULL ? words : scratch->words,
+        .at = scratch == NULL ? at : scratch->at,
+        .cold = scratch,
+    };
     core_assert(count > 0);
-    core_assert(count <= (effort == CODEC_CODE ? ROWS : CODEC_PACKED_ROWS_MAX));
+    core_assert(count <= (scratch == NULL ? (size_t)CODEC_PACKED_ROWS_MAX : ROWS));
     core_assert(first <= c->count);
     core_assert(count <= c->count - first);
-    if (effort == CODEC_CODE) {
-        e.cold = malloc(sizeof *e.cold);
-        if (e.cold == NULL) {
-            out->failed = true;
-            return;
-        }
-        e.words = e.cold->words;
-        e.at = e.cold->at;
-    }
     encode_columns(&e, c, first, count, with_revision);
-    free(e.cold);
 }
 
 static bool decode_natural(int64_t *values, struct reader *r, size_t count)

@@ -25,8 +25,10 @@ enum {
     ORDER_TRIED_MAX = 2,
     SHIFT_MAX = 56,       /* stored */
     SYMBOL_BITS = 3,      /* of a usual residual that its symbol keeps */
+    STEPS_MAX = 255,      /* model 4 has symbols for values below */
     ESCAPE_BYTES = 4,     /* about what one takes */
     CODED_HEAD_BYTES = 8, /* code, model, order, base, counts */
+    CODED_LEAST_BYTES = CODED_HEAD_BYTES + RANS_LANES * RANS_STATE_BITS / 8,
     SAMPLES = 32
 };
 
@@ -76,22 +78,21 @@ struct coded_plan {
 };
 
 /* `plan` with the model; its symbols stay in s->symbols[0] if it is better than `best`. */
-static void try_model(struct coded_plan *best, struct cold_scratch *s, struct coded_plan plan,
+static void try_model(struct coded_plan *best, struct codec_scratch *s, struct coded_plan plan,
                       size_t count)
 {
-    uint64_t bits;
+    size_t bits;
     uint8_t *symbols = s->symbols[1];
     plan.tables = model_find(plan.model);
     for (size_t i = 0; i < count; i++)
         symbols[i] = model_symbol_of_value(plan.tables, s->residuals[i] >> plan.shift);
-    plan.escapes = rans_fit(symbols, s->escape_at[1], &bits, plan.tables, count);
-    plan.bytes = CODED_HEAD_BYTES + (size_t)(bits / 8) + pack_bytes(count, plan.shift) +
-                 plan.escapes * ESCAPE_BYTES;
+    rans_fit(symbols, &plan.escapes, &bits, plan.tables, count);
+    plan.bytes =
+        CODED_HEAD_BYTES + bits / 8 + pack_bytes(count, plan.shift) + plan.escapes * ESCAPE_BYTES;
     if (plan.bytes >= best->bytes)
         return;
     *best = plan;
     memcpy(s->symbols[0], symbols, count);
-    memcpy(s->escape_at[0], s->escape_at[1], plan.escapes * sizeof *s->escape_at[0]);
 }
 
 static int compare_values(const void *a, const void *b)
@@ -111,21 +112,23 @@ static int64_t middle_of_few(const int64_t *values, size_t count)
     return few[SAMPLES / 2];
 }
 
-static void try_residuals(struct coded_plan *best, struct cold_scratch *s, const int64_t *values,
+/* The order is chosen by a stretch in the middle. */
+static void try_residuals(struct coded_plan *best, struct codec_scratch *s, const int64_t *values,
                           size_t count)
 {
+    size_t some = count < ARRAY_ROWS_MAX ? count : ARRAY_ROWS_MAX;
     int64_t middle = middle_of_few(values, count);
     unsigned order = 0;
     size_t least = SIZE_MAX;
     for (unsigned o = 0; o <= ORDER_TRIED_MAX; o++) {
-        residuals_of(s->residuals, values, count, o, middle);
-        size_t bits = size_bits(s->residuals, count);
+        residuals_of(s->residuals, values + (count - some) / 2, some, o, middle);
+        size_t bits = size_bits(s->residuals, some);
         if (bits < least) {
             least = bits;
             order = o;
         }
     }
-    unsigned usual = (unsigned)(least / count); /* with the sign's bit */
+    unsigned usual = (unsigned)(least / some); /* with the sign's bit */
     struct coded_plan plan = {
         .model = MODEL_RESIDUALS,
         .order = order,
@@ -138,13 +141,27 @@ static void try_residuals(struct coded_plan *best, struct cold_scratch *s, const
     try_model(best, s, plan, count);
 }
 
-static struct coded_plan plan_coded(struct cold_scratch *s, const int64_t *values, size_t count,
+/* Few symbols would be escapes, and zeros are as common as in what was counted. */
+static bool is_like_steps(const int64_t *values, size_t count)
+{
+    size_t zeros = 0;
+    size_t large = 0; /* negative ones too */
+    for (size_t i = 0; i < count; i++) {
+        zeros += values[i] == 0;
+        large += (uint64_t)values[i] >= STEPS_MAX;
+    }
+    return zeros > count / 16 && large < count / 16;
+}
+
+/* The tables are NULL where it takes `bytes` or more. */
+static struct coded_plan plan_coded(struct codec_scratch *s, const int64_t *values, size_t count,
                                     size_t bytes)
 {
     struct coded_plan best = { .bytes = bytes };
-    bool is_natural = !codec_has_negative(values, count);
+    if (count < CODED_LEAST)
+        return best;
     try_residuals(&best, s, values, count);
-    if (is_natural) {
+    if (is_like_steps(values, count)) {
         residuals_of(s->residuals, values, count, 0, 0);
         try_model(&best, s, (struct coded_plan){ .model = MODEL_STEPS }, count);
         try_model(&best, s, (struct coded_plan){ .model = MODEL_LEVELS }, count);
@@ -165,17 +182,30 @@ static void cuts_encode(struct buffer *out, const int64_t *values, size_t count)
         array_encode(out, values + at, count - at < ARRAY_ROWS_MAX ? count - at : ARRAY_ROWS_MAX);
 }
 
-/* Values at the places of escapes, as a packed array. */
-static void escapes_encode(struct buffer *out, struct cold_scratch *s, const int64_t *values,
-                           size_t escapes)
+/* What it would take packed, by its first cut. */
+static size_t packed_bytes(struct codec_scratch *s, const int64_t *values, size_t count)
 {
-    for (size_t i = 0; i < escapes; i++)
-        s->escapes[i] = values[s->escape_at[0][i]];
+    size_t first = count < ARRAY_ROWS_MAX ? count : ARRAY_ROWS_MAX;
+    buffer_clear(&s->trial);
+    array_encode(&s->trial, values, first);
+    return s->trial.failed ? SIZE_MAX : s->trial.bytes * count / first;
+}
+
+/* Values at the places of escapes, as a packed array. */
+static void escapes_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+                           const uint8_t *symbols, size_t escapes)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < escapes; i++, at++) {
+        while (symbols[at] != 0)
+            at++;
+        s->escapes[i] = values[at];
+    }
     if (escapes > 0)
         cuts_encode(out, s->escapes, escapes);
 }
 
-static void coded_encode(struct buffer *out, struct cold_scratch *s, const int64_t *values,
+static void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                          size_t count, const struct coded_plan *by)
 {
     buffer_append_u8(out, ARRAY_CODED);
@@ -186,7 +216,7 @@ static void coded_encode(struct buffer *out, struct cold_scratch *s, const int64
     residuals_of(s->residuals, values, count, by->order, by->base);
     pack_append(out, (const uint64_t *)s->residuals, count, by->shift);
     buffer_append_varint(out, by->escapes);
-    escapes_encode(out, s, s->residuals, by->escapes);
+    escapes_encode(out, s, s->residuals, s->symbols[0], by->escapes);
 }
 
 static uint64_t common_factor(const int64_t *values, size_t count)
@@ -203,15 +233,21 @@ static uint64_t common_factor(const int64_t *values, size_t count)
     return factor;
 }
 
-void cold_array_encode(struct buffer *out, struct cold_scratch *s, const int64_t *values,
+static bool is_constant(const int64_t *values, size_t count)
+{
+    int64_t differs = 0;
+    for (size_t i = 1; i < count; i++)
+        differs |= values[i] ^ values[0];
+    return differs == 0;
+}
+
+/* Packing all of it is tried where its first cut does not tell that coding is clearly smaller. */
+void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                        size_t count)
 {
     core_assert(count > 0);
     core_assert(count <= CODEC_BLOCK_ROWS_MAX);
-    size_t same = 1;
-    while (same < count && values[same] == values[0])
-        same++;
-    if (same == count) {
+    if (is_constant(values, count)) {
         buffer_append_u8(out, ARRAY_CONSTANT);
         buffer_append_zigzag(out, values[0]);
         return;
@@ -225,14 +261,29 @@ void cold_array_encode(struct buffer *out, struct cold_scratch *s, const int64_t
         buffer_append_varint(out, factor);
     }
     size_t start = out->bytes;
-    cuts_encode(out, values, count);
-    if (count < CODED_LEAST || out->failed)
-        return;
-    struct coded_plan coded = plan_coded(s, values, count, out->bytes - start);
-    if (coded.tables != NULL) {
+    struct coded_plan coded = plan_coded(s, values, count, SIZE_MAX);
+    if (coded.tables == NULL || coded.bytes > packed_bytes(s, values, count) / 5 * 4) {
+        cuts_encode(out, values, count);
+        if (coded.tables == NULL || coded.bytes >= out->bytes - start)
+            return;
         out->bytes = start;
-        coded_encode(out, s, values, count, &coded);
     }
+    coded_encode(out, s, values, count, &coded);
+}
+
+/* About what cold_array_encode makes of it, by a stretch in its middle. */
+static size_t cold_array_bytes(struct codec_scratch *s, const int64_t *values, size_t count)
+{
+    size_t some = count < ARRAY_ROWS_MAX ? count : ARRAY_ROWS_MAX;
+    const int64_t *middle = values + (count - some) / 2;
+    if (is_constant(middle, some))
+        return 0;
+    size_t packed = packed_bytes(s, middle, some) * count / some;
+    size_t coded = plan_coded(s, middle, some, SIZE_MAX).bytes;
+    if (coded == SIZE_MAX)
+        return packed;
+    coded = (coded - CODED_LEAST_BYTES) * count / some + CODED_LEAST_BYTES;
+    return coded < packed ? coded : packed;
 }
 
 /* ---- arrays: reading ------------------------------------------------------------------------- */
@@ -331,43 +382,59 @@ bool block_array_decode(int64_t *out, struct reader *r, size_t count)
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
-bool pairs_encode(struct buffer *out, struct cold_scratch *s, const int64_t *gaps,
-                  const int64_t *values, size_t count)
+static size_t pairs_bytes(size_t bits, size_t escapes)
+{
+    return CODED_HEAD_BYTES + bits / 8 + escapes * ESCAPE_BYTES;
+}
+
+bool pairs_fit(struct pairs_plan *plan, struct codec_scratch *s, const int64_t *gaps,
+               const int64_t *values, size_t count)
 {
     static const uint8_t models[] = { MODEL_HEART_RATE, MODEL_HEART_RATE_LOOSE };
-    uint8_t model = 0;
-    size_t escapes = 0;
-    uint64_t least = UINT64_MAX;
+    size_t least = SIZE_MAX;
     if (count < CODED_LEAST)
         return false;
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         const struct model_tables *tables = model_find(models[m]);
-        uint64_t bits;
+        size_t bits, escapes;
         uint8_t *symbols = s->symbols[1];
         symbols[0] = tables->likely[tables->model->start];
         for (size_t i = 1; i < count; i++)
             symbols[i] =
                 model_symbol_of_pair(tables, gaps[i], wrap_sub_i64(values[i], values[i - 1]));
-        size_t missed = rans_fit(symbols, s->escape_at[1], &bits, tables, count);
-        bits += missed * ESCAPE_BYTES * 8;
-        if (bits >= least)
+        rans_fit(symbols, &escapes, &bits, tables, count);
+        if (pairs_bytes(bits, escapes) >= least)
             continue;
-        least = bits;
-        model = models[m];
-        escapes = missed;
-        memcpy(s->symbols[0], symbols, count);
-        memcpy(s->escape_at[0], s->escape_at[1], missed * sizeof *s->escape_at[0]);
+        least = pairs_bytes(bits, escapes);
+        *plan = (struct pairs_plan){ .model = models[m], .escapes = escapes };
+        memcpy(s->symbols[2], symbols, count);
     }
-    if (escapes * 4 > count)
+    if (plan->escapes > count / 8)
         return false;
-    buffer_append_u8(out, model);
+    size_t apart = cold_array_bytes(s, gaps, count);
+    return apart + cold_array_bytes(s, values, count) > least;
+}
+
+void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *gaps,
+                  const int64_t *values, size_t count, const struct pairs_plan *plan)
+{
+    buffer_append_u8(out, plan->model);
     buffer_append_zigzag(out, values[0]);
-    rans_encode(out, &s->rans, model_find(model), s->symbols[0], count);
-    buffer_append_varint(out, escapes);
-    escapes_encode(out, s, gaps, escapes);
+    rans_encode(out, &s->rans, model_find(plan->model), s->symbols[2], count);
+    buffer_append_varint(out, plan->escapes);
+    escapes_encode(out, s, gaps, s->symbols[2], plan->escapes);
     residuals_of(s->residuals, values, count, 1, values[0]);
-    escapes_encode(out, s, s->residuals, escapes);
-    return true;
+    escapes_encode(out, s, s->residuals, s->symbols[2], plan->escapes);
+}
+
+/* Gaps and changes of the symbols: what the table says, or the next escape's. */
+static void pairs_take(int64_t *gaps, int64_t *changes, const uint8_t *symbols, size_t count,
+                       const struct codec_model *model)
+{
+    for (size_t i = 0; i < count; i++) {
+        gaps[i] = model->gaps[symbols[i]];
+        changes[i] = model->values[symbols[i]];
+    }
 }
 
 bool pairs_decode(int64_t *gaps, int64_t *values, struct reader *r, size_t count)
@@ -379,14 +446,25 @@ bool pairs_decode(int64_t *gaps, int64_t *values, struct reader *r, size_t count
     if (r->overrun || tables == NULL || tables->model->gaps == NULL ||
         !rans_decode(symbols, r, tables, count) || !escapes_count(&escapes, r, symbols, count))
         return false;
-    const int16_t *gap_of = tables->model->gaps;
-    const int16_t *change_of = tables->model->values;
-    for (size_t i = 0; i < count; i++) {
-        gaps[i] = gap_of[symbols[i]];
-        values[i] = change_of[symbols[i]];
-    }
+    pairs_take(gaps, values, symbols, count, tables->model);
     if (!escapes_take(gaps, r, symbols, escapes) || !escapes_take(values, r, symbols, escapes))
         return false;
     values_of(values, count, 1, first);
     return true;
+}
+
+struct codec_scratch *codec_scratch_new(void)
+{
+    struct codec_scratch *s = malloc(sizeof *s);
+    if (s != NULL)
+        buffer_init(&s->trial);
+    return s;
+}
+
+void codec_scratch_free(struct codec_scratch *s)
+{
+    if (s == NULL)
+        return;
+    buffer_release(&s->trial);
+    free(s);
 }

@@ -18,11 +18,11 @@ enum {
 
 static uint32_t slots_all[STATES_ALL][MODEL_SUM];
 static uint8_t next_all[STATES_ALL * BYTE_VALUES + GATHER_SLACK];
-static uint16_t first_all[STATES_ALL][BYTE_VALUES];
+static uint32_t ranges_all[STATES_ALL][BYTE_VALUES];
 static uint16_t cost_all[STATES_ALL][BYTE_VALUES];
 static uint8_t likely_all[STATES_ALL];
-static uint8_t symbol_of_value[CODEC_MODELS][VALUES];
-static uint8_t symbol_of_pair[CODEC_MODELS][GAPS][CHANGES];
+static uint8_t of_value_all[CODEC_MODELS][MODEL_VALUES];
+static uint8_t of_pair_all[CODEC_MODELS][MODEL_GAPS * MODEL_CHANGES];
 static struct model_tables tables_all[CODEC_MODELS];
 
 /* log2(2^12 / frequency) in 1/256 bit, rounded down: by squaring, a bit of it at a time. */
@@ -53,7 +53,7 @@ static void unfold_state(const struct codec_model *model, size_t state, size_t r
         uint16_t frequency = symbol < model->symbols ? frequencies[symbol] : 0;
         uint8_t class = model->class_of[symbol < model->symbols ? symbol : 0];
         next_all[row * BYTE_VALUES + symbol] = model->next[state * model->classes + class];
-        first_all[row][symbol] = (uint16_t)slot;
+        ranges_all[row][symbol] = (uint32_t)slot | (uint32_t)frequency << 16;
         cost_all[row][symbol] = cost_of(frequency);
         if (cost_all[row][symbol] < cost_all[row][likely_all[row]])
             likely_all[row] = (uint8_t)symbol;
@@ -72,12 +72,16 @@ static void unfold_symbols(const struct codec_model *model, size_t index)
     for (size_t symbol = 1; symbol < model->symbols; symbol++) {
         int value = model->values[symbol];
         if (model->gaps != NULL) {
-            core_assert(model->gaps[symbol] >= 0 && model->gaps[symbol] < GAPS);
-            core_assert(value >= -CHANGES / 2 && value < CHANGES / 2);
-            symbol_of_pair[index][model->gaps[symbol]][value + CHANGES / 2] = (uint8_t)symbol;
+            int gap = model->gaps[symbol];
+            core_assert(gap >= 0);
+            core_assert(gap < MODEL_GAPS);
+            core_assert(value >= -MODEL_CHANGES / 2);
+            core_assert(value < MODEL_CHANGES / 2);
+            of_pair_all[index][gap * MODEL_CHANGES + value + MODEL_CHANGES / 2] = (uint8_t)symbol;
         } else {
-            core_assert(value >= VALUE_FROM && value < VALUE_FROM + VALUES);
-            symbol_of_value[index][value - VALUE_FROM] = (uint8_t)symbol;
+            core_assert(value >= MODEL_VALUE_FROM);
+            core_assert(value < MODEL_VALUE_FROM + MODEL_VALUES);
+            of_value_all[index][value - MODEL_VALUE_FROM] = (uint8_t)symbol;
         }
     }
 }
@@ -93,9 +97,11 @@ static void unfold(void)
             .model = model,
             .slots = slots_all[row],
             .next = next_all + row * BYTE_VALUES,
-            .first = first_all[row],
+            .ranges = ranges_all[row],
             .cost = cost_all[row],
             .likely = likely_all + row,
+            .of_value = of_value_all[index],
+            .of_pair = of_pair_all[index],
         };
         unfold_symbols(model, index);
         for (size_t state = 0; state < model->states; state++, row++)
@@ -110,20 +116,4 @@ const struct model_tables *model_find(unsigned number)
         return NULL;
     (void)pthread_once(&once, unfold); /* fails only where `once` is no such thing */
     return &tables_all[number - 1];
-}
-
-uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value)
-{
-    size_t index = (size_t)(tables - tables_all);
-    return value >= VALUE_FROM && value < VALUE_FROM + VALUES
-               ? symbol_of_value[index][value - VALUE_FROM]
-               : 0;
-}
-
-uint8_t model_symbol_of_pair(const struct model_tables *tables, int64_t gap, int64_t change)
-{
-    size_t index = (size_t)(tables - tables_all);
-    return gap >= 0 && gap < GAPS && change >= -CHANGES / 2 && change < CHANGES / 2
-               ? symbol_of_pair[index][gap][change + CHANGES / 2]
-               : 0;
 }

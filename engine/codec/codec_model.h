@@ -26,6 +26,10 @@ enum {
     MODEL_SUM = 1 << MODEL_SUM_BITS,
     MODEL_SYMBOLS_MAX = 256,
     MODEL_COST_BITS = 8, /* costs are in 1/256 bit */
+    MODEL_VALUE_FROM = -256,
+    MODEL_VALUES = 1024,
+    MODEL_GAPS = 64,
+    MODEL_CHANGES = 256,
 };
 
 /** As it is in codec_tables.c. */
@@ -42,12 +46,15 @@ extern const struct codec_model codec_models[CODEC_MODELS];
 /** A model unfolded, to code with. */
 struct model_tables {
     const struct codec_model *model;
-    const uint32_t *slots; /* [states][MODEL_SUM]: symbol | frequency << 8 | slot - first << 20 */
-    const uint8_t *next;   /* [states][256] the next state; readable for 4 bytes at each */
-    const uint16_t *first; /* [states][256] the first slot of a symbol */
+    const uint32_t *slots;  /* [states][MODEL_SUM]: symbol | frequency << 8 | slot - first << 20 */
+    const uint8_t *next;    /* [states][256] the next state; readable for 4 bytes at each */
+    const uint32_t *ranges; /* [states][256] first slot of a symbol | frequency << 16 */
     const uint16_t
         *cost; /* [states][256] of a symbol, in 1/256 bit; of one that never comes 0xffff */
     const uint8_t *likely; /* [states] the symbol that costs the least */
+    const uint8_t
+        *of_value; /* the symbol of value - MODEL_VALUE_FROM, below MODEL_VALUES; 0: none */
+    const uint8_t *of_pair; /* of gap << 8 | change + 128; gap below MODEL_GAPS; 0: none */
 };
 
 /**
@@ -55,8 +62,21 @@ struct model_tables {
  * Threads: any.
  */
 const struct model_tables *model_find(unsigned number);
-/** The symbol that means a value, or a gap and a change: 0 where none does. */
-uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value);
-uint8_t model_symbol_of_pair(const struct model_tables *tables, int64_t gap, int64_t change);
+/** The symbol that means a value: 0 where none does. */
+static inline uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value)
+{
+    uint64_t index = (uint64_t)value - (uint64_t)(int64_t)MODEL_VALUE_FROM;
+    return index < MODEL_VALUES ? tables->of_value[index] : 0;
+}
+
+/** The symbol that means a gap and a change: 0 where none does. */
+static inline uint8_t model_symbol_of_pair(const struct model_tables *tables, int64_t gap,
+                                           int64_t change)
+{
+    uint64_t index = (uint64_t)change + MODEL_CHANGES / 2;
+    return (uint64_t)gap < MODEL_GAPS && index < MODEL_CHANGES
+               ? tables->of_pair[(uint64_t)gap * MODEL_CHANGES + index]
+               : 0;
+}
 
 #endif

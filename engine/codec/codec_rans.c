@@ -22,26 +22,35 @@ static size_t steps_of(size_t count)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-size_t rans_fit(uint8_t *symbols, uint16_t *escape_at, uint64_t *bits,
-                const struct model_tables *tables, size_t count)
+/* Lanes side by side: each is a chain of lookups. */
+void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct model_tables *tables,
+              size_t count)
 {
     size_t steps = steps_of(count);
-    size_t escapes = 0;
+    size_t lanes = (count + steps - 1) / steps;
+    size_t last = count - (lanes - 1) * steps; /* symbols of the last lane */
+    size_t state[RANS_LANES];
     uint64_t cost = 0;
-    for (size_t from = 0; from < count; from += steps) {
-        size_t end = from + steps < count ? from + steps : count;
-        size_t state = tables->model->start;
-        for (size_t i = from; i < end; i++) {
-            if (tables->cost[state << 8 | symbols[i]] == UINT16_MAX)
-                symbols[i] = 0;
-            if (symbols[i] == 0)
-                escape_at[escapes++] = (uint16_t)i;
-            cost += tables->cost[state << 8 | symbols[i]];
-            state = tables->next[state << 8 | symbols[i]];
+    size_t found = 0;
+    for (size_t lane = 0; lane < lanes; lane++)
+        state[lane] = tables->model->start;
+    for (size_t step = 0; step < steps; step++) {
+        if (step == last)
+            lanes--;
+        for (size_t lane = 0; lane < lanes; lane++) {
+            uint8_t *symbol = &symbols[lane * steps + step];
+            uint32_t takes = tables->cost[state[lane] << 8 | *symbol];
+            if (takes == UINT16_MAX) {
+                *symbol = 0;
+                takes = tables->cost[state[lane] << 8];
+            }
+            found += *symbol == 0;
+            cost += takes;
+            state[lane] = tables->next[state[lane] << 8 | *symbol];
         }
     }
-    *bits = (cost >> MODEL_COST_BITS) + RANS_LANES * RANS_STATE_BITS;
-    return escapes;
+    *escapes = found;
+    *bits = (size_t)(cost >> MODEL_COST_BITS) + RANS_LANES * RANS_STATE_BITS;
 }
 
 /* The state of the model before each symbol, and what pads the last lanes. */
@@ -74,11 +83,9 @@ void rans_encode(struct buffer *out, struct rans_scratch *scratch,
     for (size_t step = steps; step-- > 0;) {
         for (size_t lane = RANS_LANES; lane-- > 0;) {
             size_t i = lane * steps + step;
-            size_t at = (size_t)scratch->states[i] << 8 | scratch->padded[i];
-            uint32_t first = tables->first[at];
-            uint32_t frequency =
-                tables->slots[(size_t)scratch->states[i] << MODEL_SUM_BITS | first] >> 8 &
-                (MODEL_SUM - 1);
+            uint32_t range = tables->ranges[(size_t)scratch->states[i] << 8 | scratch->padded[i]];
+            uint32_t first = range & 0xffff;
+            uint32_t frequency = range >> 16;
             uint32_t value = (uint32_t)x[lane];
             if (value >= frequency << 16) {
                 scratch->words[words++] = (uint16_t)value;
@@ -91,8 +98,13 @@ void rans_encode(struct buffer *out, struct rans_scratch *scratch,
     buffer_append_varint(out, words);
     if (!buffer_reserve(out, words * RANS_WORD_BYTES))
         return;
-    while (words > 0)
-        buffer_append_u16(out, scratch->words[--words]);
+    uint8_t *at = out->data + out->bytes;
+    out->bytes += words * RANS_WORD_BYTES;
+    for (; words > 0; at += RANS_WORD_BYTES) {
+        uint16_t word = scratch->words[--words];
+        at[0] = (uint8_t)word;
+        at[1] = (uint8_t)(word >> 8);
+    }
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */

@@ -34,11 +34,11 @@ struct rans_scratch {
 void rans_encode(struct buffer *out, struct rans_scratch *scratch,
                  const struct model_tables *tables, const uint8_t *symbols, size_t count);
 /**
- * Put the escape where a symbol cannot be coded in its state, and in `escape_at` the places of all
- * escapes, rising. How many there are; in *bits about how many bits the symbols take.
+ * Put the escape where a symbol cannot be coded in its state. *escapes: how many there are;
+ * *bits: about how many bits the symbols take.
  */
-size_t rans_fit(uint8_t *symbols, uint16_t *escape_at, uint64_t *bits,
-                const struct model_tables *tables, size_t count);
+void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct model_tables *tables,
+              size_t count);
 /**
  * Read `count` symbols, 1 .. RANS_COUNT_MAX; `symbols` has room for RANS_COUNT_MAX. False: these
  * bytes are none.

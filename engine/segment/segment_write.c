@@ -269,7 +269,7 @@ static holter_status block_write(struct segment_writer *writer, const struct col
     series->blocks++;
 
     size_t start = writer->piece.bytes;
-    codec_block_encode(&writer->piece, c, first, count, has_revision, CODEC_PACK);
+    codec_block_encode(&writer->piece, c, first, count, has_revision, NULL);
     if (writer->piece.failed)
         return no_memory(writer, err);
     size_t bytes = writer->piece.bytes - start;

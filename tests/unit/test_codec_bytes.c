@@ -103,7 +103,7 @@ static void encode(enum form form, struct buffer *out, const struct columns *c, 
                    size_t count, bool with_revision)
 {
     if (form == FORM_BLOCK)
-        codec_block_encode(out, c, first, count, with_revision, CODEC_PACK);
+        codec_block_encode(out, c, first, count, with_revision, NULL);
     else
         codec_encode(out, c, first, count, with_revision);
 }
@@ -260,7 +260,7 @@ static size_t floats_take(const double *values, size_t count)
         memcpy(&row.field[0], &values[i], sizeof values[i]);
         CHECK(columns_append(&c, &row));
     }
-    codec_block_encode(&bytes, &c, 0, count, false, CODEC_PACK);
+    codec_block_encode(&bytes, &c, 0, count, false, NULL);
     struct reader r = reader_over(bytes.data, bytes.bytes);
     CHECK(codec_block_decode(&back, &r, count, 0, false, 0, 0) == HOLTER_OK);
     CHECK(reader_is_done(&r));

@@ -126,7 +126,7 @@ static size_t heart_rate_header_bytes(size_t count, int64_t step_ns)
     for (size_t b = 0; b < count; b++) {
         size_t before = payload.bytes;
         segment_block_measure(&blocks[b], &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS);
-        codec_block_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false, CODEC_PACK);
+        codec_block_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false, NULL);
         places[b] = (struct segment_place){ .bytes = (uint32_t)(payload.bytes - before),
                                             .starts_piece = b % 5 == 0 };
     }
