@@ -238,45 +238,61 @@ def levels(number, name, data):
 
 # Residuals of any signal: the state is the scale of the last ones, in steps of the square root of 2.
 
-SCALES = 20
+SCALES, LEAST_SIZE, RISE = 23, 0.03, 9
 
 
 def residuals(number, name, data):
     meaning = list(range(-127, 128))
-    classes = [127] + [abs(v) for v in meaning]
-
-    def size(state):
-        return 0.12 if state == 0 else 0.25 * math.sqrt(2) ** (state - 1)
+    classes = [128] + [abs(v) for v in meaning]
+    sizes = [LEAST_SIZE * math.sqrt(2) ** state for state in range(SCALES)]
 
     def following(state, magnitude):
-        mean = 0.65 * (0 if state == 0 else size(state)) + 0.35 * magnitude
-        return min(range(SCALES), key=lambda s: abs(math.log(max(mean, 0.12) / size(s))))
+        if magnitude == 128:  # an escape: most are holes and jumps, which tell nothing of the scale
+            return state
+        mean = 0.65 * sizes[state] + 0.35 * magnitude
+        return min(state + RISE, min(range(SCALES), key=lambda s: abs(math.log(mean / sizes[s]))))
 
-    model = Model(number, name, meaning, classes, [[following(s, m) for m in range(128)] for s in range(SCALES)], 4)
+    model = Model(number, name, meaning, classes, [[following(s, m) for m in range(129)] for s in range(SCALES)], 10)
 
     def changes(series, shift, order):
         out = []
-        for s in series:
-            values = [v for _, v in s]
+        for values in series:
             for _ in range(order):
                 values = [b - a for a, b in zip(values, values[1:])]
             out.append([v >> shift for v in values])
         return out
 
-    hearts, beats, sugar = data.heart_rate(), data.rr_intervals(), data.glucose()
+    def values_of(series):
+        return [[v for _, v in s] for s in series]
+
+    hearts, sugar = values_of(data.heart_rate()), data.glucose()
+    beats = values_of(data.rr_intervals())
+    drift = [[b[0] - a[0] - 300 for a, b in zip(s, s[1:])] for s in sugar]  # of a clock meant to tick every 300 s
+    sugar = values_of(sugar)
     counted = None
-    for runs, weight in ((changes(hearts, 0, 1), 0.5), (changes(beats, 4, 1), 1), (changes(sugar, 0, 2), 1), (changes(sugar, 0, 1), 1)):
+    for runs, weight in ((changes(hearts, 0, 1), 0.5), (changes(beats, 4, 1), 1),
+                         (changes(sugar, 0, 2), 1), (changes(sugar, 0, 1), 1), (drift, 1)):
         counted = model.count(runs, weight, counted)
-    for row in counted:  # both signs alike
-        for v in range(1, 128):
-            low, high = 128 - v, 128 + v
-            row[low] = row[high] = (row[low] + row[high]) / 2
+
+    def smooth(state, row):  # both signs alike, and near values together, the more so the larger the scale
+        reach = int(sizes[state] / 4)
+        by_size = [row[127 + 1 + v] + (row[127 + 1 - v] if v else 0) for v in range(128)]
+        out = [row[0]] + [0.0] * 255
+        for v in range(128):
+            near = [abs(v + by) for by in range(-reach, reach + 1) if abs(v + by) < 128]
+            mean = sum(by_size[n] / (2 if n else 1) for n in near) / len(near)
+            out[128 + v] = out[128 - v] = mean
+        return out
+
+    counted = [smooth(state, row) for state, row in enumerate(counted)]
 
     def prior(state):
-        spread = 0.3 * math.sqrt(2) ** state
-        return [1e-4] + [math.exp(-abs(v) / (spread + 0.3)) / (2 * spread + 1) + 1e-7 for v in meaning]
+        spread = sizes[state] / 1.2
+        shares = [1e-4] + [math.exp(-abs(v) / (spread + 0.1)) / (2 * spread + 1) + 1e-6 for v in meaning]
+        total = sum(shares)
+        return [x / total for x in shares]
 
-    model.settle(counted, prior, 50, 0.25)
+    model.settle(counted, prior, 100, 0.25)
     return model
 
 

@@ -39,9 +39,21 @@ static void encode_array(const struct encoder *e, const int64_t *values, size_t 
 }
 
 /* Stored, above the unit. A new one also needs: blocks.md, the reader in tests/. */
-enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1 };
+enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2 };
 
-enum { TIME_UNIT_BITS = 3, UNIT_SECOND = 3 };
+/* Stored. What a gap equals: sleep stages follow each other, a beat comes when its interval is over. */
+enum gap_source {
+    GAP_IS_DURATION_BEFORE = 0,
+    GAP_IS_VALUE = 1,
+    GAP_IS_VALUE_BEFORE = 2,
+    GAP_SOURCES
+};
+
+enum {
+    TIME_UNIT_BITS = 3,
+    UNIT_SECOND = 3,
+    SOURCE_ROWS = 32 /* tell whether a source is worth a look */
+};
 
 /* Stored. */
 enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8 };
@@ -70,10 +82,83 @@ static uint8_t gaps_unit(const int64_t *gaps, size_t count)
     return unit;
 }
 
+/* The field that may go with the times, or NULL. */
+static int64_t *only_field(const struct columns *c)
+{
+    return c->schema.kind == SAMPLE_INSTANT && c->schema.field_count == 1 &&
+                   c->schema.types[0] == FIELD_INT
+               ? c->field[0]
+               : NULL;
+}
+
+/* Where a source has the gap of row 1, in units of the block; of the rows after it behind. NULL: the
+   schema has no such source, or not in this unit. */
+static const int64_t *source_of(const struct columns *c, size_t first, enum gap_source source,
+                                unsigned unit)
+{
+    if (source == GAP_IS_DURATION_BEFORE)
+        return c->schema.kind == SAMPLE_INTERVAL && unit == 0 ? c->duration + first : NULL;
+    if (source >= GAP_SOURCES || c->schema.types[0] != FIELD_INT)
+        return NULL;
+    return c->field[0] + first + (source == GAP_IS_VALUE ? 1 : 0);
+}
+
+/* Rows, of the first `count`, whose gap times `factor` is not what the source has. */
+static size_t source_misses(const int64_t *gaps, uint64_t factor, const int64_t *source,
+                            size_t count)
+{
+    size_t misses = 0;
+    for (size_t i = 1; i < count; i++)
+        misses += (uint64_t)gaps[i] * factor != (uint64_t)source[i - 1];
+    return misses;
+}
+
+/* A source that has most gaps; GAP_SOURCES: none. */
+static enum gap_source choose_source(const struct columns *c, size_t first, unsigned unit,
+                                     const int64_t *gaps, size_t count)
+{
+    size_t few = count < SOURCE_ROWS ? count : SOURCE_ROWS;
+    for (unsigned source = 0; source < GAP_SOURCES; source++) {
+        bool is_duration = source == GAP_IS_DURATION_BEFORE;
+        const int64_t *from = source_of(c, first, source, is_duration ? 0 : unit);
+        uint64_t factor = is_duration ? (uint64_t)codec_unit_ns[unit] : 1;
+        if (from != NULL && source_misses(gaps, factor, from, few) <= few / 2 &&
+            source_misses(gaps, factor, from, count) <= count / 2)
+            return source;
+    }
+    return GAP_SOURCES;
+}
+
+/* Gaps that another column tells, but for a few. `gaps` are lost. */
+static void encode_derived(const struct encoder *e, const struct columns *c, size_t first,
+                           unsigned unit, enum gap_source source, int64_t *gaps, size_t count)
+{
+    bool is_duration = source == GAP_IS_DURATION_BEFORE;
+    unsigned in_unit = is_duration ? 0 : unit;
+    const int64_t *from = source_of(c, first, source, in_unit);
+    uint64_t factor = is_duration ? (uint64_t)codec_unit_ns[unit] : 1;
+    size_t exceptions = 0;
+    for (size_t i = 1; i < count; i++) {
+        int64_t gap = (int64_t)((uint64_t)gaps[i] * factor);
+        if (gap == from[i - 1])
+            continue;
+        gaps[exceptions] = gap;
+        e->at[exceptions++] = (uint16_t)i;
+    }
+    buffer_append_u8(e->out, (uint8_t)(TIME_DERIVED << TIME_UNIT_BITS | in_unit));
+    buffer_append_u8(e->out, (uint8_t)source);
+    buffer_append_varint(e->out, exceptions);
+    places_encode(e->out, e->at, exceptions);
+    if (exceptions > 0)
+        encode_array(e, gaps, exceptions);
+}
+
 /* Times; and the values of an only field, where these go with them: whether they do. */
-static bool encode_times(const struct encoder *e, const int64_t *time, const int64_t *values,
+static bool encode_times(const struct encoder *e, const struct columns *c, size_t first,
                          size_t count)
 {
+    const int64_t *time = c->time + first;
+    const int64_t *only = only_field(c);
     int64_t *gaps = e->words;
     core_assert(time[0] > INT64_MIN);
     core_assert(time[count - 1] < INT64_MAX);
@@ -85,13 +170,19 @@ static bool encode_times(const struct encoder *e, const int64_t *time, const int
     uint8_t unit = gaps_unit(gaps, count);
     for (size_t i = 0; unit > 0 && i < count; i++)
         gaps[i] = (int64_t)((uint64_t)gaps[i] / (uint64_t)codec_unit_ns[unit]);
-    if (e->cold != NULL && values != NULL && unit == UNIT_SECOND) {
+    if (e->cold != NULL && only != NULL && unit == UNIT_SECOND) {
         struct pairs_plan pairs;
-        if (pairs_fit(&pairs, e->cold, gaps, values, count)) {
+        if (pairs_fit(&pairs, e->cold, gaps, only + first, count)) {
             buffer_append_u8(e->out, TIME_PAIRS << TIME_UNIT_BITS | UNIT_SECOND);
-            pairs_encode(e->out, e->cold, gaps, values, count, &pairs);
+            pairs_encode(e->out, e->cold, gaps, only + first, count, &pairs);
             return true;
         }
+    }
+    bool is_constant = codec_is_constant(gaps, count);
+    enum gap_source source = is_constant ? GAP_SOURCES : choose_source(c, first, unit, gaps, count);
+    if (source != GAP_SOURCES) {
+        encode_derived(e, c, first, unit, source, gaps, count);
+        return false;
     }
     buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
     encode_array(e, gaps, count);
@@ -126,22 +217,68 @@ static bool times_of_gaps(int64_t *time, size_t count, int64_t begin, uint64_t n
     return true;
 }
 
-/* `values`: of an only field, which come along where *with_values is set; NULL: there is none. */
-static bool decode_times(int64_t *time, int64_t *values, bool *with_values, struct reader *r,
-                         size_t count, int64_t begin)
+/* How times are told, where other columns have to be read first. */
+struct derived {
+    bool is_derived;
+    unsigned unit;
+    uint8_t source;
+    size_t exceptions;
+};
+
+/* Exceptions wait where flags and sequences come in the end: places here, gaps there. */
+static bool derived_read(struct derived *d, struct columns *out, struct reader *r, size_t count)
 {
-    uint8_t how = get_u8(r);
-    unsigned unit = how & ((1u << TIME_UNIT_BITS) - 1);
-    if (r->overrun || unit > UNIT_LAST || !sample_time_is_valid(begin))
+    d->is_derived = true;
+    d->source = get_u8(r);
+    uint64_t exceptions = get_varint(r);
+    if (r->overrun || exceptions > count ||
+        source_of(out, out->count, d->source, d->unit) == NULL ||
+        !places_decode(out->flags + out->count, r, exceptions, count))
         return false;
-    *with_values = how >> TIME_UNIT_BITS == TIME_PAIRS;
-    if (*with_values) {
-        if (values == NULL || !pairs_decode(time, values, r, count))
+    d->exceptions = exceptions;
+    return exceptions == 0 ||
+           block_array_decode((int64_t *)(out->sequence + out->count), r, exceptions);
+}
+
+static bool derived_times(struct columns *out, const struct derived *d, size_t count, int64_t begin)
+{
+    int64_t *time = out->time + out->count;
+    const int64_t *from = source_of(out, out->count, d->source, d->unit);
+    const int64_t *gaps = (const int64_t *)(out->sequence + out->count);
+    for (size_t i = 1; i < count; i++)
+        time[i] = from[i - 1];
+    for (size_t i = 0; i < d->exceptions; i++)
+        time[out->flags[out->count + i]] = gaps[i];
+    return times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
+}
+
+/* *with_values: the values of the only field came along. */
+static bool decode_times(struct columns *out, struct derived *d, bool *with_values,
+                         struct reader *r, size_t count, int64_t begin)
+{
+    int64_t *time = out->time + out->count;
+    int64_t *only = only_field(out);
+    uint8_t how = get_u8(r);
+    *d = (struct derived){ .unit = how & ((1u << TIME_UNIT_BITS) - 1) };
+    *with_values = false;
+    if (r->overrun || d->unit > UNIT_LAST || !sample_time_is_valid(begin))
+        return false;
+    switch (how >> TIME_UNIT_BITS) {
+    case TIME_GAPS:
+        if (!block_array_decode(time, r, count))
             return false;
-    } else if (how >> TIME_UNIT_BITS != TIME_GAPS || !block_array_decode(time, r, count)) {
+        break;
+    case TIME_PAIRS:
+        if (only == NULL || !pairs_decode(time, only + out->count, r, count))
+            return false;
+        *with_values = true;
+        break;
+    case TIME_DERIVED:
+        return derived_read(d, out, r, count);
+    default:
         return false;
     }
-    return times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[unit]);
+    return times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
 /* ---- float64 --------------------------------------------------------------------------------- */
@@ -329,20 +466,10 @@ static holter_status decode_texts(struct columns *c, int64_t *words, struct read
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
-/* The field that may go with the times, or NULL. */
-static int64_t *only_field(const struct columns *c)
-{
-    return c->schema.kind == SAMPLE_INSTANT && c->schema.field_count == 1 &&
-                   c->schema.types[0] == FIELD_INT
-               ? c->field[0]
-               : NULL;
-}
-
 static void encode_columns(const struct encoder *e, const struct columns *c, size_t first,
                            size_t count, bool with_revision)
 {
-    const int64_t *only = only_field(c);
-    bool is_done = encode_times(e, c->time + first, only == NULL ? NULL : only + first, count);
+    bool is_done = encode_times(e, c, first, count);
     if (c->schema.kind == SAMPLE_INTERVAL) {
         core_assert(!codec_has_negative(c->duration + first, count));
         encode_array(e, c->duration + first, count);
@@ -415,9 +542,9 @@ static holter_status decode_columns(struct columns *out, struct reader *r, size_
 {
     size_t at = out->count;
     int64_t *flags = out->revision + at; /* the revisions' room, before they are read */
-    int64_t *only = only_field(out);
+    struct derived derived;
     bool is_done;
-    if (!decode_times(out->time + at, only == NULL ? NULL : only + at, &is_done, r, count, begin))
+    if (!decode_times(out, &derived, &is_done, r, count, begin))
         return HOLTER_CORRUPT;
     if (out->schema.kind == SAMPLE_INTERVAL && !decode_natural(out->duration + at, r, count))
         return HOLTER_CORRUPT;
@@ -426,6 +553,8 @@ static holter_status decode_columns(struct columns *out, struct reader *r, size_
         if (status != HOLTER_OK)
             return status;
     }
+    if (derived.is_derived && !derived_times(out, &derived, count, begin))
+        return HOLTER_CORRUPT;
     if (!block_array_decode(flags, r, count) || !codec_flags_take(out->flags + at, flags, count))
         return HOLTER_CORRUPT;
     if (with_revision && !block_array_decode(out->revision + at, r, count))

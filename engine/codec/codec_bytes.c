@@ -279,6 +279,14 @@ static holter_status decode_natural(int64_t *values, struct reader *r, size_t co
     return status;
 }
 
+bool codec_is_constant(const int64_t *values, size_t count)
+{
+    int64_t differs = 0;
+    for (size_t i = 1; i < count; i++)
+        differs |= values[i] ^ values[0];
+    return differs == 0;
+}
+
 bool codec_flags_take(uint16_t *flags, const int64_t *words, size_t count)
 {
     int64_t any = 0;

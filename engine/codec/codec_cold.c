@@ -24,11 +24,10 @@ enum {
     ORDER_MAX = 3,    /* stored */
     ORDER_TRIED_MAX = 2,
     SHIFT_MAX = 56,       /* stored */
-    SYMBOL_BITS = 3,      /* of a usual residual that its symbol keeps */
+    SYMBOL_BITS = 1,      /* of a usual residual that its symbol keeps */
     STEPS_MAX = 255,      /* model 4 has symbols for values below */
     ESCAPE_BYTES = 4,     /* about what one takes */
     CODED_HEAD_BYTES = 8, /* code, model, order, base, counts */
-    CODED_LEAST_BYTES = CODED_HEAD_BYTES + RANS_LANES * RANS_STATE_BITS / 8,
     SAMPLES = 32
 };
 
@@ -233,21 +232,13 @@ static uint64_t common_factor(const int64_t *values, size_t count)
     return factor;
 }
 
-static bool is_constant(const int64_t *values, size_t count)
-{
-    int64_t differs = 0;
-    for (size_t i = 1; i < count; i++)
-        differs |= values[i] ^ values[0];
-    return differs == 0;
-}
-
 /* Packing all of it is tried where its first cut does not tell that coding is clearly smaller. */
 void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                        size_t count)
 {
     core_assert(count > 0);
     core_assert(count <= CODEC_BLOCK_ROWS_MAX);
-    if (is_constant(values, count)) {
+    if (codec_is_constant(values, count)) {
         buffer_append_u8(out, ARRAY_CONSTANT);
         buffer_append_zigzag(out, values[0]);
         return;
@@ -276,13 +267,13 @@ static size_t cold_array_bytes(struct codec_scratch *s, const int64_t *values, s
 {
     size_t some = count < ARRAY_ROWS_MAX ? count : ARRAY_ROWS_MAX;
     const int64_t *middle = values + (count - some) / 2;
-    if (is_constant(middle, some))
+    if (codec_is_constant(middle, some))
         return 0;
     size_t packed = packed_bytes(s, middle, some) * count / some;
     size_t coded = plan_coded(s, middle, some, SIZE_MAX).bytes;
     if (coded == SIZE_MAX)
         return packed;
-    coded = (coded - CODED_LEAST_BYTES) * count / some + CODED_LEAST_BYTES;
+    coded = (coded - rans_bytes_least(some)) * count / some + rans_bytes_least(count);
     return coded < packed ? coded : packed;
 }
 

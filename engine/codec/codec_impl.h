@@ -15,6 +15,7 @@ extern const int64_t codec_unit_ns[UNIT_LAST + 1];
 /* ---- columns, in either form (codec_bytes.c) ------------------------------------------------- */
 
 bool codec_has_negative(const int64_t *values, size_t count);
+bool codec_is_constant(const int64_t *values, size_t count);
 /** False: a word is not allowed as flags. */
 bool codec_flags_take(uint16_t *flags, const int64_t *words, size_t count);
 /**

@@ -1,8 +1,8 @@
 /*
- * codec_rans.c -- symbols to bytes and back, 16 lanes at a time.
+ * codec_rans.c -- symbols to bytes and back, in lanes.
  *
- * Lane l has the symbols from l * steps on; where count is no multiple of 16, what lies beyond it is
- * padded with what costs the least. So all lanes take the same number of steps and no step needs a
+ * Lane l has the symbols from l * steps on; where count is no multiple of the lanes, what lies beyond
+ * it is padded with what costs the least. So all lanes take the same number of steps and no step needs a
  * mask. An encoder goes backwards, from known states of the coder to those that a decoder starts
  * with; a decoder has to come out at the known ones with all words used.
  *
@@ -17,7 +17,7 @@
 
 static size_t steps_of(size_t count)
 {
-    return (count + RANS_LANES - 1) / RANS_LANES;
+    return (count + rans_lanes(count) - 1) / rans_lanes(count);
 }
 
 /* ---- encoding -------------------------------------------------------------------------------- */
@@ -50,14 +50,14 @@ void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct mode
         }
     }
     *escapes = found;
-    *bits = (size_t)(cost >> MODEL_COST_BITS) + RANS_LANES * RANS_STATE_BITS;
+    *bits = (size_t)(cost >> MODEL_COST_BITS) + rans_bytes_least(count) * 8;
 }
 
 /* The state of the model before each symbol, and what pads the last lanes. */
 static void walk(struct rans_scratch *s, const struct model_tables *tables, size_t count,
                  size_t steps)
 {
-    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+    for (size_t lane = 0; lane < rans_lanes(count); lane++) {
         size_t state = tables->model->start;
         for (size_t i = lane * steps; i < (lane + 1) * steps; i++) {
             if (i >= count)
@@ -71,6 +71,7 @@ static void walk(struct rans_scratch *s, const struct model_tables *tables, size
 void rans_encode(struct buffer *out, struct rans_scratch *scratch,
                  const struct model_tables *tables, const uint8_t *symbols, size_t count)
 {
+    size_t lanes = rans_lanes(count);
     size_t steps = steps_of(count);
     size_t words = 0;
     uint64_t x[RANS_LANES];
@@ -78,10 +79,10 @@ void rans_encode(struct buffer *out, struct rans_scratch *scratch,
     core_assert(count <= RANS_COUNT_MAX);
     memcpy(scratch->padded, symbols, count);
     walk(scratch, tables, count, steps);
-    for (size_t lane = 0; lane < RANS_LANES; lane++)
+    for (size_t lane = 0; lane < lanes; lane++)
         x[lane] = RANS_LEAST;
     for (size_t step = steps; step-- > 0;) {
-        for (size_t lane = RANS_LANES; lane-- > 0;) {
+        for (size_t lane = lanes; lane-- > 0;) {
             size_t i = lane * steps + step;
             uint32_t range = tables->ranges[(size_t)scratch->states[i] << 8 | scratch->padded[i]];
             uint32_t first = range & 0xffff;
@@ -94,7 +95,7 @@ void rans_encode(struct buffer *out, struct rans_scratch *scratch,
             x[lane] = ((value / frequency) << MODEL_SUM_BITS) + first + value % frequency;
         }
     }
-    pack_append(out, x, RANS_LANES, RANS_STATE_BITS);
+    pack_append(out, x, lanes, RANS_STATE_BITS);
     buffer_append_varint(out, words);
     if (!buffer_reserve(out, words * RANS_WORD_BYTES))
         return;
@@ -109,19 +110,20 @@ void rans_encode(struct buffer *out, struct rans_scratch *scratch,
 
 /* ---- decoding -------------------------------------------------------------------------------- */
 
-bool rans_steps_finish(uint8_t *out, size_t step, size_t steps, uint32_t *x, uint32_t *state,
-                       const uint8_t *words, const uint8_t *end, const struct model_tables *tables)
+bool rans_steps_finish(uint8_t *out, size_t lanes, size_t step, size_t steps, uint32_t *x,
+                       uint32_t *state, const uint8_t *words, const uint8_t *end,
+                       const struct model_tables *tables)
 {
     for (; step < steps; step++) {
-        for (size_t lane = 0; lane < RANS_LANES; lane++) {
+        for (size_t lane = 0; lane < lanes; lane++) {
             uint32_t slot =
                 tables->slots[state[lane] << MODEL_SUM_BITS | (x[lane] & (MODEL_SUM - 1))];
             uint32_t symbol = slot & 0xff;
             x[lane] = (slot >> 8 & (MODEL_SUM - 1)) * (x[lane] >> MODEL_SUM_BITS) + (slot >> 20);
             state[lane] = tables->next[state[lane] << 8 | symbol];
-            out[step * RANS_LANES + lane] = (uint8_t)symbol;
+            out[step * lanes + lane] = (uint8_t)symbol;
         }
-        for (size_t lane = 0; lane < RANS_LANES; lane++) {
+        for (size_t lane = 0; lane < lanes; lane++) {
             if (x[lane] >= RANS_LEAST)
                 continue;
             if (words == end)
@@ -131,21 +133,27 @@ bool rans_steps_finish(uint8_t *out, size_t step, size_t steps, uint32_t *x, uin
         }
     }
     uint32_t off = 0;
-    for (size_t lane = 0; lane < RANS_LANES; lane++)
+    for (size_t lane = 0; lane < lanes; lane++)
         off |= x[lane] ^ RANS_LEAST;
     return off == 0 && words == end;
+}
+
+static bool steps_plain(uint8_t *out, size_t lanes, size_t steps, const struct rans_input *input,
+                        const struct model_tables *tables)
+{
+    uint32_t x[RANS_LANES], state[RANS_LANES];
+    for (size_t lane = 0; lane < lanes; lane++) {
+        x[lane] = input->x[lane];
+        state[lane] = tables->model->start;
+    }
+    return rans_steps_finish(out, lanes, 0, steps, x, state, input->words,
+                             input->words + input->word_bytes, tables);
 }
 
 bool rans_steps_plain(uint8_t *out, size_t steps, const struct rans_input *input,
                       const struct model_tables *tables)
 {
-    uint32_t x[RANS_LANES], state[RANS_LANES];
-    for (size_t lane = 0; lane < RANS_LANES; lane++) {
-        x[lane] = input->x[lane];
-        state[lane] = tables->model->start;
-    }
-    return rans_steps_finish(out, 0, steps, x, state, input->words,
-                             input->words + input->word_bytes, tables);
+    return steps_plain(out, RANS_LANES, steps, input, tables);
 }
 
 /* Chosen once; threads that race choose the same. */
@@ -165,12 +173,13 @@ static rans_steps *steps_chosen(void)
     return best;
 }
 
-/* From step * 16 + lane to lane * steps + step. */
-static void turn(uint8_t *restrict symbols, const uint8_t *restrict by_step, size_t steps)
+/* From step * lanes + lane to lane * steps + step. */
+static void turn(uint8_t *restrict symbols, const uint8_t *restrict by_step, size_t lanes,
+                 size_t steps)
 {
-    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+    for (size_t lane = 0; lane < lanes; lane++) {
         for (size_t step = 0; step < steps; step++)
-            symbols[lane * steps + step] = by_step[step * RANS_LANES + lane];
+            symbols[lane * steps + step] = by_step[step * lanes + lane];
     }
 }
 
@@ -182,9 +191,10 @@ bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *
     struct rans_input input;
     core_assert(count > 0);
     core_assert(count <= RANS_COUNT_MAX);
-    if (!unpack(x, r, RANS_LANES, RANS_STATE_BITS, 0))
+    size_t lanes = rans_lanes(count);
+    if (!unpack(x, r, lanes, RANS_STATE_BITS, 0))
         return false;
-    for (size_t lane = 0; lane < RANS_LANES; lane++) {
+    for (size_t lane = 0; lane < lanes; lane++) {
         if (x[lane] < RANS_LEAST)
             return false;
         input.x[lane] = (uint32_t)x[lane];
@@ -195,8 +205,9 @@ bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *
     input.word_bytes = (size_t)words * RANS_WORD_BYTES;
     input.words = get_bytes(r, input.word_bytes);
     size_t steps = steps_of(count);
-    if (!steps_chosen()(by_step, steps, &input, tables))
-        return false;
-    turn(symbols, by_step, steps);
-    return true;
+    bool is_right = lanes == RANS_LANES ? steps_chosen()(by_step, steps, &input, tables)
+                                        : steps_plain(by_step, lanes, steps, &input, tables);
+    if (is_right)
+        turn(symbols, by_step, lanes, steps);
+    return is_right;
 }

@@ -1,5 +1,7 @@
 /*
- * codec_rans.h -- symbols of a model to bytes and back: an entropy coder of 16 lanes.
+ * codec_rans.h -- symbols of a model to bytes and back: an entropy coder of 16 lanes, or 4.
+ *
+ * Short runs of symbols have 4 lanes, as the state of a lane takes 28 bits.
  *
  * The coder is rANS (J. Duda, Asymmetric numeral systems, arXiv 1311.2540, 2013) with states of 28
  * bits and words of 16. A lane codes a run of consecutive symbols, so each symbol's state of the
@@ -14,11 +16,23 @@
 
 enum {
     RANS_LANES = 16,
+    RANS_LANES_FEW = 4,
+    RANS_COUNT_MANY = 2048, /* from so many symbols on there are RANS_LANES */
     RANS_LEAST = MODEL_SUM, /* a state of the coder is at least this, and below 2^28 */
     RANS_STATE_BITS = 28,
     RANS_COUNT_MAX = CODEC_BLOCK_ROWS_MAX,
     RANS_WORD_BYTES = 2,
 };
+
+static inline size_t rans_lanes(size_t count)
+{
+    return count < RANS_COUNT_MANY ? RANS_LANES_FEW : RANS_LANES;
+}
+/** What `count` symbols take at least. */
+static inline size_t rans_bytes_least(size_t count)
+{
+    return rans_lanes(count) * RANS_STATE_BITS / 8 + 1;
+}
 
 /** Memory of an encoder, about 32 KiB. */
 struct rans_scratch {
@@ -63,8 +77,12 @@ rans_steps rans_steps_plain;
 #if defined(__x86_64__)
 rans_steps rans_steps_avx512; /* needs AVX-512 F, BW and VL */
 #endif
-/** Steps from `step` on, given where they stand: what a quick loop leaves to the plain one. */
-bool rans_steps_finish(uint8_t *out, size_t step, size_t steps, uint32_t *x, uint32_t *state,
-                       const uint8_t *words, const uint8_t *end, const struct model_tables *tables);
+/**
+ * Symbols of steps [step, steps) of `lanes` lanes to out[step * lanes + lane], given where they
+ * stand: what a quick loop leaves, and all of a few lanes.
+ */
+bool rans_steps_finish(uint8_t *out, size_t lanes, size_t step, size_t steps, uint32_t *x,
+                       uint32_t *state, const uint8_t *words, const uint8_t *end,
+                       const struct model_tables *tables);
 
 #endif

@@ -40,6 +40,6 @@ bool rans_steps_avx512(uint8_t *out, size_t steps, const struct rans_input *inpu
     uint32_t x_left[RANS_LANES], state_left[RANS_LANES];
     _mm512_storeu_si512(x_left, x);
     _mm512_storeu_si512(state_left, state);
-    return rans_steps_finish(out, step, steps, x_left, state_left, words, end, tables);
+    return rans_steps_finish(out, RANS_LANES, step, steps, x_left, state_left, words, end, tables);
 }
 #endif
