@@ -189,34 +189,6 @@ static bool encode_times(const struct encoder *e, const struct columns *c, size_
     return false;
 }
 
-/* Gaps become times in their place. Where all of them together cannot reach the end of time, no sum
-   needs to be checked. */
-static bool times_of_gaps(int64_t *time, size_t count, int64_t begin, uint64_t ns)
-{
-    uint64_t room = (uint64_t)INT64_MAX - 1 - (uint64_t)begin;
-    uint64_t any = 0;
-    for (size_t i = 1; i < count; i++)
-        any |= (uint64_t)time[i];
-    int64_t at = begin;
-    time[0] = begin;
-    if (bits_of(any) + bits_of(ns) + bits_of(count) < bits_of(room)) {
-        for (size_t i = 1; i < count; i++) {
-            at += (int64_t)((uint64_t)time[i] * ns);
-            time[i] = at;
-        }
-        return true;
-    }
-    for (size_t i = 1; i < count; i++) {
-        uint64_t gap;
-        if (!checked_mul_u64(&gap, (uint64_t)time[i], ns) || gap > room)
-            return false;
-        room -= gap;
-        at = wrap_add_i64(at, (int64_t)gap);
-        time[i] = at;
-    }
-    return true;
-}
-
 /* How times are told, where other columns have to be read first. */
 struct derived {
     bool is_derived;
@@ -249,7 +221,7 @@ static bool derived_times(struct columns *out, const struct derived *d, size_t c
         time[i] = from[i - 1];
     for (size_t i = 0; i < d->exceptions; i++)
         time[out->flags[out->count + i]] = gaps[i];
-    return times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
+    return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
 /* *with_values: the values of the only field came along. */
@@ -269,16 +241,15 @@ static bool decode_times(struct columns *out, struct derived *d, bool *with_valu
             return false;
         break;
     case TIME_PAIRS:
-        if (only == NULL || !pairs_decode(time, only + out->count, r, count))
-            return false;
-        *with_values = true;
-        break;
+        *with_values = only != NULL;
+        return only != NULL && pairs_decode(time, only + out->count, r, count, begin,
+                                            (uint64_t)codec_unit_ns[d->unit]);
     case TIME_DERIVED:
         return derived_read(d, out, r, count);
     default:
         return false;
     }
-    return times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
+    return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
 /* ---- float64 --------------------------------------------------------------------------------- */

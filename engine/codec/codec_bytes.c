@@ -287,6 +287,33 @@ bool codec_is_constant(const int64_t *values, size_t count)
     return differs == 0;
 }
 
+/* Where all gaps together cannot reach the end of time, no sum needs to be checked. */
+bool codec_times_of_gaps(int64_t *time, size_t count, int64_t begin, uint64_t ns)
+{
+    uint64_t room = (uint64_t)INT64_MAX - 1 - (uint64_t)begin;
+    uint64_t any = 0;
+    for (size_t i = 1; i < count; i++)
+        any |= (uint64_t)time[i];
+    int64_t at = begin;
+    time[0] = begin;
+    if (bits_of(any) + bits_of(ns) + bits_of(count) < bits_of(room)) {
+        for (size_t i = 1; i < count; i++) {
+            at += (int64_t)((uint64_t)time[i] * ns);
+            time[i] = at;
+        }
+        return true;
+    }
+    for (size_t i = 1; i < count; i++) {
+        uint64_t gap;
+        if (!checked_mul_u64(&gap, (uint64_t)time[i], ns) || gap > room)
+            return false;
+        room -= gap;
+        at = wrap_add_i64(at, (int64_t)gap);
+        time[i] = at;
+    }
+    return true;
+}
+
 bool codec_flags_take(uint16_t *flags, const int64_t *words, size_t count)
 {
     int64_t any = 0;

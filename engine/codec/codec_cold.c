@@ -418,30 +418,90 @@ void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *ga
     escapes_encode(out, s, s->residuals, s->symbols[2], plan->escapes);
 }
 
-/* Gaps and changes of the symbols: what the table says, or the next escape's. */
-static void pairs_take(int64_t *gaps, int64_t *changes, const uint8_t *symbols, size_t count,
-                       const struct codec_model *model)
+/* What a symbol adds to the time and to the value. */
+struct pair_step {
+    int64_t ns, change;
+};
+
+/* Times and values of symbols [i, count) from those of i - 1 on. No sum of times wraps. */
+static void pairs_add_up(int64_t *restrict time, int64_t *restrict values,
+                         const uint8_t *restrict symbols, size_t i, size_t count,
+                         const struct pair_step *restrict step)
 {
-    for (size_t i = 0; i < count; i++) {
-        gaps[i] = model->gaps[symbols[i]];
-        changes[i] = model->values[symbols[i]];
+    int64_t at = time[i - 1];
+    int64_t value = values[i - 1];
+    for (; i < count; i++) {
+        at += step[symbols[i]].ns;
+        value = wrap_add_i64(value, step[symbols[i]].change);
+        time[i] = at;
+        values[i] = value;
     }
 }
 
-bool pairs_decode(int64_t *gaps, int64_t *values, struct reader *r, size_t count)
+/* From escape to escape; false: the gaps might pass the end of time, nothing was done. */
+static bool pairs_run(int64_t *time, int64_t *values, const uint8_t *symbols, size_t count,
+                      const int64_t *gaps, const int64_t *changes, size_t escapes, uint64_t ns,
+                      const struct codec_model *model)
+{
+    struct pair_step step[MODEL_SYMBOLS_MAX];
+    uint64_t room = ((uint64_t)INT64_MAX - 1 - (uint64_t)time[0]) / ns;
+    uint64_t most = (uint64_t)MODEL_GAPS * CODEC_BLOCK_ROWS_MAX;
+    for (size_t i = 0; i < escapes; i++) {
+        if ((uint64_t)gaps[i] > room)
+            return false;
+        most += (uint64_t)gaps[i]; /* of at most 1,024, each below 2^63 / ns */
+        if (most > room)
+            return false;
+    }
+    if (most > room)
+        return false;
+    for (size_t symbol = 0; symbol < model->symbols; symbol++)
+        step[symbol] =
+            (struct pair_step){ model->gaps[symbol] * (int64_t)ns, model->values[symbol] };
+    size_t escape = symbols[0] == 0; /* the first row's stands for nothing */
+    for (size_t i = 1; i < count;) {
+        const uint8_t *next = memchr(symbols + i, 0, count - i);
+        size_t end = next == NULL ? count : (size_t)(next - symbols);
+        pairs_add_up(time, values, symbols, i, end, step);
+        i = end;
+        if (i < count) {
+            time[i] = time[i - 1] + gaps[escape] * (int64_t)ns;
+            values[i] = wrap_add_i64(values[i - 1], changes[escape++]);
+            i++;
+        }
+    }
+    return true;
+}
+
+bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
+                  uint64_t ns)
 {
     uint8_t symbols[CODEC_BLOCK_ROWS_MAX];
+    int64_t gaps[ARRAY_ROWS_MAX], changes[ARRAY_ROWS_MAX];
     size_t escapes;
     const struct model_tables *tables = model_find(get_u8(r));
     int64_t first = get_zigzag(r);
     if (r->overrun || tables == NULL || tables->model->gaps == NULL ||
         !rans_decode(symbols, r, tables, count) || !escapes_count(&escapes, r, symbols, count))
         return false;
-    pairs_take(gaps, values, symbols, count, tables->model);
-    if (!escapes_take(gaps, r, symbols, escapes) || !escapes_take(values, r, symbols, escapes))
+    struct reader from_escapes = *r;
+    time[0] = begin;
+    values[0] = first;
+    if (escapes <= ARRAY_ROWS_MAX) {
+        if (escapes > 0 && (!array_decode(gaps, r, escapes) || !array_decode(changes, r, escapes)))
+            return false;
+        if (pairs_run(time, values, symbols, count, gaps, changes, escapes, ns, tables->model))
+            return true;
+    }
+    *r = from_escapes; /* many of them, or times near the end of time: column by column */
+    for (size_t i = 0; i < count; i++) {
+        time[i] = tables->model->gaps[symbols[i]];
+        values[i] = tables->model->values[symbols[i]];
+    }
+    if (!escapes_take(time, r, symbols, escapes) || !escapes_take(values, r, symbols, escapes))
         return false;
     values_of(values, count, 1, first);
-    return true;
+    return codec_times_of_gaps(time, count, begin, ns);
 }
 
 struct codec_scratch *codec_scratch_new(void)

@@ -41,7 +41,11 @@ bool pairs_fit(struct pairs_plan *plan, struct codec_scratch *s, const int64_t *
 /** Append what was just found to fit. No memory: out->failed. */
 void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *gaps,
                   const int64_t *values, size_t count, const struct pairs_plan *plan);
-/** False: there are none. */
-bool pairs_decode(int64_t *gaps, int64_t *values, struct reader *r, size_t count);
+/**
+ * Times from `begin` on, gaps in units of `ns`, and values. False: these bytes are no pairs, or a
+ * time is out of range.
+ */
+bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
+                  uint64_t ns);
 
 #endif

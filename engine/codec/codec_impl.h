@@ -16,6 +16,11 @@ extern const int64_t codec_unit_ns[UNIT_LAST + 1];
 
 bool codec_has_negative(const int64_t *values, size_t count);
 bool codec_is_constant(const int64_t *values, size_t count);
+/**
+ * Gaps, unsigned and in units of `ns`, become times in their place; time[0] is `begin`. False: one
+ * is out of range.
+ */
+bool codec_times_of_gaps(int64_t *time, size_t count, int64_t begin, uint64_t ns);
 /** False: a word is not allowed as flags. */
 bool codec_flags_take(uint16_t *flags, const int64_t *words, size_t count);
 /**

@@ -121,7 +121,7 @@ bool rans_steps_finish(uint8_t *out, size_t lanes, size_t step, size_t steps, ui
             uint32_t symbol = slot & 0xff;
             x[lane] = (slot >> 8 & (MODEL_SUM - 1)) * (x[lane] >> MODEL_SUM_BITS) + (slot >> 20);
             state[lane] = tables->next[state[lane] << 8 | symbol];
-            out[step * lanes + lane] = (uint8_t)symbol;
+            out[lane * steps + step] = (uint8_t)symbol;
         }
         for (size_t lane = 0; lane < lanes; lane++) {
             if (x[lane] >= RANS_LEAST)
@@ -173,20 +173,9 @@ static rans_steps *steps_chosen(void)
     return best;
 }
 
-/* From step * lanes + lane to lane * steps + step. */
-static void turn(uint8_t *restrict symbols, const uint8_t *restrict by_step, size_t lanes,
-                 size_t steps)
-{
-    for (size_t lane = 0; lane < lanes; lane++) {
-        for (size_t step = 0; step < steps; step++)
-            symbols[lane * steps + step] = by_step[step * lanes + lane];
-    }
-}
-
 bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
                  size_t count)
 {
-    uint8_t by_step[RANS_COUNT_MAX];
     int64_t x[RANS_LANES];
     struct rans_input input;
     core_assert(count > 0);
@@ -205,9 +194,6 @@ bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *
     input.word_bytes = (size_t)words * RANS_WORD_BYTES;
     input.words = get_bytes(r, input.word_bytes);
     size_t steps = steps_of(count);
-    bool is_right = lanes == RANS_LANES ? steps_chosen()(by_step, steps, &input, tables)
-                                        : steps_plain(by_step, lanes, steps, &input, tables);
-    if (is_right)
-        turn(symbols, by_step, lanes, steps);
-    return is_right;
+    return lanes == RANS_LANES ? steps_chosen()(symbols, steps, &input, tables)
+                               : steps_plain(symbols, lanes, steps, &input, tables);
 }

@@ -68,7 +68,7 @@ struct rans_input {
     size_t word_bytes; /* even */
 };
 /**
- * Symbols of `steps` steps of 16 lanes to out[step * 16 + lane]. False: the words were too few or
+ * Symbols of `steps` steps of 16 lanes to out[lane * steps + step]. False: the words were too few or
  * too many, or the states do not end as they began to be coded.
  */
 typedef bool rans_steps(uint8_t *out, size_t steps, const struct rans_input *input,
@@ -78,7 +78,7 @@ rans_steps rans_steps_plain;
 rans_steps rans_steps_avx512; /* needs AVX-512 F, BW and VL */
 #endif
 /**
- * Symbols of steps [step, steps) of `lanes` lanes to out[step * lanes + lane], given where they
+ * Symbols of steps [step, steps) of `lanes` lanes to out[lane * steps + step], given where they
  * stand: what a quick loop leaves, and all of a few lanes.
  */
 bool rans_steps_finish(uint8_t *out, size_t lanes, size_t step, size_t steps, uint32_t *x,
