@@ -41,13 +41,13 @@ static void decode_tombstones(struct reader *r)
 }
 
 /* A block has many encodings: the rows have to come back, not the bytes. */
-static void check_block(const struct columns *c, bool with_revision)
+static void check_block(const struct columns *c, bool with_revision, struct codec_scratch *scratch)
 {
     struct buffer again;
     struct columns back;
     buffer_init(&again);
     columns_init(&back, &c->schema);
-    codec_block_encode(&again, c, 0, c->count, with_revision, NULL);
+    codec_block_encode(&again, c, 0, c->count, with_revision, scratch);
     core_assert(!again.failed);
     struct reader r = reader_over(again.data, again.bytes);
     holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 3, 4);
@@ -59,6 +59,16 @@ static void check_block(const struct columns *c, bool with_revision)
     }
     columns_release(&back);
     buffer_release(&again);
+}
+
+static void check_blocks(const struct columns *c, bool with_revision)
+{
+    struct codec_scratch *scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    check_block(c, with_revision, scratch);
+    if (c->count <= CODEC_PACKED_ROWS_MAX)
+        check_block(c, with_revision, NULL);
+    codec_scratch_free(scratch);
 }
 
 static void decode_rows(struct reader *r, bool with_revision, bool is_block)
@@ -84,7 +94,7 @@ static void decode_rows(struct reader *r, bool with_revision, bool is_block)
     core_assert(c.count == (status == HOLTER_OK ? rows : 0));
     if (status == HOLTER_OK) {
         if (is_block) {
-            check_block(&c, with_revision);
+            check_blocks(&c, with_revision);
         } else {
             buffer_clear(&again);
             codec_encode(&again, &c, 0, c.count, with_revision);

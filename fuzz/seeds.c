@@ -148,9 +148,47 @@ static void shape_seeds(void)
     }
 }
 
+/* What the coded forms are for: heart rate, steps, beats, a wave; also so short that lanes are few. */
+static void coded_seeds(void)
+{
+    enum { ROWS = 2500, FEW = 300, KINDS = 4 };
+    static const struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+    struct codec_scratch *scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    for (size_t kind = 0; kind < 2 * KINDS; kind++) {
+        char name[32];
+        struct columns rows;
+        struct random random = { kind };
+        struct row row = { .time = 1700000000000000000, .field = { 70 } };
+        size_t count = kind < KINDS ? ROWS : FEW;
+        columns_init(&rows, &schema);
+        for (size_t i = 0; i < count; i++) {
+            int64_t x = (int64_t)random_below(&random, 1000);
+            int64_t beat = 800 + x % 60;
+            int64_t gaps[KINDS] = { x < 5 ? 1000 : 5 + x % 3 * 5, 60, 0, 0 };
+            int64_t values[KINDS] = { row.field[0] + x % 5 - 2, x < 800 ? 0 : x % 110, beat,
+                                      row.field[0] + x % 41 - 20 };
+            row.time += kind % KINDS == 2 ? beat * 1000000 : gaps[kind % KINDS] * 1000000000;
+            row.time += kind % KINDS == 3 ? 2777777 + (int64_t)(i % 9 < 7) : 0;
+            row.field[0] = values[kind % KINDS];
+            core_assert(columns_append(&rows, &row));
+        }
+        struct buffer seed = seed_begin(4);
+        schema_encode(&seed, &schema);
+        buffer_append_u16(&seed, (uint16_t)count);
+        buffer_append_i64(&seed, rows.time[0]);
+        codec_block_encode(&seed, &rows, 0, count, false, scratch);
+        snprintf(name, sizeof name, "coded-%zu", kind);
+        seed_end("columns", name, &seed);
+        columns_release(&rows);
+    }
+    codec_scratch_free(scratch);
+}
+
 static void columns_seeds(void)
 {
     shape_seeds();
+    coded_seeds();
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
         for (uint8_t with_revision = 0; with_revision < 1 + kind % 2; with_revision++) {
             char name[32];
