@@ -3,40 +3,16 @@
  *
  *     | unit | gaps of time | duration | field 0 | .. | flags | revision |
  *
- * Every column of integers is an array (codec_array.c). float64s that are decimals, as most
- * measured ones are, become integers: the double nearest to m / 10^e has the very bits that went in,
- * or the value is an exception and keeps its bits.
+ * Every column of integers is an array (codec_array.c, codec_cold.c), floats are codec_float.c.
  *
  * A decoder works behind the last row of its columns and counts the rows in at the end, so a refusal
  * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_bytes.c.
  */
 #include "codec_cold.h"
 
-#include <float.h>
 #include <string.h>
 
-/* With either, a store that another build wrote would read as other values. */
-#if FLT_EVAL_METHOD != 0 || defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
-#error "quotients are stored as IEEE 754 has them: build without -ffast-math, and not for x87"
-#endif
-
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
-
-/* Where columns go, and memory for one of integers. */
-struct encoder {
-    struct buffer *out;
-    int64_t *words;             /* as many as the block has rows */
-    uint16_t *at;               /* places, as many */
-    struct codec_scratch *cold; /* NULL: arrays are packed */
-};
-
-static void encode_array(const struct encoder *e, const int64_t *values, size_t count)
-{
-    if (e->cold != NULL)
-        cold_array_encode(e->out, e->cold, values, count);
-    else
-        array_encode(e->out, values, count);
-}
 
 /* Stored, above the unit. A new one also needs: blocks.md, the reader in tests/. */
 enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2 };
@@ -54,21 +30,6 @@ enum {
     UNIT_SECOND = 3,
     SOURCE_ROWS = 32 /* tell whether a source is worth a look */
 };
-
-/* Stored. */
-enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8 };
-
-enum {
-    EXPONENT_MAX = 18,
-    FLOAT_SAMPLES = 16,
-    FLOAT_LEAST_EXACT = 8, /* of 9 values, to be decimal */
-    EXCEPTION_BITS = 80    /* of an exception: its place, its bits */
-};
-
-/* All exact. */
-static const double power_of_ten[EXPONENT_MAX + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
-                                                       1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                                       1e14, 1e15, 1e16, 1e17, 1e18 };
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
@@ -150,7 +111,7 @@ static void encode_derived(const struct encoder *e, const struct columns *c, siz
     buffer_append_varint(e->out, exceptions);
     places_encode(e->out, e->at, exceptions);
     if (exceptions > 0)
-        encode_array(e, gaps, exceptions);
+        encoder_array(e, gaps, exceptions);
 }
 
 /* Times; and the values of an only field, where these go with them: whether they do. */
@@ -185,7 +146,7 @@ static bool encode_times(const struct encoder *e, const struct columns *c, size_
         return false;
     }
     buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
-    encode_array(e, gaps, count);
+    encoder_array(e, gaps, count);
     return false;
 }
 
@@ -252,157 +213,6 @@ static bool decode_times(struct columns *out, struct derived *d, bool *with_valu
     return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
-/* ---- float64 --------------------------------------------------------------------------------- */
-
-static double double_of(int64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static int64_t bits_of_decimal(int64_t mantissa, unsigned exponent)
-{
-    double value = (double)mantissa / power_of_ten[exponent];
-    int64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* m with m / 10^exponent equal to the value, bit by bit. */
-static bool to_decimal(int64_t *mantissa, int64_t bits, unsigned exponent)
-{
-    const double exact = 9007199254740992.0; /* 2^53 */
-    double scaled = double_of(bits) * power_of_ten[exponent];
-    if (!(scaled > -exact && scaled < exact)) /* NaN too */
-        return false;
-    *mantissa = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-    return bits_of_decimal(*mantissa, exponent) == bits;
-}
-
-static bool is_too_many(size_t exceptions, size_t count)
-{
-    return exceptions * (FLOAT_LEAST_EXACT + 1) > count;
-}
-
-/* `most` serves all of a few values that have an exponent; `few` takes the fewest bits by them, each
-   value that needs a greater one an exception. False: hardly a value has one. */
-static bool choose_exponents(unsigned *few, unsigned *most, const int64_t *values, size_t count)
-{
-    size_t with[EXPONENT_MAX + 1] = { 0 }; /* values of which this is the least exponent */
-    size_t step = count > FLOAT_SAMPLES ? count / FLOAT_SAMPLES : 1;
-    size_t looked = 0;
-    size_t found = 0;
-    for (size_t i = 0; i < count; i += step) {
-        int64_t mantissa;
-        unsigned e = 0;
-        looked++;
-        while (e <= EXPONENT_MAX && !to_decimal(&mantissa, values[i], e))
-            e++;
-        if (e <= EXPONENT_MAX) {
-            with[e]++;
-            found++;
-        }
-    }
-    size_t exceptions = 0;
-    size_t least_bits = SIZE_MAX;
-    *few = *most = 0;
-    for (unsigned e = EXPONENT_MAX + 1; e-- > 0 && !is_too_many(exceptions, looked);) {
-        size_t bits = looked * e * 10 / 3 + exceptions * EXCEPTION_BITS;
-        if (with[e] > 0 && exceptions == 0)
-            *most = e;
-        if (bits < least_bits) {
-            *few = e;
-            least_bits = bits;
-        }
-        exceptions += with[e];
-    }
-    return found * 2 > looked;
-}
-
-/* How many are exceptions; in their place stands the mantissa before. */
-static size_t to_decimals(int64_t *mantissas, uint16_t *at, const int64_t *values, size_t count,
-                          unsigned exponent)
-{
-    size_t exceptions = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (to_decimal(&mantissas[i], values[i], exponent))
-            continue;
-        mantissas[i] = i > 0 ? mantissas[i - 1] : 0;
-        at[exceptions++] = (uint16_t)i;
-    }
-    return exceptions;
-}
-
-static void encode_float_bits(struct buffer *out, const int64_t *values, size_t count)
-{
-    buffer_append_u8(out, FLOAT_BITS);
-    for (size_t i = 0; i < count; i++)
-        buffer_append_i64(out, values[i]);
-}
-
-static void encode_floats(const struct encoder *e, const int64_t *values, size_t count)
-{
-    struct buffer *out = e->out;
-    int64_t *mantissas = e->words;
-    uint16_t *at = e->at;
-    unsigned exponent, most;
-    size_t start = out->bytes;
-    if (!choose_exponents(&exponent, &most, values, count)) {
-        encode_float_bits(out, values, count);
-        return;
-    }
-    size_t exceptions = to_decimals(mantissas, at, values, count, exponent);
-    if (is_too_many(exceptions, count) && most != exponent) {
-        exponent = most;
-        exceptions = to_decimals(mantissas, at, values, count, exponent);
-    }
-    if (is_too_many(exceptions, count)) {
-        encode_float_bits(out, values, count);
-        return;
-    }
-    buffer_append_u8(out, FLOAT_DECIMAL);
-    buffer_append_u8(out, (uint8_t)exponent);
-    encode_array(e, mantissas, count);
-    buffer_append_varint(out, exceptions);
-    places_encode(out, at, exceptions);
-    for (size_t i = 0; i < exceptions; i++)
-        buffer_append_i64(out, values[at[i]]);
-    if (out->bytes - start > 1 + count * sizeof *values) { /* a few values of many digits */
-        out->bytes = start;
-        encode_float_bits(out, values, count);
-    }
-}
-
-static bool decode_float_bits(int64_t *out, struct reader *r, size_t count)
-{
-    if (r->left < count * sizeof *out)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        out[i] = get_i64(r);
-    return true;
-}
-
-static bool decode_floats(int64_t *out, struct reader *r, size_t count)
-{
-    uint16_t at[ROWS];
-    uint8_t code = get_u8(r);
-    if (code == FLOAT_BITS)
-        return decode_float_bits(out, r, count);
-    unsigned exponent = get_u8(r);
-    if (r->overrun || code != FLOAT_DECIMAL || exponent > EXPONENT_MAX ||
-        !block_array_decode(out, r, count))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        out[i] = bits_of_decimal(out[i], exponent);
-    uint64_t exceptions = get_varint(r);
-    if (r->overrun || exceptions > count || !places_decode(at, r, exceptions, count))
-        return false;
-    for (size_t i = 0; i < exceptions; i++)
-        out[at[i]] = get_i64(r);
-    return !r->overrun;
-}
-
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 static void encode_texts(const struct encoder *e, const struct columns *c, size_t field,
@@ -415,7 +225,7 @@ static void encode_texts(const struct encoder *e, const struct columns *c, size_
         core_assert(bytes <= CODEC_TEXT_BYTES_MAX);
         lengths[i] = bytes;
     }
-    encode_array(e, lengths, count);
+    encoder_array(e, lengths, count);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *text = columns_text(c, field, first + i, &bytes);
         buffer_append(e->out, text, bytes);
@@ -443,26 +253,26 @@ static void encode_columns(const struct encoder *e, const struct columns *c, siz
     bool is_done = encode_times(e, c, first, count);
     if (c->schema.kind == SAMPLE_INTERVAL) {
         core_assert(!codec_has_negative(c->duration + first, count));
-        encode_array(e, c->duration + first, count);
+        encoder_array(e, c->duration + first, count);
     }
     for (size_t f = is_done ? 1 : 0; f < c->schema.field_count; f++) {
         const int64_t *values = c->field[f] + first;
         uint8_t type = c->schema.types[f];
         core_assert(type != FIELD_ENUM || !codec_has_negative(values, count));
         if (type == FIELD_FLOAT)
-            encode_floats(e, values, count);
+            floats_encode(e, values, count);
         else if (type == FIELD_TEXT)
             encode_texts(e, c, f, first, count);
         else
-            encode_array(e, values, count);
+            encoder_array(e, values, count);
     }
     for (size_t i = 0; i < count; i++) {
         e->words[i] = c->flags[first + i];
         core_assert((e->words[i] & SAMPLE_FLAGS_SPARE) == 0);
     }
-    encode_array(e, e->words, count);
+    encoder_array(e, e->words, count);
     if (with_revision)
-        encode_array(e, c->revision + first, count);
+        encoder_array(e, c->revision + first, count);
 }
 
 void codec_block_encode(struct buffer *out, const struct columns *c, size_t first, size_t count,
@@ -500,7 +310,7 @@ static holter_status decode_field(struct columns *c, size_t field, struct reader
         is_right = decode_natural(values, r, count);
         break;
     case FIELD_FLOAT:
-        is_right = decode_floats(values, r, count);
+        is_right = floats_decode(values, r, count);
         break;
     default:
         return decode_texts(c, values, r, count);

@@ -48,4 +48,27 @@ void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *ga
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns);
 
+/* ---- columns of a block ---------------------------------------------------------------------- */
+
+/** Where columns go, and memory for one of integers. */
+struct encoder {
+    struct buffer *out;
+    int64_t *words;             /* as many as the block has rows */
+    uint16_t *at;               /* places, as many */
+    struct codec_scratch *cold; /* NULL: arrays are packed */
+};
+
+static inline void encoder_array(const struct encoder *e, const int64_t *values, size_t count)
+{
+    if (e->cold != NULL)
+        cold_array_encode(e->out, e->cold, values, count);
+    else
+        array_encode(e->out, values, count);
+}
+
+/** Doubles by their bits (codec_float.c). No memory: out->failed. */
+void floats_encode(const struct encoder *e, const int64_t *values, size_t count);
+/** False: these bytes are none. */
+bool floats_decode(int64_t *out, struct reader *r, size_t count);
+
 #endif
