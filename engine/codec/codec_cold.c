@@ -17,7 +17,13 @@
 #include <string.h>
 
 /* Stored; codec_array.c has 1 to 6. */
-enum cold_code { ARRAY_CONSTANT = 1, ARRAY_CODED = 9, ARRAY_CUT = 10, ARRAY_MULTIPLES = 11 };
+enum cold_code {
+    ARRAY_CONSTANT = 1,
+    ARRAY_CODED = 9,
+    ARRAY_CUT = 10,
+    ARRAY_MULTIPLES = 11,
+    ARRAY_PREDICTED = 14
+};
 
 enum {
     CODED_LEAST = 96, /* shorter arrays are packed: the states of the coder take 56 bytes */
@@ -28,7 +34,13 @@ enum {
     STEPS_MAX = 255,      /* model 4 has symbols for values below */
     ESCAPE_BYTES = 4,     /* about what one takes */
     CODED_HEAD_BYTES = 8, /* code, model, order, base, counts */
-    SAMPLES = 32
+    SAMPLES = 32,
+    TAPS_MAX = 32, /* stored */
+    TAPS_TRIED = 16,
+    TAP_BITS = 12,
+    TAP_LIMIT = 1 << 20, /* stored: coefficients are smaller */
+    TAPS_LEAST = 2048,   /* shorter arrays are not worth coefficients */
+    NEAR = 1 << 24       /* so are larger values: sums of products are exact in doubles */
 };
 
 /* ---- residuals ------------------------------------------------------------------------------- */
@@ -218,6 +230,72 @@ static void coded_encode(struct buffer *out, struct codec_scratch *s, const int6
     escapes_encode(out, s, s->residuals, s->symbols[0], by->escapes);
 }
 
+/* ---- linear prediction ----------------------------------------------------------------------- */
+
+/* What is foretold for value i, by those before it less base; before the first stand zeros. */
+static int64_t foretold(const int64_t *less_base, size_t i, const int64_t *taps, size_t tap_count)
+{
+    uint64_t sum = 0;
+    size_t known = i < tap_count ? i : tap_count;
+    for (size_t k = 0; k < known; k++)
+        sum += (uint64_t)taps[k] * (uint64_t)less_base[i - 1 - k];
+    return (int64_t)sum >> TAP_BITS;
+}
+
+/* Coefficients that leave the least squares, by the Levinson-Durbin recursion (J. Makhoul, Linear
+   prediction: a tutorial review, Proceedings of the IEEE 63(4), 1975, equations 38a to 38e). False: there are none. */
+static bool find_taps(int64_t *taps, const int64_t *less_base, size_t count)
+{
+    double lag[TAPS_TRIED + 1], a[TAPS_TRIED + 1] = { 0 }, before[TAPS_TRIED + 1];
+    for (size_t k = 0; k <= TAPS_TRIED; k++) {
+        double sum = 0;
+        for (size_t i = k; i < count; i++)
+            sum += (double)less_base[i] * (double)less_base[i - k];
+        lag[k] = sum;
+    }
+    double error = lag[0] * (1 + 1e-9);
+    for (size_t order = 1; order <= TAPS_TRIED; order++) {
+        if (!(error > 0))
+            return false;
+        double reflected = lag[order];
+        for (size_t k = 1; k < order; k++)
+            reflected -= a[k] * lag[order - k];
+        reflected /= error;
+        memcpy(before, a, sizeof a);
+        a[order] = reflected;
+        for (size_t k = 1; k < order; k++)
+            a[k] = before[k] - reflected * before[order - k];
+        error *= 1 - reflected * reflected;
+    }
+    for (size_t k = 0; k < TAPS_TRIED; k++) {
+        double tap = a[k + 1] * (1 << TAP_BITS);
+        if (!(tap > -TAP_LIMIT + 1 && tap < TAP_LIMIT - 1))
+            return false;
+        taps[k] = (int64_t)(tap < 0 ? tap - 0.5 : tap + 0.5);
+    }
+    return true;
+}
+
+/* Residuals go to s->foretold. False: nothing to gain is likely. */
+static bool predict(struct codec_scratch *s, int64_t *taps, int64_t *base, const int64_t *values,
+                    size_t count)
+{
+    if (count < TAPS_LEAST)
+        return false;
+    *base = middle_of_few(values, count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t off = wrap_sub_i64(values[i], *base);
+        if (off <= -NEAR || off >= NEAR)
+            return false;
+        s->residuals[i] = off;
+    }
+    if (!find_taps(taps, s->residuals, count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        s->foretold[i] = s->residuals[i] - foretold(s->residuals, i, taps, TAPS_TRIED);
+    return true;
+}
+
 static uint64_t common_factor(const int64_t *values, size_t count)
 {
     uint64_t factor = 0;
@@ -230,6 +308,29 @@ static uint64_t common_factor(const int64_t *values, size_t count)
         }
     }
     return factor;
+}
+
+/* False, and nothing is appended: it would not take fewer than `bytes`. The symbols in *s stay. */
+static bool predicted_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+                             size_t count, size_t bytes)
+{
+    int64_t taps[TAPS_TRIED];
+    int64_t base;
+    if (!predict(s, taps, &base, values, count))
+        return false;
+    memcpy(s->symbols[2], s->symbols[0], count);
+    struct coded_plan coded = plan_coded(s, s->foretold, count, bytes - bytes / 64);
+    if (coded.tables == NULL) {
+        memcpy(s->symbols[0], s->symbols[2], count);
+        return false;
+    }
+    buffer_append_u8(out, ARRAY_PREDICTED);
+    buffer_append_u8(out, TAPS_TRIED);
+    for (size_t k = 0; k < TAPS_TRIED; k++)
+        buffer_append_zigzag(out, taps[k]);
+    buffer_append_zigzag(out, base);
+    coded_encode(out, s, s->foretold, count, &coded);
+    return true;
 }
 
 /* Packing all of it is tried where its first cut does not tell that coding is clearly smaller. */
@@ -253,6 +354,9 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
     }
     size_t start = out->bytes;
     struct coded_plan coded = plan_coded(s, values, count, SIZE_MAX);
+    if (factor <= 1 && coded.tables != NULL && coded.model == MODEL_RESIDUALS && coded.order > 0 &&
+        predicted_encode(out, s, values, count, coded.bytes))
+        return;
     if (coded.tables == NULL || coded.bytes > packed_bytes(s, values, count) / 5 * 4) {
         cuts_encode(out, values, count);
         if (coded.tables == NULL || coded.bytes >= out->bytes - start)
@@ -356,11 +460,34 @@ static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t
     return count <= ARRAY_ROWS_MAX && array_decode_by_code(out, r, count, code);
 }
 
+static bool predicted_decode(int64_t *values, struct reader *r, size_t count)
+{
+    int64_t taps[TAPS_MAX];
+    size_t tap_count = get_u8(r);
+    if (r->overrun || tap_count == 0 || tap_count > TAPS_MAX)
+        return false;
+    for (size_t k = 0; k < tap_count; k++) {
+        taps[k] = get_zigzag(r);
+        if (taps[k] <= -TAP_LIMIT || taps[k] >= TAP_LIMIT)
+            return false;
+    }
+    int64_t base = get_zigzag(r);
+    if (r->overrun || !decode_by_code(values, r, count, get_u8(r)))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        values[i] = wrap_add_i64(values[i], foretold(values, i, taps, tap_count));
+    for (size_t i = 0; i < count; i++)
+        values[i] = wrap_add_i64(values[i], base);
+    return true;
+}
+
 bool block_array_decode(int64_t *out, struct reader *r, size_t count)
 {
     core_assert(count > 0);
     core_assert(count <= CODEC_BLOCK_ROWS_MAX);
     uint8_t code = get_u8(r);
+    if (code == ARRAY_PREDICTED)
+        return predicted_decode(out, r, count);
     if (code != ARRAY_MULTIPLES)
         return decode_by_code(out, r, count, code);
     uint64_t factor = get_varint(r);
