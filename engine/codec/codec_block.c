@@ -15,7 +15,7 @@
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
 
 /* Stored, above the unit. A new one also needs: blocks.md, the reader in tests/. */
-enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2 };
+enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2, TIME_RATE = 3 };
 
 /* Stored. What a gap equals: sleep stages follow each other, a beat comes when its interval is over. */
 enum gap_source {
@@ -28,7 +28,11 @@ enum gap_source {
 enum {
     TIME_UNIT_BITS = 3,
     UNIT_SECOND = 3,
-    SOURCE_ROWS = 32 /* tell whether a source is worth a look */
+    SOURCE_ROWS = 32,    /* tell whether a source is worth a look */
+    RATE_TICK_BITS = 48, /* stored: of the ticks between rows */
+    RATE_ROW_BITS = 32,  /* stored: of the rows that they are between */
+    RATE_LEAST = 16,     /* fewer rows are not worth one */
+    RATE_HZ_MAX = 100000
 };
 
 /* ---- times ----------------------------------------------------------------------------------- */
@@ -114,6 +118,74 @@ static void encode_derived(const struct encoder *e, const struct columns *c, siz
         encoder_array(e, gaps, exceptions);
 }
 
+/* Rows at an even rate: `rows` of them in `ticks` units, each time rounded down to a unit. */
+struct rate {
+    uint64_t ticks, rows;
+    uint64_t phase; /* below rows: of the first row in its unit */
+};
+
+/* False: the gaps are not those of so many rows a second. */
+static bool find_rate(struct rate *rate, unsigned unit, const int64_t *gaps, size_t count)
+{
+    const uint64_t second = 1000000000;
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+    uint64_t span = 0;
+    for (size_t i = 1; i < count; i++) {
+        uint64_t gap = (uint64_t)gaps[i];
+        least = gap < least ? gap : least;
+        most = gap > most ? gap : most;
+        span += gap;
+    }
+    if (count < RATE_LEAST || least == 0 || most - least != 1 || most > second ||
+        (uint64_t)codec_unit_ns[unit] > second)
+        return false;
+    rate->ticks = second / (uint64_t)codec_unit_ns[unit];
+    rate->rows = ((count - 1) * rate->ticks + span / 2) / span;
+    if (rate->rows == 0 || rate->rows > RATE_HZ_MAX)
+        return false;
+    int64_t low = 0;
+    int64_t high = (int64_t)rate->rows - 1;
+    int64_t at = 0;
+    for (size_t i = 1; i < count; i++) {
+        at += gaps[i];
+        int64_t from = at * (int64_t)rate->rows - (int64_t)(i * rate->ticks);
+        int64_t to = from + (int64_t)rate->rows - 1;
+        low = from > low ? from : low;
+        high = to < high ? to : high;
+    }
+    rate->phase = (uint64_t)low;
+    return low <= high;
+}
+
+static bool decode_rate(int64_t *time, struct reader *r, size_t count, int64_t begin, uint64_t ns)
+{
+    uint64_t ticks = get_varint(r);
+    uint64_t rows = get_varint(r);
+    uint64_t phase = get_varint(r);
+    uint64_t last;
+    if (r->overrun || ticks >> RATE_TICK_BITS != 0 || rows == 0 || rows >> RATE_ROW_BITS != 0 ||
+        phase >= rows)
+        return false;
+    uint64_t room = (uint64_t)INT64_MAX - 1 - (uint64_t)begin;
+    if (!checked_mul_u64(&last, (phase + (count - 1) * ticks) / rows, ns) || last > room)
+        return false;
+    int64_t step = (int64_t)(ticks / rows * ns);
+    uint64_t rest = ticks % rows;
+    for (size_t i = 0; i < count; i++) {
+        time[i] = begin;
+        if (i + 1 == count)
+            break;
+        begin += step;
+        phase += rest;
+        if (phase >= rows) {
+            phase -= rows;
+            begin += (int64_t)ns;
+        }
+    }
+    return true;
+}
+
 /* Times; and the values of an only field, where these go with them: whether they do. */
 static bool encode_times(const struct encoder *e, const struct columns *c, size_t first,
                          size_t count)
@@ -143,6 +215,14 @@ static bool encode_times(const struct encoder *e, const struct columns *c, size_
     enum gap_source source = is_constant ? GAP_SOURCES : choose_source(c, first, unit, gaps, count);
     if (source != GAP_SOURCES) {
         encode_derived(e, c, first, unit, source, gaps, count);
+        return false;
+    }
+    struct rate rate;
+    if (!is_constant && find_rate(&rate, unit, gaps, count)) {
+        buffer_append_u8(e->out, (uint8_t)(TIME_RATE << TIME_UNIT_BITS | unit));
+        buffer_append_varint(e->out, rate.ticks);
+        buffer_append_varint(e->out, rate.rows);
+        buffer_append_varint(e->out, rate.phase);
         return false;
     }
     buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
@@ -207,6 +287,8 @@ static bool decode_times(struct columns *out, struct derived *d, bool *with_valu
                                             (uint64_t)codec_unit_ns[d->unit]);
     case TIME_DERIVED:
         return derived_read(d, out, r, count);
+    case TIME_RATE:
+        return decode_rate(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
     default:
         return false;
     }
