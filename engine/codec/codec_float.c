@@ -189,7 +189,7 @@ static int compare_doubles(const void *a, const void *b)
    larger one, whose rounding tells ever more of it. 0: there is none. */
 static float find_scale(const int64_t *values, size_t count)
 {
-    double sizes[SCALE_SAMPLES];
+    double sizes[SCALE_SAMPLES] = { 0 };
     size_t few = count < SCALE_SAMPLES ? count : SCALE_SAMPLES;
     for (size_t i = 0; i < few; i++)
         sizes[i] = double_of(values[i] & INT64_MAX);

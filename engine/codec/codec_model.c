@@ -3,17 +3,12 @@
  */
 #include "codec_model.h"
 
-#include <pthread.h>
-#include <string.h>
+#include <stdatomic.h>
 
 enum {
     STATES_ALL = 143, /* of all models; unfolding asserts it */
     BYTE_VALUES = 256,
     GATHER_SLACK = 4,
-    GAPS = 64,     /* pairs have gaps below it */
-    CHANGES = 256, /* and changes from -128 to 127 */
-    VALUE_FROM = -256,
-    VALUES = 1024
 };
 
 static uint32_t slots_all[STATES_ALL][MODEL_SUM];
@@ -109,11 +104,26 @@ static void unfold(void)
     }
 }
 
+/* Whoever comes first unfolds; who comes meanwhile waits those few milliseconds. */
+static void unfold_once(void)
+{
+    enum { NOT_YET, AT_IT, DONE };
+    static atomic_int progress;
+    int expected = NOT_YET;
+    if (CORE_LIKELY(atomic_load_explicit(&progress, memory_order_acquire) == DONE))
+        return;
+    if (atomic_compare_exchange_strong(&progress, &expected, AT_IT)) {
+        unfold();
+        atomic_store_explicit(&progress, DONE, memory_order_release);
+    }
+    while (atomic_load_explicit(&progress, memory_order_acquire) != DONE)
+        ;
+}
+
 const struct model_tables *model_find(unsigned number)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (number == 0 || number > CODEC_MODELS)
         return NULL;
-    (void)pthread_once(&once, unfold); /* fails only where `once` is no such thing */
+    unfold_once();
     return &tables_all[number - 1];
 }

@@ -29,7 +29,7 @@ void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct mode
     size_t steps = steps_of(count);
     size_t lanes = (count + steps - 1) / steps;
     size_t last = count - (lanes - 1) * steps; /* symbols of the last lane */
-    size_t state[RANS_LANES];
+    size_t state[RANS_LANES] = { 0 };
     uint64_t cost = 0;
     size_t found = 0;
     for (size_t lane = 0; lane < lanes; lane++)
