@@ -406,7 +406,18 @@ static bool escapes_count(size_t *escapes, struct reader *r, const uint8_t *symb
 static bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols, size_t escapes)
 {
     int64_t cut[ARRAY_ROWS_MAX];
-    if (escapes > ARRAY_ROWS_MAX && get_u8(r) != ARRAY_CUT)
+    uint8_t code = escapes > ARRAY_ROWS_MAX ? get_u8(r) : ARRAY_CUT;
+    if (code == ARRAY_CONSTANT) {
+        int64_t value = get_zigzag(r);
+        for (size_t i = 0; escapes > 0; i++) {
+            if (symbols[i] == 0) {
+                out[i] = value;
+                escapes--;
+            }
+        }
+        return !r->overrun;
+    }
+    if (code != ARRAY_CUT)
         return false;
     for (size_t i = 0; escapes > 0;) {
         size_t count = escapes < ARRAY_ROWS_MAX ? escapes : ARRAY_ROWS_MAX;
@@ -573,15 +584,13 @@ static bool pairs_run(int64_t *time, int64_t *values, const uint8_t *symbols, si
     struct pair_step step[MODEL_SYMBOLS_MAX];
     uint64_t room = ((uint64_t)INT64_MAX - 1 - (uint64_t)time[0]) / ns;
     uint64_t most = (uint64_t)MODEL_GAPS * CODEC_BLOCK_ROWS_MAX;
-    for (size_t i = 0; i < escapes; i++) {
-        if ((uint64_t)gaps[i] > room)
-            return false;
-        most += (uint64_t)gaps[i]; /* of at most 1,024, each below 2^63 / ns */
-        if (most > room)
-            return false;
-    }
     if (most > room)
         return false;
+    for (size_t i = 0; i < escapes; i++) {
+        if ((uint64_t)gaps[i] > room - most)
+            return false;
+        most += (uint64_t)gaps[i];
+    }
     for (size_t symbol = 0; symbol < model->symbols; symbol++)
         step[symbol] =
             (struct pair_step){ model->gaps[symbol] * (int64_t)ns, model->values[symbol] };
@@ -592,7 +601,7 @@ static bool pairs_run(int64_t *time, int64_t *values, const uint8_t *symbols, si
         pairs_add_up(time, values, symbols, i, end, step);
         i = end;
         if (i < count) {
-            time[i] = time[i - 1] + gaps[escape] * (int64_t)ns;
+            time[i] = (int64_t)((uint64_t)time[i - 1] + (uint64_t)gaps[escape] * ns);
             values[i] = wrap_add_i64(values[i - 1], changes[escape++]);
             i++;
         }
