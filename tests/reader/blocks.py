@@ -1,32 +1,59 @@
-"""blocks.py -- rows of one series, packed, as the blocks of segments hold them (format-spec/blocks.md)."""
+"""blocks.py -- rows of one series, packed or coded, as the blocks of segments hold them (format-spec/blocks.md)."""
 
+from bisect import bisect_right
+from dataclasses import dataclass
 from itertools import accumulate
 import struct
 
-from columns import read_columns, read_u64s, take_texts
-from cursor import TIME_MAX, U64_MAX, UNITS_NS, wrap
+from columns import INSTANT, INT, INTERVAL, read_columns, read_u64s, take_texts
+from cursor import TIME_MAX, TIME_MIN, U64_MAX, UNITS_NS, wrap
+from models import SLOTS, models
 
-CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL = range(1, 9)
-ROWS_MAX = 1_024
+CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL, CODED, CUT, MULTIPLES = range(1, 12)
+SCALED, SINGLE, PREDICTED = 12, 13, 14
+GAPS, PAIRS, DERIVED, RATE = range(4)
+BY_DURATION, BY_FIELD, BY_FIELD_BEFORE = range(3)  # what tells gaps
+ROWS_MAX = 8_192
+SHORT_MAX = 1_024  # the values of an array that may be packed in one piece
 GROUP_WORDS = 512
 GROUP_ROW_BYTES = 64  # of a group: one lane word of each lane
 PATCHED = 0x80
 EXPONENT_MAX = 18
+SHIFT_MAX = 56
+TAPS_MAX, COEFFICIENT_END, COEFFICIENT_BITS = 32, 2**20, 12
+TICKS_END, RATE_ROWS_END = 2**48, 2**32
+LANES, LANES_FEW, MANY = 16, 4, 2_048  # symbols that are not many have few lanes
+STATE_BITS, STATE_MIN = 28, 4_096
 
-# the codes that an array may have: a column, one within CHANGES or RUNS, the escapes of a dictionary
-COLUMN = (CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS)
+# the codes that an array may have: within CHANGES or RUNS, as escapes of a dictionary, as a piece of CUT, as escapes of
+# CODED or of pairs, within MULTIPLES or PREDICTED, as a column; and any of them by its length
 NESTED = (CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE)
 ESCAPES = (CONSTANT, PACKED)
+PIECE = NESTED + (CHANGES, RUNS)
+ESCAPED = PIECE + (CUT,)
+FACTORED = PIECE + (CODED, CUT)
+COLUMN = FACTORED + (MULTIPLES, PREDICTED)
+SHORT = PIECE + (CODED, MULTIPLES, PREDICTED)
+LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED)
 
 
 def read_block(c, schema, count, begin, with_revision):
     """The rows of a block whose first time is `begin`; the caller sees that the bytes end with them."""
     c.check(1 <= count <= ROWS_MAX, f"{count} rows in a block, 1 to {ROWS_MAX} expected")
 
-    def read_times(c, count, what):
-        return _read_times(c, count, begin, what)
+    times = None
 
-    return read_columns(c, schema, count, with_revision, (read_times, _read_array, _read_floats, _read_texts))
+    def read_times(c, count, what):
+        nonlocal times
+        times = _read_times(c, schema, count, what)
+
+    def read_integers(c, count, what):
+        return times.values if what == "ints" and times.values else _read_array(c, count, what)
+
+    rows = read_columns(c, schema, count, with_revision, (read_times, read_integers, _read_floats, _read_texts))
+    rows.time = list(accumulate(((gap & U64_MAX) * UNITS_NS[times.unit] for gap in times.gaps_of(rows)[1:]), initial=begin))
+    c.check(begin >= TIME_MIN and rows.time[-1] <= TIME_MAX, "a time out of range", times.at)
+    return rows
 
 
 # ---- bits
@@ -61,9 +88,10 @@ def _read_bits(c, n, width):
 # ---- arrays
 
 def _read_array(c, n, what, codes=COLUMN):
-    """A list of n signed integers in one of the `codes`."""
+    """A list of n signed integers in one of the `codes`, as far as its length allows them."""
     code = c.u8()
-    c.check(code in codes, f"{what} in code {code}, one of {codes} expected", c.at - 1)
+    allowed = [one for one in codes if one in (LONG if n > SHORT_MAX else SHORT)]
+    c.check(code in allowed, f"{what} of {n} values in code {code}, one of {allowed} expected", c.at - 1)
     return _ARRAYS[code](c, n, what)
 
 
@@ -142,34 +170,192 @@ def _read_runs(c, n, what):
     return [value for value, length in zip(values, lengths) for _ in range(length)]
 
 
+def _read_cut(c, n, what):
+    return [value for first in range(0, n, SHORT_MAX) for value in _read_array(c, min(SHORT_MAX, n - first), what, PIECE)]
+
+
+def _read_multiples(c, n, what):
+    at = c.at
+    factor = c.varint()
+    c.check(factor >= 1, f"{what}: multiples of 0", at)
+    return [wrap(factor * value) for value in _read_array(c, n, what, FACTORED)]
+
+
+def _read_predicted(c, n, what):
+    at = c.at
+    taps = c.u8()
+    c.check(1 <= taps <= TAPS_MAX, f"{what}: {taps} taps, 1 to {TAPS_MAX} expected", at)
+    coefficients = [c.zigzag() for _ in range(taps)]
+    c.check(all(abs(one) < COEFFICIENT_END for one in coefficients), f"{what}: a coefficient of over 20 bits", at)
+    base = c.zigzag()
+    before, values = [0] * taps, []  # the last ones, the nearest first
+    for residual in _read_array(c, n, what, FACTORED):
+        foretold = wrap(sum(one * value for one, value in zip(coefficients, before)))
+        before = [wrap(residual + (foretold >> COEFFICIENT_BITS))] + before[:-1]
+        values.append(wrap(base + before[0]))
+    return values
+
+
+# ---- symbols of models
+
+def _read_model(c, kind, what):
+    at = c.at
+    number = c.u8()
+    model = models().get(number)
+    c.check(model is not None and model.kind == kind, f"{what}: no model {number} of {kind}", at)
+    return model
+
+
+def _read_symbols(c, n, model, what):
+    """n symbols: each lane has a run of them, and the lanes take turns."""
+    at = c.at
+    lane_count = LANES if n >= MANY else LANES_FEW
+    lanes = _cut(c.take(lane_count * STATE_BITS // 8), lane_count, STATE_BITS)
+    c.check(min(lanes) >= STATE_MIN, f"{what}: a coder's state below {STATE_MIN}", at)
+    words_at = c.at
+    count = c.varint()
+    words = iter(struct.unpack(f"<{count}H", c.take(2 * count)))
+    firsts = [model.firsts(state) for state in range(len(model.next))]
+    runs, states = [[] for _ in lanes], [model.start] * lane_count
+    for _ in range(-(-n // lane_count)):
+        for lane, x in enumerate(lanes):
+            state, slot = states[lane], x % SLOTS
+            symbol = bisect_right(firsts[state], slot) - 1
+            x = model.frequencies[state][symbol] * (x // SLOTS) + slot - firsts[state][symbol]
+            if x < STATE_MIN:
+                word = next(words, None)
+                c.check(word is not None, f"{what}: {count} words are too few", words_at)
+                x = x << 16 | word
+            lanes[lane] = x
+            runs[lane].append(symbol)
+            states[lane] = model.next[state][model.classes[symbol]]
+    c.check(next(words, None) is None, f"{what}: {count} words are too many", words_at)
+    c.check(all(x == STATE_MIN for x in lanes), f"{what}: a coder's state is not {STATE_MIN} at the end", at)
+    return [symbol for run in runs for symbol in run][:n]
+
+
+def _read_escapes(c, symbols, what):
+    """How many there are, which is told once more."""
+    at = c.at
+    escapes = c.varint()
+    c.check(escapes == symbols.count(0), f"{what}: {escapes} escapes for {symbols.count(0)} symbols", at)
+    return escapes
+
+
+def _read_escaped(c, escapes, what):
+    return iter(_read_array(c, escapes, what, ESCAPED) if escapes else ())
+
+
+def _read_coded(c, n, what):
+    model = _read_model(c, "values", what)
+    at = c.at
+    shift, order = divmod(c.u8(), 4)
+    c.check(shift <= SHIFT_MAX, f"{what}: a shift of {shift}, at most {SHIFT_MAX} expected", at)
+    base = c.zigzag()
+    symbols = _read_symbols(c, n, model, what)
+    lows = _read_bits(c, n, shift)
+    escaped = _read_escaped(c, _read_escapes(c, symbols, what), what)
+    meanings, = model.meanings
+    values = [(meanings[symbol - 1] << shift) + low if symbol else next(escaped) for symbol, low in zip(symbols, lows)]
+    for _ in range(order):
+        values = list(accumulate(values[1:], initial=0))
+    return [wrap(base + value) for value in values]
+
+
+def _read_pairs(c, n):
+    """Gaps and values."""
+    what = "pairs"
+    model = _read_model(c, "pairs", what)
+    first = c.zigzag()
+    symbols = _read_symbols(c, n, model, what)
+    escapes = _read_escapes(c, symbols, what)
+    gaps, changes = ([meaning[symbol - 1] if symbol else next(escaped) for symbol in symbols]
+                     for meaning, escaped in [(meaning, _read_escaped(c, escapes, what)) for meaning in model.meanings])
+    return gaps, list(accumulate(changes[1:], lambda value, change: wrap(value + change), initial=first))
+
+
 _ARRAYS = {CONSTANT: _read_constant, PACKED: _read_packed, DICTIONARY: _read_dictionary,
-           DICTIONARY_ESCAPE: _read_dictionary_escape, CHANGES: _read_changes, RUNS: _read_runs}
+           DICTIONARY_ESCAPE: _read_dictionary_escape, CHANGES: _read_changes, RUNS: _read_runs, CODED: _read_coded,
+           CUT: _read_cut, MULTIPLES: _read_multiples, PREDICTED: _read_predicted}
 
 
 # ---- columns
 
-def _read_times(c, count, begin, what):
+@dataclass
+class _Times:
+    """What stands in the column of times."""
+
+    at: int
+    unit: int
+    gaps: list = None  # None: another column tells them
+    values: list = None  # of pairs
+    source: int = None
+    exceptions: tuple = ()  # places and the gaps there
+
+    def gaps_of(self, rows):
+        if self.gaps:
+            return self.gaps
+        told = rows.duration if self.source == BY_DURATION else rows.fields[0]
+        gaps = list(told) if self.source == BY_FIELD else [0] + told[:-1]
+        for place, gap in self.exceptions:
+            gaps[place] = gap
+        return gaps
+
+
+def _read_times(c, schema, count, what):
     at = c.at
-    unit = c.u8()
+    form, unit = divmod(c.u8(), 8)
     c.check(unit < len(UNITS_NS), f"unknown unit {unit}", at)
-    gaps = _read_array(c, count, what)
-    times = list(accumulate(((gap & U64_MAX) * UNITS_NS[unit] for gap in gaps[1:]), initial=begin))
-    c.check(times[-1] <= TIME_MAX, "a time out of range", at)
-    return times
+    c.check(form in (GAPS, PAIRS, DERIVED, RATE), f"unknown form {form} of times", at)
+    if form == GAPS:
+        return _Times(at, unit, _read_array(c, count, what))
+    if form == PAIRS:
+        c.check(schema.kind == INSTANT and schema.types == (INT,), "pairs where rows are not one int of an instant", at)
+        return _Times(at, unit, *_read_pairs(c, count))
+    if form == RATE:
+        return _Times(at, unit, _read_rate(c, count, what))
+    source_at = c.at
+    source = c.u8()
+    c.check(source in (BY_DURATION, BY_FIELD, BY_FIELD_BEFORE), f"times that the unknown column {source} tells", source_at)
+    if source == BY_DURATION:
+        c.check(schema.kind == INTERVAL, "times that durations tell, which instants have not", source_at)
+        c.check(unit == 0, f"times that durations tell, in unit {unit}", at)
+    else:
+        c.check(schema.types[0] == INT, "times that a field tells which is no int", source_at)
+    return _Times(at, unit, source=source, exceptions=_read_exceptions(c, count, what))
+
+
+def _read_rate(c, count, what):
+    """The gaps of times at an even rate, of which that before the first row stands for nothing."""
+    at = c.at
+    ticks, rows, phase = c.varint(), c.varint(), c.varint()
+    c.check(ticks < TICKS_END and 1 <= rows < RATE_ROWS_END and phase < rows, f"{what}: {ticks} ticks in {rows} rows from {phase}", at)
+    places = [(phase + row * ticks) // rows for row in range(count)]
+    return [0] + [after - before for before, after in zip(places, places[1:])]
+
+
+def _read_exceptions(c, count, what):
+    """Places and the gaps there."""
+    at = c.at
+    exceptions = c.varint()
+    c.check(exceptions <= count, f"{what}: {exceptions} exceptions of {count} gaps", at)
+    places = _read_places(c, exceptions, count, what)
+    return list(zip(places, _read_array(c, exceptions, what) if exceptions else ()))
+
+
+def _bits_of(doubles):
+    return list(struct.unpack(f"<{len(doubles)}Q", struct.pack(f"<{len(doubles)}d", *doubles)))
 
 
 def _read_floats(c, count, what):
     at = c.at
     code = c.u8()
-    c.check(code in (BITS, DECIMAL), f"{what} in code {code}, one of {(BITS, DECIMAL)} expected", at)
+    c.check(code in (BITS, DECIMAL, SCALED, SINGLE), f"unknown code {code} of {what}", at)
     if code == BITS:
         return read_u64s(c, count)
-    at = c.at
-    exponent = c.u8()
-    c.check(exponent <= EXPONENT_MAX, f"{what}: exponent {exponent}, at most {EXPONENT_MAX} expected", at)
-    scale = float(10**exponent)
-    quotients = [float(m) / scale for m in _read_array(c, count, what)]
-    bits = list(struct.unpack(f"<{count}Q", struct.pack(f"<{count}d", *quotients)))
+    if code == SINGLE:
+        return _read_singles(c, count, what)
+    bits = _read_decimals(c, count, what) if code == DECIMAL else _read_scaled(c, count, what)
     at = c.at
     exceptions = c.varint()
     c.check(exceptions <= count, f"{what}: {exceptions} exceptions of {count} values", at)
@@ -177,6 +363,44 @@ def _read_floats(c, count, what):
     for place, value in zip(places, read_u64s(c, exceptions)):
         bits[place] = value
     return bits
+
+
+def _read_decimals(c, count, what):
+    at = c.at
+    exponent = c.u8()
+    c.check(exponent <= EXPONENT_MAX, f"{what}: exponent {exponent}, at most {EXPONENT_MAX} expected", at)
+    scale = float(10**exponent)
+    return _bits_of([float(m) / scale for m in _read_array(c, count, what)])
+
+
+def _float32_of(word):
+    return struct.unpack("<f", struct.pack("<I", word))[0]
+
+
+def _nearest_float32(value):
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:  # beyond the greatest
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _read_scaled(c, count, what):
+    """Products of 24 and 24 bits are exact as doubles, so that they are rounded once."""
+    at = c.at
+    scale = _float32_of(c.u32())
+    c.check(0 < scale < float("inf"), f"{what}: a scale that is not finite and above 0", at)
+    integers = _read_array(c, count, what)
+    c.check(all(-2**24 <= m < 2**24 for m in integers), f"{what}: an integer of more than 25 bits", at)
+    return _bits_of([_nearest_float32(m * scale) for m in integers])
+
+
+def _read_singles(c, count, what):
+    at = c.at
+    orders = _read_array(c, count, what)
+    c.check(all(-2**31 <= o < 2**31 for o in orders), f"{what}: bits of no float32", at)
+    words = [o if o >= 0 else 2**31 + (-o - 1) for o in orders]
+    c.check(all(word >> 23 & 0xFF != 0xFF for word in words), f"{what}: a float32 that is not finite", at)
+    return _bits_of([_float32_of(word) for word in words])
 
 
 def _read_texts(c, count, what):

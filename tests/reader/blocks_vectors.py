@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""blocks_vectors.py -- a plain writer of packed blocks, and the test vectors of format-spec/blocks.md, which it prints.
+"""blocks_vectors.py -- a plain writer of blocks, and the test vectors of format-spec/blocks.md, which it prints.
 
 Written from that page alone, bit by bit where the reader takes whole runs, so that neither repeats the other's slips. It
 chooses nothing: whoever calls names the code of every array. After a change to the vectors:
@@ -8,11 +8,14 @@ chooses nothing: whoever calls names the code of every array. After a change to 
 """
 
 from fractions import Fraction
+from itertools import groupby
+import os
 import struct
 
 INT, FLOAT, ENUM, TEXT = 1, 2, 3, 4
 UNIT_NS = (1, 1_000, 1_000_000, 1_000_000_000, 60_000_000_000)
-ROWS_MAX, LINE_MAX = 8, 1_023  # what the other reader of these files takes
+ROWS_MAX, LINE_MAX = 8_192, 16_383  # what the other reader of these files takes
+REPEATED_MIN = 9  # so many equal values of a line are written once
 I64_MIN, I64_MAX = -(2**63), 2**63 - 1
 
 
@@ -135,6 +138,131 @@ def runs(lengths, nested):
     return encode
 
 
+def cut(*pieces):
+    """Each of 1,024 values, the last of what is left."""
+    def encode(values):
+        assert len(values) > 1_024 and len(pieces) == -(-len(values) // 1_024)
+        return b"\x0a" + b"".join(piece(values[1_024 * i:1_024 * (i + 1)]) for i, piece in enumerate(pieces))
+    return encode
+
+
+def multiples(factor, nested, parts=None):
+    """Of `parts`, where dividing does not tell them."""
+    def encode(values):
+        divided = parts or [value // factor for value in values]
+        assert [signed(factor * part) for part in divided] == list(values)
+        return b"\x0b" + varint(factor) + nested(divided)
+    return encode
+
+
+def predicted(coefficients, base, nested):
+    def encode(values):
+        parts, residuals = [signed(value - base) for value in values], []
+        for i, part in enumerate(parts):
+            total = sum(c * parts[i - tap] for tap, c in enumerate(coefficients, 1) if i >= tap)
+            residuals.append(signed(part - (signed(total) // 4_096)))
+        return b"\x0e" + bytes([len(coefficients)]) + b"".join(map(zigzag, coefficients)) + zigzag(base) + nested(residuals)
+    return encode
+
+
+# ---- symbols of models: rANS, backwards
+
+def read_models():
+    """Each model's lines by their first words; those of states are lists, in order."""
+    models = {}
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "format-spec", "models.txt")
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            name, *words = line.split() or ["#"]
+            if name == "model":
+                model = models[int(words[0])] = {"next": [], "frequencies": []}
+            elif name in ("next", "frequencies"):
+                model[name].append([int(word) for word in words[1:]])
+            elif name not in ("#", "name"):
+                model[name] = [int(word) for word in words]
+    return models
+
+
+MODELS = read_models()
+
+
+def lanes_of(n):
+    return 16 if n >= 2_048 else 4
+
+
+def follow(number, wanted, lanes):
+    """Symbols that may come: the escape in place of each that has no frequency there. And the states they meet."""
+    model, symbols, states = MODELS[number], [], []
+    for index, symbol in enumerate(wanted):
+        state = state if index % (len(wanted) // lanes) else model["start"][0]  # at first in a lane
+        frequencies = model["frequencies"][state]
+        symbol = symbol if symbol < len(frequencies) and frequencies[symbol] else 0
+        symbols.append(symbol)
+        states.append(state)
+        state = model["next"][state][model["classes"][symbol]]
+    return symbols, states
+
+
+def rans(number, symbols, lanes=4, end=4_096):
+    """The states and words that a reader begins with, of as many symbols as all lanes have; `end` is what it ends in."""
+    kept, met = follow(number, symbols, lanes)
+    steps = len(symbols) // lanes
+    assert kept == symbols and len(symbols) % lanes == 0
+    coder, words = [end] * lanes, []
+    for step in reversed(range(steps)):
+        for lane in reversed(range(lanes)):
+            frequencies = MODELS[number]["frequencies"][met[lane * steps + step]]
+            symbol = symbols[lane * steps + step]
+            first, frequency = sum(frequencies[:symbol]), frequencies[symbol]
+            if coder[lane] >= frequency << 16:
+                words.append(coder[lane] & 0xFFFF)
+                coder[lane] >>= 16
+            quotient, place = divmod(coder[lane], frequency)
+            coder[lane] = quotient << 12 | first + place
+    return coder, words[::-1]
+
+
+def symbol_bytes(coder, words):
+    return bits(coder, 28) + varint(len(words)) + struct.pack(f"<{len(words)}H", *words)
+
+
+def symbols_of(number, wanted, pad=0):
+    """The symbols, and their bytes; lanes that end early are filled with `pad`, which stands for nothing."""
+    lanes = lanes_of(len(wanted))
+    whole, _ = follow(number, wanted + [pad] * (-len(wanted) % lanes), lanes)
+    return whole[:len(wanted)], symbol_bytes(*rans(number, whole, lanes))
+
+
+def escaped_of(values, *arrays):
+    """How many, and them in each array."""
+    if not values:
+        return b"\x00"
+    return varint(len(values)) + b"".join(array(list(column)) for array, column in zip(arrays, zip(*values)))
+
+
+def coded(number, order=0, shift=0, base=None, escapes=packed(4), first=0, pad=0, avoid=()):
+    """Residuals below 2^shift in lows; `escapes` encodes those without a symbol, also at the indexes `avoid`.
+
+    The residual `first` stands for nothing with an order over 0, and then the base is the first value.
+    """
+    def encode(values):
+        origin = base if base is not None else values[0] if order else 0
+        residuals = [signed(value - origin) for value in values]
+        for _ in range(order):
+            assert residuals[0] == 0
+            residuals = [0] + [signed(after - before) for before, after in zip(residuals, residuals[1:])]
+        if order:
+            residuals[0] = first
+        meanings = MODELS[number]["values"]
+        wanted = [meanings.index(r >> shift) + 1 if r >> shift in meanings and index not in avoid else 0
+                  for index, r in enumerate(residuals)]
+        symbols, data = symbols_of(number, wanted, pad)
+        lows = [r % 2**shift for r in residuals]  # of escapes too, where they stand for nothing
+        left = [(r,) for symbol, r in zip(symbols, residuals) if symbol == 0]
+        return bytes([9, number, order | shift << 2]) + zigzag(origin) + data + bits(lows, shift) + escaped_of(left, escapes)
+    return encode
+
+
 # ---- columns: the values as words of a line of vectors, and the bytes
 
 def times(unit, encode, first_gap=None):
@@ -143,6 +271,38 @@ def times(unit, encode, first_gap=None):
         front = first_gap if first_gap is not None else gaps[0] if gaps else 0
         return list(map(str, values)), bytes([unit]) + encode([signed(gap) for gap in [front] + gaps])
     return column
+
+
+def pairs(number, unit, values, gaps=packed(4), changes=packed(4), first=(0, 0), pad=0):
+    """Times together with `values`; `gaps` and `changes` encode those without a symbol, `first` stands for nothing."""
+    def column(time):
+        model = MODELS[number]
+        both = list(zip(model["gaps"], model["changes"]))
+        found = [first] + [(signed((time[i] - time[i - 1]) // UNIT_NS[unit]), signed(values[i] - values[i - 1]))
+                           for i in range(1, len(time))]
+        symbols, data = symbols_of(number, [both.index(pair) + 1 if pair in both else 0 for pair in found], pad)
+        left = [pair for symbol, pair in zip(symbols, found) if symbol == 0]
+        data = bytes([unit + 8, number]) + zigzag(values[0]) + data + escaped_of(left, gaps, changes)
+        return list(map(str, time)), data
+    return column
+
+
+def derived(unit, source, told, gaps=packed(4), places_told=(), first=0):
+    """Times by a column's values `told` (2: of the row before, or durations; 1: of the row itself), where those are the gaps;
+    elsewhere, and at the places told, `gaps` encodes exceptions."""
+    def column(time):
+        count = len(time)
+        found = [first] + [(time[i] - time[i - 1]) // UNIT_NS[unit] for i in range(1, count)]
+        told_there = told if source == 1 else [first] + list(told[:-1])
+        at = [i for i in range(count) if i in places_told or i and told_there[i] % 2**64 != found[i]]
+        data = bytes([unit + 16, source]) + varint(len(at)) + places(at)
+        return list(map(str, time)), data + (gaps([signed(found[i]) for i in at]) if at else b"")
+    return column
+
+
+def told_already():
+    """The values of pairs, which have no bytes of their own."""
+    return integers(lambda _: b"")
 
 
 def integers(encode):
@@ -189,14 +349,24 @@ def texts(encode):
 VECTORS = []
 
 
+def repeated(words):
+    """Runs of equal words as one, with how often it stands."""
+    told = []
+    for word, run in groupby(words):
+        count = len(list(run))
+        told += [f"{word}*{count}"] if count >= REPEATED_MIN else [word] * count
+    return told
+
+
 def schema(*types, interval=False, key=255):
     return bytes([2 if interval else 1, len(types), key, *types])
 
 
 def vector(name, kind, shape, count, with_revision, begin, data, lines=()):
     told = [f"vector {name}", f"kind {kind}", f"schema {shape.hex()}", f"count {count}", f"with_revision {with_revision}",
-            f"begin {begin}", f"bytes {data.hex()}".rstrip()] + [f"{line} {' '.join(words)}" for line, words in lines]
-    assert count <= ROWS_MAX and max(map(len, told)) <= LINE_MAX, name
+            f"begin {begin}", f"bytes {data.hex()}".rstrip()] + [f"{line} {' '.join(repeated(words))}" for line, words in lines]
+    assert (count <= ROWS_MAX or not lines) and max(map(len, told)) <= LINE_MAX, (name, max(map(len, told)))
+    assert f"vector {name}" not in {known.splitlines()[0] for known in VECTORS}, name
     VECTORS.append("\n".join(told) + "\n")
 
 
@@ -345,6 +515,233 @@ def rows_of_the_rest():
     accept("a_long_text", schema(TEXT), by_the_second(2), ("field0", [b"", b"x" * 400], texts(packed(1, base=0))), no_flags(2))
 
 
+# ---- what is coded
+
+def noise(seed, n, least, most):
+    """Numbers of [least, most], which any Python makes alike."""
+    values = []
+    for _ in range(n):
+        seed = (seed * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
+        values.append(least + (seed >> 33) % (most + 1 - least))
+    return values
+
+
+def summed(values, times=1):
+    """Sums from the first on, which wrap."""
+    for _ in range(times):
+        total, sums = 0, []
+        for value in values:
+            total = signed(total + value)
+            sums.append(total)
+        values = sums
+    return values
+
+
+def at_once(count):
+    return "time", [0] * count, times(0, constant())
+
+
+def of_many(name, values, encode):
+    """As of_ints; short to tell."""
+    accept(name, schema(INT), at_once(len(values)), ("field0", values, integers(encode)), no_flags(len(values)))
+
+
+def rows_of_symbols():
+    of_ints("coded_one_value", [-3], coded(3))
+    of_ints("coded_one_value_of_order_3", [77], coded(3, order=3, escapes=constant()))
+    of_ints("coded_residuals", [0, 1, -2, 5, -1, 0, 3, -4], coded(3))
+    for n in (3, 4, 5, 6, 7, 8, 15, 16, 17, 37, 2_047, 2_048, 2_049, 2_063):
+        of_many(f"coded_{n}_values", noise(n, n, -9, 9), coded(3))
+    of_many("coded_with_pads_that_have_meanings", noise(1, 21, -3, 3), coded(3, pad=128))
+    of_many("coded_in_many_lanes_with_pads_that_have_meanings", [0] * 2_050, coded(3, pad=120))
+    of_many("coded_of_order_0", noise(2, 50, 1_000, 1_060), coded(3, base=1_030))
+    of_many("coded_of_order_1", summed(noise(3, 50, -20, 20)), coded(3, order=1, escapes=packed(0)))
+    of_many("coded_of_order_2", summed(noise(4, 50, -6, 6), 2), coded(3, order=2, escapes=packed(4)))
+    of_many("coded_of_order_3", summed([0] + noise(5, 49, -6, 6), 3), coded(3, order=3, escapes=packed(5)))
+    of_many("coded_of_order_1_from_far_away", summed([I64_MAX] + noise(3, 20, -20, 20)), coded(3, order=1))
+    of_many("coded_of_order_2_that_wraps", summed([I64_MIN, 2**62] + noise(6, 30, -6, 6), 2), coded(3, order=2, escapes=packed(4)))
+    of_many("coded_with_lows_of_1_bit", noise(7, 33, -100, 100), coded(3, shift=1))
+    of_many("coded_with_lows_of_5_bits", noise(8, 33, -2_000, 2_000), coded(3, shift=5))
+    of_many("coded_with_lows_of_20_bits_and_order_2", summed(noise(9, 40, -10**7, 10**7), 2), coded(3, order=2, shift=20))
+    of_many("coded_with_lows_of_56_bits", [signed(v << 30 | v) for v in noise(10, 20, 0, 2**31 - 1)], coded(3, shift=56))
+    of_many("coded_extremes", [I64_MIN, I64_MAX, 0, -1, 1], coded(3, shift=56, escapes=packed(0)))
+    of_many("coded_in_a_model_whose_values_times_2_to_56_wrap", [signed(v << 56) for v in (1, 127, 128, 175)],
+            coded(4, shift=56, escapes=packed(57)))
+    of_many("coded_with_a_base_that_wraps", [I64_MAX, I64_MIN, I64_MAX - 3, I64_MIN + 9], coded(3, base=I64_MAX))
+    of_ints("coded_escapes_constant", [1, 5_000, 2, 5_000], coded(3, escapes=constant()))
+    of_many("coded_escapes_packed", [1, -700, 2, 9_000, 3] * 5, coded(3, escapes=packed(14)))
+    of_many("coded_escapes_in_a_dictionary", [1, 900, -900, 2] * 5, coded(3, escapes=dictionary(900, -900)))
+    of_many("coded_escapes_with_escapes", [1, 900, -900, 900, 2] * 4, coded(3, escapes=dictionary_escape(900, escapes=constant())))
+    of_many("coded_escapes_of_changes", [0] + [i * 1_000 for i in range(20)], coded(3, escapes=changes(packed(11))))
+    of_many("coded_escapes_in_runs", [900] * 10 + [1] + [-900] * 10, coded(3, escapes=runs(constant(), packed(11))))
+    of_many("coded_escapes_in_the_middle_of_a_lane", summed(noise(11, 20, -20, 20) + [5_000] + noise(12, 40, -20, 20)),
+            coded(3, order=1, escapes=packed(13)))
+    of_many("coded_escapes_with_lows_of_no_meaning", noise(13, 40, -5_000, 5_000), coded(3, shift=3, escapes=packed(14)))
+    of_many("coded_nothing_but_escapes", [10**15 + i for i in range(19)], coded(3, escapes=packed(5)))
+    of_many("coded_escapes_that_have_symbols", noise(14, 20, -4, 4), coded(3, escapes=packed(4), avoid=(0, 3, 19)))
+    of_ints("coded_first_residual_of_no_meaning", [5, 6, 8, 7], coded(3, order=1, first=77))
+    of_ints("coded_first_escape_of_no_meaning", [5, 6, 8, 7], coded(3, order=2, first=I64_MIN, escapes=constant()))
+    of_many("coded_steps", ([0] * 30 + noise(15, 9, 5, 120)) * 4, coded(4))
+    of_many("coded_steps_escaped", [0, 0, 90, 3_000, 0, 0, 0, 254, 253] * 3, coded(4, escapes=packed(13)))
+    of_many("coded_levels", [0] * 40 + [2] * 20 + [1] * 33 + [3] * 5 + [7] * 2, coded(5))
+    of_many("coded_levels_escaped", [1] * 9 + [8, -1, 12, 3, 3], coded(5, escapes=packed(4)))
+    of_times("coded_gaps", [i * 10**9 for i in (0, 1, 2, 4, 5, 6, 9, 10)], times(3, coded(4)))
+    of_times("coded_gaps_read_as_unsigned", [I64_MIN + 1, I64_MAX - 1], times(0, coded(3)))
+    accept("coded_columns", schema(INT, FLOAT, ENUM, TEXT, interval=True), by_the_second(8),
+           ("duration", [60] * 4 + [61] * 4, integers(coded(3, base=60))), ("field0", [1, 2] * 4, integers(coded(5))),
+           ("field1", [365, 366, 364, 365] * 2, decimals(1, coded(3, order=1), {3: 1 << 63})),
+           ("field2", [0, 0, 1, 1, 4, 4, 2, 2], integers(coded(5))), ("field3", [b"", b"a", b"bc", b""] * 2, texts(coded(5))),
+           ("flags", [0, 0, 4, 4, 0, 0, 0, 8], integers(coded(4))),
+           ("revision", [9, 9, 9, 8, 8, 8, 8, 7], integers(coded(3, base=9))))
+    of_ints("multiples", [0, 500, 1_000, -500], multiples(500, packed(2)))
+    of_ints("multiples_by_1", [1, 2, 3], multiples(1, changes(constant())))
+    of_ints("multiples_constant", [I64_MIN] * 3, multiples(2**63, constant(), parts=[-7] * 3))
+    of_ints("multiples_in_a_dictionary", [30, 60, 30], multiples(30, dictionary(1, 2)))
+    of_ints("multiples_with_escapes", [30, 60, 30_000], multiples(30, dictionary_escape(1, 2, escapes=constant())))
+    of_ints("multiples_in_runs", [30, 30, 60, 60], multiples(30, runs(constant(), packed(1))))
+    of_many("multiples_coded", [250 * v for v in summed(noise(16, 40, -4, 4))], multiples(250, coded(3, order=1)))
+    of_ints("multiples_that_wrap", [signed(3 * v) for v in (2**62, -2**62, I64_MAX)],
+            multiples(3, packed(64), parts=[2**62, -2**62, I64_MAX]))
+    of_ints("multiples_of_2_to_63", [0, I64_MIN, 0, I64_MIN], multiples(2**63, packed(2), parts=[0, 1, 2, 3]))
+    of_ints("multiples_of_the_greatest_factor", [0, -1, -2, I64_MIN], multiples(2**64 - 1, packed(64), parts=[0, 1, 2, I64_MIN]))
+    of_times("multiples_of_gaps", [0, 300 * 10**9, 900 * 10**9, 1_200 * 10**9], times(3, multiples(300, packed(1))))
+
+
+def rows_of_pairs():
+    def of_pairs(name, number, unit, steps, values, begin=0, **more):
+        time = [begin]
+        for step in steps:
+            time.append(time[-1] + step * UNIT_NS[unit])
+        accept(name, schema(INT), ("time", time, pairs(number, unit, values, **more)), ("field0", values, told_already()),
+               no_flags(len(values)))
+
+    seconds = noise(17, 39, 3, 9)
+    rates = [72] + [72 + v for v in summed(noise(18, 39, -1, 1))]
+    of_pairs("pairs_of_one_row", 1, 3, [], [60], gaps=constant(), changes=constant())
+    of_pairs("pairs_of_one_row_without_escape", 1, 4, [], [-60], first=(1, 0))
+    of_pairs("pairs", 1, 3, [5, 5, 4, 6, 5, 5, 7], [72, 72, 71, 73, 73, 74, 74, 72], first=(5, 0), begin=1_700_000_000 * 10**9)
+    of_pairs("pairs_of_17_rows", 1, 3, seconds[:16], rates[:17], first=(5, 1))
+    of_pairs("pairs_of_40_rows", 1, 3, seconds, rates, first=(5, 0))
+    of_pairs("pairs_of_40_rows_in_another_model", 2, 3, seconds, rates, first=(5, 0))
+    of_pairs("pairs_with_pads_that_have_meanings", 1, 3, seconds[:20], rates[:21], first=(5, 0), pad=5)
+    of_pairs("pairs_of_nanoseconds", 2, 0, [5, 1, 5], [1, 1, 1, 1], first=(5, 0))
+    of_pairs("pairs_of_milliseconds", 2, 2, [5, 1, 5], [1, 1, 1, 1], first=(5, 0), begin=I64_MAX - 11_000_001)
+    of_pairs("pairs_escaped", 1, 3, [5, 28_800, 5, 0, 5], [60, 60, 61, 140, 140, 139], gaps=packed(15),
+             changes=packed(7), first=(5, 0))
+    of_pairs("pairs_escaped_in_runs_and_changes", 1, 3, [0] * 20, [60 + i for i in range(21)], gaps=runs(constant(), constant()),
+             changes=changes(constant()), first=(0, 1))
+    of_pairs("pairs_first_of_no_meaning", 2, 3, [5, 5], [60, 61, 62], gaps=constant(), changes=constant(), first=(-1, I64_MIN))
+    of_pairs("pairs_whose_values_wrap", 1, 3, [5, 5, 5], [I64_MAX, I64_MIN, I64_MAX, 0], gaps=packed(0),
+             changes=packed(64), first=(5, 0))
+    of_pairs("pairs_whose_gap_is_unsigned", 1, 0, [2**64 - 3], [1, 1], begin=I64_MIN + 1, gaps=constant(), changes=constant(),
+             first=(5, 0))
+    accept("pairs_with_flags_and_revisions", schema(INT, key=0),
+           ("time", [10**9 * i for i in range(5)], pairs(2, 3, [60, 60, 61, 62, 62], first=(1, 0))),
+           ("field0", [60, 60, 61, 62, 62], told_already()),
+           ("flags", [0, 0, 1, 0, 8], integers(packed(4))), ("revision", [7] * 5, integers(constant())))
+    long_gaps, long_rates = noise(19, 1_099, 4, 6), [72] + [72 + v for v in summed(noise(20, 1_099, -1, 1))]
+    of_pairs("pairs_of_1100_rows", 1, 3, long_gaps, long_rates, first=(5, 0))
+    of_pairs("pairs_of_1100_rows_escaped", 1, 0, [0] * 1_099, [1] * 1_100, gaps=constant(), changes=cut(packed(0), constant()))
+
+
+def rows_of_derived_times():
+    def of_ints_timed(name, time, values, column, interval=False):
+        durations = [("duration", [5] * len(values), integers(constant()))] if interval else []
+        accept(name, schema(INT, interval=interval), ("time", time, column), *durations,
+               ("field0", values, integers(packed(11, base=0))), no_flags(len(values)))
+
+    def of_stages(name, time, duration, **more):
+        accept(name, schema(ENUM, interval=True), ("time", time, derived(0, 0, duration, **more)),
+               ("duration", duration, integers(packed(37))), ("field0", [1] * len(time), integers(constant())),
+               no_flags(len(time)))
+
+    begin, minute = 1_700_000_000 * 10**9, 60 * 10**9
+    stages = [30 * 10**9, 90 * 10**9, 0, 0, minute, 5]
+    of_stages("stages_that_follow_each_other", [begin + sum(stages[:i]) for i in range(6)], stages)
+    of_stages("stages_with_a_night_between", [begin, begin + 30 * 10**9, begin + 1_000 * minute, begin + 1_001 * minute],
+              [30 * 10**9, 0, minute, 1], gaps=constant())
+    of_stages("one_stage", [I64_MAX - 1], [I64_MAX])
+    of_stages("stages_that_are_all_exceptions", [0, 1, 2, 3], [0, 0, 0, 0], places_told=range(4))
+    of_stages("stages_to_the_last_time", [I64_MIN + 1, 0, I64_MAX - 1], [I64_MAX, I64_MAX - 1, 0])
+    rates = [800, 812, 0, 790, 1_204, 815, 799]
+    time = [begin + sum(rates[1:i + 1]) * 10**6 for i in range(7)]
+    of_ints_timed("beats_that_end_there", time, rates, derived(2, 1, rates))
+    of_ints_timed("beats_that_begin_there", [begin + sum(rates[:i]) * 10**6 for i in range(7)], rates, derived(2, 2, rates))
+    of_ints_timed("beats_of_intervals", time, rates, derived(2, 1, rates), interval=True)
+    of_ints_timed("beats_with_a_pause", time[:3] + [at + 10**12 for at in time[3:]], rates, derived(2, 1, rates, gaps=constant()))
+    of_ints_timed("beats_but_the_first_and_last", time[:6] + [time[6] + 10**6], rates,
+                  derived(2, 1, rates, gaps=packed(64), places_told=(0,), first=I64_MIN))
+    of_ints_timed("beats_below_zero_that_are_exceptions", [0, 5, 6, 6], [-1, -5, 1, -7], derived(0, 1, [-1, -5, 1, -7]))
+    of_ints_timed("beats_of_one_row", [5], [-3], derived(4, 2, [-3]))
+    of_ints_timed("a_gap_told_that_is_unsigned", [I64_MIN + 1, I64_MAX - 2], [5, -4], derived(0, 1, [5, -4]))
+    of_ints_timed("seconds_told_and_coded_exceptions", [i * 10**9 for i in range(20)], [3] * 20,
+                  derived(3, 1, [3] * 20, gaps=coded(5)))
+    accept("beats_and_a_text", schema(INT, TEXT, key=1), ("time", [0, 60, 90], derived(0, 1, [30, 60, 30])),
+           ("field0", [30, 60, 30], integers(dictionary(30, 60))), ("field1", [b"a", b"b", b"a"], texts(constant())), no_flags(3),
+           ("revision", [1, 2, 3], integers(packed(2))))
+    of_many_rows = [1] * 1_100
+    accept("beats_of_1100_rows", schema(INT), ("time", [0] * 1_100, derived(3, 2, of_many_rows, gaps=cut(constant(), packed(0)))),
+           ("field0", of_many_rows, integers(coded(5))), no_flags(1_100))
+
+
+def rows_of_rates_and_waves():
+    def at_rate(name, unit, ticks, rows, phase, count, begin=0):
+        time = [begin + (phase + i * ticks) // rows * UNIT_NS[unit] for i in range(count)]
+        data = bytes([unit + 24]) + varint(ticks) + varint(rows) + varint(phase)
+        of_times(name, time, lambda values: (list(map(str, values)), data))
+
+    at_rate("a_rate_of_64_hz", 1, 10**6, 64, 0, 8, begin=1_700_000_000 * 10**9)
+    at_rate("a_rate_with_a_phase", 0, 10, 3, 2, 20, begin=-7)
+    at_rate("a_rate_of_nothing", 4, 0, 1, 0, 3)
+    at_rate("a_rate_at_its_limits", 0, 2**48 - 1, 2**32 - 1, 2**32 - 2, 40)
+    wave = [round(1_000 * (i * 37 % 41 - 20) / 20) for i in range(60)]
+    of_many("predicted_by_one", wave, predicted([4_096], 7, packed(12)))
+    of_many("predicted_by_three", wave, predicted([7_000, -3_500, 11], -1_000, packed(13)))
+    of_many("predicted_by_32_and_coded", wave, predicted([(-1)**i * i * 9 for i in range(32)], 0, coded(3, shift=5, escapes=packed(13))))
+    of_ints("predicted_that_wraps", [I64_MAX, I64_MIN, 5, I64_MAX - 9], predicted([2**20 - 1, 1 - 2**20], I64_MIN, packed(64)))
+    of_many("predicted_1025_values", [0] * 1_020 + [9, 8, -7, 6, 5], predicted([4_096], 0, cut(packed(5), constant())))
+    singles = [1.5, -2.25, 0.0, 1e-45, -3e38]
+    words = [struct.unpack("<I", struct.pack("<f", one))[0] for one in singles] + [1 << 31]  # and -0.0
+    doubles = [double_bits(struct.unpack("<f", struct.pack("<I", word))[0]) for word in words]
+    orders = [word if word < 2**31 else 2**31 - 1 - word for word in words]
+    of_floats("float32s_in_order", doubles, lambda values: (float_words(values), b"\x0d" + packed(33)(orders)))
+    step = struct.pack("<f", 0.0009765625 * 1.25)
+    told = [struct.unpack("<f", struct.pack("<f", m * struct.unpack("<f", step)[0]))[0] for m in (-2**24, -3, 0, 7, 2**24 - 1)]
+    bits_told = list(map(double_bits, told[:-1])) + [1 << 63]
+    of_floats("float32s_by_their_step", bits_told, lambda values: (
+        float_words(values), b"\x0c" + step + packed(25)([-2**24, -3, 0, 7, 2**24 - 1]) + b"\x01\x04" + struct.pack("<Q", 1 << 63)))
+    great = struct.pack("<f", 2.0**120)
+    of_floats("float32s_beyond_the_greatest", [double_bits(float("inf")), double_bits(float("-inf")), double_bits(2.0**127)],
+              lambda values: (float_words(values), b"\x0c" + great + packed(10)([300, -300, 128]) + b"\x00"))
+
+
+def rows_of_long_arrays():
+    for n, pieces in ((1_025, 2), (2_048, 2), (2_049, 3), (2_500, 3)):
+        of_many(f"cut_of_{n}_values", [0] * 1_000 + [1, 2, 3] + [0] * (n - 1_003), cut(*[packed(2)] * pieces))
+    of_many("cut_with_a_piece_of_every_code", [9] * 1_024 + [5, 6, 7] + [4] * 1_021 + [8, 9] + [8] * 1_022 +
+            [1, 2, 3] + [3] * 1_021 + list(range(100)) + [0] * 924 + [40, 50] + [50] * 20,
+            cut(constant(), packed(2), dictionary(8, 9), dictionary_escape(3, escapes=packed(1)), changes(packed(1, base=0)),
+                runs(packed(8), packed(4))))
+    of_many("1025_values_constant", [7] * 1_025, constant())
+    of_many("1025_values_coded", [1] * 1_000 + noise(21, 25, 0, 3), coded(5))
+    of_many("1024_values_coded", [1] * 1_000 + noise(21, 24, 0, 3), coded(5))
+    of_many("1025_multiples_of_a_cut", [0] * 1_000 + [30, 60] + [0] * 23, multiples(30, cut(packed(2), constant())))
+    of_many("1025_multiples_coded", [0] * 1_000 + [30, 60] + [0] * 23, multiples(30, coded(5)))
+    of_many("1025_multiples_constant", [60] * 1_025, multiples(30, constant()))
+    of_many("1025_escapes_constant", [9] * 1_025, coded(5, escapes=constant()))
+    of_many("1025_escapes_cut", [9] * 1_025, coded(5, escapes=cut(constant(), packed(0))))
+    of_many("8192_values_coded", ([0] * 500 + [3] * 500 + [1] * 40 + [2] * 60) * 7 + [1] * 492, coded(5))
+    of_many("8192_values_cut", [0] * 8_000 + [5] * 192, cut(*[constant()] * 7, runs(packed(10), packed(3))))
+    accept("floats_of_1025_rows", schema(FLOAT), at_once(1_025),
+           ("field0", [365] * 1_000 + [366] * 25, decimals(1, coded(3, order=1), {0: 1 << 63, 1_024: 1})), no_flags(1_025))
+    accept("texts_of_1025_rows", schema(TEXT), at_once(1_025),
+           ("field0", [b""] * 1_020 + [b"ab", b"c", b"", b"", b"d"], texts(coded(5))),
+           no_flags(1_025))
+    accept("gaps_of_1025_rows", schema(INT), ("time", [0] * 1_020 + [5, 5, 6, 7, 7], times(0, coded(4))),
+           ("field0", [1] * 1_025, integers(constant())), ("flags", [0] * 1_024 + [4], integers(coded(4))),
+           ("revision", [3] * 1_025, integers(constant())))
+
+
 # three rows of zeros by the nanosecond: what is refused breaks one thing in them
 GAPS, ZEROS = b"\x00\x01\x02", b"\x01\x00"
 
@@ -360,6 +757,7 @@ def refused_times():
     refuse("one_row_at_int64_max", GAPS + rest, count=1, begin=I64_MAX)
     refuse("last_time_of_int64_max", GAPS + rest, begin=I64_MAX - 2)
     refuse("last_time_beyond_64_bits", GAPS + rest, begin=I64_MAX - 1)
+    refuse("first_time_of_int64_min", GAPS + rest, begin=I64_MIN)
     refuse("gap_below_zero", b"\x00\x01\x01" + rest)
     refuse("gap_of_2_to_63_from_zero", b"\x00\x01" + zigzag(I64_MIN) + rest, count=2)
     refuse("gaps_whose_sum_wraps", b"\x00" + packed(64)([0, I64_MIN, I64_MIN]) + rest, begin=-1)
@@ -372,7 +770,8 @@ def refused_arrays():
     refuse("no_bytes", b"")
     refuse("array_code_zero", of_int(b"\x00\x00"))
     refuse("array_code_of_floats", of_int(b"\x07" + bytes(24)))
-    refuse("array_code_unknown", of_int(b"\x09\x00"))
+    refuse("array_code_unknown", of_int(b"\x0c\x00"))
+    refuse("array_code_of_decimals", of_int(b"\x08\x00"))
     refuse("array_code_255", of_int(b"\xff\x00"))
     refuse("constant_in_a_longer_varint", of_int(b"\x01\x80\x00"))
     refuse("constant_of_more_than_64_bits", of_int(b"\x01" + b"\xff" * 9 + b"\x02"))
@@ -412,6 +811,202 @@ def refused_arrays():
     refuse("runs_whose_sum_wraps", of_int(b"\x06\x03" + packed(64)([I64_MAX, I64_MAX, 5]) + ZEROS))
 
 
+def refused_symbols():
+    values = noise(22, 72, -12, 12)
+    symbols = symbols_of(3, [value + 128 for value in values])[0]
+    coder, words = rans(3, symbols)
+    assert 0 not in symbols and len(words) > 2 and MODELS[3]["values"] == list(range(-127, 128))
+
+    def of_symbols(name, data, head=b"\x03\x00\x00", tail=b"\x00"):
+        refuse(f"coded_{name}", of_int(b"\x09" + head + data + tail), count=72)
+
+    right = symbol_bytes(coder, words)
+    accept("coded_as_the_refused_ones", schema(INT), ("time", list(range(72)), times(0, constant())),
+           ("field0", values, integers(lambda _: b"\x09\x03\x00\x00" + right + b"\x00")), no_flags(72))
+    for number in (0, 6, 255):
+        of_symbols(f"in_model_{number}", right, bytes([number, 0, 0]))
+    for number in (1, 2):
+        of_symbols(f"in_model_{number}_of_pairs", right, bytes([number, 0, 0]))
+    for shift in (57, 63):
+        of_symbols(f"with_lows_of_{shift}_bits", right + bytes(72 * 8), bytes([3, shift << 2, 0]))
+    for lane, state in ((0, 4_095), (3, 0)):
+        of_symbols(f"from_a_state_of_{state}", symbol_bytes(coder[:lane] + [state] + coder[lane + 1:], words))
+    of_symbols("with_a_word_missing", symbol_bytes(coder, words[:-1]))
+    of_symbols("with_no_words", symbol_bytes(coder, []))
+    of_symbols("with_a_word_left_over", symbol_bytes(coder, words + [0]))
+    of_symbols("with_words_beyond_the_bytes", bits(coder, 28) + varint(2**31) + right[-2 * len(words):])
+    of_symbols("with_words_whose_bytes_wrap", bits(coder, 28) + varint(2**63) + b"")
+    for end in (4_097, 5_000):
+        of_symbols(f"to_an_end_of_{end}", symbol_bytes(*rans(3, symbols, end=end)))
+    of_symbols("from_a_state_that_is_another", symbol_bytes([coder[0] + 1] + coder[1:], words))
+    of_symbols("with_words_that_are_swapped", symbol_bytes(coder, [words[1], words[0]] + words[2:]))
+    of_symbols("with_escapes_that_are_not_there", right, tail=b"\x01\x01\x00")
+    of_symbols("with_an_array_of_no_escapes", right, tail=b"\x00\x01\x00")
+    of_symbols("with_escapes_beyond_64_bits", right, tail=b"\xff" * 9 + b"\x02")
+    of_symbols("with_lows_that_end_early", right + bytes(24), bytes([3, 3 << 2, 0]), b"")
+    refuse("coded_that_ends_before_its_model", GAPS + b"\x09")
+    refuse("coded_that_ends_before_its_states", GAPS + b"\x09\x03\x00\x00" + bytes(13))
+    refuse("coded_that_ends_before_its_words", GAPS + b"\x09\x03\x00\x00" + bits(coder, 28))
+
+    escaped = symbols_of(3, [0, 0, 0])[1]
+
+    def of_escapes(name, tail):
+        refuse(f"escapes_{name}", of_int(b"\x09\x03\x00\x00" + escaped + tail))
+
+    of_ints("escapes_as_the_refused_ones", [5, 5, 5], lambda _: b"\x09\x03\x00\x00" + escaped + b"\x03\x01\x0a")
+    of_escapes("of_which_none_are_told", b"\x00")
+    of_escapes("of_which_none_are_told_but_there", b"\x00\x01\x0a")
+    of_escapes("told_too_few", b"\x02\x01\x0a")
+    of_escapes("told_with_their_pads", varint(4) + b"\x01\x0a")
+    of_escapes("beyond_32_bits", varint(2**32 + 3) + b"\x01\x0a")
+    of_escapes("that_are_coded", b"\x03" + coded(5)([1, 1, 1]))
+    of_escapes("that_are_multiples", b"\x03" + multiples(3, constant())([9, 9, 9]))
+    of_escapes("that_are_cut", b"\x03\x0a" + constant()([9, 9, 9]))
+    refuse("escapes_that_end_early", GAPS + b"\x09\x03\x00\x00" + escaped + b"\x03")
+    refuse("coded_enum_below_zero", GAPS + coded(3)([1, 0, -1]) + ZEROS, schema(ENUM))
+    refuse("coded_flag_spare", GAPS + ZEROS + coded(4)([0, 0, 16]))
+    refuse("multiples_of_zero", of_int(b"\x0b\x00\x01\x02"))
+    refuse("multiples_of_65_bits", of_int(b"\x0b" + b"\xff" * 9 + b"\x02\x01\x02"))
+    refuse("multiples_of_multiples", of_int(multiples(2, multiples(3, constant()))([6, 6, 6])))
+    refuse("multiples_of_float_bits", of_int(b"\x0b\x01\x07" + bytes(24)))
+    refuse("multiples_that_end_early", GAPS + b"\x0b\x05")
+    for name, array in (("coded", coded(5)), ("multiples", multiples(1, constant()))):
+        refuse(f"changes_in_{name}", of_int(b"\x05\x00" + array([5, 5, 5])))
+        refuse(f"run_lengths_in_{name}", of_int(b"\x06\x03" + array([1, 1, 1]) + ZEROS))
+        refuse(f"run_values_in_{name}", of_int(b"\x06\x03\x01\x02" + array([5, 5, 5])))
+        refuse(f"escapes_of_a_dictionary_in_{name}", of_int(b"\x04\x00\x00" + bits([0, 1, 1], 1) + array([5, 5])))
+
+
+def refused_pairs():
+    right = symbols_of(1, [5, 5, 5])[1]
+
+    def of_pairs(name, head=b"\x08\x01\x00", data=right, tail=b"\x00", shape=schema(INT), rest=ZEROS, **more):
+        refuse(f"pairs_{name}", head + data + tail + rest, shape, **more)
+
+    accept("pairs_as_the_refused_ones", schema(INT),
+           ("time", [0, 1, 2], lambda _: (["0", "1", "2"], b"\x08\x01\x00" + right + b"\x00")),
+           ("field0", [0, 0, 0], told_already()), no_flags(3))
+    of_pairs("of_intervals", shape=schema(INT, interval=True), rest=ZEROS + ZEROS)
+    of_pairs("of_two_ints", shape=schema(INT, INT), rest=ZEROS + ZEROS)
+    of_pairs("of_an_int_and_a_text", shape=schema(INT, TEXT), rest=ZEROS + ZEROS)
+    of_pairs("of_an_enum", shape=schema(ENUM))
+    of_pairs("of_a_text", shape=schema(TEXT))
+    of_pairs("of_a_float", shape=schema(FLOAT))
+    of_pairs("and_an_array_of_values", rest=ZEROS + ZEROS)
+    for unit in (5, 7):
+        of_pairs(f"of_unit_{unit}", bytes([8 + unit, 1, 0]))
+    for number in (0, 6, 255):
+        of_pairs(f"in_model_{number}", bytes([8, number, 0]))
+    for number in (3, 4, 5):
+        of_pairs(f"in_model_{number}_of_values", bytes([8, number, 0]), symbols_of(number, [1, 1, 1])[1])
+    of_pairs("with_a_last_time_of_int64_max", begin=I64_MAX - 2)
+    of_pairs("with_escapes_that_are_not_there", tail=b"\x01\x01\x00\x01\x00")
+    coder, words = rans(1, [5] * 4)
+    of_pairs("from_a_state_of_4095", data=symbol_bytes(coder[:2] + [4_095] + coder[3:], words))
+    of_pairs("with_a_word_left_over", data=symbol_bytes(coder, words + [1]))
+    of_pairs("to_an_end_of_4097", data=symbol_bytes(*rans(1, [5] * 4, end=4_097)))
+    escaped = symbols_of(1, [5, 0, 0])[1]
+    of_pairs("escaped_but_none_told", data=escaped)
+    of_pairs("escaped_too_few", data=escaped, tail=b"\x01\x01\x00\x01\x00")
+    of_pairs("escaped_without_changes", data=escaped, tail=b"\x02\x01\x00", rest=b"")
+    of_pairs("escaped_gaps_below_zero", data=escaped, tail=b"\x02\x01\x01\x01\x00")
+    of_pairs("escaped_gaps_whose_sum_wraps", data=escaped, tail=b"\x02\x01" + zigzag(I64_MIN) + b"\x01\x00", begin=I64_MIN + 1)
+    of_pairs("escaped_gaps_whose_sum_wraps_far", data=escaped, tail=b"\x02" + packed(2)([-1, -4]) + b"\x01\x00", begin=I64_MIN + 1)
+    of_pairs("escaped_gaps_that_are_coded", data=escaped, tail=b"\x02" + coded(5)([1, 1]) + b"\x01\x00")
+    of_pairs("escaped_changes_that_are_multiples", data=escaped, tail=b"\x02\x01\x00" + multiples(1, constant())([1, 1]))
+    refuse("pairs_that_end_before_their_model", b"\x08")
+    refuse("pairs_that_end_before_their_states", b"\x08\x01\x00" + bytes(13))
+    for form in (4, 5, 31):
+        refuse(f"time_form_{form}", bytes([8 * form]) + GAPS[1:] + ZEROS + ZEROS)
+
+
+def refused_derived_times():
+    int_of_one = b"\x01\x02"  # CONSTANT, 1: so each row is one unit behind the row before
+
+    def of_derived(name, head, shape=schema(INT), columns=int_of_one, **more):
+        refuse(f"derived_{name}", head + columns + ZEROS, shape, **more)
+
+    accept("derived_as_the_refused_ones", schema(INT), ("time", [0, 1, 2], lambda _: (["0", "1", "2"], b"\x10\x01\x00")),
+           ("field0", [1] * 3, integers(lambda _: int_of_one)), no_flags(3))
+    for source in (3, 255):
+        of_derived(f"by_column_{source}", bytes([16, source, 0]))
+    of_derived("by_durations_of_instants", b"\x10\x00\x00")
+    for unit in (1, 4):
+        of_derived(f"by_durations_in_unit_{unit}", bytes([16 + unit, 0, 0]), schema(INT, interval=True), int_of_one + ZEROS)
+    of_derived("of_unit_5", b"\x15\x01\x00")
+    for name, kind in (("a_float", FLOAT), ("an_enum", ENUM), ("a_text", TEXT)):
+        for source in (1, 2):
+            of_derived(f"by_{name}_{source}", bytes([16, source, 0]), schema(kind),
+                       b"\x07" + struct.pack("<3Q", 1, 1, 1) if kind == FLOAT else int_of_one + b"abc" * (kind == TEXT))
+    of_derived("by_a_second_int", b"\x10\x01\x00", schema(ENUM, INT), ZEROS + int_of_one)
+    of_derived("with_more_exceptions_than_rows", b"\x10\x01\x04" + bytes(4) + int_of_one)
+    of_derived("with_a_place_beyond_the_rows", b"\x10\x01\x01\x03" + int_of_one)
+    of_derived("with_places_whose_sum_wraps", b"\x10\x01\x02\x01" + varint(2**64 - 2) + int_of_one)
+    of_derived("with_an_array_of_no_exceptions", b"\x10\x01\x00" + int_of_one)
+    of_derived("without_the_array_of_exceptions", b"\x10\x01\x01\x01")
+    of_derived("with_exceptions_below_zero", b"\x10\x01\x01\x01\x01\x01")
+    of_derived("by_an_int_below_zero", b"\x10\x01\x00", columns=b"\x01\x01")
+    of_derived("to_a_last_time_of_int64_max", b"\x10\x01\x00", begin=I64_MAX - 2)
+    of_derived("over_64_bits", b"\x14\x01\x00", columns=b"\x01" + zigzag(I64_MAX))
+    of_derived("by_durations_over_64_bits", b"\x10\x00\x00", schema(INT, interval=True),
+               b"\x01" + zigzag(I64_MAX) + ZEROS, count=4)
+    refuse("derived_that_ends_before_its_column", b"\x10")
+    refuse("derived_that_ends_before_its_exceptions", b"\x10\x01")
+    refuse("derived_that_ends_before_its_places", b"\x10\x01\x01")
+
+
+def refused_rates_and_waves():
+    rest = ZEROS + ZEROS
+    for name, head in (("of_no_rows", varint(1) + b"\x00\x00"), ("of_a_phase_of_its_rows", b"\x01\x02\x02"),
+                       ("of_2_to_48_ticks", varint(2**48) + b"\x01\x00"), ("of_2_to_32_rows", b"\x01" + varint(2**32) + b"\x00")):
+        refuse(f"rate_{name}", b"\x18" + head + rest)
+    refuse("rate_beyond_int64_max", b"\x18\x01\x01\x00" + rest, begin=I64_MAX - 2)
+    refuse("rate_beyond_64_bits", b"\x1c" + varint(2**48 - 1) + b"\x01\x00" + rest)
+    for name, head in (("no_taps", b"\x00\x00"), ("33_taps", b"\x21" + bytes(34)), ("2_to_20", b"\x01" + zigzag(2**20) + b"\x00"),
+                       ("minus_2_to_20", b"\x01" + zigzag(-2**20) + b"\x00")):
+        refuse(f"predicted_by_{name}", of_int(b"\x0e" + head + ZEROS))
+    refuse("predicted_multiples", of_int(b"\x0e\x01\x00\x00" + multiples(1, constant())([5, 5, 5])))
+    refuse("predicted_predicted", of_int(b"\x0e\x01\x00\x00" + predicted([1], 0, constant())([0, 0, 0])))
+    refuse("multiples_predicted", of_int(b"\x0b\x02" + predicted([1], 0, constant())([0, 0, 0])))
+    for name, word in (("0", 0), ("below_0", 0xBF800000), ("infinity", 0x7F800000), ("nan", 0x7FC00000)):
+        refuse(f"scale_of_{name}", GAPS + b"\x0c" + struct.pack("<I", word) + ZEROS + b"\x00" + ZEROS, schema(FLOAT))
+    for m in (2**24, -2**24 - 1):
+        refuse(f"scaled_{m}", GAPS + b"\x0c" + struct.pack("<f", 1) + b"\x01" + zigzag(m) + b"\x00" + ZEROS, schema(FLOAT))
+    for o in (2**31, -2**31 - 1, 0x7F800000, -0x7F800001, 0x7FC00000):
+        refuse(f"single_of_{o}", GAPS + b"\x0d\x01" + zigzag(o) + ZEROS, schema(FLOAT))
+
+
+def refused_long_arrays():
+    def of_many_zeros(name, array, count=1_025, escapes=False):
+        if escapes:
+            array = b"\x09\x05\x00\x00" + symbols_of(5, [0] * count)[1] + varint(count) + array
+        refuse(name, b"\x00\x01\x00" + array + ZEROS, count=count)
+
+    zeros = [0] * 1_025
+    of_many_zeros("1025_values_packed", packed(0)(zeros))
+    of_many_zeros("1025_values_in_a_dictionary", dictionary(0)(zeros))
+    of_many_zeros("1025_values_with_escapes", dictionary_escape(1, escapes=constant())(zeros))
+    of_many_zeros("1025_values_of_changes", changes(constant())(zeros))
+    of_many_zeros("1025_values_in_runs", runs(constant(), constant())(zeros))
+    of_many_zeros("1025_values_in_bits", b"\x07" + bytes(8 * 100))
+    of_many_zeros("1025_multiples_packed", multiples(2, packed(0))(zeros))
+    of_many_zeros("1025_escapes_packed", packed(0)(zeros), escapes=True)
+    of_many_zeros("1025_escapes_coded", coded(5)(zeros), escapes=True)
+    of_many_zeros("cut_of_3_values", b"\x0a" + ZEROS, count=3)
+    of_many_zeros("cut_of_1024_values", b"\x0a" + ZEROS, count=1_024)
+    of_many_zeros("cut_of_1024_values_and_none", b"\x0a" + ZEROS + ZEROS, count=1_024)
+    of_many_zeros("cut_that_ends_early", b"\x0a" + ZEROS)
+    of_many_zeros("cut_of_one_piece_too_many", b"\x0a" + 3 * ZEROS)
+    of_many_zeros("cut_of_a_cut", b"\x0a" + ZEROS + b"\x0a" + ZEROS)
+    of_many_zeros("cut_of_a_coded_piece", b"\x0a" + ZEROS + coded(5)([0]))
+    of_many_zeros("cut_of_multiples", b"\x0a" + ZEROS + multiples(1, constant())([0]))
+    of_many_zeros("array_code_12_of_1025_values", b"\x0c" + bytes(80))
+    refuse("8193_rows", b"\x00\x01\x00" + ZEROS + ZEROS, count=8_193)
+    refuse("flags_of_1025_rows_packed", b"\x00\x01\x00" + ZEROS + packed(0)(zeros), count=1_025)
+    refuse("text_lengths_of_1025_rows_packed", b"\x00\x01\x00" + packed(0)(zeros) + ZEROS, schema(TEXT), count=1_025)
+    refuse("gaps_of_1025_rows_packed", b"\x00" + packed(0)(zeros) + ZEROS + ZEROS, count=1_025)
+
+
 def refused_columns():
     refuse("duration_below_zero", GAPS + b"\x01\x01" + ZEROS + ZEROS, schema(INT, interval=True))
     refuse("duration_that_wraps_below_zero", GAPS + b"\x02" + zigzag(I64_MAX) + b"\x01\x02" + ZEROS + ZEROS,
@@ -442,7 +1037,10 @@ def refused_columns():
 def lines():
     """The whole text of the file of vectors."""
     VECTORS.clear()
-    for make in (rows_of_times, rows_of_ints, rows_of_floats, rows_of_the_rest, refused_times, refused_arrays, refused_columns):
+    for make in (rows_of_times, rows_of_ints, rows_of_floats, rows_of_the_rest, rows_of_symbols, rows_of_pairs,
+                 rows_of_derived_times, rows_of_rates_and_waves, rows_of_long_arrays,
+                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_derived_times, refused_rates_and_waves,
+                 refused_long_arrays, refused_columns):
         make()
     return "\n".join(["# Test vectors of blocks.md, printed by tests/reader/blocks_vectors.py; how to read them is told at that "
                       "page's end.\n"] + VECTORS)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import os
 import struct
 
-from blocks import ROWS_MAX, read_block
+from blocks import SHORT_MAX as ROWS_MAX, read_block
 from columns import ENUM, FLOAT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, TEXT, read_schema, read_tombstones
 from cursor import Cursor, I64_MAX, I64_MIN, TIME_MAX, TIME_MIN, UNITS_NS, largest_unit, wrap
 from files import read_file

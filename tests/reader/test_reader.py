@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """test_reader.py -- the second reader reads what the pages tell, and refuses what they refuse.
 
-Columns and blocks are held against format-spec/vectors/, and long blocks against a plain writer (blocks_vectors.py). Edit logs and logs are made here byte by byte from the pages, so that each rule
+Columns and blocks are held against format-spec/vectors/, and long blocks against a plain writer (blocks_vectors.py);
+models.txt against what models.md says of it. Edit logs and logs are made here byte by byte from the pages, so that each rule
 about their ends is met; whole stores, and what the engine writes, are in tests/golden/golden.py. Damage is done to a
 golden store: after any flipped bit the reader prints the same samples, or refuses and names a file.
 """
@@ -24,6 +25,7 @@ import columns  # noqa: E402
 import edits  # noqa: E402
 import holter_reader  # noqa: E402
 import log  # noqa: E402
+import models  # noqa: E402
 from cursor import Cursor, largest_unit  # noqa: E402
 from manifest import Place  # noqa: E402
 from native import xxh3_64, xxh3_128  # noqa: E402
@@ -52,8 +54,14 @@ def read_vectors(path):
             elif words and words[0] == "tombstone":
                 vector.setdefault("tombstone", []).append([int(word) for word in words[1:]])
             elif words:
-                vector[words[0]] = words[1:]
+                vector[words[0]] = [word for told in words[1:] for word in repeated(told)]
     return vectors
+
+
+def repeated(told):
+    """The words that `word*count` stands for."""
+    word, star, count = told.partition("*")
+    return [word] * (int(count) if star else 1)
 
 
 class RowVectors:
@@ -100,7 +108,8 @@ class RowVectors:
             self.assertEqual(expected, rows.fields[index], f"field {index}")
         self.assertEqual({name for name in vector if name.startswith("field")},
                          {f"field{index}" for index in range(len(schema.types))})
-        for cut in range(len(self.cursors(vector).data)):  # whatever is cut off, it is refused
+        length = len(self.cursors(vector).data)
+        for cut in range(0, length, 1 + length // 256):  # whatever is cut off, it is refused
             shorter = dict(vector, bytes=[vector["bytes"][0][:2 * cut]])
             self.assertRaises(Damage, self.read_rows, shorter)
 
@@ -257,12 +266,76 @@ class Blocks(RowVectors, unittest.TestCase):
         for cut in range(0, len(data), 97):
             self.assertRaises(Damage, self.read, data[:cut], 600, schema, rows.time[0], True)
 
-    def test_blocks_have_1_to_1024_rows(self):
+    CODED = ((3, lambda seeded: seeded.randrange(-40, 40)), (3, lambda seeded: seeded.randrange(-2**40, 2**40)),
+             (4, lambda seeded: seeded.choice((0, 0, 0, 60, 100, 400))), (5, lambda seeded: seeded.randrange(9)))
+
+    def test_long_arrays_coded(self):
+        """Every model with every order, of lengths about those of lanes and groups."""
+        seeded = random.Random(16)
+        for n in (1, 2, 15, 16, 17, 511, 513, 1_023, 1_024, 1_025, 3_000):
+            for order in range(4):
+                for number, draw in self.CODED:
+                    values = [0] + writer.summed([draw(seeded) for _ in range(n - 1)], order)
+                    encode = writer.coded(number, order, seeded.randrange(57), pad=seeded.randrange(8),
+                                          escapes=self.cut_or_packed)
+                    self.assertEqual(self.of_int(encode, values), values, (number, order, n))
+
+    @staticmethod
+    def cut_or_packed(values):
+        pieces = -(-len(values) // 1_024)
+        return (writer.cut(*[writer.packed(9)] * pieces) if pieces > 1 else writer.packed(9))(values)
+
+    def test_damaged_symbols_are_read_or_refused(self):
+        """Most bits of the states and words change what comes out, so that the end is another."""
+        seeded = random.Random(4_096)
+        schema = columns.Schema(columns.INSTANT, columns.NO_KEY, (columns.INT,))
+        values = [seeded.randrange(-20, 20) for _ in range(300)]
+        time = [10**9 * second for second in writer.summed([seeded.randrange(4, 7) for _ in values])]
+        rates = writer.summed([seeded.randrange(-1, 2) for _ in values])
+        for values, data in ((values, writer.GAPS + writer.coded(3)(values) + writer.ZEROS),
+                             (rates, writer.pairs(1, 3, rates)(time)[1] + writer.ZEROS)):
+            refused = 0
+            self.assertEqual(self.read(data, 300, schema).fields[0], values)
+            for _ in range(300):
+                changed = bytearray(data)
+                changed[seeded.randrange(5, len(data) // 2)] ^= 1 << seeded.randrange(8)  # before the escapes
+                try:
+                    self.read(bytes(changed), 300, schema)
+                except Damage:
+                    refused += 1
+            self.assertGreater(refused, 240)
+
+    def test_blocks_have_1_to_8192_rows(self):
         data = writer.GAPS + writer.ZEROS + writer.ZEROS
         schema = columns.Schema(columns.INSTANT, columns.NO_KEY, (columns.INT,))
-        self.assertEqual(self.read(data, 1_024, schema).time, list(range(1_024)))
-        for count in (0, 1_025):
+        self.assertEqual(self.read(data, 8_192, schema).time, list(range(8_192)))
+        for count in (0, 8_193):
             self.assertRaises(Damage, self.read, data, count, schema)
+
+
+# ---- models.md
+
+class Models(unittest.TestCase):
+    def test_the_file_holds_what_the_page_says(self):
+        kinds = {number: model.kind for number, model in models.models().items()}
+        self.assertEqual(kinds, {1: "pairs", 2: "pairs", 3: "values", 4: "values", 5: "values"})
+
+    GOOD = ("model 9 values\nname two levels\nstart 1\nvalues 0 5\nclasses 0 0 1\nnext 0 0 1\nnext 1 1 0\n"
+            "frequencies 0 1 4000 95\nfrequencies 1 96 4000\n")
+
+    def test_what_is_no_model_is_refused(self):
+        good = models.parse_models(self.GOOD)[9]
+        self.assertEqual((good.frequencies, good.firsts(1)), (((1, 4_000, 95), (96, 4_000, 0)), [0, 96, 4_096]))
+        for right, wrong in (("1 4000 95", "1 4000 96"), ("1 4000 95", "0 4000 96"), ("96 4000", "4096"),
+                             ("96 4000", "96 4001 -1"), ("96 4000", "96 3999 0 1"), ("start 1", "start 2"),
+                             ("next 1 1 0", "next 1 1 2"), ("next 1 1 0", "next 1 1"), ("next 1 1 0\n", ""), ("next 1", "next 2"),
+                             ("classes 0 0 1", "classes 0 0 2"), ("classes 0 0 1", "classes 0 0"), ("values 0 5", "values 0"),
+                             ("values 0 5", "values 5 5"), ("model 9", "model 256"), ("9 values", "9 floats"),
+                             ("9 values", "9 pairs"), ("frequencies 1 96 4000\n", ""), ("name two levels\n", "")):
+            self.assertIn(right, self.GOOD)
+            with self.subTest(wrong, instead_of=right):
+                self.assertRaises(ValueError, models.parse_models, self.GOOD.replace(right, wrong))
+        self.assertRaises(ValueError, models.parse_models, self.GOOD + self.GOOD)
 
 
 # ---- the canonical form
