@@ -1,0 +1,619 @@
+/*
+ * test_codec_cold.c -- blocks of up to 8,192 rows, entropy-coded, to bytes and back.
+ *
+ * Claim: rows of any shape come back bit by bit; damaged bytes are refused or mean rows; each form
+ * is chosen where it is the smallest, and none is much larger than packed columns; the loops that
+ * decode symbols agree, whatever they read. Method: seeded columns, from constant to noise over all
+ * of 64 bits, in blocks of the lengths at which forms change; every model and state; flips, cuts and
+ * noise in what is read; every allocation failing. Vectors that this code did not make:
+ * test_codec_bytes.c.
+ */
+#include "codec/codec.h"
+#include "codec/codec_rans.h"
+#include "alloc_fail.h"
+#include "random.h"
+#include "run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHECK(fact)                                                                                \
+    do {                                                                                           \
+        if (!(fact))                                                                               \
+            ck_abort_msg("%s", #fact);                                                             \
+    } while (0)
+
+enum { SECOND = 1000000000 };
+
+static const size_t counts[] = { 1,    2,    15,   17,   95,   96,   97,   511,
+                                 1023, 1024, 1025, 2047, 2049, 4096, 8191, 8192 };
+
+/* ---- columns of many shapes ------------------------------------------------------------------ */
+
+enum shape {
+    SHAPE_CONSTANT,
+    SHAPE_WALK,
+    SHAPE_SPIKES,
+    SHAPE_FALLING,
+    SHAPE_RAMP_THAT_WRAPS,
+    SHAPE_PARABOLA,
+    SHAPE_WAVE,
+    SHAPE_LEVELS,
+    SHAPE_STEPS,
+    SHAPE_MULTIPLES,
+    SHAPE_HALVES, /* of all of 64 bits: 0 and INT64_MIN */
+    SHAPE_EXTREMES,
+    SHAPE_WIDE_NOISE,
+    SHAPE_NOISE,
+    SHAPES
+};
+
+/* A value of a shape, of which `before` came last, in row i. */
+static int64_t shaped(struct random *random, enum shape shape, size_t i, int64_t before)
+{
+    int64_t little = (int64_t)random_below(random, 5) - 2;
+    switch (shape) {
+    case SHAPE_CONSTANT:
+        return i == 0 ? little : before;
+    case SHAPE_WALK:
+        return i == 0 ? 72 : before + little;
+    case SHAPE_SPIKES:
+        return random_below(random, 50) == 0 ? (int64_t)(random_u64(random) >> 20) : 60 + little;
+    case SHAPE_FALLING:
+        return wrap_sub_i64(before, (int64_t)random_below(random, 9));
+    case SHAPE_RAMP_THAT_WRAPS:
+        return wrap_add_i64(before, INT64_MAX / 3 + little);
+    case SHAPE_PARABOLA:
+        return (int64_t)(i * i) * 37 - 1000 + little;
+    case SHAPE_WAVE:
+        return (int64_t)(sin((double)i / 20) * 30000) + 10 * little;
+    case SHAPE_LEVELS:
+        return i > 0 && random_below(random, 30) > 0 ? before : (int64_t)random_below(random, 5);
+    case SHAPE_STEPS:
+        return random_below(random, 3) > 0 ? 0 : (int64_t)random_below(random, 180);
+    case SHAPE_MULTIPLES:
+        return 250 * ((int64_t)random_below(random, 40) - 20);
+    case SHAPE_HALVES:
+        return random_below(random, 2) == 0 ? 0 : INT64_MIN;
+    case SHAPE_EXTREMES:
+        return i % 2 == 0 ? INT64_MIN + little + 2 : INT64_MAX - little - 2;
+    case SHAPE_WIDE_NOISE:
+        return (int64_t)(random_u64(random) >> 24);
+    default:
+        return (int64_t)random_u64(random);
+    }
+}
+
+static int64_t bits_of_double(double value)
+{
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* What a field of this type makes of a shape's value. */
+static int64_t typed(struct random *random, uint8_t type, int64_t value, unsigned kind)
+{
+    static const int64_t odd[] = { (int64_t)0x7ff8000000000001,
+                                   (int64_t)0xfff4000000000abc,
+                                   (int64_t)0x7ff0000000000000,
+                                   INT64_MIN /* -0.0 */,
+                                   1,
+                                   0 };
+    if (type == FIELD_ENUM)
+        return value & INT64_MAX;
+    if (type != FIELD_FLOAT || kind == 2)
+        return value; /* as the bits of a double: denormals and NaNs among them */
+    if (kind == 1 && random_below(random, 20) == 0)
+        return odd[random_below(random, CORE_COUNT(odd))];
+    return bits_of_double((double)value / 100);
+}
+
+/* How times go on: by the second, about every five seconds, all at once, from first to last. */
+static int64_t timed(struct random *random, unsigned kind, size_t i, size_t count, int64_t before)
+{
+    if (kind == 3) {
+        uint64_t gap = (UINT64_MAX - 2) / count;
+        return i == 0 ? INT64_MIN + 1 : (int64_t)((uint64_t)before + gap);
+    }
+    if (i == 0)
+        return kind == 2 ? INT64_MAX - 1 : (int64_t)1700000000 * SECOND;
+    if (kind == 2)
+        return before;
+    return before + SECOND * (kind == 0 ? 1 : 4 + (int64_t)random_below(random, 3));
+}
+
+/* `count` rows of a seed. */
+static void fill(struct columns *c, const struct schema *schema, uint64_t seed, enum shape shape,
+                 size_t count)
+{
+    static const uint8_t text[64] = "all texts are the beginning of this one";
+    struct random random = { seed };
+    struct row row = { 0 };
+    int64_t before[SCHEMA_FIELDS_MAX] = { 0 };
+    unsigned times = (unsigned)random_below(&random, 4);
+    unsigned floats = (unsigned)random_below(&random, 3);
+    columns_init(c, schema);
+    for (size_t i = 0; i < count; i++) {
+        row.time = timed(&random, times, i, count, row.time);
+        for (size_t j = 0; j < schema->field_count; j++) {
+            before[j] = shaped(&random, (shape + j) % SHAPES, i, before[j]);
+            row.field[j] = typed(&random, schema->types[j], before[j], floats);
+            row.text[j] = text;
+            row.text_bytes[j] = (uint32_t)((uint64_t)before[j] % sizeof text);
+        }
+        row.duration = before[0] & INT64_MAX;
+        row.flags = random_below(&random, 30) == 0 ? (uint16_t)(before[0] & 0xff0f) : row.flags;
+        row.revision = shaped(&random, (shape + 1) % SHAPES, i, row.revision);
+        CHECK(columns_append(c, &row));
+    }
+}
+
+static const struct schema schemas[] = {
+    { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } },
+    { SAMPLE_INSTANT, 1, 0, { FIELD_ENUM } },
+    { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_FLOAT } },
+    { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_INT } },
+    { SAMPLE_INSTANT, 2, 1, { FIELD_INT, FIELD_INT } },
+    { SAMPLE_INTERVAL, 4, 0, { FIELD_INT, FIELD_FLOAT, FIELD_ENUM, FIELD_TEXT } },
+};
+
+static void assert_equal(const struct columns *a, const struct columns *b, size_t first,
+                         bool with_revision)
+{
+    CHECK(a->count - first == b->count);
+    for (size_t i = 0; i < b->count; i++) {
+        CHECK(columns_row_is_equal(a, first + i, b, i));
+        CHECK(a->flags[first + i] == b->flags[i]);
+        CHECK(!with_revision || a->revision[first + i] == b->revision[i]);
+    }
+}
+
+/* ---- round trips ----------------------------------------------------------------------------- */
+
+/* Bytes of the rows, coded, from which they come back behind `lead` others. */
+static size_t take(struct codec_scratch *scratch, const struct columns *c, bool with_revision,
+                   size_t lead)
+{
+    struct columns back;
+    struct buffer bytes;
+    columns_init(&back, &c->schema);
+    buffer_init(&bytes);
+    buffer_append_u8(&bytes, 0xaa); /* appended to what is there */
+    codec_block_encode(&bytes, c, 0, c->count, with_revision, scratch);
+    CHECK(!bytes.failed);
+    CHECK(columns_append_rows(&back, c, 0, lead));
+    uint8_t *exact = malloc(bytes.bytes - 1); /* so that a sanitizer sees each byte too many */
+    CHECK(exact != NULL);
+    memcpy(exact, bytes.data + 1, bytes.bytes - 1);
+    struct reader r = reader_over(exact, bytes.bytes - 1);
+    CHECK(codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 7, 77) == HOLTER_OK);
+    CHECK(reader_is_done(&r));
+    assert_equal(&back, c, lead, with_revision);
+    for (size_t i = lead; i < back.count; i++) {
+        CHECK(back.sequence[i] == 77);
+        CHECK(with_revision || back.revision[i] == 7);
+    }
+    free(exact);
+    size_t took = bytes.bytes - 1;
+    columns_release(&back);
+    buffer_release(&bytes);
+    return took;
+}
+
+/* At most 8 bytes a value, and 13 for each 1,024 of them, for every column; texts aside. */
+static size_t bytes_bound(const struct columns *c, bool with_revision)
+{
+    size_t columns = 2 + (c->duration != NULL) + c->schema.field_count + with_revision;
+    size_t cuts = (c->count + CODEC_PACKED_ROWS_MAX - 1) / CODEC_PACKED_ROWS_MAX;
+    return columns * (8 * c->count + 13 * cuts + 16) + c->text.bytes;
+}
+
+START_TEST(rows_of_every_shape_and_length_come_back_bit_by_bit)
+{
+    enum shape shape = _i % SHAPES;
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t s = 0; s < CORE_COUNT(schemas); s++) {
+        for (size_t n = 0; n < CORE_COUNT(counts); n++) {
+            struct columns c;
+            uint64_t seed = (uint64_t)_i * 1000 + s * 100 + n;
+            fill(&c, &schemas[s], seed, shape, counts[n]);
+            size_t took = take(scratch, &c, seed % 2 == 0, n % 3 == 0 ? 1 : 0);
+            CHECK(took <= bytes_bound(&c, seed % 2 == 0));
+            columns_release(&c);
+        }
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+START_TEST(coded_blocks_are_hardly_larger_than_packed_ones)
+{
+    enum shape shape = _i % SHAPES;
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t s = 0; s < CORE_COUNT(schemas); s++) {
+        for (size_t n = 0; n < CORE_COUNT(counts) && counts[n] <= CODEC_PACKED_ROWS_MAX; n++) {
+            struct columns c;
+            struct buffer packed;
+            fill(&c, &schemas[s], 31 * (uint64_t)_i + s, shape, counts[n]);
+            buffer_init(&packed);
+            codec_block_encode(&packed, &c, 0, c.count, true, NULL);
+            size_t took = take(scratch, &c, true, 0);
+            ck_assert_uint_le(took, packed.bytes + packed.bytes / 20 + 12);
+            buffer_release(&packed);
+            columns_release(&c);
+        }
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+/* ---- which form ------------------------------------------------------------------------------ */
+
+/* The coded block of ints, whose bytes the caller gives back. */
+static struct buffer coded_ints(const int64_t *times, const int64_t *values, size_t count)
+{
+    struct columns c;
+    struct buffer bytes;
+    struct codec_scratch *scratch = codec_scratch_new();
+    CHECK(scratch != NULL);
+    columns_init(&c, &schemas[0]);
+    buffer_init(&bytes);
+    for (size_t i = 0; i < count; i++) {
+        struct row row = { .time = times[i], .field = { values[i] } };
+        CHECK(columns_append(&c, &row));
+    }
+    codec_block_encode(&bytes, &c, 0, count, false, scratch);
+    CHECK(!bytes.failed);
+    (void)take(scratch, &c, false, 0);
+    columns_release(&c);
+    codec_scratch_free(scratch);
+    return bytes;
+}
+
+/* A symbol as often as the model tells, and the state it leads to. */
+static uint8_t symbol_foretold(struct random *random, const struct model_tables *tables,
+                               size_t *state)
+{
+    uint32_t slot = tables->slots[*state << MODEL_SUM_BITS | random_below(random, MODEL_SUM)];
+    *state = tables->next[*state << 8 | (slot & 0xff)];
+    return (uint8_t)slot;
+}
+
+START_TEST(each_form_is_chosen_where_it_is_small)
+{
+    enum {
+        ROWS = 4096,
+        TIMES_BYTES = 3 /* unit, CONSTANT, 1 */,
+        CODED = 9,
+        CUT = 10,
+        MULTIPLES = 11
+    };
+    static const struct {
+        enum shape shape;
+        uint8_t code, model; /* 0: any */
+    } cases[] = {
+        { SHAPE_CONSTANT, 1, 0 },
+        { SHAPE_WALK, CODED, MODEL_RESIDUALS },
+        { SHAPE_WAVE, CODED, MODEL_RESIDUALS },
+        { SHAPE_LEVELS, CUT, 0 }, /* of runs */
+        { SHAPE_MULTIPLES, MULTIPLES, 0 },
+        { SHAPE_NOISE, CUT, 0 },
+        { SHAPE_EXTREMES, 0, 0 },
+    };
+    static int64_t times[ROWS], values[ROWS];
+    struct random random = { 4 };
+    for (size_t k = 0; k < CORE_COUNT(cases); k++) {
+        for (size_t i = 0; i < ROWS; i++) {
+            times[i] = (int64_t)i * SECOND;
+            values[i] = shaped(&random, cases[k].shape, i, i > 0 ? values[i - 1] : 0);
+        }
+        struct buffer bytes = coded_ints(times, values, ROWS);
+        ck_assert_uint_eq(bytes.data[0], 3);
+        if (cases[k].code != 0)
+            ck_assert_uint_eq(bytes.data[TIMES_BYTES], cases[k].code);
+        if (cases[k].model != 0)
+            ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1], cases[k].model);
+        buffer_release(&bytes);
+    }
+    for (unsigned model = MODEL_RESIDUALS; model <= MODEL_LEVELS; model++) {
+        size_t state = model_find(model)->model->start;
+        for (size_t i = 0; i < ROWS; i++) {
+            uint8_t symbol = symbol_foretold(&random, model_find(model), &state);
+            values[i] = model_find(model)->model->values[symbol];
+        }
+        struct buffer bytes = coded_ints(times, values, ROWS);
+        ck_assert_uint_eq(bytes.data[TIMES_BYTES], CODED);
+        ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1], model);
+        buffer_release(&bytes);
+    }
+    for (unsigned model = MODEL_HEART_RATE; model <= MODEL_HEART_RATE_LOOSE; model++) {
+        size_t state = model_find(model)->model->start;
+        values[0] = 72;
+        for (size_t i = 1; i < ROWS; i++) {
+            uint8_t symbol = symbol_foretold(&random, model_find(model), &state);
+            times[i] = times[i - 1] + (int64_t)SECOND * model_find(model)->model->gaps[symbol];
+            values[i] = values[i - 1] + model_find(model)->model->values[symbol];
+        }
+        struct buffer bytes = coded_ints(times, values, ROWS);
+        ck_assert_uint_eq(bytes.data[0], 8 + 3);
+        ck_assert_uint_eq(bytes.data[1], model);
+        buffer_release(&bytes);
+    }
+}
+END_TEST
+
+/* ---- damage ---------------------------------------------------------------------------------- */
+
+/* Refused, leaving no rows; or rows, which come back. True: refused. */
+static bool assert_refused_or_rows(struct codec_scratch *scratch, const struct columns *c,
+                                   const uint8_t *bytes, size_t byte_count)
+{
+    struct columns back;
+    columns_init(&back, &c->schema);
+    struct reader r = reader_over(bytes, byte_count);
+    holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], true, 0, 77);
+    if (status == HOLTER_OK)
+        (void)take(scratch, &back, true, 0);
+    else
+        CHECK(status == HOLTER_CORRUPT && back.count == 0 && back.text.bytes == 0);
+    columns_release(&back);
+    return status != HOLTER_OK;
+}
+
+START_TEST(damaged_blocks_are_refused_or_mean_rows)
+{
+    const struct schema *schema = &schemas[(size_t)_i % CORE_COUNT(schemas)];
+    struct random random = { 1000 + (uint64_t)_i };
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t shape = 0; shape < SHAPES; shape++) {
+        struct columns c;
+        struct buffer bytes;
+        size_t refused = 0;
+        fill(&c, schema, shape * 10 + (uint64_t)_i, shape, shape % 2 == 0 ? 130 : 1100);
+        buffer_init(&bytes);
+        codec_block_encode(&bytes, &c, 0, c.count, true, scratch);
+        for (size_t round = 0; round < 150; round++) {
+            size_t at = random_below(&random, bytes.bytes);
+            if (round % 2 == 0)
+                at = random_below(&random, bytes.bytes < 80 ? bytes.bytes : 80); /* heads */
+            uint8_t before = bytes.data[at];
+            bytes.data[at] ^= (uint8_t)(1 << random_below(&random, 8));
+            refused += assert_refused_or_rows(scratch, &c, bytes.data, bytes.bytes);
+            bytes.data[at] = before;
+        }
+        CHECK(refused > 0);
+        for (size_t cut = 0; cut < bytes.bytes; cut += 1 + bytes.bytes / 150) {
+            uint8_t *exact = malloc(cut + 1);
+            CHECK(exact != NULL);
+            memcpy(exact + 1, bytes.data, cut);
+            CHECK(assert_refused_or_rows(scratch, &c, exact + 1, cut));
+            free(exact);
+        }
+        buffer_release(&bytes);
+        columns_release(&c);
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+START_TEST(any_allocation_may_fail)
+{
+    struct columns c;
+    bool is_for_ever = _i == 1;
+    bool has_failed = true;
+    unsigned long nth = 0;
+    fill(&c, &schemas[5], 12, SHAPE_WALK, 1500);
+    for (; has_failed; nth++) {
+        struct buffer bytes;
+        buffer_init(&bytes);
+        alloc_fail_arm(nth, is_for_ever);
+        struct codec_scratch *scratch = codec_scratch_new();
+        if (scratch != NULL)
+            codec_block_encode(&bytes, &c, 0, c.count, true, scratch);
+        has_failed = alloc_fail_disarm();
+        CHECK(has_failed || (scratch != NULL && !bytes.failed));
+        if (scratch != NULL &&
+            !bytes.failed) { /* at most what would have been smaller is not seen */
+            struct columns back;
+            columns_init(&back, &schemas[5]);
+            struct reader r = reader_over(bytes.data, bytes.bytes);
+            CHECK(codec_block_decode(&back, &r, c.count, c.time[0], true, 0, 0) == HOLTER_OK);
+            CHECK(reader_is_done(&r));
+            assert_equal(&back, &c, 0, true);
+            columns_release(&back);
+        }
+        if (scratch != NULL)
+            (void)take(scratch, &c, true, 0); /* later, with memory */
+        codec_scratch_free(scratch);
+        buffer_release(&bytes);
+    }
+    ck_assert_uint_gt(nth, 2);
+    codec_scratch_free(NULL);
+
+    struct buffer whole;
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    buffer_init(&whole);
+    codec_block_encode(&whole, &c, 0, c.count, true, scratch);
+    has_failed = true;
+    for (nth = 0; has_failed; nth++) {
+        struct columns back;
+        columns_init(&back, &schemas[5]);
+        struct reader r = reader_over(whole.data, whole.bytes);
+        alloc_fail_arm(nth, is_for_ever);
+        holter_status status = codec_block_decode(&back, &r, c.count, c.time[0], true, 0, 0);
+        has_failed = alloc_fail_disarm();
+        ck_assert_int_eq(status, has_failed ? HOLTER_NO_MEMORY : HOLTER_OK);
+        ck_assert_uint_eq(back.count, has_failed ? 0 : c.count);
+        columns_release(&back);
+    }
+    ck_assert_uint_gt(nth, 2);
+    codec_scratch_free(scratch);
+    buffer_release(&whole);
+    columns_release(&c);
+}
+END_TEST
+
+/* ---- symbols --------------------------------------------------------------------------------- */
+
+/* Symbols that a model can code: some likely, some not, some rare ones. */
+static void random_symbols(uint8_t *symbols, struct random *random,
+                           const struct model_tables *tables, size_t count)
+{
+    size_t state = tables->model->start;
+    uint64_t rare = 1 + random_below(random, 40);
+    size_t escapes, bits;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t slot = tables->slots[state << MODEL_SUM_BITS | random_below(random, MODEL_SUM)];
+        symbols[i] = random_below(random, rare) == 0
+                         ? (uint8_t)random_below(random, tables->model->symbols)
+                         : (uint8_t)slot;
+        state = tables->next[state << 8 | symbols[i]];
+    }
+    rans_fit(symbols, &escapes, &bits, tables, count);
+    for (size_t i = 0; i < count; i++)
+        escapes -= symbols[i] == 0;
+    CHECK(escapes == 0);
+}
+
+START_TEST(symbols_of_every_model_come_back)
+{
+    static uint8_t symbols[RANS_COUNT_MAX], back[RANS_COUNT_MAX];
+    static struct rans_scratch scratch;
+    const struct model_tables *tables = model_find((unsigned)_i);
+    struct random random = { (uint64_t)_i };
+    for (size_t round = 0; round < 400; round++) {
+        size_t count = round < 100 ? round + 1 : 1 + random_below(&random, RANS_COUNT_MAX);
+        if (round == 100)
+            count = RANS_COUNT_MAX;
+        struct buffer bytes;
+        buffer_init(&bytes);
+        random_symbols(symbols, &random, tables, count);
+        rans_encode(&bytes, &scratch, tables, symbols, count);
+        CHECK(!bytes.failed);
+        struct reader r = reader_over(bytes.data, bytes.bytes);
+        CHECK(rans_decode(back, &r, tables, count));
+        CHECK(reader_is_done(&r));
+        CHECK(memcmp(symbols, back, count) == 0);
+        buffer_release(&bytes);
+    }
+}
+END_TEST
+
+#if defined(__x86_64__)
+/* Both loops, on words in a place of just their size. True: they accept. */
+static bool assert_loops_agree(const struct rans_input *input, size_t steps,
+                               const struct model_tables *tables)
+{
+    static uint8_t plain[RANS_COUNT_MAX], quick[RANS_COUNT_MAX];
+    struct rans_input exact = *input;
+    uint8_t *words = malloc(input->word_bytes + 1);
+    CHECK(words != NULL);
+    memcpy(words + 1, input->words, input->word_bytes);
+    exact.words = words + 1;
+    bool is_right = rans_steps_plain(plain, steps, &exact, tables);
+    CHECK(rans_steps_avx512(quick, steps, &exact, tables) == is_right);
+    CHECK(!is_right || memcmp(plain, quick, steps * RANS_LANES) == 0);
+    free(words);
+    return is_right;
+}
+
+/* What rans_decode makes of bytes that are right. */
+static struct rans_input input_of(const struct buffer *bytes)
+{
+    struct rans_input input;
+    struct reader r = reader_over(bytes->data, bytes->bytes);
+    const uint8_t *states = get_bytes(&r, RANS_LANES * RANS_STATE_BITS / 8);
+    for (size_t lane = 0; lane < RANS_LANES; lane += 2) { /* two have seven bytes */
+        uint64_t both = 0;
+        for (size_t byte = 0; byte < 7; byte++)
+            both |= (uint64_t)states[lane / 2 * 7 + byte] << 8 * byte;
+        input.x[lane] = both & ((1u << RANS_STATE_BITS) - 1);
+        input.x[lane + 1] = (uint32_t)(both >> RANS_STATE_BITS);
+    }
+    input.word_bytes = get_varint(&r) * RANS_WORD_BYTES;
+    input.words = get_bytes(&r, input.word_bytes);
+    CHECK(reader_is_done(&r));
+    return input;
+}
+
+static void damage(struct rans_input *input, struct buffer *bytes, struct random *random)
+{
+    size_t words_at = bytes->bytes - input->word_bytes;
+    switch (random_below(random, 5)) {
+    case 0:
+        input->x[random_below(random, RANS_LANES)] ^= 1u << random_below(random, 12);
+        break;
+    case 1:
+        input->x[random_below(random, RANS_LANES)] =
+            RANS_LEAST + (uint32_t)random_below(random, (1u << RANS_STATE_BITS) - RANS_LEAST);
+        break;
+    case 2:
+        input->word_bytes -= RANS_WORD_BYTES * random_below(random, input->word_bytes / 2 + 1);
+        break;
+    case 3:
+        if (input->word_bytes > 0)
+            bytes->data[words_at + random_below(random, input->word_bytes)] ^=
+                (uint8_t)(1 << random_below(random, 8));
+        break;
+    default:
+        for (size_t i = words_at; i < bytes->bytes; i++)
+            bytes->data[i] = (uint8_t)random_u64(random);
+    }
+}
+
+START_TEST(the_loops_agree_on_right_and_on_damaged_bytes)
+{
+    static uint8_t symbols[RANS_COUNT_MAX];
+    static struct rans_scratch scratch;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl")) {
+        puts("the_loops_agree_on_right_and_on_damaged_bytes: skipped, no AVX-512 here");
+        return;
+    }
+    const struct model_tables *tables = model_find((unsigned)_i);
+    struct random random = { 50 + (uint64_t)_i };
+    size_t refused = 0;
+    for (size_t round = 0; round < 1500; round++) {
+        size_t more = round % 10 == 0 ? RANS_COUNT_MAX - RANS_COUNT_MANY + 1 : 300;
+        size_t count = RANS_COUNT_MANY + random_below(&random, more);
+        size_t steps = (count + RANS_LANES - 1) / RANS_LANES;
+        struct buffer bytes;
+        buffer_init(&bytes);
+        random_symbols(symbols, &random, tables, count);
+        rans_encode(&bytes, &scratch, tables, symbols, count);
+        struct rans_input input = input_of(&bytes);
+        CHECK(assert_loops_agree(&input, steps, tables));
+        CHECK(steps == 1 || !assert_loops_agree(&input, steps - 1, tables));
+        damage(&input, &bytes, &random);
+        refused += !assert_loops_agree(&input, steps, tables);
+        buffer_release(&bytes);
+    }
+    ck_assert_uint_gt(refused, 700);
+}
+END_TEST
+#endif
+
+int main(void)
+{
+    Suite *suite = suite_create("codec_cold");
+    TCase *tcase = tcase_create("blocks");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, rows_of_every_shape_and_length_come_back_bit_by_bit, 0, SHAPES);
+    tcase_add_loop_test(tcase, coded_blocks_are_hardly_larger_than_packed_ones, 0, SHAPES);
+    tcase_add_test(tcase, each_form_is_chosen_where_it_is_small);
+    tcase_add_loop_test(tcase, damaged_blocks_are_refused_or_mean_rows, 0,
+                        (int)CORE_COUNT(schemas));
+    tcase_add_loop_test(tcase, any_allocation_may_fail, 0, 2);
+    tcase_add_loop_test(tcase, symbols_of_every_model_come_back, 1, CODEC_MODELS + 1);
+#if defined(__x86_64__)
+    tcase_add_loop_test(tcase, the_loops_agree_on_right_and_on_damaged_bytes, 1, CODEC_MODELS + 1);
+#endif
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
