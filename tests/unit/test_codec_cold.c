@@ -290,7 +290,8 @@ START_TEST(each_form_is_chosen_where_it_is_small)
         TIMES_BYTES = 3 /* unit, CONSTANT, 1 */,
         CODED = 9,
         CUT = 10,
-        MULTIPLES = 11
+        MULTIPLES = 11,
+        PREDICTED = 14
     };
     static const struct {
         enum shape shape;
@@ -298,7 +299,7 @@ START_TEST(each_form_is_chosen_where_it_is_small)
     } cases[] = {
         { SHAPE_CONSTANT, 1, 0 },
         { SHAPE_WALK, CODED, MODEL_RESIDUALS },
-        { SHAPE_WAVE, CODED, MODEL_RESIDUALS },
+        { SHAPE_WAVE, PREDICTED, 0 },
         { SHAPE_LEVELS, CUT, 0 }, /* of runs */
         { SHAPE_MULTIPLES, MULTIPLES, 0 },
         { SHAPE_NOISE, CUT, 0 },
