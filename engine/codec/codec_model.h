@@ -11,7 +11,7 @@
 
 #include "core/core.h"
 
-/* Stored, less 1 the index in codec_models. A new one also needs: codec_coded.c, the reader in tests/. */
+/* Stored, less 1 the index in codec_models. A new one also needs: codec_cold.c, the reader in tests/. */
 enum model_number {
     MODEL_HEART_RATE = 1,
     MODEL_HEART_RATE_LOOSE = 2, /* of a clock that leaves its raster */
