@@ -74,16 +74,21 @@ static holter_status read_log(struct shard *shard, struct memtable *memtable,
     return status;
 }
 
+static bool log_path(char out[static IO_PATH_BYTES_MAX], const struct shard *shard, uint64_t number)
+{
+    char name[MANIFEST_LOG_NAME_BYTES];
+    manifest_log_name(name, number);
+    return io_path_join(out, shard->directory, name, NULL, NULL);
+}
+
 /*
  * What was read may lie in the cache only, where the process that wrote it died in this boot (D4).
  */
 static holter_status sync_log_file(struct shard *shard, uint64_t number, holter_error *err)
 {
-    char name[MANIFEST_LOG_NAME_BYTES];
     char path[IO_PATH_BYTES_MAX];
     struct io_file *file = NULL;
-    manifest_log_name(name, number);
-    if (!io_path_join(path, shard->directory, name, NULL, NULL))
+    if (!log_path(path, shard, number))
         return error_set(err, HOLTER_INVALID, "'%s': the path is too long", shard->directory);
     holter_status status = io_open(&file, shard->spec.io, path, IO_WRITABLE, err);
     if (status == HOLTER_OK)
@@ -234,12 +239,23 @@ static bool log_goes_on(struct shard *shard, const struct wal_place *end)
     return status == HOLTER_OK; /* an error is told by whoever reads the log for its rows */
 }
 
+/* A file of the log stays until one after it has the end. */
+static bool log_file_is_gone(struct shard *shard, const struct wal_place *end)
+{
+    char path[IO_PATH_BYTES_MAX];
+    struct io_stat stat;
+    return end->file != 0 && log_path(path, shard, end->file) &&
+           io_stat(&stat, shard->spec.io, path, NULL) == HOLTER_NOT_FOUND;
+}
+
 static bool head_is_old(struct shard *shard)
 {
     struct wal_place end, again;
     uint64_t appender;
     for (int attempt = 0; attempt < HEAD_CHECKS_MAX; attempt++) {
-        if (!shard_published_end(shard, &end, &appender) || !log_goes_on(shard, &end))
+        if (!shard_published_end(shard, &end, &appender))
+            return false;
+        if (!log_goes_on(shard, &end) && !log_file_is_gone(shard, &end))
             return false;
         bool is_same = shard_published_end(shard, &again, &appender) &&
                        again.sequence == end.sequence && again.offset == end.offset;

@@ -299,6 +299,39 @@ START_TEST(recovery_finds_all_that_was_acknowledged)
 }
 END_TEST
 
+/* An old page of this boot; the log file that it names is there, or its rows are in files long since. */
+START_TEST(a_head_page_that_was_put_back_costs_no_row)
+{
+    struct buffer old;
+    world_init(1, NULL);
+    OK(put_row(0, 5, 0));
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    buffer_init(&old);
+    OK(sim_file_read(&old, world.sim, SHARD "/head"));
+    int64_t rows = 1;
+    for (; _i == 0 ? rows < 5 : world_file_count(SHARD "/log-0000000000000003") == 0; rows++)
+        OK(put_row(0, 5, rows));
+    if (_i == 1) {
+        OK(shard_flush(NULL, world.shard[0], true, &err));
+        compact(0);
+        ck_assert_uint_eq(world_file_count(SHARD "/log-0000000000000001"), 0);
+    }
+    world_end(0);
+    OK(sim_file_write(world.sim, SHARD "/head", old.data, old.bytes));
+    buffer_release(&old);
+    OK(world_open_as(1, false));
+    struct found found = find_now(1, 5);
+    ck_assert_uint_eq(found.in_files + found.in_log, (uint64_t)rows);
+    world_end(1);
+    world_open(0);
+    found = find_now(0, 5);
+    ck_assert_uint_eq(found.in_files + found.in_log, (uint64_t)rows);
+    OK(put_row(0, 5, rows));
+    verify(0);
+    world_release();
+}
+END_TEST
+
 /*
  * A reader that cannot know what was synced goes by watermarks; once the boot is over by every
  * whole frame.
@@ -382,6 +415,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_large_part_is_whole_or_not_at_all, 0, 3);
     tcase_add_test(tcase, many_deletions_in_a_small_log_are_stored_or_refused_whole);
     tcase_add_loop_test(tcase, recovery_finds_all_that_was_acknowledged, 0, 4);
+    tcase_add_loop_test(tcase, a_head_page_that_was_put_back_costs_no_row, 0, 2);
     tcase_add_test(tcase, a_reader_without_a_head_page_shows_what_is_surely_durable);
     tcase_add_loop_test(tcase, a_log_cut_after_a_clean_close_is_damage, 0, 6);
     suite_add_tcase(suite, tcase);
