@@ -8,9 +8,9 @@
  *   C1  `flushed` covers an exact prefix of the shard's sequence: an edit raises it only by adding
  *       files whose ranges join it without a gap (or none, where nothing of the prefix needs
  *       keeping).
- *   C2  Within one (class, partition) the files' sequence ranges are disjoint, counting hot files
- *       with every partition; so a merge takes only files adjacent in that order. manifest_commit
- *       refuses else.
+ *   C2  Files of one class whose partitions share time have disjoint sequence ranges, whatever
+ *       their tiers (a hot file's partition is all of time); so a merge takes only files adjacent
+ *       in that order. manifest_commit refuses else.
  *   P1  A pin is a shared lock on byte MANIFEST_PIN_BASE + version of the shard's lock file,
  *       counted within a handle. It is taken, then the head page is read again: it stands only if
  *       the version still does.
@@ -29,16 +29,18 @@
 enum { MANIFEST_ID_BYTES = 16, MANIFEST_CLASSES = 4 };
 #define MANIFEST_PIN_BASE (UINT64_C(1) << 32)
 #define MANIFEST_HOT_PARTITION INT64_MIN
+#define MANIFEST_WARM_PARTITION_NS (INT64_C(7) * 86400 * 1000000000)
+#define MANIFEST_COLD_PARTITION_NS (4 * MANIFEST_WARM_PARTITION_NS)
 
-/** Stored. */
+/** Stored. A new tier also needs: manifest_partition.c, segment_block_rows, holter_tier. */
 enum manifest_tier { TIER_HOT = 1, TIER_WARM = 2, TIER_COLD = 3 };
 
 /** A live segment. Times are those of its rows' begins, and of its tombstones' spans. */
 struct manifest_file {
-    uint8_t id[MANIFEST_ID_BYTES]; /* the file's random id, which is its name too */
-    uint8_t tier;                  /* enum manifest_tier */
-    uint8_t class;                 /* tier class, 0 .. MANIFEST_CLASSES - 1 */
-    int64_t partition; /* index: floor(begin / partition span); hot: MANIFEST_HOT_PARTITION */
+    uint8_t id[MANIFEST_ID_BYTES];       /* the file's random id, which is its name too */
+    uint8_t tier;                        /* enum manifest_tier */
+    uint8_t class;                       /* tier class, 0 .. MANIFEST_CLASSES - 1 */
+    int64_t partition;                   /* manifest_partition(tier, begin) of every row */
     uint64_t sequence_min, sequence_max; /* inclusive; what a flush or merge covered */
     uint64_t user_min, user_max;
     uint64_t rows; /* 0: tombstones only; then the three times are 0 */
@@ -49,6 +51,18 @@ struct manifest_file {
     uint64_t bytes;
     uint64_t footer_hash; /* XXH3 of the footer: an older file in its place is found */
 };
+
+/**
+ * The partition of a tier that a time lies in: floor(time / span), the span being 7 days in warm
+ * files and 28 in cold ones; all of time is MANIFEST_HOT_PARTITION.
+ */
+int64_t manifest_partition(enum manifest_tier tier, int64_t time_ns);
+/** The times of a partition are [from, to). */
+int64_t manifest_partition_from(enum manifest_tier tier, int64_t partition);
+int64_t manifest_partition_to(enum manifest_tier tier, int64_t partition);
+/** A file's partition and that one have times in common. */
+bool manifest_shares_time(const struct manifest_file *file, enum manifest_tier tier,
+                          int64_t partition);
 
 /** A place in the log: the next byte, and the sequence of the next frame. */
 struct manifest_log_place {
@@ -64,7 +78,7 @@ struct manifest_version {
     struct manifest_log_place
         closed; /* where the log ended at the last clean close; file 0: not closed cleanly
                                           since the log moved on. What was closed can be no shorter: damage is told */
-    struct manifest_file *files; /* by (class, partition, sequence_min) */
+    struct manifest_file *files; /* by (class, tier, partition, sequence_min) */
     size_t file_count;
 };
 

@@ -89,7 +89,7 @@ struct manifest {
 struct manifest_counted *manifest_counted_new(void);
 struct manifest_counted *manifest_counted_copy(const struct manifest_counted *from);
 void manifest_counted_unref(struct manifest_counted *counted);
-/** Order by (class, partition, sequence_min). */
+/** Order by (class, tier, partition, sequence_min). */
 int manifest_file_compare(const void *a, const void *b);
 /** Ids as byte strings. */
 int manifest_id_compare(const void *a, const void *b);

@@ -2,15 +2,15 @@
  * manifest_version.c -- versions: counted lists of files, and the rules that every version and
  * change keeps.
  *
- *     sequence   1 ........ 10 11 ........ 20 21 ........ 30   flushed.sequence = 31
- *     hot                                     [--- H3 ----]    disjoint from every partition's (C2)
- *     week 2790  [--- A ----]  [--- B ----]
- *     week 2791  [---------- C ----------] may overlap A and B: another partition
+ *     sequence          1 ........ 10 11 ........ 20 21 ........ 30   flushed.sequence = 31
+ *     hot                                            [--- H3 ----]    disjoint from every other (C2)
+ *     warm, week 2796   [--- A ----]  [--- B ----]
+ *     warm, week 2797   [---------- C ----------] may overlap A and B: another partition
+ *     cold, 28 days 698 [- D -] may overlap all but H3: its weeks are 2792 to 2795
  *
  * C1  A change raises flushed.sequence only over files that cover what it passes, or over nothing.
- * C2  Of one class, files of one partition, or of which one is hot, have disjoint ranges; a merged
- *     file lies within the hull of what it replaces, so that a merge over a neighbour that stays is
- *     refused.
+ * C2  Of one class, files whose partitions share time have disjoint ranges; a merged file lies
+ *     within the hull of what it replaces, so that a merge over a neighbour that stays is refused.
  *
  * Tests: tests/unit/test_manifest_rules.c.
  */
@@ -78,6 +78,8 @@ int manifest_file_compare(const void *a, const void *b)
     const struct manifest_file *right = b;
     if (left->class != right->class)
         return left->class < right->class ? -1 : 1;
+    if (left->tier != right->tier)
+        return left->tier < right->tier ? -1 : 1;
     if (left->partition != right->partition)
         return left->partition < right->partition ? -1 : 1;
     if (left->sequence_min != right->sequence_min)
@@ -95,6 +97,14 @@ static bool is_hot(const struct manifest_file *file)
     return file->tier == TIER_HOT;
 }
 
+/* A warm or cold file's partition is one of those that times lie in. */
+static bool is_in_time(const struct manifest_file *file)
+{
+    enum manifest_tier tier = (enum manifest_tier)file->tier;
+    return file->partition >= manifest_partition(tier, INT64_MIN) &&
+           file->partition <= manifest_partition(tier, INT64_MAX);
+}
+
 const char *manifest_file_fault(const struct manifest_file *file)
 {
     if (file->tier < TIER_HOT || file->tier > TIER_COLD)
@@ -103,6 +113,8 @@ const char *manifest_file_fault(const struct manifest_file *file)
         return "its class is unknown";
     if (is_hot(file) != (file->partition == MANIFEST_HOT_PARTITION))
         return "its tier and partition do not go together";
+    if (!is_hot(file) && !is_in_time(file))
+        return "its partition lies outside of time";
     if (file->sequence_min == 0 || file->sequence_min > file->sequence_max)
         return "its sequences are no range";
     if (file->user_min > file->user_max)
@@ -129,8 +141,8 @@ static holter_status refuse(const struct manifest_file *file, holter_status brok
     char name[MANIFEST_FILE_NAME_BYTES];
     manifest_file_name(name, file->id);
     return error_set(err, broken,
-                     "manifest: %s (class %u, partition %lld, sequences %llu to %llu): %s", name,
-                     (unsigned)file->class, (long long)file->partition,
+                     "manifest: %s (class %u, tier %u, partition %lld, sequences %llu to %llu): %s",
+                     name, (unsigned)file->class, (unsigned)file->tier, (long long)file->partition,
                      (unsigned long long)file->sequence_min, (unsigned long long)file->sequence_max,
                      what);
 }
@@ -140,7 +152,7 @@ static bool is_overlap(const struct manifest_file *a, const struct manifest_file
 {
     if (a->class != b->class)
         return false;
-    if (a->partition != b->partition && !is_hot(a) && !is_hot(b))
+    if (!manifest_shares_time(a, (enum manifest_tier)b->tier, b->partition))
         return false;
     return a->sequence_min <= b->sequence_max && b->sequence_min <= a->sequence_max;
 }
@@ -360,17 +372,46 @@ static holter_status check_ids(const struct manifest_version *version, holter_er
     return status;
 }
 
-/* C2 against the hot files [begin, end) of the same class, which are in order and disjoint. */
-static bool overlaps_hot(const struct manifest_file *files, size_t begin, size_t end,
-                         const struct manifest_file *file)
+/*
+ * C2 against the files [begin, end) of the same class and another tier, of one partition of it; they
+ * are in order and disjoint.
+ */
+static bool overlaps_any(const struct manifest_file *files, size_t begin, size_t end,
+                         int64_t partition, const struct manifest_file *file)
 {
     while (begin < end) {
-        size_t middle = begin + (end - begin) / 2;
-        if (files[middle].sequence_max < file->sequence_min)
-            begin = middle + 1;
-        else if (files[middle].sequence_min > file->sequence_max)
-            end = middle;
+        const struct manifest_file *there = &files[begin + (end - begin) / 2];
+        if (there->partition < partition ||
+            (there->partition == partition && there->sequence_max < file->sequence_min))
+            begin = (size_t)(there - files) + 1;
+        else if (there->partition > partition || there->sequence_min > file->sequence_max)
+            end = (size_t)(there - files);
         else
+            return true;
+    }
+    return false;
+}
+
+/* Where the files of one class begin, which are in order, tier by tier. */
+struct stretch {
+    size_t hot, warm, cold;
+};
+
+/* C2 of the file at `index` against those of the tiers before its own. */
+static bool overlaps_other_tiers(const struct manifest_file *files, const struct stretch *stretch,
+                                 const struct manifest_file *file)
+{
+    if (is_hot(file))
+        return false;
+    if (overlaps_any(files, stretch->hot, stretch->warm, MANIFEST_HOT_PARTITION, file))
+        return true;
+    if (file->tier == TIER_WARM)
+        return false;
+    int64_t from = manifest_partition_from(TIER_COLD, file->partition);
+    int64_t to = manifest_partition_to(TIER_COLD, file->partition);
+    for (int64_t week = manifest_partition(TIER_WARM, from);
+         week <= manifest_partition(TIER_WARM, to - 1); week++) {
+        if (overlaps_any(files, stretch->warm, stretch->cold, week, file))
             return true;
     }
     return false;
@@ -391,7 +432,7 @@ holter_status manifest_check(const struct manifest_version *version, holter_erro
     if (closed->file == 0 ? !is_new_place(closed) || closed->sequence != 0 : closed->sequence == 0)
         return error_set(err, HOLTER_INVALID, "manifest: the log's closed end is no place");
 
-    size_t hot_begin = 0, hot_end = 0;
+    struct stretch stretch = { 0 };
     for (size_t i = 0; i < version->file_count; i++) {
         const struct manifest_file *file = &version->files[i];
         const struct manifest_file *before = i == 0 ? NULL : file - 1;
@@ -400,18 +441,19 @@ holter_status manifest_check(const struct manifest_version *version, holter_erro
             fault = "C1: it reaches beyond what is flushed";
         if (fault == NULL && before != NULL && manifest_file_compare(before, file) >= 0)
             fault = "it is out of order";
-        if (fault == NULL && before != NULL && before->partition == file->partition &&
+        if (fault == NULL && before != NULL && before->tier == file->tier &&
             is_overlap(before, file))
             fault = "C2: its sequences overlap those of another file";
+        if (before == NULL || before->class != file->class)
+            stretch = (struct stretch){ i, i, i };
+        if (file->tier <= TIER_HOT)
+            stretch.warm = i + 1;
+        if (file->tier <= TIER_WARM)
+            stretch.cold = i + 1;
+        if (fault == NULL && overlaps_other_tiers(version->files, &stretch, file))
+            fault = "C2: its sequences overlap those of a file of another tier";
         if (fault != NULL)
             return refuse(file, HOLTER_INVALID, fault, err);
-        if (before == NULL || before->class != file->class)
-            hot_begin = hot_end = i;
-        if (is_hot(file))
-            hot_end = i + 1; /* hot files come first in their class */
-        else if (overlaps_hot(version->files, hot_begin, hot_end, file))
-            return refuse(file, HOLTER_INVALID, "C2: its sequences overlap those of a hot file",
-                          err);
     }
     return check_ids(version, err);
 }

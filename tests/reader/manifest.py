@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from cursor import I64_MIN
+from cursor import I64_MAX, I64_MIN
 from edits import MANIFEST, read_edits
 
 SNAPSHOT, CHANGE, MORE = 1, 2, 3
 HAS_FLUSHED, HAS_CLOSED = 1, 2
 HOT, WARM, COLD = 1, 2, 3
+PARTITION_NS = {WARM: 7 * 86_400 * 10**9, COLD: 28 * 86_400 * 10**9}
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,21 @@ class File:
 
     @property
     def order(self):
-        return (self.tier_class, self.partition, self.sequence_min)
+        return (self.tier_class, self.tier, self.partition, self.sequence_min)
+
+    @property
+    def begin(self):
+        """Of its partition."""
+        return I64_MIN if self.tier == HOT else self.partition * PARTITION_NS[self.tier]
+
+    @property
+    def end(self):
+        return I64_MAX if self.tier == HOT else (self.partition + 1) * PARTITION_NS[self.tier]
 
     def overlaps(self, other):
         """Whether both could hold one row, by class, partition and sequences (C2)."""
         return (self.tier_class == other.tier_class
-                and (self.partition == other.partition or HOT in (self.tier, other.tier))
+                and self.begin < other.end and other.begin < self.end
                 and self.sequence_min <= other.sequence_max and other.sequence_min <= self.sequence_max)
 
 
@@ -109,6 +119,7 @@ class Manifest:
         f = File(file_id, tier, tier_class, partition, *numbers)
         c.check(HOT <= tier <= COLD and tier_class <= 3, f"tier {tier}, class {tier_class}", at + 16)
         c.check((tier == HOT) == (partition == I64_MIN), f"partition {partition} in tier {tier}", at + 24)
+        c.check(f.end > I64_MIN and f.begin <= I64_MAX, f"partition {partition} outside of time", at + 24)
         c.check(1 <= f.sequence_min <= f.sequence_max, "a range of sequences that is empty or begins at 0", at + 32)
         c.check(f.user_min <= f.user_max, "user_min is greater than user_max", at + 48)
         c.check(f.begin_min <= f.begin_max <= f.end_max, "times that do not rise", at + 72)

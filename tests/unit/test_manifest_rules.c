@@ -2,7 +2,9 @@
  * test_manifest_rules.c -- a commit that breaks C1 or C2 is refused and writes nothing; others
  * become versions.
  */
+#include "manifest/manifest_impl.h"
 #include "manifest_world.h"
+#include "random.h"
 
 static struct sim *sim;
 static struct opened writer;
@@ -80,13 +82,15 @@ END_TEST
 
 /* ---- edits, and whether they stand ----------------------------------------------------------- */
 
+enum { COLD = 1000 };
+
 struct attempt {
     const char *what;
     bool stands;
     uint8_t removed[3]; /* names; 0: none */
     struct {
         uint8_t name, class;
-        int64_t partition;
+        int64_t partition; /* COLD + that of a cold file */
         uint64_t min, max;
     } added[2];
     struct manifest_log_place flushed;
@@ -139,6 +143,30 @@ static const struct attempt attempts[] = {
       { { 20, 0, 12, 11, 15 }, { 21, 0, 12, 15, 20 } },
       { 0 } },
     { "C2: a hot file over warm ones", false, { 1, 3 }, { { 20, 0, -1, 1, 20 } }, { 0 } },
+    { "weeks 10 and 11 go cold", true, { 3, 4 }, { { 20, 0, COLD + 2, 1, 10 } }, { 0 } },
+    { "cold beside warm files of other weeks", true, { 3 }, { { 20, 0, COLD + 3, 1, 10 } }, { 0 } },
+    { "cold after warm files of its weeks", true, { 1 }, { { 20, 0, COLD + 2, 11, 20 } }, { 0 } },
+    { "a warm file after a cold one of its time",
+      true,
+      { 1 },
+      { { 20, 0, COLD + 3, 11, 15 }, { 21, 0, 13, 16, 20 } },
+      { 0 } },
+    { "C2: cold over a warm file of its weeks",
+      false,
+      { 3 },
+      { { 20, 0, COLD + 2, 1, 10 } },
+      { 0 } },
+    { "C2: a warm file over a cold one of its time",
+      false,
+      { 1 },
+      { { 20, 0, COLD + 3, 11, 15 }, { 21, 0, 15, 15, 20 } },
+      { 0 } },
+    { "C2: cold over a hot file", false, { 2, 3 }, { { 20, 0, COLD + 9, 10, 11 } }, { 0 } },
+    { "C2: two cold ones of one time",
+      false,
+      { 1 },
+      { { 20, 0, COLD + 3, 11, 15 }, { 21, 0, COLD + 3, 15, 20 } },
+      { 0 } },
     { "a file that is not live leaves", false, { 99 }, { { 0 } }, { 0 } },
     { "a file leaves twice", false, { 1, 1 }, { { 0 } }, { 0 } },
     { "a live file comes again", false, { 1 }, { { 2, 0, 12, 11, 20 } }, { 0 } },
@@ -153,10 +181,16 @@ START_TEST(a_commit_stands_or_changes_nothing)
     struct manifest_edit edit = { .add = added,
                                   .remove = (const uint8_t(*)[MANIFEST_ID_BYTES])removed,
                                   .flushed = attempt->flushed };
-    for (size_t i = 0; i < 2 && attempt->added[i].name != 0; i++)
-        added[edit.add_count++] =
+    for (size_t i = 0; i < 2 && attempt->added[i].name != 0; i++) {
+        struct manifest_file *file = &added[edit.add_count++];
+        *file =
             world_file(attempt->added[i].name, attempt->added[i].class, attempt->added[i].partition,
                        attempt->added[i].min, attempt->added[i].max);
+        if (file->partition >= COLD) {
+            file->tier = TIER_COLD;
+            file->partition -= COLD;
+        }
+    }
     for (size_t i = 0; i < 3 && attempt->removed[i] != 0; i++) {
         struct manifest_file file = world_file(attempt->removed[i], 0, 0, 1, 1);
         memcpy(removed[edit.remove_count++], file.id, MANIFEST_ID_BYTES);
@@ -189,7 +223,7 @@ END_TEST
 
 START_TEST(fields_that_make_no_sense_are_refused)
 {
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < 14; i++) {
         struct manifest_file file = world_file(20, 0, -1, 40, 49);
         switch (i) {
         case 0:
@@ -224,6 +258,14 @@ START_TEST(fields_that_make_no_sense_are_refused)
             break;
         case 10:
             file.bytes = 0;
+            break;
+        case 11:
+            file.tier = TIER_WARM;
+            file.partition = manifest_partition(TIER_WARM, INT64_MAX) + 1;
+            break;
+        case 12:
+            file.tier = TIER_COLD;
+            file.partition = manifest_partition(TIER_COLD, INT64_MIN) - 1;
             break;
         default:
             file.sequence_max = 39;
@@ -314,6 +356,59 @@ START_TEST(a_version_of_many_files_is_checked)
 }
 END_TEST
 
+/* C2 by every pair, in weeks. */
+static bool has_overlap(const struct manifest_version *version)
+{
+    for (size_t i = 0; i < version->file_count; i++) {
+        const struct manifest_file *a = &version->files[i];
+        int64_t a_weeks = a->tier == TIER_COLD ? 4 : 1;
+        for (size_t j = 0; j < i; j++) {
+            const struct manifest_file *b = &version->files[j];
+            int64_t b_weeks = b->tier == TIER_COLD ? 4 : 1;
+            bool meet = a->tier == TIER_HOT || b->tier == TIER_HOT ||
+                        (a->partition * a_weeks < (b->partition + 1) * b_weeks &&
+                         b->partition * b_weeks < (a->partition + 1) * a_weeks);
+            if (meet && a->class == b->class && a->sequence_min <= b->sequence_max &&
+                b->sequence_min <= a->sequence_max)
+                return true;
+        }
+    }
+    return false;
+}
+
+START_TEST(files_of_all_tiers_are_disjoint_where_they_share_time)
+{
+    enum { FILES = 8, SEQUENCES = 60 };
+    struct random random = { 5 };
+    size_t refused = 0, stood = 0;
+    for (int round = 0; round < 20000; round++) {
+        struct manifest_file files[FILES];
+        struct manifest_version version = { .version = 1,
+                                            .flushed = world_place(1, 4096, SEQUENCES + 10),
+                                            .files = files };
+        uint64_t count = 2 + random_below(&random, FILES - 1);
+        for (size_t i = 0; i < count; i++) {
+            uint64_t min = 1 + random_below(&random, SEQUENCES);
+            files[i] = world_file((uint8_t)(1 + i), (uint8_t)random_below(&random, 2), -1, min,
+                                  min + random_below(&random, 4));
+            files[i].tier = (uint8_t)(TIER_HOT + random_below(&random, 8) % 3);
+            int64_t week = (int64_t)random_below(&random, 12) - 6;
+            files[i].partition = manifest_partition((enum manifest_tier)files[i].tier,
+                                                    manifest_partition_from(TIER_WARM, week));
+        }
+        version.file_count = count;
+        qsort(files, count, sizeof *files, manifest_file_compare);
+        holter_status status = manifest_check(&version, &err);
+        bool is_refused = has_overlap(&version);
+        ck_assert_int_eq(status, is_refused ? HOLTER_INVALID : HOLTER_OK);
+        refused += is_refused;
+        stood += !is_refused;
+    }
+    ck_assert_uint_gt(refused, 1000);
+    ck_assert_uint_gt(stood, 1000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("manifest_rules");
@@ -326,6 +421,7 @@ int main(void)
     tcase_add_test(tests, a_closed_end_is_kept);
     tcase_add_test(tests, a_long_log_is_rewritten_and_readers_follow);
     tcase_add_test(tests, a_version_of_many_files_is_checked);
+    tcase_add_test(tests, files_of_all_tiers_are_disjoint_where_they_share_time);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
