@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option { IS_WHOLE = 1, IS_BLOCKS = 2 };
+enum option { IS_WHOLE = 1, IS_BLOCKS = 2, IS_COLD = 4 };
 enum { SEQUENCE_MAX = 1000 };
 
 static void check_index(const struct segment_index *index, const uint8_t *bytes, size_t count,
@@ -50,7 +50,8 @@ static void decode_index(struct reader *r, bool is_whole)
     segment_index_release(&index);
 }
 
-static void decode_blocks(const struct segment_entry *entry, const struct reader *r, bool is_whole)
+static void decode_blocks(const struct segment_entry *entry, const struct reader *r, bool is_whole,
+                          uint32_t rows_max)
 {
     size_t count = entry->series.blocks;
     const char *what = NULL;
@@ -60,12 +61,13 @@ static void decode_blocks(const struct segment_entry *entry, const struct reader
     struct segment_place *places = core_calloc(count, sizeof *places);
     core_assert(blocks != NULL && places != NULL);
     holter_status status =
-        segment_blocks_decode(blocks, places, r->at, r->left, entry, is_whole, &what);
+        segment_blocks_decode(blocks, places, r->at, r->left, entry, is_whole, rows_max, &what);
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     core_assert(status == HOLTER_OK || what != NULL);
     uint64_t rows = 0;
     for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
         rows += blocks[i].rows;
+        core_assert(blocks[i].rows <= rows_max);
         core_assert(is_whole || places[i].piece_offset <= entry->payload_bytes);
         core_assert(places[i].offset <= places[i].piece_bytes &&
                     places[i].bytes <= places[i].piece_bytes - places[i].offset);
@@ -85,7 +87,7 @@ static void decode_blocks(const struct segment_entry *entry, const struct reader
 }
 
 /* The index says what the blocks have to fit. */
-static void decode_headers(struct reader *r, bool is_whole)
+static void decode_headers(struct reader *r, bool is_whole, uint32_t rows_max)
 {
     size_t index_bytes = get_u16(r);
     index_bytes = index_bytes < r->left ? index_bytes : r->left;
@@ -106,7 +108,7 @@ static void decode_headers(struct reader *r, bool is_whole)
     if (status != HOLTER_OK)
         return;
     for (size_t i = 0; i < index.count && i < 1; i++)
-        decode_blocks(&index.entries[i], r, is_whole);
+        decode_blocks(&index.entries[i], r, is_whole, rows_max);
     segment_index_release(&index);
 }
 
@@ -115,7 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     struct reader in = reader_over(bytes, count);
     uint8_t options = get_u8(&in);
     if ((options & IS_BLOCKS) != 0)
-        decode_headers(&in, (options & IS_WHOLE) != 0);
+        decode_headers(&in, (options & IS_WHOLE) != 0,
+                       (options & IS_COLD) != 0 ? SEGMENT_WAVEFORM_BLOCK_ROWS : SEGMENT_BLOCK_ROWS);
     else
         decode_index(&in, (options & IS_WHOLE) != 0);
     return 0;

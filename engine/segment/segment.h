@@ -10,8 +10,8 @@
  *     section: | pieces of payload .. | per series: piece of block headers | index piece |
  *
  *   S1  Sorted by (user, metric, source, time, key); an identity comes once. Blocks are of one
- *       series, SEGMENT_BLOCK_ROWS rows each but the last of a series; one of texts also ends once
- *       they reach 64 KiB.
+ *       series, segment_block_rows of the file each but the last of a series; one of texts also
+ *       ends once they reach 64 KiB.
  *   S2  A piece is sealed on its own: nonce = the file's random 16-byte id and the piece's offset;
  *       associated data binds store, file, user, key generation, offset, kind and length. Ids are
  *       drawn anew at every attempt.
@@ -33,7 +33,9 @@
 #include "merge/merge.h"
 
 enum {
-    SEGMENT_BLOCK_ROWS = CODEC_PACKED_ROWS_MAX,
+    SEGMENT_BLOCK_ROWS = CODEC_PACKED_ROWS_MAX, /* of hot and warm files */
+    SEGMENT_COLD_BLOCK_ROWS = 4096,
+    SEGMENT_WAVEFORM_BLOCK_ROWS = CODEC_BLOCK_ROWS_MAX, /* of cold files of that class */
     SEGMENT_PIECE_BYTES =
         16 << 10, /* plain payload bytes sealed together, where one block is not larger */
     SEGMENT_SMALL_SECTION_BYTES = 4096,
@@ -58,6 +60,9 @@ struct segment_traits {
     uint64_t sequence_min, sequence_max; /* tombstones' sequences lie in [0, sequence_max] */
 };
 
+/** The rows of a block in such a file; the last block of a series may have fewer. */
+uint32_t segment_block_rows(const struct segment_traits *traits);
+
 /** What a finished segment holds: the manifest's entry follows from it. */
 struct segment_summary {
     uint8_t id[SEGMENT_ID_BYTES];
@@ -75,7 +80,7 @@ struct segment_summary {
  * the writer is given up: every later call answers that status, and nothing more is written.
  * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY,
  *          as in all below.
- * Cost     about 1.5 MiB of memory, 64 bytes for each user, 300 for each block of the series at
+ * Cost     about 1.5 MiB of memory (cold: 2), 64 bytes for each user, 300 for each block of the series at
  *          hand; writes of 1 MiB.
  */
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,

@@ -99,6 +99,16 @@ static struct wide get_wide(struct reader *r)
     return (struct wide){ 0 };
 }
 
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+uint32_t segment_block_rows(const struct segment_traits *traits)
+{
+    if (traits->tier != SEGMENT_TIER_COLD)
+        return SEGMENT_BLOCK_ROWS;
+    return traits->class == SEGMENT_CLASS_WAVEFORM ? SEGMENT_WAVEFORM_BLOCK_ROWS
+                                                   : SEGMENT_COLD_BLOCK_ROWS;
+}
+
 /* ---- measuring ------------------------------------------------------------------------------- */
 
 static uint64_t double_bits(double value)
@@ -190,8 +200,8 @@ void segment_block_measure(struct segment_block *out, const struct columns *c, s
                            size_t count)
 {
     core_assert(count > 0);
-    core_assert(count <= SEGMENT_BLOCK_ROWS);
-    int64_t keep[SEGMENT_BLOCK_ROWS];
+    core_assert(count <= CODEC_BLOCK_ROWS_MAX);
+    int64_t keep[CODEC_BLOCK_ROWS_MAX];
     *out = (struct segment_block){
         .rows = (uint32_t)count,
         .flagged = rows_keep(keep, c, first, count),
@@ -329,7 +339,8 @@ static bool time_add(int64_t *out, int64_t base, uint64_t steps, uint64_t unit, 
 }
 
 static holter_status rows_decode(struct segment_block *blocks, struct reader *r,
-                                 const struct segment_series *series, const char **what)
+                                 const struct segment_series *series, uint32_t rows_max,
+                                 const char **what)
 {
     uint64_t left = series->rows;
     int64_t rows = 0;
@@ -338,8 +349,8 @@ static holter_status rows_decode(struct segment_block *blocks, struct reader *r,
         if (i + 1 < count)
             rows = wrap_add_i64(rows, get_zigzag(r));
         else
-            rows = left <= CODEC_BLOCK_ROWS_MAX ? (int64_t)left : 0;
-        if (rows < 1 || rows > CODEC_BLOCK_ROWS_MAX || (uint64_t)rows > left)
+            rows = left <= rows_max ? (int64_t)left : 0;
+        if (rows < 1 || rows > (int64_t)rows_max || (uint64_t)rows > left)
             return refuse(what, "the rows of its blocks are not those of the series");
         blocks[i].rows = (uint32_t)rows;
         left -= (uint64_t)rows;
@@ -483,7 +494,7 @@ static holter_status places_decode(struct segment_place *places, struct reader *
 holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places,
                                     const uint8_t *plain, size_t bytes,
                                     const struct segment_entry *entry, bool is_whole,
-                                    const char **what)
+                                    uint32_t rows_max, const char **what)
 {
     const struct segment_series *series = &entry->series;
     size_t count = series->blocks;
@@ -495,7 +506,7 @@ holter_status segment_blocks_decode(struct segment_block *blocks, struct segment
     uint8_t unit = get_u8(&r);
     if (form != BLOCKS_FORM || unit >= CORE_COUNT(units))
         return refuse(what, "its form or unit is unknown");
-    holter_status status = rows_decode(blocks, &r, series, what);
+    holter_status status = rows_decode(blocks, &r, series, rows_max, what);
     if (status == HOLTER_OK)
         status = times_decode(blocks, &r, series, unit, what);
     for (size_t i = 0; status == HOLTER_OK && i < count; i++) {

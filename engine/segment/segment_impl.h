@@ -27,7 +27,9 @@ enum {
     SEGMENT_CHUNK_BYTES = 1 << 20,    /* of what is written and read back at once */
     SEGMENT_NAME_BYTES = 4 + 2 * SEGMENT_ID_BYTES + 1,
     SEGMENT_TIERS = 3,
+    SEGMENT_TIER_COLD = 3,
     SEGMENT_CLASSES = 4,
+    SEGMENT_CLASS_WAVEFORM = 2, /* as in the catalog */
 };
 
 /** Stored, in associated data. A new kind also needs: format-spec/segment.md,
@@ -155,7 +157,7 @@ struct segment_place {
 };
 
 /** Fill in statistics and times of rows [first, first + count), count at most
-    SEGMENT_BLOCK_ROWS. */
+    CODEC_BLOCK_ROWS_MAX. */
 void segment_block_measure(struct segment_block *out, const struct columns *c, size_t first,
                            size_t count);
 void segment_blocks_encode(struct buffer *out, const struct schema *schema,
@@ -163,12 +165,13 @@ void segment_blocks_encode(struct buffer *out, const struct schema *schema,
                            size_t count);
 /**
  * Arrays of entry->series.blocks each, which the caller allocated once he saw that `bytes` are at
- * least SEGMENT_BLOCK_BYTES_MIN for each. Errors: HOLTER_CORRUPT.
+ * least SEGMENT_BLOCK_BYTES_MIN for each. rows_max: of a block in this file.
+ * Errors   HOLTER_CORRUPT.
  */
 holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places,
                                     const uint8_t *plain, size_t bytes,
                                     const struct segment_entry *entry, bool is_whole,
-                                    const char **what);
+                                    uint32_t rows_max, const char **what);
 
 /* ---- segment_read.c -------------------------------------------------------------------------- */
 

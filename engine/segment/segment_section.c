@@ -234,7 +234,8 @@ static holter_status blocks_read(struct segment_run *run, holter_error *err)
         if (run->blocks == NULL || run->places == NULL)
             return run_no_memory(run, err);
         status = segment_blocks_decode(run->blocks, run->places, plain, (size_t)bytes, entry,
-                                       section->is_whole, &what);
+                                       section->is_whole,
+                                       segment_block_rows(&section->segment->footer.traits), &what);
     }
     if (status != HOLTER_OK)
         return error_set(err, status,

@@ -55,9 +55,10 @@ struct segment_writer {
 
     /* the series at hand: the last entry, which does not count before it ends */
     bool has_series;
-    struct columns pending; /* rows of a block that is not full */
-    struct columns last;    /* the last row of the block before */
-    struct buffer piece;    /* blocks not yet sealed */
+    struct columns pending;        /* rows of a block that is not full */
+    struct columns last;           /* the last row of the block before */
+    struct codec_scratch *scratch; /* NULL: blocks are packed only, as the file is not cold */
+    struct buffer piece;           /* blocks not yet sealed */
     struct segment_block *blocks;
     struct segment_place *places;
     size_t block_count, block_capacity, place_capacity;
@@ -269,7 +270,7 @@ static holter_status block_write(struct segment_writer *writer, const struct col
     series->blocks++;
 
     size_t start = writer->piece.bytes;
-    codec_block_encode(&writer->piece, c, first, count, has_revision, NULL);
+    codec_block_encode(&writer->piece, c, first, count, has_revision, writer->scratch);
     if (writer->piece.failed)
         return no_memory(writer, err);
     size_t bytes = writer->piece.bytes - start;
@@ -301,12 +302,12 @@ static holter_status pending_write(struct segment_writer *writer, holter_error *
     return status;
 }
 
-/* How many of the rows join a block that has `rows` and `text_bytes` already; *is_full: the
-   block ends with them. */
-static size_t rows_taken(bool *is_full, const struct columns *c, size_t first, size_t count,
-                         size_t rows, size_t text_bytes)
+/* How many of the rows join the pending ones in a block; *is_full: the block ends with them. */
+static size_t rows_taken(bool *is_full, const struct segment_writer *writer,
+                         const struct columns *c, size_t first, size_t count)
 {
-    size_t room = SEGMENT_BLOCK_ROWS - rows;
+    size_t text_bytes = writer->pending.text.bytes;
+    size_t room = segment_block_rows(&writer->footer.traits) - writer->pending.count;
     size_t take = count < room ? count : room;
     *is_full = take == room;
     if (c->text.bytes == 0)
@@ -627,6 +628,11 @@ static holter_status writer_begin(struct segment_writer *writer, holter_error *e
     writer->chunk = aligned_alloc(CORE_PAGE_BYTES, SEGMENT_CHUNK_BYTES); /* touched as it fills */
     if (writer->chunk == NULL)
         return no_memory(writer, err);
+    if (writer->footer.traits.tier == SEGMENT_TIER_COLD) {
+        writer->scratch = codec_scratch_new();
+        if (writer->scratch == NULL)
+            return no_memory(writer, err);
+    }
     status = io_queue_open(&writer->queue, writer->spec.io, 1, err);
     if (status != HOLTER_OK)
         return status;
@@ -679,6 +685,7 @@ void segment_writer_free(struct segment_writer *writer)
     io_queue_close(writer->queue);
     if (!writer->is_finished)
         writer_unlink(writer);
+    codec_scratch_free(writer->scratch);
     crypto_key_free(writer->key);
     hash64_stream_free(writer->hash);
     columns_release(&writer->pending);
@@ -833,8 +840,7 @@ holter_status segment_writer_rows(struct segment_writer *writer, const struct co
 
     while (status == HOLTER_OK && count > 0) {
         bool is_full;
-        size_t take = rows_taken(&is_full, columns, first, count, writer->pending.count,
-                                 writer->pending.text.bytes);
+        size_t take = rows_taken(&is_full, writer, columns, first, count);
         if (is_full && writer->pending.count == 0) {
             status = block_write(writer, columns, first, take, err);
         } else if (!columns_append_rows(&writer->pending, columns, first, take)) {

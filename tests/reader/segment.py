@@ -4,10 +4,11 @@ from dataclasses import dataclass
 import os
 import struct
 
-from blocks import SHORT_MAX as ROWS_MAX, read_block
+from blocks import read_block
 from columns import ENUM, FLOAT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, TEXT, read_schema, read_tombstones
 from cursor import Cursor, I64_MAX, I64_MIN, TIME_MAX, TIME_MIN, UNITS_NS, largest_unit, wrap
 from files import read_file
+from manifest import COLD, HOT, PARTITION_NS
 from native import xxh3_64
 from problems import Damage, Newer, Problem, damage
 from seal import TAG_BYTES, open_sealed, subkey
@@ -15,11 +16,10 @@ from seal import TAG_BYTES, open_sealed, subkey
 HEADER_MAGIC, FOOTER_MAGIC = b"\x89HLTSEGM", b"\x89HLTSEGF"
 SECTOR_BYTES, PAGE_BYTES, ENTRIES_A_PAGE = 512, 4096, 63
 SECTIONS_BEGIN = 1024
-HOT, WARM, COLD = 1, 2, 3
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE = 1, 2, 3, 4
 SERIES_BYTES_LEAST = 16
 PACKED_FORM = 2
-PARTITION_NS = {WARM: 7 * 86_400 * 10**9, COLD: 28 * 86_400 * 10**9}
+WAVEFORM = 2
 
 
 @dataclass
@@ -45,6 +45,11 @@ class Footer:
     file_bytes: int
     directory_hash: int
     hash: int
+
+    @property
+    def block_rows(self):
+        """The most rows that a block may have."""
+        return 1_024 if self.tier != COLD else 8_192 if self.tier_class == WAVEFORM else 4_096
 
 
 @dataclass
@@ -341,7 +346,7 @@ class Segment:
         at = begin
         for s in series:
             plain = Cursor(headers.take(s.header_bytes), c.file, headers.base + headers.at - s.header_bytes)
-            blocks = _read_block_headers(plain, s)
+            blocks = _read_block_headers(plain, s, self.footer.block_rows)
             plain.check(not any(block.starts for block in blocks[1:]), "a payload piece within one piece", 0)
             plain.check(sum(b.bytes for b in blocks) == s.payload_bytes, "the bytes of the blocks are not the series'", 0)
             s.blocks = _read_blocks(Cursor(c.data[at:at + s.payload_bytes], c.file, c.base + at), s, blocks)
@@ -357,7 +362,7 @@ class Segment:
                          "the bytes of the series and the index are not the section's")
         for s in series:
             headers = self._piece(entry, key, header_at, s.header_bytes, BLOCK_HEADERS)
-            blocks = _read_block_headers(headers, s)
+            blocks = _read_block_headers(headers, s, self.footer.block_rows)
             pieces = []
             for block in blocks:
                 if block.starts:
@@ -388,7 +393,7 @@ def _running(c, count):
     return values
 
 
-def _read_block_headers(c, s):
+def _read_block_headers(c, s, rows_max):
     n = s.block_count
     c.check(n <= c.left, f"{n} blocks in {c.left} bytes", 0)
     form, unit = c.u8(), c.u8()
@@ -399,7 +404,7 @@ def _read_block_headers(c, s):
     at = c.at
     counts = _running(c, n - 1)
     counts.append(s.row_count - sum(counts))
-    c.check(all(1 <= count <= ROWS_MAX for count in counts), f"a block without rows or with more than {ROWS_MAX}", at)
+    c.check(all(1 <= count <= rows_max for count in counts), f"a block without rows or with more than {rows_max}", at)
     at = c.at
     gaps, spans = c.varints(n - 1), c.varints(n - 1)
     end_spans = c.varints(n) if s.schema.kind == INTERVAL else [0] * n

@@ -47,6 +47,7 @@ struct content_user {
 };
 
 struct content {
+    uint8_t tier, class;
     struct content_user *users;
     size_t user_count;
 };
@@ -168,6 +169,8 @@ static inline void content_make(struct content *content, uint64_t seed, size_t u
                                 size_t series_max, size_t rows_max)
 {
     struct random random = { seed };
+    content->tier = (uint8_t)(1 + seed % 3);
+    content->class = (uint8_t)(seed / 3 % 4);
     content->users = calloc(users, sizeof *content->users);
     content->user_count = users;
     uint64_t number = random_below(&random, 1000);
@@ -253,8 +256,8 @@ static inline holter_status content_write(struct world *world, const struct cont
                                           struct segment_summary *summary, holter_error *err)
 {
     struct random random = { 77 };
-    struct segment_traits traits = { .tier = 2,
-                                     .class = 1,
+    struct segment_traits traits = { .tier = content->tier,
+                                     .class = content->class,
                                      .partition = -5,
                                      .sequence_min = 100,
                                      .sequence_max = WORLD_SEQUENCE_MAX };
@@ -334,10 +337,12 @@ static inline bool is_row_equal(const struct columns *a, size_t row_a, const str
            a->revision[row_a] == b->revision[row_b];
 }
 
-/* All rows of one series: OK and equal, or the status of the failure. */
+/* All rows of one series: OK and equal, in blocks of block_rows (S1), or the status of the failure. */
 static inline holter_status series_check(struct segment_section *section, size_t index,
-                                         const struct content_series *expected, holter_error *err)
+                                         const struct content_series *expected, uint32_t block_rows,
+                                         holter_error *err)
 {
+    bool has_texts = expected->rows.text.bytes > 0;
     struct segment_run *run = NULL;
     holter_status status =
         segment_run_open(&run, section, index, INT64_MIN, INT64_MAX, INT64_MAX, err);
@@ -354,7 +359,8 @@ static inline holter_status series_check(struct segment_section *section, size_t
         status = merge.read(&merge, &block, &first, &count, err);
         if (status != HOLTER_OK)
             break;
-        CHECK(count > 0 && count <= expected->rows.count - at);
+        CHECK(count > 0 && count <= expected->rows.count - at && count <= block_rows);
+        CHECK(count == block_rows || count == expected->rows.count - at || has_texts);
         CHECK(segment_run_block(run, b)->rows == count);
         block_check(segment_run_block(run, b), &expected->rows, at);
         for (size_t i = 0; i < count; i++)
@@ -371,6 +377,7 @@ static inline holter_status user_check(struct world *world, struct segment *segm
 {
     struct segment_user user = { 0 };
     struct segment_section *section = NULL;
+    struct segment_traits traits = segment_traits_get(segment);
     struct crypto_key *key = world_key(world, expected->user);
     holter_status status = segment_user_find(&user, segment, world->queue, expected->user, err);
     if (status == HOLTER_OK) {
@@ -395,7 +402,7 @@ static inline holter_status user_check(struct world *world, struct segment *segm
               series->source == expected->series[s].source);
         CHECK(series->rows == expected->series[s].rows.count);
         CHECK(schema_is_equal(&series->schema, &expected->series[s].rows.schema));
-        status = series_check(section, s, &expected->series[s], err);
+        status = series_check(section, s, &expected->series[s], segment_block_rows(&traits), err);
     }
     segment_section_close(section);
     crypto_key_free(key);

@@ -64,7 +64,7 @@ START_TEST(a_run_gives_all_rows_of_its_times_and_skips_blocks)
     for (uint64_t seed = 0; seed < 30; seed++) {
         struct world world;
         struct content_user one = { .user = 5, .series_count = 1 };
-        struct content content = { &one, 1 };
+        struct content content = { 2, 1, &one, 1 };
         struct segment_summary summary;
         struct segment *segment;
         struct segment_user user;
@@ -169,7 +169,7 @@ START_TEST(a_section_opens_at_its_own_place_only)
 {
     struct world world;
     struct content_user twins[2];
-    struct content content = { twins, 2 };
+    struct content content = { 2, 1, twins, 2 };
     struct segment_summary summary[2];
     struct segment *segment[2];
     struct segment_user user[2][2];
@@ -408,21 +408,25 @@ START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
 
     const char *what = NULL;
     ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false,
-                                           &what),
+                                           SEGMENT_BLOCK_ROWS, &what),
                      HOLTER_OK);
     ck_assert_mem_eq(decoded, blocks, sizeof blocks);
     ck_assert_uint_eq(placed[1].offset, 100);
     ck_assert_uint_eq(placed[2].piece_offset, 201 + CRYPTO_TAG_BYTES);
     ck_assert_uint_eq(placed[0].piece_bytes, 201);
     ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, true,
-                                           &what),
+                                           SEGMENT_BLOCK_ROWS, &what),
                      HOLTER_CORRUPT);
+    ck_assert_int_eq(segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false,
+                                           SEGMENT_BLOCK_ROWS - 1, &what),
+                     HOLTER_CORRUPT);
+    ck_assert_str_eq(what, "the rows of its blocks are not those of the series");
     size_t kept = 0;
     for (size_t i = 0; i < plain.bytes * 256; i++) {
         uint8_t was = plain.data[i / 256];
         plain.data[i / 256] = (uint8_t)i;
-        if (segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false, &what) ==
-            HOLTER_OK) {
+        if (segment_blocks_decode(decoded, placed, plain.data, plain.bytes, &entry, false,
+                                  SEGMENT_BLOCK_ROWS, &what) == HOLTER_OK) {
             struct buffer again;
             buffer_init(&again);
             segment_blocks_encode(&again, &schema, decoded, placed, 3);
@@ -434,8 +438,8 @@ START_TEST(index_and_block_headers_refuse_or_keep_every_change_of_a_byte)
     }
     ck_assert_uint_gt(kept, plain.bytes); /* at least as it was */
     for (size_t bytes = 6; bytes < plain.bytes; bytes++)
-        CHECK(segment_blocks_decode(decoded, placed, plain.data, bytes, &entry, false, &what) ==
-              HOLTER_CORRUPT);
+        CHECK(segment_blocks_decode(decoded, placed, plain.data, bytes, &entry, false,
+                                    SEGMENT_BLOCK_ROWS, &what) == HOLTER_CORRUPT);
 
     struct tombstone one = { 1, 1, 5, 900, 3, 40 };
     tombstones_encode(&tombstones, &(struct tombstones){ &one, 1, 1 }, 0);

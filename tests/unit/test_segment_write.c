@@ -94,14 +94,30 @@ START_TEST(the_summary_says_what_is_there)
     ck_assert_int_eq(io_stat(&stat, world.io, path, &err), HOLTER_OK);
     ck_assert_uint_eq(stat.bytes, summary.bytes);
     struct segment_traits traits = segment_traits_get(segment);
-    ck_assert_uint_eq(traits.tier, 2);
-    ck_assert_uint_eq(traits.class, 1);
+    ck_assert_uint_eq(traits.tier, content.tier);
+    ck_assert_uint_eq(traits.class, content.class);
     ck_assert_int_eq(traits.partition, -5);
     ck_assert_uint_eq(traits.sequence_min, 100);
     ck_assert_uint_eq(traits.sequence_max, WORLD_SEQUENCE_MAX);
     segment_close(segment);
     content_release(&content);
     world_release(&world);
+}
+END_TEST
+
+START_TEST(blocks_are_longer_in_cold_files_only)
+{
+    static const uint32_t rows[3][4] = {
+        { 1024, 1024, 1024, 1024 },
+        { 1024, 1024, 1024, 1024 },
+        { 4096, 4096, 8192, 4096 },
+    };
+    for (uint8_t tier = 1; tier <= 3; tier++) {
+        for (uint8_t class = 0; class < 4; class ++) {
+            struct segment_traits traits = { .tier = tier, .class = class };
+            ck_assert_uint_eq(segment_block_rows(&traits), rows[tier - 1][class]);
+        }
+    }
 }
 END_TEST
 
@@ -126,7 +142,8 @@ static size_t heart_rate_header_bytes(size_t count, int64_t step_ns)
     for (size_t b = 0; b < count; b++) {
         size_t before = payload.bytes;
         segment_block_measure(&blocks[b], &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS);
-        codec_block_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false, NULL);
+        codec_block_encode(&payload, &rows, b * SEGMENT_BLOCK_ROWS, SEGMENT_BLOCK_ROWS, false,
+                           NULL);
         places[b] = (struct segment_place){ .bytes = (uint32_t)(payload.bytes - before),
                                             .starts_piece = b % 5 == 0 };
     }
@@ -170,7 +187,7 @@ static void ints_write(struct world *world, struct segment_user *user,
                        uint8_t id[static SEGMENT_ID_BYTES], size_t count, int64_t revision)
 {
     struct content_user one = { .user = 7, .series_count = 1 };
-    struct content content = { &one, 1 };
+    struct content content = { 2, 1, &one, 1 };
     struct segment_summary summary;
     struct segment *segment = NULL;
     one.series[0] = (struct content_series){ .metric = 1, .source = 1 };
@@ -482,6 +499,7 @@ static Suite *segment_write_suite(void)
     tcase_set_timeout(plain, 120);
     tcase_add_test(plain, everything_written_reads_back);
     tcase_add_test(plain, the_summary_says_what_is_there);
+    tcase_add_test(plain, blocks_are_longer_in_cold_files_only);
     tcase_add_loop_test(plain, a_block_header_of_one_int_takes_at_most_32_bytes, 0,
                         CORE_COUNT(header_steps));
     tcase_add_test(plain, a_section_under_4_kib_is_one_piece);
