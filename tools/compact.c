@@ -13,20 +13,23 @@ static int run(int count, char **arguments);
 const struct verb verb_compact = {
     .name = "compact",
     .summary = "merge segments and move them to the tier they are due for",
-    .help = "usage: holter compact STORE [--to hot|warm|cold] [--keyring FILE] [--json]\n"
-            "\n"
-            "Flushes, then merges segments, drops what was deleted or replaced, and moves old data "
-            "to colder tiers.\n"
-            "Reading and writing go on meanwhile. Ctrl-C stops it after the job at hand; nothing "
-            "is lost.\n"
-            "\n"
-            "  --to TIER  everything at once: hot flushes only, warm makes one file a week and "
-            "kind, cold is warm\n"
-            "             until there are cold codecs; without it, what is due by age\n"
-            "\n"
-            "examples:\n"
-            "  holter compact /srv/wear\n"
-            "  holter compact /srv/wear --to warm\n",
+    .help =
+        "usage: holter compact STORE [--to hot|warm|cold] [--keyring FILE] [--json]\n"
+        "\n"
+        "Flushes, then merges segments, drops what was deleted or replaced, and moves old data "
+        "to colder tiers.\n"
+        "Reading and writing go on meanwhile. Ctrl-C stops it after the job at hand; nothing "
+        "is lost.\n"
+        "\n"
+        "  --to TIER  everything at once, whatever its age: hot only flushes, warm makes files "
+        "of 7 days, cold\n"
+        "             files of 28, which take the fewest bytes; what is cold stays cold. Without "
+        "it, what is due:\n"
+        "             warm 2 days after its 7 days are over, cold 90 days after its 28\n"
+        "\n"
+        "examples:\n"
+        "  holter compact /srv/wear\n"
+        "  holter compact /srv/wear --to cold\n",
     .run = run,
 };
 

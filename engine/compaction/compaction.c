@@ -13,8 +13,7 @@ holter_status compaction_step(struct compaction_result *result, const struct com
                               holter_error *err)
 {
     struct compaction_job job = { .spec = spec, .version = spec->version };
-    struct compaction_plan plan =
-        compaction_plan_find(spec->version, spec->now_ns, spec->everything);
+    struct compaction_plan plan = compaction_plan_find(spec->version, spec->now_ns, spec->to);
     holter_status status = HOLTER_OK;
     if (plan.count == 0) {
         *result = (struct compaction_result){ 0 };

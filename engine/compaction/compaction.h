@@ -8,10 +8,13 @@
  *   C3  A merge applies every tombstone of its version (of any live file of the class, whatever its
  *       partition) that hides a row by M2; what the log holds later is not applied.
  *   C4  A tombstone without a revision is dropped when no live file holds anything older in its
- *       span (rows of lower sequence that begin in it, in another file than those merged); one with
+ *       span (rows of lower sequence that begin in it, in another file of the class than those
+ *       merged, of whatever tier); one with
  *       a revision is kept, coalesced.
  *   C5  A flush writes at most one hot segment per tier class; splitting by partition is done here.
  *   C6  A tombstone lies in the partition in which its span begins, as an interval sample does.
+ *   C7  A row goes from hot to warm to cold and never back; a cold partition that is due, or was
+ *       asked for, ends as one file, but for what came late and does not pay yet.
  *
  * A step is one job and one manifest edit; the caller repeats it until there is nothing to do.
  * Memory is bounded by the directory of the inputs and a few blocks per input. Needs core, io,
@@ -23,11 +26,9 @@
 #include "manifest/manifest.h"
 #include "segment/segment.h"
 
-#define COMPACTION_PARTITION_NS (INT64_C(7) * 86400 * 1000000000)
+/** How long a partition has been over when its files leave a tier. */
 #define COMPACTION_HOT_NS (INT64_C(2) * 86400 * 1000000000)
-
-/** The partition a time lies in. */
-int64_t compaction_partition(int64_t time_ns);
+#define COMPACTION_WARM_NS (INT64_C(90) * 86400 * 1000000000)
 
 /** How to get and give back a user's key. */
 struct compaction_keys {
@@ -55,10 +56,17 @@ struct compaction_spec {
     void *commit_context;
     struct crypto_arena *arena;
     struct compaction_keys keys;
-    int64_t
-        now_ns; /* a hot file is due when all partitions that its rows lie in ended COMPACTION_HOT_NS
-                                    ago (a file of tombstones: that of its least begin) */
-    bool everything; /* hot files are due at once, and partitions are merged to one file each */
+    /**
+     * A hot file is due when all warm partitions that its rows lie in ended COMPACTION_HOT_NS ago (a
+     * file of tombstones: that of its least begin), a cold partition COMPACTION_WARM_NS after its
+     * end.
+     */
+    int64_t now_ns;
+    /**
+     * 0: what is due. TIER_WARM, TIER_COLD: everything, at once, one file a partition of that tier;
+     * what is cold stays cold.
+     */
+    enum manifest_tier to;
     /**
      * After each user of a job, and before its edit; false: give the job up (HOLTER_BUSY). May be
      * NULL.
@@ -76,9 +84,10 @@ struct compaction_result {
 };
 
 /**
- * One job, if one is due: the oldest due hot files of a class, split by partition (with the newest
- * warm file of a partition where that is small and adjacent); else adjacent warm files of a
- * partition, when that pays: at least 4 of similar size, or `everything`.
+ * One job, if one is due, of a class: its oldest due hot files, split by warm partition (with the
+ * newest warm file of a partition where that is small and adjacent); else the files of a due cold
+ * partition, when that pays: there is no cold one yet, or the others come to a quarter of the
+ * largest; else adjacent warm files of a partition, at least 4 of similar size.
  * Errors   HOLTER_CORRUPT an input; HOLTER_NO_SPACE, HOLTER_IO; nothing changes then but files a
  *          sweep removes.
  */

@@ -16,22 +16,19 @@
 
 enum {
     COMPACTION_HOT_FILES_MAX = 16,     /* of a job that splits */
-    COMPACTION_WARM_FILES_MIN = 4,     /* of a merge that pays .. */
+    COMPACTION_WARM_FILES_MIN = 4,     /* of a merge to a warm file that pays .. */
     COMPACTION_WARM_RATIO_MAX = 4,     /* .. the largest to the smallest of them */
-    COMPACTION_WARM_FILES_MAX = 32,    /* of a merge */
+    COMPACTION_COLD_RATIO = 4,         /* a cold file to what makes its merge pay */
+    COMPACTION_FILES_MAX = 32,         /* of a merge */
     COMPACTION_OUTPUTS_AT_ONCE = 16,   /* written in one pass over the inputs */
     COMPACTION_OPEN_MAX = 32,          /* files beside the inputs, kept open for their tombstones */
     COMPACTION_SMALL_BYTES = 64 << 10, /* files up to this count as equally small */
     COMPACTION_ROWS = 4096,            /* of a batch on its way */
 };
 
-/* ---- partitions ------------------------------------------------------------------------------ */
+/* ---- partitions of a split ------------------------------------------------------------------- */
 
-/** The times of a partition are [from, to). */
-int64_t compaction_partition_from(int64_t partition);
-int64_t compaction_partition_to(int64_t partition);
-
-/** A partition that a hot file hits, by a row's begin or a tombstone's. */
+/** A warm partition that a hot file hits, by a row's begin or a tombstone's. */
 struct compaction_hit {
     int64_t partition;
     uint64_t rows; /* about */
@@ -50,18 +47,20 @@ holter_status compaction_hits_add(struct compaction_hits *hits, int64_t partitio
 
 /* ---- plans ----------------------------------------------------------------------------------- */
 
-/** The files of one job: of one class, rising and adjacent by sequence (C2). */
+/** The files of one job: of one class, rising by sequence_min, none left out between them (C2). */
 struct compaction_plan {
     uint8_t class;
-    bool is_split; /* hot files; else warm ones of `partition` */
-    int64_t partition;
-    const struct manifest_file *files[COMPACTION_WARM_FILES_MAX]; /* borrowed from the version */
-    size_t count;                                                 /* 0: nothing is due */
+    bool is_split;           /* hot files; else warm and cold ones of `partition` */
+    enum manifest_tier tier; /* of the outputs */
+    int64_t partition;       /* of that tier */
+    const struct manifest_file *files[COMPACTION_FILES_MAX]; /* borrowed from the version */
+    size_t count;                                            /* 0: nothing is due */
 };
 
-/** The job that is due. Cost: a few walks over the version's files; no reads. */
+/** The job that is due, by now_ns and to as in compaction_spec. No reads; a walk over the version's
+    files for each of them at most. */
 struct compaction_plan compaction_plan_find(const struct manifest_version *version, int64_t now_ns,
-                                            bool everything);
+                                            enum manifest_tier to);
 /**
  * The warm file of a partition that a split takes in: the newest below the plan's files, adjacent
  * to them, and no larger than `share`, the bytes that the split brings to the partition, or small
@@ -84,8 +83,8 @@ struct compaction_key {
 /** A file that is read row by row. */
 struct compaction_input {
     const struct manifest_file *file;
-    size_t live;   /* its place in job->live */
-    size_t output; /* where all its rows go: of a warm file; SIZE_MAX: of a hot one, to many */
+    size_t live;             /* its place in job->live */
+    size_t output;           /* where all its rows go; SIZE_MAX: of a hot file, to many */
     struct segment *segment; /* open during the passes that it takes part in, else NULL */
     uint64_t next;           /* the index, in the segment, of the user after `user` */
     bool has_user;
@@ -96,7 +95,7 @@ struct compaction_input {
     struct compaction_key key;
 };
 
-/** A file to be: the warm file of one partition. */
+/** A file to be, of one partition. */
 struct compaction_output {
     int64_t partition;
     int64_t from, to; /* its times */
@@ -123,6 +122,7 @@ struct compaction_job {
     const struct compaction_spec *spec;
     const struct manifest_version *version;
     uint8_t class;
+    enum manifest_tier tier; /* of the outputs */
     struct io_queue *queue;
     struct compaction_input
         *inputs; /* by rising sequence those of the plan, then the warm ones taken in */

@@ -5,13 +5,17 @@
  *     hot   [ user 3 | user 9 | .. ]──┼─> series by series ─────┼─> week 7
  *     warm 7 [ user 7 | .. ]──────────┘    merge, tombstones     └─> week 8
  *
+ *     warm 8  [ user 3 | .. ]──┐
+ *     warm 9  [ user 7 | .. ]──┼─────────> ..                    ──> the 28 days of weeks 8 to 11
+ *     cold 2  [ user 3 | .. ]──┘
+ *
  * A job goes over its inputs once for every COMPACTION_OUTPUTS_AT_ONCE outputs, and reads only
  * blocks of their times; so memory is bounded by the number of inputs and that one, whatever times
- * the rows hold. A merge of warm files is a job with one output.
+ * the rows hold. A merge is a job with one output, warm or cold.
  *
  *   J1, J2  compaction_user.c.
  *   J3  The range of an output's sequences is that of all inputs that could hold rows of it: those
- *       of the plan, and the warm file taken in. No other file of the class lies in it (C2).
+ *       of the plan, and the warm file taken in. No other file of its time lies in it (C2).
  *
  * C1-C6 are told in manifest.h and compaction.h, M1-M4 in merge.h.
  */
@@ -236,21 +240,26 @@ static void add_input(struct compaction_job *job, const struct manifest_file *fi
 static void add_output(struct compaction_job *job, const struct compaction_plan *plan,
                        int64_t partition)
 {
-    job->outputs[job->output_count++] = (struct compaction_output){
+    struct compaction_output *output = &job->outputs[job->output_count++];
+    *output = (struct compaction_output){
         .partition = partition,
-        .from = compaction_partition_from(partition),
-        .to = compaction_partition_to(partition),
+        .from = manifest_partition_from(job->tier, partition),
+        .to = manifest_partition_to(job->tier, partition),
         .sequence_min = plan->files[0]->sequence_min,
-        .sequence_max = plan->files[plan->count - 1]->sequence_max, /* J3 */
     };
+    for (size_t i = 0; i < plan->count; i++) { /* J3 */
+        if (plan->files[i]->sequence_max > output->sequence_max)
+            output->sequence_max = plan->files[i]->sequence_max;
+    }
 }
 
-/* A warm file holds rows of its partition only. */
-static holter_status check_warm(const struct compaction_job *job, const struct manifest_file *file,
-                                holter_error *err)
+/* A warm or cold file holds rows of its partition only. */
+static holter_status check_times(const struct compaction_job *job, const struct manifest_file *file,
+                                 holter_error *err)
 {
-    if (file->rows > 0 && (compaction_partition(file->begin_min) != file->partition ||
-                           compaction_partition(file->begin_max) != file->partition))
+    enum manifest_tier tier = (enum manifest_tier)file->tier;
+    if (file->rows > 0 && (manifest_partition(tier, file->begin_min) != file->partition ||
+                           manifest_partition(tier, file->begin_max) != file->partition))
         return compaction_misfit(job, file, "rows of another partition", err);
     return HOLTER_OK;
 }
@@ -312,7 +321,7 @@ static holter_status init_split(struct compaction_job *job, const struct compact
             continue;
         add_input(job, neighbour, i);
         job->outputs[i].sequence_min = neighbour->sequence_min; /* J3 */
-        status = check_warm(job, neighbour, err);
+        status = check_times(job, neighbour, err);
     }
 done:
     compaction_hits_release(&hits);
@@ -328,7 +337,7 @@ static holter_status init_merge(struct compaction_job *job, const struct compact
     add_output(job, plan, plan->partition);
     for (size_t i = 0; i < plan->count; i++) {
         add_input(job, plan->files[i], 0);
-        holter_status status = check_warm(job, plan->files[i], err);
+        holter_status status = check_times(job, plan->files[i], err);
         if (status != HOLTER_OK)
             return status;
     }
@@ -339,6 +348,7 @@ holter_status compaction_job_init(struct compaction_job *job, const struct compa
                                   holter_error *err)
 {
     job->class = plan->class;
+    job->tier = plan->tier;
     job->inputs = core_calloc(plan->count, sizeof *job->inputs);
     job->live = core_calloc(job->version->file_count, sizeof *job->live);
     if (job->inputs == NULL || job->live == NULL)
@@ -364,7 +374,7 @@ static struct manifest_file entry_of(const struct compaction_job *job,
 {
     const struct segment_summary *summary = &output->summary;
     struct manifest_file file = {
-        .tier = TIER_WARM,
+        .tier = (uint8_t)job->tier,
         .class = job->class,
         .partition = output->partition,
         .sequence_min = output->sequence_min,

@@ -1,5 +1,5 @@
 /*
- * compaction_partitions.c -- which partitions the hot files of a job hit.
+ * compaction_partitions.c -- which warm partitions the hot files of a job hit.
  *
  * A split makes one file for each partition, so it has to know them before it writes. Directory and
  * block headers tell nearly all: the first row of a block begins at its begin_min, the last at its
@@ -10,6 +10,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+static int64_t partition_of(int64_t time_ns)
+{
+    return manifest_partition(TIER_WARM, time_ns);
+}
 
 void compaction_hits_release(struct compaction_hits *hits)
 {
@@ -63,7 +68,7 @@ static holter_status hits_of_rows(struct compaction_hits *hits, struct segment_s
             int64_t time = block->time[row];
             if (time < from || time >= to)
                 continue;
-            status = compaction_hits_add(hits, compaction_partition(time), 0, err);
+            status = compaction_hits_add(hits, partition_of(time), 0, err);
             if (status != HOLTER_OK)
                 goto done;
         }
@@ -80,8 +85,8 @@ static holter_status hits_of_extent(struct compaction_hits *hits, int64_t begin_
                                     int64_t begin_max, uint64_t rows, bool *straddles,
                                     holter_error *err)
 {
-    int64_t first = compaction_partition(begin_min);
-    int64_t last = compaction_partition(begin_max);
+    int64_t first = partition_of(begin_min);
+    int64_t last = partition_of(begin_max);
     *straddles = last > first + 1;
     if (first == last)
         return compaction_hits_add(hits, first, rows, err);
@@ -95,9 +100,8 @@ static holter_status hits_of_series(struct compaction_hits *hits, struct segment
                                     size_t index, holter_error *err)
 {
     const struct segment_series *series = segment_section_series(section, index);
-    if (compaction_partition(series->begin_min) == compaction_partition(series->begin_max))
-        return compaction_hits_add(hits, compaction_partition(series->begin_min), series->rows,
-                                   err);
+    if (partition_of(series->begin_min) == partition_of(series->begin_max))
+        return compaction_hits_add(hits, partition_of(series->begin_min), series->rows, err);
 
     struct segment_run *run = NULL;
     holter_status status =
@@ -109,8 +113,8 @@ static holter_status hits_of_series(struct compaction_hits *hits, struct segment
             hits_of_extent(hits, block->begin_min, block->begin_max, block->rows, &straddles, err);
         if (status != HOLTER_OK || !straddles)
             continue;
-        int64_t from = compaction_partition_to(compaction_partition(block->begin_min));
-        int64_t to = compaction_partition_from(compaction_partition(block->begin_max));
+        int64_t from = manifest_partition_to(TIER_WARM, partition_of(block->begin_min));
+        int64_t to = manifest_partition_from(TIER_WARM, partition_of(block->begin_max));
         status = hits_of_rows(hits, section, index, from, to, err);
     }
     segment_run_close(run);
@@ -136,8 +140,7 @@ static holter_status hits_of_user(struct compaction_hits *hits, struct compactio
 
     const struct tombstones *tombstones = segment_section_tombstones(section);
     for (size_t i = 0; status == HOLTER_OK && i < tombstones->count; i++)
-        status = compaction_hits_add(hits, compaction_partition(tombstones->at[i].begin), 0,
-                                     err); /* C6 */
+        status = compaction_hits_add(hits, partition_of(tombstones->at[i].begin), 0, err); /* C6 */
     size_t series_count = segment_section_series_count(section);
     for (size_t i = 0; status == HOLTER_OK && i < series_count; i++)
         status = hits_of_series(hits, section, i, err);
@@ -152,8 +155,8 @@ holter_status compaction_hits_of_file(struct compaction_hits *hits, struct compa
                                       holter_error *err)
 {
     if (file->tombstones == 0 && file->rows > 0 &&
-        compaction_partition(file->begin_min) == compaction_partition(file->begin_max))
-        return compaction_hits_add(hits, compaction_partition(file->begin_min), file->rows, err);
+        partition_of(file->begin_min) == partition_of(file->begin_max))
+        return compaction_hits_add(hits, partition_of(file->begin_min), file->rows, err);
 
     holter_status status = HOLTER_OK;
     uint64_t count = segment_user_count(segment);

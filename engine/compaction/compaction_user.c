@@ -28,9 +28,10 @@ static const struct segment_series *input_series(const struct compaction_input *
     return segment_section_series(input->section, input->series);
 }
 
-/* Of all outputs; NULL: no output has this partition. */
-static struct compaction_output *output_find(struct compaction_job *job, int64_t partition)
+/* Of all outputs, that of the partition a time lies in; NULL: there is none. */
+static struct compaction_output *output_find(struct compaction_job *job, int64_t time_ns)
 {
+    int64_t partition = manifest_partition(job->tier, time_ns);
     size_t low = 0, high = job->output_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -53,7 +54,7 @@ static holter_status output_begin_user(struct compaction_output *output, struct 
         return HOLTER_OK;
     if (output->writer == NULL) {
         struct segment_traits traits = {
-            .tier = TIER_WARM,
+            .tier = (uint8_t)job->tier,
             .class = job->class,
             .partition = output->partition,
             .sequence_min = output->sequence_min,
@@ -96,7 +97,7 @@ static holter_status take_tombstones(struct compaction_job *job,
     const struct tombstones *tombstones = segment_section_tombstones(input->section);
     for (size_t i = 0; i < tombstones->count; i++) {
         const struct tombstone *one = &tombstones->at[i];
-        struct compaction_output *output = output_find(job, compaction_partition(one->begin));
+        struct compaction_output *output = output_find(job, one->begin);
         if (output == NULL || (input->output != SIZE_MAX && output != &job->outputs[input->output]))
             return compaction_misfit(job, input->file, "a tombstone of another partition", err);
         size_t place = (size_t)(output - job->outputs);
@@ -138,7 +139,7 @@ static holter_status write_rows(struct compaction_job *job, const struct target 
                                 const struct columns *rows, holter_error *err)
 {
     for (size_t at = 0, end; at < rows->count; at = end) {
-        struct compaction_output *output = output_find(job, compaction_partition(rows->time[at]));
+        struct compaction_output *output = output_find(job, rows->time[at]);
         if (output == NULL || output < &job->outputs[job->first] ||
             output >= job->outputs + job->end)
             return error_set(err, HOLTER_CORRUPT,

@@ -173,9 +173,9 @@ bool shard_flush_is_due(struct shard *shard);
  * many were written.
  */
 holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err);
-/** Compaction steps until there is none to do; sweeps. `everything` as in compaction.h. */
-holter_status shard_compact(struct compaction_result *sum, struct shard *shard, bool everything,
-                            int64_t now_ns,
+/** Compaction steps until there is none to do; sweeps. `to` and now_ns as in compaction.h. */
+holter_status shard_compact(struct compaction_result *sum, struct shard *shard,
+                            enum manifest_tier to, int64_t now_ns,
                             bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all),
                             void *context, holter_error *err);
 

@@ -81,8 +81,8 @@ static holter_status job_commit(void *context, const struct manifest_edit *edit,
     return status;
 }
 
-holter_status shard_compact(struct compaction_result *sum, struct shard *shard, bool everything,
-                            int64_t now_ns,
+holter_status shard_compact(struct compaction_result *sum, struct shard *shard,
+                            enum manifest_tier to, int64_t now_ns,
                             bool (*go_on)(void *context, uint64_t rows_done, uint64_t rows_all),
                             void *context, holter_error *err)
 {
@@ -104,7 +104,7 @@ holter_status shard_compact(struct compaction_result *sum, struct shard *shard, 
             .arena = shard->spec.arena,
             .keys = { .get = job_key_get, .put = job_key_put, .context = shard },
             .now_ns = now_ns,
-            .everything = everything,
+            .to = to,
             .go_on = go_on,
             .go_on_context = context,
         };

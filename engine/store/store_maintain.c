@@ -97,8 +97,8 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
         struct compaction_result of_shard = { 0 };
         status = shard_flush(NULL, shards[i], true, err);
         if (status == HOLTER_OK && asked.to != HOLTER_HOT)
-            status = shard_compact(&of_shard, shards[i], asked.to != 0, io_now_ns(store->io), go_on,
-                                   &asked, err);
+            status = shard_compact(&of_shard, shards[i], (enum manifest_tier)asked.to,
+                                   io_now_ns(store->io), go_on, &asked, err);
         total.jobs += of_shard.jobs;
         total.files_in += of_shard.files_in;
         total.files_out += of_shard.files_out;

@@ -276,9 +276,12 @@ typedef enum holter_tier { HOLTER_HOT = 1, HOLTER_WARM = 2, HOLTER_COLD = 3 } ho
 
 /** Every field may be zero. */
 typedef struct holter_compact_options {
-    holter_tier
-        to; /**< 0: as policy says; HOLTER_HOT: flush only; HOLTER_WARM, HOLTER_COLD: everything, at once
-                         (cold is warm until the cold codec is there) */
+    /**
+     * 0: as policy says: hot to warm, files of 7 days each, once these are over for 2 days; warm to
+     * cold, files of 28 days each, once these are over for 90. HOLTER_HOT: flush only. HOLTER_WARM,
+     * HOLTER_COLD: everything, at once, whatever its age; what is cold stays cold.
+     */
+    holter_tier to;
     /** Called now and then; returns 0 to stop (HOLTER_BUSY). May be NULL. */
     int (*progress)(void *context, uint64_t rows_done, uint64_t rows_all);
     void *context;

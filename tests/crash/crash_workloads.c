@@ -156,6 +156,36 @@ static void run_compact(struct world *world)
     act_read(reader);
 }
 
+/* ---- late data and a tombstone over two cold partitions -------------------------------------- */
+
+static void prepare_cold(struct world *world)
+{
+    struct actor *a = actor_open(world, 0, false);
+    for (int week = 0; week < 6; week += 3)
+        commit_both(a, M_HEART, week_ns(week), 3);
+    act_rows(a, 0, M_HEART, week_ns(4), 4);
+    act_compact(a, HOLTER_COLD);
+    actor_close(a);
+}
+
+static void run_cold(struct world *world)
+{
+    struct actor *a = actor_open(world, 0, false);
+    struct actor *reader = actor_open(world, 1, true);
+    act_pin(reader);
+    remove_range(a, 0, M_HEART, week_ns(2), week_ns(4) + minute_ns(2), 0);
+    act_rows(a, 0, M_STAGE, week_ns(3) + minute_ns(1), 2);
+    act_compact(a, HOLTER_WARM); /* beside the cold files, which stay */
+    act_read(reader);
+    act_rows(a, 0, M_HEART, week_ns(1), 2);
+    act_compact(a, HOLTER_COLD);
+    act_read_pinned(reader);
+    act_unpin(reader);
+    act_read(reader);
+    act_compact(a, (holter_tier)0); /* now the old files go */
+    act_read(reader);
+}
+
 /* ---- a new user's first frame ---------------------------------------------------------------- */
 
 static void run_newuser(struct world *world)
@@ -366,6 +396,10 @@ const struct workload workloads[] = {
       .what = "compaction with tombstones and a live pin",
       .prepare = prepare_compact,
       .run = run_compact },
+    { .name = "cold",
+      .what = "cold files, late rows and a tombstone over two of them",
+      .prepare = prepare_cold,
+      .run = run_cold },
     { .name = "newuser", .what = "a new user's first frame", .run = run_newuser },
     { .name = "meta",
       .what = "vault, catalog and manifest edits",

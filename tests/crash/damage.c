@@ -46,8 +46,8 @@ enum {
     STORE_BYTES_MIN = 256 << 10,
     FAILURES_PRINTED = 20,
     SEGMENT_HEADER_BYTES = 1024,
-    SEGMENT_DIRECTORY_AT =
-        176, /* in a footer, which is the last sector of a segment (segment.md) */
+    SEGMENT_TIER_AT = 57, /* in a footer, which is the last sector of a segment (segment.md) */
+    SEGMENT_DIRECTORY_AT = 176,
     LOG_HEADER_BYTES = 4096,
 };
 
@@ -61,14 +61,15 @@ enum file_kind {
     FILE_LOG,
     FILE_HOT,
     FILE_WARM,
+    FILE_COLD,
     FILE_HEAD,
     FILE_LOCK,
     FILE_KINDS,
 };
 
 static const char *const kind_names[FILE_KINDS] = {
-    "identity", "keyring",     "vault",        "catalog",   "manifest",
-    "log",      "hot segment", "warm segment", "head page", "lock",
+    "identity",    "keyring",      "vault",        "catalog",   "manifest", "log",
+    "hot segment", "warm segment", "cold segment", "head page", "lock",
 };
 
 enum damage { DAMAGE_BIT, DAMAGE_ZEROED, DAMAGE_EIO, DAMAGE_CUT, DAMAGE_PUT_BACK, DAMAGES };
@@ -106,8 +107,6 @@ static struct {
     struct old_file old[FILES_MAX * MOMENTS];
     size_t old_count;
     unsigned moments;
-    char hot[FILES_MAX][64]; /* names of hot segments */
-    size_t hot_count;
 } image;
 
 enum form { FORM_SHORT, FORM_LONG, FORM_FULL };
@@ -178,7 +177,7 @@ static void write_some(holter_store *store, unsigned round, int64_t first_day, u
     }
 }
 
-static enum file_kind kind_of(const char *path)
+static enum file_kind kind_of(const char *path, const struct buffer *bytes)
 {
     static const struct {
         const char *part;
@@ -190,17 +189,15 @@ static enum file_kind kind_of(const char *path)
         { "/catalog.", FILE_CATALOG },
         { "/manifest.", FILE_MANIFEST },
         { "/log-", FILE_LOG },
-        { "/seg-", FILE_WARM },
+        { "/seg-", FILE_HOT },
         { "/head", FILE_HEAD },
         { "/lock", FILE_LOCK },
     };
     for (size_t i = 0; i < CORE_COUNT(parts); i++) {
         if (strstr(path, parts[i].part) == NULL)
             continue;
-        for (size_t h = 0; parts[i].kind == FILE_WARM && h < image.hot_count; h++) {
-            if (strstr(path, image.hot[h]) != NULL)
-                return FILE_HOT;
-        }
+        if (parts[i].kind == FILE_HOT) /* the first tier */
+            return FILE_HOT - 1 + bytes->data[bytes->bytes - SECTOR + SEGMENT_TIER_AT];
         return parts[i].kind;
     }
     fprintf(stderr, "damage: '%s' is a file of no known kind\n", path);
@@ -229,23 +226,6 @@ static void remember_moment(void)
     image.moments++;
 }
 
-/* Segments that appeared since the last moment are hot. */
-static void note_hot_segments(void)
-{
-    struct io_names names;
-    need(sim_files(&names, image.sim), NULL, "listing");
-    for (size_t i = 0; i < names.count; i++) {
-        const char *name = strstr(names.name[i], "seg-");
-        bool is_known = name == NULL;
-        for (size_t o = 0; !is_known && o < image.old_count; o++)
-            is_known = image.old[o].moment + 1 == image.moments &&
-                       strcmp(image.old[o].path, names.name[i]) == 0;
-        if (!is_known)
-            snprintf(image.hot[image.hot_count++], sizeof image.hot[0], "%s", name);
-    }
-    io_names_release(&names);
-}
-
 static void take_files(void)
 {
     struct io_names names;
@@ -255,14 +235,15 @@ static void take_files(void)
     for (size_t i = 0; i < names.count; i++) {
         struct file *file = &image.files[image.file_count++];
         core_assert(image.file_count <= FILES_MAX);
-        *file = (struct file){ .path = copy_of(names.name[i]), .kind = kind_of(names.name[i]) };
+        *file = (struct file){ .path = copy_of(names.name[i]) };
         need(sim_file_read(&file->bytes, image.sim, names.name[i]), NULL, "reading");
+        file->kind = kind_of(file->path, &file->bytes);
         bytes += file->bytes.bytes;
         counts[file->kind]++;
     }
     io_names_release(&names);
     for (size_t i = 0; i < image.old_count; i++)
-        image.old[i].kind = kind_of(image.old[i].path);
+        image.old[i].kind = kind_of(image.old[i].path, &image.old[i].bytes);
     printf("damage: a store of %zu bytes in %zu files:", bytes, image.file_count);
     for (size_t k = 0; k < FILE_KINDS; k++) {
         bool is_single = k == FILE_IDENTITY || k == FILE_KEYRING; /* the one is kept twice inside */
@@ -295,7 +276,8 @@ static void fill(void)
     holter_store *store;
     holter_create_options options = { .shards = 1 };
     holter_options opened = { .log_file_bytes = 64 << 10, .no_auto_flush = 1 };
-    holter_compact_options all = { .to = HOLTER_WARM };
+    holter_compact_options cold = { .to = HOLTER_COLD };
+    holter_compact_options warm = { .to = HOLTER_WARM };
     image.sim = sim_new(&(struct sim_options){ .seed = 7 });
     image.oracle = oracle_new();
     struct io *io = sim_process_new(image.sim);
@@ -304,18 +286,19 @@ static void fill(void)
     need(rows_prepare(&image.world, store, USERS, SOURCES, &err), &err, "preparing");
     remember_moment();
 
+    write_some(store, 8, -40, 3, 9);
+    write_some(store, 9, -10, 4, 9); /* in the 28 days of those that come */
+    need(holter_compact(store, &cold, NULL, &err), &err, "compacting");
     write_some(store, 0, 1, 5, 12);
     write_some(store, 1, 9, 4, 15);
     remember_moment();
-    need(holter_compact(store, &all, NULL, &err), &err, "compacting");
+    need(holter_compact(store, &warm, NULL, &err), &err, "compacting");
     remember_moment();
     write_some(store, 2, 3, 9, 3);
     need(holter_flush(store, NULL, &err), &err, "flushing");
-    note_hot_segments();
     remember_moment();
     write_some(store, 3, 8, 5, 4);
     need(holter_flush(store, NULL, &err), &err, "flushing");
-    note_hot_segments();
     remember_moment();
     for (unsigned i = 0; i < 3; i++)
         write_some(store, 4 + i, 2 + 3 * i, 3, 4);
@@ -562,7 +545,8 @@ static bool must_lose_nothing(const struct file *file, uint64_t sector)
     case FILE_LOG:
         return at < LOG_HEADER_BYTES;
     case FILE_HOT:
-    case FILE_WARM: {
+    case FILE_WARM:
+    case FILE_COLD: {
         struct reader r = reader_over(file->bytes.data + file->bytes.bytes - SECTOR, SECTOR);
         get_bytes(&r, SEGMENT_DIRECTORY_AT);
         return at < SEGMENT_HEADER_BYTES || at >= get_u64(&r);

@@ -251,9 +251,11 @@ static void commit(struct model *model)
     int64_t then = below(model, 6);
     if (then == 0)
         CHECK(model, holter_flush(model->store, NULL, &err) == HOLTER_OK);
-    if (then == 1)
-        CHECK(model, holter_compact(model->store, &(holter_compact_options){ .to = HOLTER_WARM },
-                                    NULL, &err) == HOLTER_OK);
+    if (then == 1) {
+        holter_compact_options options = { .to = model->sequence % 3 == 0 ? HOLTER_COLD
+                                                                          : HOLTER_WARM };
+        CHECK(model, holter_compact(model->store, &options, NULL, &err) == HOLTER_OK);
+    }
 }
 
 /* ---- the slow answer ------------------------------------------------------------------------- */

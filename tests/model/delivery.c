@@ -166,7 +166,8 @@ static holter_store *open_store(const char *path)
 static void maintain(holter_store *store, struct random *random)
 {
     holter_error err;
-    holter_compact_options options = { .to = random_below(random, 2) == 0 ? HOLTER_WARM : 0 };
+    static const holter_tier tiers[] = { (holter_tier)0, HOLTER_WARM, (holter_tier)0, HOLTER_COLD };
+    holter_compact_options options = { .to = tiers[random_below(random, CORE_COUNT(tiers))] };
     holter_status status = random_below(random, 2) == 0
                                ? holter_flush(store, NULL, &err)
                                : holter_compact(store, &options, NULL, &err);
@@ -300,7 +301,7 @@ static size_t run_round(struct round *round, uint64_t seed)
     rows_expect_all(&expected, oracle, &ideal_world);
     oracle_free(oracle);
 
-    holter_compact_options all = { .to = HOLTER_WARM };
+    holter_compact_options all = { .to = seed % 2 == 0 ? HOLTER_WARM : HOLTER_COLD };
     store = open_store(round->store);
     read_all(&found, store, &world);
     need(holter_verify(store, NULL, NULL, &damaged, &err), &err, "verifying");

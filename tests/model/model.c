@@ -941,7 +941,9 @@ static void compact(struct world *world, bool is_all)
 {
     holter_error err;
     size_t at = any_writer(world);
-    holter_compact_options options = { .to = is_all ? HOLTER_WARM : 0 };
+    holter_compact_options options = { 0 };
+    if (is_all)
+        options.to = is_one_in(world, 3) ? HOLTER_COLD : HOLTER_WARM;
     holter_compact_result result = { 0 };
     holter_status status = holter_compact(world->instances[at].store, &options, &result, &err);
     survive(world, at, status, &err, "compacting");

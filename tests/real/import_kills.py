@@ -198,6 +198,8 @@ class Process:
 class Import:
     """A whole import into a new store, with maintenance beside it, until it is compacted."""
 
+    tiers = ([], ["--to", "warm"], [], ["--to", "cold"])
+
     def __init__(self, store, commands, rng):
         self.store, self.commands, self.random = store, commands, rng
         self.index, self.turn = 0, 0
@@ -210,12 +212,12 @@ class Import:
             self.importer = Process("import", self.store, *self.commands[self.index])
         if self.maintainer is None and self.index == len(self.commands):
             self.final = True
-            self.maintainer = Process("compact", self.store, "--to", "warm")
+            self.maintainer = Process("compact", self.store, "--to", "cold")
         elif self.maintainer is None:
             if self.turn % 3 < 2:
                 self.maintainer = Process("flush", self.store)
             else:
-                self.maintainer = Process("compact", self.store, *(["--to", "warm"] if self.turn % 2 else []))
+                self.maintainer = Process("compact", self.store, *self.tiers[self.turn % 4])
             self.turn += 1
 
     def step(self):

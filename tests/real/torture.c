@@ -239,10 +239,12 @@ static void maintain_for_ever(void)
 {
     holter_error err;
     holter_store *store = open_store();
+    static const holter_tier tiers[] = { HOLTER_WARM, (holter_tier)0, (holter_tier)0,
+                                         HOLTER_COLD, (holter_tier)0, (holter_tier)0 };
     for (unsigned turn = 0;; turn++) {
         atomic_store(&shared->phase[MAINTAINER], FLUSHING);
         must(holter_flush(store, NULL, &err), &err, "flush");
-        holter_compact_options options = { .to = turn % 3 == 0 ? HOLTER_WARM : (holter_tier)0 };
+        holter_compact_options options = { .to = tiers[turn % 6] };
         atomic_store(&shared->phase[MAINTAINER], COMPACTING);
         must(holter_compact(store, &options, NULL, &err), &err, "compact");
         atomic_store(&shared->phase[MAINTAINER], IDLE);

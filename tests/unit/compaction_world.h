@@ -77,7 +77,7 @@ static uint8_t world_class(uint32_t metric)
 
 static int64_t world_week(int64_t week)
 {
-    return (WORLD_WEEK_FIRST + week) * COMPACTION_PARTITION_NS;
+    return (WORLD_WEEK_FIRST + week) * MANIFEST_WARM_PARTITION_NS;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------ */
@@ -137,9 +137,21 @@ static int world_compare_files(const void *left, const void *right)
     const struct manifest_file *a = left, *b = right;
     if (a->class != b->class)
         return a->class < b->class ? -1 : 1;
+    if (a->tier != b->tier)
+        return a->tier < b->tier ? -1 : 1;
     if (a->partition != b->partition)
         return a->partition < b->partition ? -1 : 1;
     return a->sequence_min < b->sequence_min ? -1 : a->sequence_min > b->sequence_min;
+}
+
+/* Counted in weeks, a cold partition being four: independently of manifest_shares_time. */
+static bool world_shares_time(const struct manifest_file *a, const struct manifest_file *b)
+{
+    if (a->tier == TIER_HOT || b->tier == TIER_HOT)
+        return true;
+    int64_t a_weeks = a->tier == TIER_COLD ? 4 : 1, b_weeks = b->tier == TIER_COLD ? 4 : 1;
+    int64_t a_first = a->partition * a_weeks, b_first = b->partition * b_weeks;
+    return a_first < b_first + b_weeks && b_first < a_first + a_weeks;
 }
 
 /* C2, and that each file holds what its partition may hold. */
@@ -150,16 +162,15 @@ static void world_check_files(const struct manifest_file *files, size_t count)
         CHECK(a->sequence_min <= a->sequence_max);
         CHECK(a->rows > 0 || a->tombstones > 0);
         CHECK((a->tier == TIER_HOT) == (a->partition == MANIFEST_HOT_PARTITION));
-        if (a->tier == TIER_WARM && a->rows > 0) {
-            CHECK(compaction_partition(a->begin_min) == a->partition);
-            CHECK(compaction_partition(a->begin_max) == a->partition);
+        if (a->rows > 0) {
+            CHECK(manifest_partition(a->tier, a->begin_min) == a->partition);
+            CHECK(manifest_partition(a->tier, a->begin_max) == a->partition);
         }
-        if (a->tier == TIER_WARM && a->tombstones > 0)
-            CHECK(compaction_partition(a->tombstone_begin) == a->partition); /* C6 */
+        if (a->tombstones > 0)
+            CHECK(manifest_partition(a->tier, a->tombstone_begin) == a->partition); /* C6 */
         for (size_t j = i + 1; j < count; j++) {
             const struct manifest_file *b = &files[j];
-            bool meet = a->class == b->class && (a->partition == b->partition ||
-                                                 a->tier == TIER_HOT || b->tier == TIER_HOT);
+            bool meet = a->class == b->class && world_shares_time(a, b);
             CHECK(!meet || a->sequence_max < b->sequence_min || b->sequence_max < a->sequence_min);
         }
     }
@@ -527,7 +538,7 @@ static inline void world_flush_random(struct world *world)
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 static holter_status world_step(struct world *world, struct compaction_result *result,
-                                int64_t now_ns, bool everything, holter_error *error)
+                                int64_t now_ns, enum manifest_tier to, holter_error *error)
 {
     struct compaction_spec spec = {
         .segment = world_segments(world),
@@ -537,7 +548,7 @@ static holter_status world_step(struct world *world, struct compaction_result *r
         .arena = world->arena,
         .keys = { world_keys_get, world_keys_put, world },
         .now_ns = now_ns,
-        .everything = everything,
+        .to = to,
     };
     /* The version is the caller's until the step ends, as a pinned one would be. */
     static struct manifest_file files[WORLD_FILES_MAX];
@@ -550,13 +561,13 @@ static holter_status world_step(struct world *world, struct compaction_result *r
 
 /* Steps until there is nothing to do; they end. */
 static inline struct compaction_result world_settle(struct world *world, int64_t now_ns,
-                                                    bool everything)
+                                                    enum manifest_tier to)
 {
     struct compaction_result sum = { 0 };
     for (int steps = 0;; steps++) {
         struct compaction_result one;
         CHECK(steps < WORLD_FILES_MAX);
-        CHECK_OK(world_step(world, &one, now_ns, everything, &err));
+        CHECK_OK(world_step(world, &one, now_ns, to, &err));
         if (!one.did_work)
             return sum;
         sum.jobs += one.jobs;
@@ -610,8 +621,8 @@ static void world_reader_open(struct world_reader *reader, struct world *world, 
         const struct tombstones *tombstones = segment_section_tombstones(reader->sections[at]);
         for (size_t t = 0; t < tombstones->count; t++) {
             CHECK(tombstones_add(&reader->tombstones, &tombstones->at[t]));
-            if (file->tier == TIER_WARM)
-                CHECK(compaction_partition(tombstones->at[t].begin) == file->partition); /* C6 */
+            CHECK(manifest_partition(file->tier, tombstones->at[t].begin) ==
+                  file->partition); /* C6 */
         }
     }
 }

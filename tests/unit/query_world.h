@@ -67,7 +67,7 @@ static uint8_t world_class(void *context, uint32_t metric)
 
 static int64_t world_week(int64_t week)
 {
-    return (2800 + week) * COMPACTION_PARTITION_NS;
+    return (2800 + week) * MANIFEST_WARM_PARTITION_NS;
 }
 
 static holter_status world_keys_get(void *context, uint64_t user, uint32_t generation,
@@ -216,7 +216,7 @@ static void world_commit(struct world *world)
         tombstone.source = scope < 2 ? 0 : part.source;
         tombstone.begin = world_time(world);
         tombstone.end = tombstone.begin + 1 +
-                        (int64_t)random_below(&world->random, 3) * COMPACTION_PARTITION_NS / 2;
+                        (int64_t)random_below(&world->random, 3) * MANIFEST_WARM_PARTITION_NS / 2;
         tombstone.revision = world_revision(world);
     }
     columns_init(&part.columns, &world_schemas[metric]);
@@ -231,7 +231,8 @@ static void world_commit(struct world *world)
             .revision = revision,
         };
         if (metric > 0) /* many last into the next week */
-            row.duration = (int64_t)random_below(&world->random, 3) * COMPACTION_PARTITION_NS / 2;
+            row.duration =
+                (int64_t)random_below(&world->random, 3) * MANIFEST_WARM_PARTITION_NS / 2;
         if (metric == 1)
             row.field[1] = (int64_t)key;
         if (metric == 2) {

@@ -321,7 +321,7 @@ static inline void compact(size_t at)
 {
     struct compaction_result sum;
     OK(shard_flush(NULL, world.shard[at], true, &err));
-    OK(shard_compact(&sum, world.shard[at], true, 0, NULL, NULL, &err));
+    OK(shard_compact(&sum, world.shard[at], TIER_WARM, 0, NULL, NULL, &err));
 }
 
 #endif

@@ -3,7 +3,7 @@
  * again.
  *
  * Claim: files and list of live files fit together after a kill, a power cut or an error at each
- * call of a job, and a later job finishes the work. Method: every call of a split and of a merge,
+ * call of a job, and a later job finishes the work. Method: every call of a split and of merges,
  * on a copy of one machine each; then everything is compared with the oracle, settled, and compared
  * again.
  */
@@ -17,8 +17,13 @@ enum { STRIDE = 5 };
 enum { STRIDE = 1 };
 #endif
 
-/* Jobs: a split with warm files to take in, and a merge. */
-enum { SPLIT = 0, MERGE = 1, JOBS = 2 };
+/* Jobs: a split with warm files to take in; a merge of warm files; one of warm and cold ones. */
+enum { SPLIT = 0, MERGE = 1, COLD = 2, JOBS = 3 };
+
+static enum manifest_tier job_tier(int job)
+{
+    return job == COLD ? TIER_COLD : TIER_WARM;
+}
 
 static bool has_hot(const struct world *world)
 {
@@ -35,14 +40,16 @@ static struct world *job_world(int job)
     world->weeks = 3;
     for (int i = 0; i < 4; i++) {
         /* A merge finds files side by side, as they were too large to be taken in. */
-        for (size_t f = 0; job == MERGE && f < world->version.file_count; f++)
+        for (size_t f = 0; job != SPLIT && f < world->version.file_count; f++)
             world->files[f].bytes += 1 << 20;
         world_flush_random(world);
         world_flush_random(world);
-        while (has_hot(world) && (job == MERGE || i < 3)) {
+        while (has_hot(world) && (job != SPLIT || i < 3)) {
             struct compaction_result result;
-            CHECK_OK(world_step(world, &result, world_week(90), false, &err));
+            CHECK_OK(world_step(world, &result, world_week(8), 0, &err));
         }
+        if (job == COLD && i == 1)
+            world_settle(world, 0, TIER_COLD);
     }
     world_check(world);
     return world;
@@ -54,7 +61,7 @@ static uint64_t count_calls(const struct world *world, int job)
     struct compaction_result result;
     struct world *copy = world_copy(world);
     uint64_t before = sim_call_count(copy->sim);
-    CHECK_OK(world_step(copy, &result, 0, true, &err));
+    CHECK_OK(world_step(copy, &result, 0, job_tier(job), &err));
     CHECK(result.files_in > 1 && (job == SPLIT ? result.files_out > 1 : result.files_out == 1));
     uint64_t calls = sim_call_count(copy->sim) - before;
     world_copy_free(copy);
@@ -62,12 +69,12 @@ static uint64_t count_calls(const struct world *world, int job)
 }
 
 /* As whoever comes next finds it. */
-static void check_and_go_on(struct world *world)
+static void check_and_go_on(struct world *world, int job)
 {
     world_reload(world);
     world_check_files(world->files, world->version.file_count);
     world_check(world);
-    world_settle(world, 0, true);
+    world_settle(world, 0, job_tier(job));
     world_check(world);
 }
 
@@ -92,7 +99,7 @@ START_TEST(a_stop_at_any_call_changes_no_answer)
             struct world *copy = world_copy(world);
             struct compaction_result result;
             sim_stop_at(copy->sim, sim_call_count(copy->sim) + call, stops[_i].event);
-            holter_status status = world_step(copy, &result, 0, true, &err);
+            holter_status status = world_step(copy, &result, 0, job_tier(job), &err);
             CHECK(status != HOLTER_OK || !sim_process_is_dead(copy->io));
             CHECK(sim_has_stopped(copy->sim));
             CHECK(copy->keys_held == 0);
@@ -100,7 +107,7 @@ START_TEST(a_stop_at_any_call_changes_no_answer)
                 sim_crash(copy->sim, stops[_i].mode, call);
             io_free(copy->io);
             copy->io = sim_process_new(copy->sim);
-            check_and_go_on(copy);
+            check_and_go_on(copy, job);
             world_copy_free(copy);
         }
         world_free(world);
@@ -131,7 +138,7 @@ START_TEST(an_error_at_any_call_changes_no_answer)
                                        .short_transfer = faults[_i].short_transfer };
             sim_fault_set(copy->sim, &fault);
             err = (holter_error){ 0 };
-            holter_status status = world_step(copy, &result, 0, true, &err);
+            holter_status status = world_step(copy, &result, 0, job_tier(job), &err);
             if (status != HOLTER_OK) {
                 CHECK(status != HOLTER_DONE && status != HOLTER_NOT_FOUND);
                 CHECK(err.status == status && err.message[0] != '\0');
@@ -139,7 +146,7 @@ START_TEST(an_error_at_any_call_changes_no_answer)
             }
             CHECK(copy->keys_held == 0);
             sim_fault_clear(copy->sim);
-            check_and_go_on(copy);
+            check_and_go_on(copy, job);
             world_copy_free(copy);
         }
         world_free(world);
@@ -155,9 +162,9 @@ START_TEST(a_full_disk_fails_the_job_and_nothing_else)
     struct compaction_result result;
     struct sim_fault fault = { .kind = SIM_WRITE, .error = ENOSPC, .for_ever = true };
     sim_fault_set(copy->sim, &fault);
-    ck_assert_int_eq(world_step(copy, &result, 0, true, &err), HOLTER_NO_SPACE);
+    ck_assert_int_eq(world_step(copy, &result, 0, TIER_WARM, &err), HOLTER_NO_SPACE);
     sim_fault_clear(copy->sim);
-    check_and_go_on(copy);
+    check_and_go_on(copy, SPLIT);
     world_copy_free(copy);
     world_free(world);
 }

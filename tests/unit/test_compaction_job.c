@@ -51,9 +51,9 @@ static void flush(void)
     world_memory_init(&memory);
 }
 
-static void step(int64_t now_ns, bool everything)
+static void step(int64_t now_ns, enum manifest_tier to)
 {
-    CHECK_OK(world_step(world, &result, now_ns, everything, &err));
+    CHECK_OK(world_step(world, &result, now_ns, to, &err));
     ck_assert(result.did_work);
     world_check(world);
 }
@@ -75,7 +75,7 @@ START_TEST(nothing_to_do_does_nothing)
 {
     start();
     result.did_work = true;
-    CHECK_OK(world_step(world, &result, INT64_MAX, true, &err));
+    CHECK_OK(world_step(world, &result, INT64_MAX, TIER_WARM, &err));
     ck_assert(!result.did_work);
     stop();
 }
@@ -89,7 +89,7 @@ START_TEST(a_split_makes_one_file_for_each_partition)
     put(SECOND, world_week(1), 0);
     put(FIRST, world_week(5), 0);
     flush();
-    step(due(5), false);
+    step(due(5), 0);
     expect(3, 4, 0);
     ck_assert_uint_eq(result.jobs, 1);
     ck_assert_uint_eq(world->version.file_count, 3);
@@ -113,7 +113,7 @@ START_TEST(more_partitions_than_outputs_at_once_and_gaps_between_them)
     put(FIRST, world_week(2), 0);
     put(FIRST, world_week(40), 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     expect(3 * COMPACTION_OUTPUTS_AT_ONCE + 2, 3 * COMPACTION_OUTPUTS_AT_ONCE + 2, 0);
     ck_assert_uint_eq(result.files_in, 2);
     stop();
@@ -126,10 +126,10 @@ START_TEST(a_split_takes_in_the_small_warm_neighbour)
     put(FIRST, world_week(0), 0);
     put(FIRST, world_week(3), 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     put(FIRST, world_week(0) + 1, 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     ck_assert_uint_eq(result.files_in, 2);
     expect(1, 2, 0);
     ck_assert_uint_eq(world->files[0].sequence_min, 1); /* J3 */
@@ -147,7 +147,7 @@ START_TEST(a_job_without_output_removes_its_inputs)
     forget(FIRST, INT64_MIN, INT64_MAX, 0);
     forget(SECOND, INT64_MIN, INT64_MAX, 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     expect(0, 0, 0);
     ck_assert_uint_eq(result.files_in, 2);
     ck_assert_uint_eq(result.tombstones_in, 2);
@@ -165,7 +165,7 @@ START_TEST(a_tombstone_goes_once_nothing_older_is_left)
     forget(FIRST, world_week(0), world_week(0) + 3, 0);
     put(FIRST, world_week(0) + 1, 0);
     flush();
-    step(due(0), false);
+    step(due(0), 0);
     expect(1, 2, 0); /* the row that came after it stands */
     stop();
 }
@@ -179,10 +179,10 @@ START_TEST(a_tombstone_stays_while_an_older_row_lies_elsewhere)
     flush();
     forget(FIRST, world_week(0), world_week(0) + 3, 0);
     flush();
-    step(due(0), false); /* the second file alone, as the first is not due */
+    step(due(0), 0); /* the second file alone, as the first is not due */
     ck_assert_uint_eq(result.files_in, 1);
     expect(1, 0, 1);
-    step(due(9), false); /* the first; it is older than the tombstone's file */
+    step(due(9), 0); /* the first; it is older than the tombstone's file */
     expect(1, 1, 0);
     stop();
 }
@@ -197,7 +197,7 @@ START_TEST(a_tombstone_does_not_wait_for_files_of_others)
     flush();
     forget(FIRST, world_week(0), world_week(0) + 3, 0);
     flush();
-    step(due(0), false);
+    step(due(0), 0);
     expect(0, 0, 0);
     stop();
 }
@@ -211,11 +211,11 @@ START_TEST(a_tombstone_with_a_revision_stays_and_coalesces)
     forget(FIRST, world_week(0), world_week(0) + 3, 5);
     put(FIRST, world_week(0) + 1, 5);
     flush();
-    step(due(0), false);
+    step(due(0), 0);
     expect(1, 1, 1);
     put(FIRST, world_week(0) + 2, 4); /* hidden as it comes */
     flush();
-    step(due(0), false);
+    step(due(0), 0);
     expect(1, 1, 1);
     stop();
 }
@@ -227,15 +227,15 @@ START_TEST(a_tombstone_of_an_earlier_partition_hides_in_a_merge)
     start();
     put(FIRST, world_week(3), 0);
     flush();
-    step(due(3), false);
+    step(due(3), 0);
     forget(FIRST, world_week(0), world_week(4), 0);
     put(FIRST, world_week(0) - 1, 0); /* so that its file has rows */
     flush();
-    step(due(0), false);
+    step(due(0), 0);
     ck_assert_uint_eq(world->version.file_count, 3);
     put(FIRST, world_week(3) + 1, 0);
     flush();
-    step(due(3), false); /* takes the first file in, and not the tombstone's */
+    step(due(3), 0); /* takes the first file in, and not the tombstone's */
     ck_assert_uint_eq(result.files_in, 2);
     expect(1, 1, 0);
     stop();
@@ -248,12 +248,12 @@ START_TEST(a_tombstone_of_an_input_of_another_pass_hides_too)
     int64_t last = 2 * COMPACTION_OUTPUTS_AT_ONCE;
     put(FIRST, world_week(last), 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     forget(FIRST, world_week(0), world_week(last) + 1, 0);
     for (int64_t week = 0; week <= last; week++)
         put(FIRST, world_week(week) + 2, 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     ck_assert_uint_eq(result.files_in, 2);
     expect((uint64_t)last + 1, (uint64_t)last + 1, 0);
     stop();
@@ -266,16 +266,16 @@ START_TEST(a_tombstone_of_a_warm_input_of_another_pass_hides_too)
     int64_t last = 2 * COMPACTION_OUTPUTS_AT_ONCE;
     put(FIRST, world_week(last), 0);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     put(FIRST, world_week(0), 0);
     forget(FIRST, world_week(0), world_week(last) + 1, 7);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     ck_assert_uint_eq(world->version.file_count, 2);
     for (int64_t week = 0; week <= last; week++)
         put(FIRST, world_week(week) + 2, 8);
     flush();
-    step(0, true);
+    step(0, TIER_WARM);
     ck_assert_uint_eq(result.files_in, 3);
     expect((uint64_t)last + 1, (uint64_t)last + 1, 1);
     stop();
@@ -288,10 +288,130 @@ START_TEST(merged_files_become_one)
     for (int i = 0; i < 5; i++) {
         put(FIRST, world_week(0) + i, 0);
         flush();
-        step(0, true);
+        step(0, TIER_WARM);
     }
     ck_assert_uint_eq(world->version.file_count, 1);
     expect(1, 5, 0);
+    stop();
+}
+END_TEST
+
+/* ---- cold ------------------------------------------------------------------------------------ */
+
+/* 90 days after weeks 0 to 3, or 4 to 7, ended. */
+static int64_t due_cold(int64_t month)
+{
+    return world_week(4 * month + 4) + COMPACTION_WARM_NS;
+}
+
+/* The one file of these four weeks. */
+static void expect_cold(int64_t month, uint64_t min, uint64_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world->version.file_count; i++) {
+        const struct manifest_file *file = &world->files[i];
+        if (!manifest_shares_time(file, TIER_COLD, WORLD_WEEK_FIRST / 4 + month))
+            continue;
+        count++;
+        ck_assert_int_eq(file->tier, TIER_COLD);
+        ck_assert_int_eq(file->partition, WORLD_WEEK_FIRST / 4 + month);
+        ck_assert_uint_eq(file->sequence_min, min);
+        ck_assert_uint_eq(file->sequence_max, max);
+    }
+    ck_assert_uint_eq(count, 1);
+}
+
+START_TEST(four_weeks_become_one_cold_file)
+{
+    start();
+    for (int64_t week = 0; week < 5; week++) {
+        put(FIRST, world_week(week), 0);
+        put(SECOND, world_week(week + 1) - 1, 0);
+    }
+    flush();
+    put(FIRST, world_week(2) + 7, 0);
+    flush();
+    step(0, TIER_WARM);
+    ck_assert_uint_eq(world->version.file_count, 5);
+    step(due_cold(0), 0);
+    ck_assert_uint_eq(result.files_in, 4);
+    expect(1, 9, 0);
+    ck_assert_uint_eq(world->version.file_count, 2);
+    expect_cold(0, 1, 11); /* J3 */
+    CHECK_OK(world_step(world, &result, due_cold(1) - 1, 0, &err));
+    ck_assert(!result.did_work);
+    stop();
+}
+END_TEST
+
+START_TEST(a_cold_file_takes_in_what_came_late_and_never_turns_warm)
+{
+    start();
+    put(FIRST, world_week(0), 0);
+    put(FIRST, world_week(3), 0);
+    flush();
+    world_settle(world, 0, TIER_COLD);
+    expect_cold(0, 1, 2);
+    put(FIRST, world_week(3), 1); /* corrected */
+    put(FIRST, world_week(3) + 1, 0);
+    flush();
+    world_settle(world, 0, TIER_WARM);
+    ck_assert_uint_eq(world->version.file_count, 2); /* C7 */
+    step(due_cold(0), 0);
+    ck_assert_uint_eq(result.files_in, 2);
+    expect(1, 3, 0);
+    expect_cold(0, 1, 4);
+    world_settle(world, 0, TIER_WARM);
+    expect_cold(0, 1, 4);
+    stop();
+}
+END_TEST
+
+START_TEST(a_tombstone_goes_once_its_weeks_are_one_cold_file)
+{
+    start();
+    put(FIRST, world_week(2), 0);
+    flush();
+    step(0, TIER_WARM);
+    world->files[0].bytes += 1 << 20; /* so that a split does not take it in */
+    forget(FIRST, world_week(1), world_week(3), 0);
+    put(FIRST, world_week(2) + 1, 0);
+    flush();
+    step(0, TIER_WARM);
+    ck_assert_uint_eq(world->version.file_count, 3);
+    expect(2, 1, 1);
+    step(due_cold(0), 0);
+    ck_assert_uint_eq(result.files_in, 3);
+    expect(1, 1, 0);
+    stop();
+}
+END_TEST
+
+START_TEST(a_tombstone_stays_while_an_older_row_lies_in_a_cold_file)
+{
+    start();
+    put(FIRST, world_week(5), 0);
+    put(SECOND, world_week(5), 0);
+    flush();
+    world_settle(world, 0, TIER_COLD);
+    expect_cold(1, 1, 2);
+    forget(FIRST, world_week(2), world_week(6), 0);
+    put(FIRST, world_week(1), 0);
+    flush();
+    world_settle(world, 0, TIER_WARM);
+    step(due_cold(0), 0);
+    expect(1, 1, 1); /* C4: the cold file of the next four weeks has a row of its span */
+    expect_cold(0, 3, 4);
+
+    put(SECOND, world_week(4), 0);
+    flush();
+    world_settle(world, due_cold(1), TIER_COLD); /* C3: the row goes, and the other's stay */
+    expect_cold(1, 1, 5);
+    put(FIRST, world_week(0), 0);
+    flush();
+    step(0, TIER_COLD);
+    step(0, TIER_COLD);
+    expect(1, 2, 0); /* nothing is left that needs the tombstone */
     stop();
 }
 END_TEST
@@ -340,7 +460,7 @@ static holter_status step_while_asked(void)
         .commit_context = world,
         .arena = world->arena,
         .keys = { world_keys_get, world_keys_put, world },
-        .everything = true,
+        .to = TIER_WARM,
         .go_on = go_on,
     };
     return compaction_step(&result, &spec, &err);
@@ -380,13 +500,13 @@ START_TEST(a_damaged_input_fails_the_job_by_name)
     manifest_file_name(name, world->files[_i].id);
     snprintf(path, sizeof path, "shard/%s", name);
     CHECK_OK(sim_file_flip(world->sim, path, 8 * 1030));
-    ck_assert_int_eq(world_step(world, &result, 0, true, &err), HOLTER_CORRUPT);
+    ck_assert_int_eq(world_step(world, &result, 0, TIER_WARM, &err), HOLTER_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.message, name));
     ck_assert_uint_eq(world->keys_held, 0);
     ck_assert_uint_eq(world->version.file_count, 2);
     expect_no_leftovers();
     CHECK_OK(sim_file_flip(world->sim, path, 8 * 1030));
-    step(0, true);
+    step(0, TIER_WARM);
     stop();
 }
 END_TEST
@@ -401,7 +521,7 @@ START_TEST(a_missing_file_fails_the_job_by_name)
     put(FIRST, world_week(8), 2);
     flush();
     if (_i == 1)
-        step(due(0), false);
+        step(due(0), 0);
     char name[MANIFEST_FILE_NAME_BYTES], path[64];
     for (size_t i = 0; i < world->version.file_count; i++) {
         if (world->files[i].tombstones > 0)
@@ -409,10 +529,10 @@ START_TEST(a_missing_file_fails_the_job_by_name)
     }
     snprintf(path, sizeof path, "shard/%s", name);
     CHECK_OK(io_rename(world->io, path, "shard/away", &err));
-    ck_assert_int_eq(world_step(world, &result, 0, true, &err), HOLTER_CORRUPT);
+    ck_assert_int_eq(world_step(world, &result, 0, TIER_WARM, &err), HOLTER_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.message, name));
     CHECK_OK(io_rename(world->io, "shard/away", path, &err));
-    step(0, true);
+    step(0, TIER_WARM);
     stop();
 }
 END_TEST
@@ -436,7 +556,7 @@ START_TEST(a_missing_key_fails_the_job)
         .commit_context = world,
         .arena = world->arena,
         .keys = { deny, world_keys_put, world },
-        .everything = true,
+        .to = TIER_WARM,
     };
     ck_assert_int_eq(compaction_step(&result, &spec, &err), HOLTER_DENIED);
     ck_assert_uint_eq(world->version.file_count, 2);
@@ -462,7 +582,7 @@ START_TEST(outputs_stay_when_the_edit_failed)
         .commit = refuse,
         .arena = world->arena,
         .keys = { world_keys_get, world_keys_put, world },
-        .everything = true,
+        .to = TIER_WARM,
     };
     ck_assert_int_eq(compaction_step(&result, &spec, &err), HOLTER_IO);
     struct io_names names;
@@ -490,6 +610,10 @@ int main(void)
     tcase_add_test(tcase, a_tombstone_of_an_input_of_another_pass_hides_too);
     tcase_add_test(tcase, a_tombstone_of_a_warm_input_of_another_pass_hides_too);
     tcase_add_test(tcase, merged_files_become_one);
+    tcase_add_test(tcase, four_weeks_become_one_cold_file);
+    tcase_add_test(tcase, a_cold_file_takes_in_what_came_late_and_never_turns_warm);
+    tcase_add_test(tcase, a_tombstone_goes_once_its_weeks_are_one_cold_file);
+    tcase_add_test(tcase, a_tombstone_stays_while_an_older_row_lies_in_a_cold_file);
     tcase_add_test(tcase, a_job_is_given_up_at_any_user);
     tcase_add_loop_test(tcase, a_damaged_input_fails_the_job_by_name, 0, 2);
     tcase_add_loop_test(tcase, a_missing_file_fails_the_job_by_name, 0, 2);

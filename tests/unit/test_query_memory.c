@@ -108,7 +108,7 @@ START_TEST(each_allocation_may_fail)
         if (i == 20 || i == 40)
             CHECK_OK(shard_flush(NULL, world->shard, true, &err));
         if (i == 20)
-            CHECK_OK(shard_compact(&result, world->shard, true, 0, NULL, NULL, &err));
+            CHECK_OK(shard_compact(&result, world->shard, TIER_WARM, 0, NULL, NULL, &err));
     }
     CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
     uint64_t user = world_users[0], expected, count;

@@ -1,7 +1,7 @@
 /*
  * test_query_scan.c -- a scan gives every row that stands in its snapshot, once, or fails.
  *
- * Claim: Q1-Q3, for rows in memory, in hot and in warm files, and in all of them at once; a
+ * Claim: Q1-Q3, for rows in memory, in hot, warm and cold files, and in all of them at once; a
  * snapshot's answers never change. Method: seeded commits that collide, flushes and compactions,
  * each followed by scans of many kinds that are compared with the oracle; then damage, which has to
  * be told.
@@ -18,6 +18,8 @@ enum { CASES = 60 };
 #endif
 enum { ACTIONS = 40 };
 
+static const enum manifest_tier tiers[] = { 0, TIER_WARM, TIER_COLD };
+
 START_TEST(scans_agree_with_the_oracle)
 {
     uint64_t rows = 0, jobs = 0;
@@ -28,12 +30,14 @@ START_TEST(scans_agree_with_the_oracle)
             uint64_t flushed = 0;
             struct compaction_result result = { 0 };
             int64_t now = world_week((int64_t)random_below(&world->random, WORLD_WEEKS + 3));
+            if (i % 4 == 3)
+                now += COMPACTION_WARM_NS; /* files of the first weeks are due for cold */
             if (action < 7)
                 world_commit(world);
             else if (action < 9)
                 CHECK_OK(shard_flush(&flushed, world->shard, true, &err));
             else
-                CHECK_OK(shard_compact(&result, world->shard, i % 3 == 0, now, NULL, NULL, &err));
+                CHECK_OK(shard_compact(&result, world->shard, tiers[i % 3], now, NULL, NULL, &err));
             rows += flushed;
             jobs += result.jobs;
             if (action >= 7 || i % 5 == 0)
@@ -63,7 +67,7 @@ START_TEST(a_snapshot_never_changes)
         struct compaction_result result;
         world_commit(world);
         CHECK_OK(shard_flush(NULL, world->shard, true, &err));
-        CHECK_OK(shard_compact(&result, world->shard, true, 0, NULL, NULL, &err));
+        CHECK_OK(shard_compact(&result, world->shard, TIER_WARM, 0, NULL, NULL, &err));
     }
     oracle_free(world->oracle);
     world->oracle = then;
@@ -189,7 +193,7 @@ START_TEST(damage_is_told_and_not_passed_over)
     holter_status end;
     write_many(world, 20000);
     CHECK_OK(shard_flush(NULL, world->shard, true, &err));
-    CHECK_OK(shard_compact(&result, world->shard, true, 0, NULL, NULL, &err));
+    CHECK_OK(shard_compact(&result, world->shard, TIER_WARM, 0, NULL, NULL, &err));
     CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
     const struct manifest_file *file = &shard_snapshot_version(snapshot)->files[0];
     char name[MANIFEST_FILE_NAME_BYTES], path[64];
@@ -249,7 +253,7 @@ START_TEST(what_was_deleted_before_its_flush_leaves_nothing)
     write_many(world, 100);
     world_write(world, 0, &all, 1, NULL, &sequence);
     CHECK_OK(shard_flush(NULL, world->shard, true, &err));
-    CHECK_OK(shard_compact(&result, world->shard, true, 0, NULL, NULL, &err));
+    CHECK_OK(shard_compact(&result, world->shard, TIER_WARM, 0, NULL, NULL, &err));
     CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
     ck_assert_uint_eq(count_rows(snapshot, &spec, &end), 0);
     ck_assert_int_eq(end, HOLTER_DONE);

@@ -66,7 +66,7 @@ static holter_status do_flush(void)
 static holter_status do_compact(void)
 {
     struct compaction_result sum;
-    return shard_compact(&sum, world.shard[0], true, 0, NULL, NULL, &err);
+    return shard_compact(&sum, world.shard[0], TIER_WARM, 0, NULL, NULL, &err);
 }
 
 static holter_status do_verify(void)

@@ -813,13 +813,20 @@ START_TEST(figures_follow_what_is_done)
     OK(holter_compact(store, &(holter_compact_options){ .to = HOLTER_HOT }, &result, &err));
     ck_assert_uint_eq(result.jobs, 0);
     ck_assert_uint_ge(stat_of(store).tombstones, 1);
-    OK(holter_compact(store, &(holter_compact_options){ .to = HOLTER_COLD }, &result, &err));
+    OK(holter_compact(store, &(holter_compact_options){ .to = HOLTER_WARM }, &result, &err));
     ck_assert_uint_gt(result.jobs, 0);
     ck_assert_uint_gt(result.files_in, 0);
     ck_assert_uint_ge(result.rows_in, 50);
     shard = stat_of(store);
     ck_assert_uint_eq(shard.tiers[HOLTER_HOT].rows, 0);
     ck_assert_uint_eq(shard.tiers[HOLTER_WARM].rows, 45);
+    OK(holter_compact(store, &(holter_compact_options){ .to = HOLTER_COLD }, &result, &err));
+    ck_assert_uint_gt(result.jobs, 0);
+    OK(holter_compact(store, &(holter_compact_options){ .to = HOLTER_WARM }, &result, &err));
+    ck_assert_uint_eq(result.jobs, 0); /* what is cold stays cold */
+    shard = stat_of(store);
+    ck_assert_uint_eq(shard.tiers[HOLTER_WARM].files, 0);
+    ck_assert_uint_eq(shard.tiers[HOLTER_COLD].rows, 45);
     FAILS(holter_compact(store, &(holter_compact_options){ .to = (holter_tier)4 }, NULL, &err),
           HOLTER_INVALID, "tier");
     FAILS(holter_compact(store, &(holter_compact_options){ .reserved = { 1 } }, NULL, &err),
