@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     uint8_t options = get_u8(&in);
     if ((options & IS_BLOCKS) != 0)
         decode_headers(&in, (options & IS_WHOLE) != 0,
-                       (options & IS_COLD) != 0 ? SEGMENT_WAVEFORM_BLOCK_ROWS : SEGMENT_BLOCK_ROWS);
+                       (options & IS_COLD) != 0 ? SEGMENT_COLD_BLOCK_ROWS : SEGMENT_BLOCK_ROWS);
     else
         decode_index(&in, (options & IS_WHOLE) != 0);
     return 0;

@@ -34,8 +34,7 @@
 
 enum {
     SEGMENT_BLOCK_ROWS = CODEC_PACKED_ROWS_MAX, /* of hot and warm files */
-    SEGMENT_COLD_BLOCK_ROWS = 4096,
-    SEGMENT_WAVEFORM_BLOCK_ROWS = CODEC_BLOCK_ROWS_MAX, /* of cold files of that class */
+    SEGMENT_COLD_BLOCK_ROWS = CODEC_BLOCK_ROWS_MAX, /* notes/0005 */
     SEGMENT_PIECE_BYTES =
         16 << 10, /* plain payload bytes sealed together, where one block is not larger */
     SEGMENT_SMALL_SECTION_BYTES = 4096,

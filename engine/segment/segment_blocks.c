@@ -103,10 +103,7 @@ static struct wide get_wide(struct reader *r)
 
 uint32_t segment_block_rows(const struct segment_traits *traits)
 {
-    if (traits->tier != SEGMENT_TIER_COLD)
-        return SEGMENT_BLOCK_ROWS;
-    return traits->class == SEGMENT_CLASS_WAVEFORM ? SEGMENT_WAVEFORM_BLOCK_ROWS
-                                                   : SEGMENT_COLD_BLOCK_ROWS;
+    return traits->tier == SEGMENT_TIER_COLD ? SEGMENT_COLD_BLOCK_ROWS : SEGMENT_BLOCK_ROWS;
 }
 
 /* ---- measuring ------------------------------------------------------------------------------- */

@@ -29,7 +29,6 @@ enum {
     SEGMENT_TIERS = 3,
     SEGMENT_TIER_COLD = 3,
     SEGMENT_CLASSES = 4,
-    SEGMENT_CLASS_WAVEFORM = 2, /* as in the catalog */
 };
 
 /** Stored, in associated data. A new kind also needs: format-spec/segment.md,

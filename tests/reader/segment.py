@@ -19,7 +19,6 @@ SECTIONS_BEGIN = 1024
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE = 1, 2, 3, 4
 SERIES_BYTES_LEAST = 16
 PACKED_FORM = 2
-WAVEFORM = 2
 
 
 @dataclass
@@ -49,7 +48,7 @@ class Footer:
     @property
     def block_rows(self):
         """The most rows that a block may have."""
-        return 1_024 if self.tier != COLD else 8_192 if self.tier_class == WAVEFORM else 4_096
+        return 8_192 if self.tier == COLD else 1_024
 
 
 @dataclass
