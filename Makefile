@@ -473,7 +473,7 @@ BENCH_DIR ?= $(OUT)
 bench_run = BENCH_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(OUT)/bench/bench_$(1) \
 	--dir $(BENCH_DIR) $(if $(filter size,$(1)),--holter $(OUT)/holter)
 
-$(BENCH_BINARIES): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(call objects,bench/bench.c tools/cohort.c) $(OUT)/libholter.a
+$(BENCH_BINARIES): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(call objects,bench/bench.c bench/series.c tools/cohort.c) $(OUT)/libholter.a
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
 # make bench B=append JSON=1: one question, its stores in BENCH_DIR; without B the questions there are
