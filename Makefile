@@ -471,9 +471,15 @@ BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
 BENCH_BINARIES := $(BENCHES:%=$(OUT)/bench/bench_%)
 BENCH_DIR ?= $(OUT)
 bench_run = BENCH_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(OUT)/bench/bench_$(1) \
-	--dir $(BENCH_DIR) $(if $(filter size,$(1)),--holter $(OUT)/holter)
+	--dir $(BENCH_DIR) $(if $(filter size codec,$(1)),--holter $(OUT)/holter)
 
-$(BENCH_BINARIES): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(call objects,bench/bench.c bench/series.c tools/cohort.c) $(OUT)/libholter.a
+BENCH_SHARED := $(call objects,bench/bench.c bench/real.c bench/series.c tools/cohort.c)
+$(filter-out %/bench_codec,$(BENCH_BINARIES)): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(BENCH_SHARED) $(OUT)/libholter.a
+	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+
+# codecs are inside the engine, and local symbols of libholter.a
+$(OUT)/bench/bench_codec: $(OUT)/bench/bench_codec.o $(call objects,bench/coders.c bench/columns_zstd.c bench/counts.c) \
+    $(BENCH_SHARED) $(ENGINE_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
 # make bench B=append JSON=1: one question, its stores in BENCH_DIR; without B the questions there are

@@ -67,8 +67,41 @@ static void read_machine(void)
         fclose(file);
 }
 
+_Noreturn static void fail_usage(const char *option, const struct bench_option *more,
+                                 size_t more_count)
+{
+    char text[BENCH_PATH_BYTES_MAX] = "";
+    for (size_t i = 0; i < more_count; i++) {
+        size_t bytes = strlen(text);
+        snprintf(text + bytes, sizeof text - bytes, " [%s %s]", more[i].name, more[i].what);
+    }
+    bench_fail("unknown option '%s'; usage: bench_%s [--json] [--quick] [--dir DIR]%s", option,
+               run.name, text);
+}
+
+uint32_t bench_number(const char *option, const char *text, uint32_t least, uint32_t most,
+                      uint32_t otherwise)
+{
+    char *end;
+    if (text == NULL)
+        return otherwise;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || *text == '-' || number < least ||
+        number > most)
+        bench_fail("%s '%s': expected a number from %u to %u", option, text, least, most);
+    return (uint32_t)number;
+}
+
 void bench_begin(const char *name, int count, char **arguments, const char *more,
                  const char **more_text)
+{
+    const struct bench_option option = { more, "TEXT", more_text };
+    bench_begin_with(name, count, arguments, &option, more != NULL);
+}
+
+void bench_begin_with(const char *name, int count, char **arguments,
+                      const struct bench_option *more, size_t more_count)
 {
     const char *directory = ".";
     run.name = name;
@@ -77,17 +110,19 @@ void bench_begin(const char *name, int count, char **arguments, const char *more
         run.commit = "unknown";
     for (int i = 1; i < count; i++) {
         const char *option = arguments[i];
+        size_t known = 0;
+        while (known < more_count && strcmp(option, more[known].name) != 0)
+            known++;
         if (strcmp(option, "--json") == 0)
             run.is_json = true;
         else if (strcmp(option, "--quick") == 0)
             run.is_quick = true;
         else if (strcmp(option, "--dir") == 0 && i + 1 < count)
             directory = arguments[++i];
-        else if (more != NULL && strcmp(option, more) == 0 && i + 1 < count)
-            *more_text = arguments[++i];
+        else if (known < more_count && i + 1 < count)
+            *more[known].text = arguments[++i];
         else
-            bench_fail("unknown option '%s'; usage: bench_%s [--json] [--quick] [--dir DIR]%s%s",
-                       option, name, more == NULL ? "" : " ", more == NULL ? "" : more);
+            fail_usage(option, more, more_count);
     }
     int bytes = snprintf(run.directory, sizeof run.directory, "%s/bench-XXXXXX", directory);
     if (bytes < 0 || (size_t)bytes >= sizeof run.directory || mkdtemp(run.directory) == NULL) {
@@ -146,11 +181,21 @@ void bench_remove(const char *name)
     remove_tree(bench_path(keyring));
 }
 
-double bench_now_s(void)
+static double clock_s(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double bench_now_s(void)
+{
+    return clock_s(CLOCK_MONOTONIC);
+}
+
+double bench_thread_s(void)
+{
+    return clock_s(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */

@@ -30,19 +30,33 @@ void bench_try(holter_status status, const holter_error *err);
 
 /* ---- a run ----------------------------------------------------------------------------------- */
 
+/** An option that a benchmark has beside the common ones, with its text, and what it stands for. */
+struct bench_option {
+    const char *name, *what;
+    const char **text; /* stays as it is where the option is not given */
+};
+
 /**
  * Reads the options (--json, --quick, --dir DIR, and the name of `more`, if any, with its text)
  * and makes a directory of its own in DIR, which bench_end removes.
  */
 void bench_begin(const char *name, int count, char **arguments, const char *more,
                  const char **more_text);
+/** As bench_begin, with any number of options more. */
+void bench_begin_with(const char *name, int count, char **arguments,
+                      const struct bench_option *more, size_t more_count);
 void bench_end(void);
 bool bench_is_quick(void);
+/** The number an option was given, `least` .. `most`, or `otherwise` without it. */
+uint32_t bench_number(const char *option, const char *text, uint32_t least, uint32_t most,
+                      uint32_t otherwise);
 /** A path in the run's directory; borrowed until the next call. */
 const char *bench_path(const char *name);
 void bench_remove(const char *name); /**< a file or directory there, and its keyring */
 
 double bench_now_s(void);
+/** What this thread has computed for: other work on the machine hardly shows. */
+double bench_thread_s(void);
 
 /* ---- figures --------------------------------------------------------------------------------- */
 

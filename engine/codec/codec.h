@@ -161,6 +161,20 @@ void codec_block_encode(struct buffer *out, const struct columns *c, size_t firs
 holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
                                  bool with_revision, int64_t revision, uint64_t sequence);
 
+/* ---- loops ----------------------------------------------------------------------------------- */
+
+enum codec_loops {
+    CODEC_LOOPS_BEST = 0, /* that this CPU runs: the default */
+    CODEC_LOOPS_PLAIN = 1,
+    CODEC_LOOPS_AVX2 = 2,
+    CODEC_LOOPS_AVX512 = 3
+};
+/**
+ * The loops that this process packs and unpacks with from now on; all give the same bytes. For tests
+ * and benchmarks. False: this CPU does not run them, and nothing changed.
+ */
+bool codec_loops_use(enum codec_loops loops);
+
 /** A sample begins in (INT64_MIN, INT64_MAX), so that [begin, end) ranges can hold it. */
 static inline bool sample_time_is_valid(int64_t time_ns)
 {

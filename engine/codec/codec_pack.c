@@ -10,28 +10,45 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static const struct codec_lanes *lanes_choose(void)
+/* NULL: this CPU does not run them. */
+static const struct codec_lanes *lanes_find(enum codec_loops loops)
 {
+    if (loops == CODEC_LOOPS_PLAIN)
+        return &codec_lanes_plain;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &codec_lanes_avx512;
-    if (__builtin_cpu_supports("avx2"))
-        return &codec_lanes_avx2;
+    if (loops == CODEC_LOOPS_AVX512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+                   ? &codec_lanes_avx512
+                   : NULL;
+    if (loops == CODEC_LOOPS_AVX2)
+        return __builtin_cpu_supports("avx2") ? &codec_lanes_avx2 : NULL;
 #endif
-    return &codec_lanes_plain;
+    const struct codec_lanes *found = NULL;
+    for (int l = CODEC_LOOPS_AVX512; loops == CODEC_LOOPS_BEST && found == NULL; l--)
+        found = lanes_find((enum codec_loops)l);
+    return found;
 }
+
+static _Atomic(const struct codec_lanes *) chosen;
 
 /* Chosen once; threads that race choose the same. */
 static const struct codec_lanes *lanes(void)
 {
-    static _Atomic(const struct codec_lanes *) chosen;
     const struct codec_lanes *best = atomic_load_explicit(&chosen, memory_order_relaxed);
     if (CORE_LIKELY(best != NULL))
         return best;
-    best = lanes_choose();
+    best = lanes_find(CODEC_LOOPS_BEST);
     atomic_store_explicit(&chosen, best, memory_order_relaxed);
     return best;
+}
+
+bool codec_loops_use(enum codec_loops loops)
+{
+    const struct codec_lanes *found = lanes_find(loops);
+    if (found != NULL)
+        atomic_store_explicit(&chosen, found, memory_order_relaxed);
+    return found != NULL;
 }
 
 static size_t tail_bytes(size_t count, unsigned width)

@@ -1,0 +1,208 @@
+/*
+ * coders.c -- the table of codecs, and groups of rows in their blocks.
+ */
+#include "coders.h"
+
+#include "bench.h"
+#include "columns_zstd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- codecs ---------------------------------------------------------------------------------- */
+
+static void encode_log(struct buffer *out, const struct columns *c, size_t first, size_t count)
+{
+    codec_encode(out, c, first, count, false);
+}
+
+static holter_status decode_log(struct columns *out, struct reader *r, size_t count, int64_t begin)
+{
+    (void)begin;
+    return codec_decode(out, r, count, false, 0, 0);
+}
+
+static void encode_packed(struct buffer *out, const struct columns *c, size_t first, size_t count)
+{
+    codec_block_encode(out, c, first, count, false);
+}
+
+static holter_status decode_packed(struct columns *out, struct reader *r, size_t count,
+                                   int64_t begin)
+{
+    return codec_block_decode(out, r, count, begin, false, 0, 0);
+}
+
+/* A new codec of the engine is a line here, before zstd's. */
+const struct coder coders[] = {
+    { "log 8192", 8192, encode_log, decode_log, 0 },
+    { "packed 1024", CODEC_BLOCK_ROWS_MAX, encode_packed, decode_packed, 0 },
+    { "zstd -1 1024", 1024, NULL, NULL, 1 },
+    { "zstd -3 1024", 1024, NULL, NULL, 3 },
+    { "zstd -19 1024", 1024, NULL, NULL, 19 },
+    { "zstd -1 8192", GROUP_ROWS, NULL, NULL, 1 },
+    { "zstd -3 8192", GROUP_ROWS, NULL, NULL, 3 },
+    { "zstd -19 8192", GROUP_ROWS, NULL, NULL, 19 },
+};
+const size_t coder_count = CORE_COUNT(coders);
+_Static_assert(CORE_COUNT(coders) <= CODERS_MAX, "arrays of totals hold all coders");
+
+bool coder_is_engine(const struct coder *coder)
+{
+    return coder->encode != NULL;
+}
+
+size_t coder_of_zstd(int level)
+{
+    size_t i = 0;
+    while (i < coder_count - 1 && (coders[i].level != level || coders[i].rows != GROUP_ROWS))
+        i++;
+    return i;
+}
+
+static void encode(const struct coder *coder, struct buffer *out, const struct columns *c,
+                   size_t first, size_t count)
+{
+    if (coder->encode != NULL)
+        coder->encode(out, c, first, count);
+    else
+        zstd_encode(out, c, first, count, coder->level);
+}
+
+static void decode(const struct coder *coder, struct columns *out, struct reader *r, size_t count,
+                   int64_t begin)
+{
+    if (coder->decode == NULL)
+        zstd_decode(out, r, count, begin);
+    else if (coder->decode(out, r, count, begin) != HOLTER_OK)
+        bench_fail("%s: a block does not decode", coder->name);
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+struct columns *group_of(const struct series_set *set, const struct series *series, size_t first)
+{
+    struct schema schema = {
+        .kind = set->kind == HOLTER_INTERVAL ? SAMPLE_INTERVAL : SAMPLE_INSTANT,
+        .field_count = (uint8_t)set->field_count,
+        .key_field = SCHEMA_NO_KEY,
+    };
+    size_t count = series->count - first < GROUP_ROWS ? series->count - first : GROUP_ROWS;
+    struct columns *c = malloc(sizeof *c);
+    for (size_t f = 0; f < set->field_count; f++) {
+        if (set->types[f] == HOLTER_TEXT)
+            bench_fail("a kind with texts is not measured");
+        schema.types[f] = (uint8_t)set->types[f];
+    }
+    if (c == NULL)
+        bench_fail("no memory");
+    columns_init(c, &schema);
+    if (!columns_reserve(c, count))
+        bench_fail("no memory");
+    memcpy(c->time, series->time_ns + first, count * sizeof *c->time);
+    if (c->duration != NULL)
+        memcpy(c->duration, series->duration_ns + first, count * sizeof *c->duration);
+    for (size_t f = 0; f < set->field_count; f++)
+        memcpy(c->field[f], series->fields[f] + first, count * sizeof *c->field[f]);
+    memcpy(c->flags, series->flags + first, count * sizeof *c->flags);
+    memset(c->revision, 0, count * sizeof *c->revision);
+    memset(c->sequence, 0, count * sizeof *c->sequence);
+    c->count = count;
+    return c;
+}
+
+void group_free(struct columns *c)
+{
+    columns_release(c);
+    free(c);
+}
+
+void groups_add(struct groups *groups, struct columns *group)
+{
+    void *at = groups->at;
+    if (!core_grow(&at, &groups->capacity, groups->count + 1, sizeof(struct columns *)))
+        bench_fail("no memory");
+    groups->at = at;
+    groups->at[groups->count++] = group;
+    groups->rows += group->count;
+}
+
+void groups_release(struct groups *groups)
+{
+    for (size_t i = 0; i < groups->count; i++)
+        group_free(groups->at[i]);
+    free(groups->at);
+    *groups = (struct groups){ 0 };
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+void blocks_add(struct blocks *blocks, const struct coder *coder, const struct columns *c)
+{
+    for (size_t first = 0; first < c->count; first += coder->rows) {
+        size_t rest = c->count - first;
+        size_t offset = blocks->bytes.bytes;
+        size_t count = rest < coder->rows ? rest : coder->rows;
+        void *at = blocks->at;
+        if (!core_grow(&at, &blocks->capacity, blocks->count + 1, sizeof *blocks->at))
+            bench_fail("no memory");
+        blocks->at = at;
+        encode(coder, &blocks->bytes, c, first, count);
+        if (blocks->bytes.failed)
+            bench_fail("no memory");
+        blocks->at[blocks->count++] =
+            (struct block){ offset, blocks->bytes.bytes - offset, count, c->time[first] };
+    }
+}
+
+void blocks_add_all(struct blocks *blocks, const struct coder *coder, const struct groups *groups)
+{
+    for (size_t i = 0; i < groups->count; i++)
+        blocks_add(blocks, coder, groups->at[i]);
+}
+
+void blocks_clear(struct blocks *blocks)
+{
+    buffer_clear(&blocks->bytes);
+    blocks->count = 0;
+}
+
+void blocks_release(struct blocks *blocks)
+{
+    buffer_release(&blocks->bytes);
+    free(blocks->at);
+    *blocks = (struct blocks){ 0 };
+}
+
+static void decode_block(const struct coder *coder, struct columns *out,
+                         const struct blocks *blocks, size_t index)
+{
+    const struct block *block = &blocks->at[index];
+    struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
+    decode(coder, out, &r, block->count, block->begin);
+    if (!reader_is_done(&r))
+        bench_fail("%s: a block has bytes that its rows do not take", coder->name);
+}
+
+void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct columns *out)
+{
+    for (size_t i = 0; i < blocks->count; i++) {
+        columns_clear(out);
+        decode_block(coder, out, blocks, i);
+    }
+}
+
+void blocks_check(const struct coder *coder, const struct blocks *blocks, const struct columns *c)
+{
+    struct columns back;
+    columns_init(&back, &c->schema);
+    for (size_t i = 0; i < blocks->count; i++)
+        decode_block(coder, &back, blocks, i);
+    bool is_equal =
+        back.count == c->count && memcmp(back.flags, c->flags, c->count * sizeof *c->flags) == 0;
+    for (size_t i = 0; is_equal && i < c->count; i++)
+        is_equal = columns_row_is_equal(&back, i, c, i);
+    if (!is_equal)
+        bench_fail("%s: what comes back is not what went in", coder->name);
+    columns_release(&back);
+}
