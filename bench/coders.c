@@ -24,11 +24,19 @@ static holter_status decode_log(struct columns *out, struct reader *r, size_t co
 
 static void encode_packed(struct buffer *out, const struct columns *c, size_t first, size_t count)
 {
-    codec_block_encode(out, c, first, count, false);
+    codec_block_encode(out, c, first, count, false, NULL);
 }
 
-static holter_status decode_packed(struct columns *out, struct reader *r, size_t count,
-                                   int64_t begin)
+static void encode_cold(struct buffer *out, const struct columns *c, size_t first, size_t count)
+{
+    static struct codec_scratch *scratch; /* for the whole run */
+    if (scratch == NULL && (scratch = codec_scratch_new()) == NULL)
+        bench_fail("no memory");
+    codec_block_encode(out, c, first, count, false, scratch);
+}
+
+static holter_status decode_block_of_engine(struct columns *out, struct reader *r, size_t count,
+                                            int64_t begin)
 {
     return codec_block_decode(out, r, count, begin, false, 0, 0);
 }
@@ -36,7 +44,9 @@ static holter_status decode_packed(struct columns *out, struct reader *r, size_t
 /* A new codec of the engine is a line here, before zstd's. */
 const struct coder coders[] = {
     { "log 8192", 8192, encode_log, decode_log, 0 },
-    { "packed 1024", CODEC_BLOCK_ROWS_MAX, encode_packed, decode_packed, 0 },
+    { "packed 1024", CODEC_PACKED_ROWS_MAX, encode_packed, decode_block_of_engine, 0 },
+    { "cold 4096", 4096, encode_cold, decode_block_of_engine, 0 },
+    { "cold 8192", CODEC_BLOCK_ROWS_MAX, encode_cold, decode_block_of_engine, 0 },
     { "zstd -1 1024", 1024, NULL, NULL, 1 },
     { "zstd -3 1024", 1024, NULL, NULL, 3 },
     { "zstd -19 1024", 1024, NULL, NULL, 19 },

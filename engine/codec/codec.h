@@ -170,8 +170,8 @@ enum codec_loops {
     CODEC_LOOPS_AVX512 = 3
 };
 /**
- * The loops that this process packs and unpacks with from now on; all give the same bytes. For tests
- * and benchmarks. False: this CPU does not run them, and nothing changed.
+ * The loops that this process packs and decodes with from now on, or the next lesser ones where a codec
+ * has none of these; all give the same bytes. For tests and benchmarks. False: this CPU does not run them, and nothing changed.
  */
 bool codec_loops_use(enum codec_loops loops);
 

@@ -6,6 +6,7 @@
  */
 #include "codec_impl.h"
 #include "codec_lanes.h"
+#include "codec_rans.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -46,9 +47,11 @@ static const struct codec_lanes *lanes(void)
 bool codec_loops_use(enum codec_loops loops)
 {
     const struct codec_lanes *found = lanes_find(loops);
-    if (found != NULL)
-        atomic_store_explicit(&chosen, found, memory_order_relaxed);
-    return found != NULL;
+    if (found == NULL)
+        return false;
+    atomic_store_explicit(&chosen, found, memory_order_relaxed);
+    rans_loops_use(loops);
+    return true;
 }
 
 static size_t tail_bytes(size_t count, unsigned width)

@@ -156,21 +156,27 @@ bool rans_steps_plain(uint8_t *out, size_t steps, const struct rans_input *input
     return steps_plain(out, RANS_LANES, steps, input, tables);
 }
 
-/* Chosen once; threads that race choose the same. */
-static rans_steps *steps_chosen(void)
+static _Atomic(rans_steps *) chosen;
+
+void rans_loops_use(enum codec_loops loops)
 {
-    static _Atomic(rans_steps *) chosen;
-    rans_steps *best = atomic_load_explicit(&chosen, memory_order_relaxed);
-    if (CORE_LIKELY(best != NULL))
-        return best;
-    best = rans_steps_plain;
+    rans_steps *best = rans_steps_plain;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+    if ((loops == CODEC_LOOPS_BEST || loops == CODEC_LOOPS_AVX512) &&
+        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl"))
         best = rans_steps_avx512;
 #endif
+    (void)loops;
     atomic_store_explicit(&chosen, best, memory_order_relaxed);
-    return best;
+}
+
+/* Chosen once; threads that race choose the same. */
+static rans_steps *steps_chosen(void)
+{
+    if (CORE_UNLIKELY(atomic_load_explicit(&chosen, memory_order_relaxed) == NULL))
+        rans_loops_use(CODEC_LOOPS_BEST);
+    return atomic_load_explicit(&chosen, memory_order_relaxed);
 }
 
 bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,

@@ -77,6 +77,8 @@ rans_steps rans_steps_plain;
 #if defined(__x86_64__)
 rans_steps rans_steps_avx512; /* needs AVX-512 F, BW and VL */
 #endif
+/** Decode with these loops from now on, or the plain one where there is none for them. */
+void rans_loops_use(enum codec_loops loops);
 /**
  * Symbols of steps [step, steps) of `lanes` lanes to out[lane * steps + step], given where they
  * stand: what a quick loop leaves, and all of a few lanes.
