@@ -212,6 +212,29 @@ START_TEST(arrays_of_every_shape_come_back)
 }
 END_TEST
 
+START_TEST(loops_that_are_chosen_give_the_same_bytes)
+{
+    static int64_t values[ROWS];
+    struct buffer plain, other;
+    buffer_init(&plain);
+    buffer_init(&other);
+    CHECK(codec_loops_use(CODEC_LOOPS_PLAIN));
+    shape_fill(values, ROWS, _i, 5);
+    encoded(&plain, values, ROWS);
+    for (int loops = CODEC_LOOPS_AVX512; loops >= CODEC_LOOPS_BEST; loops--) {
+        if (!codec_loops_use((enum codec_loops)loops))
+            continue;
+        encoded(&other, values, ROWS);
+        CHECK(other.bytes == plain.bytes);
+        CHECK(memcmp(other.data, plain.data, plain.bytes) == 0);
+    }
+    CHECK(!codec_loops_use((enum codec_loops)(CODEC_LOOPS_AVX512 + 1)));
+    CHECK(codec_loops_use(CODEC_LOOPS_BEST));
+    buffer_release(&plain);
+    buffer_release(&other);
+}
+END_TEST
+
 START_TEST(the_form_is_the_one_that_suits)
 {
     static const struct {
@@ -355,6 +378,7 @@ int main(void)
     tcase_add_loop_test(tcase, words_of_every_width_are_laid_out_as_the_page_says, 0, 65);
     tcase_add_test(tcase, every_instruction_set_reads_and_writes_the_same);
     tcase_add_loop_test(tcase, arrays_of_every_shape_come_back, 0, SHAPES);
+    tcase_add_loop_test(tcase, loops_that_are_chosen_give_the_same_bytes, 0, SHAPES);
     tcase_add_test(tcase, the_form_is_the_one_that_suits);
     tcase_add_loop_test(tcase, no_bytes_make_a_decoder_overrun, 0, SHAPES);
     tcase_add_test(tcase, what_the_page_forbids_is_refused);
