@@ -482,16 +482,21 @@ $(OUT)/bench/bench_codec: $(OUT)/bench/bench_codec.o $(call objects,bench/coders
     $(BENCH_SHARED) $(ENGINE_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
-# make bench B=append JSON=1: one question, its stores in BENCH_DIR; without B the questions there are
+# make bench B=append JSON=1: one question, its stores in BENCH_DIR; without B the questions there are. BENCH_OPTIONS of its
+# own, as for size: '--users 100 --days 30 --only cohort'
 bench: $(if $(B),$(OUT)/bench/bench_$(B) $(OUT)/holter)
-	@$(if $(B),$(call bench_run,$(B)) $(if $(JSON),--json),echo "make bench B=<one of: $(BENCHES)> JSON=1")
+	@$(if $(B),$(call bench_run,$(B)) $(if $(JSON),--json) $(BENCH_OPTIONS),echo "make bench B=<one of: $(BENCHES)> JSON=1")
+
+# instructions of a sample in each codec, which a busy machine does not change
+bench-counts: $(OUT)/bench/bench_codec
+	@$(call bench_run,codec) --what counts $(if $(JSON),--json)
 
 # every benchmark runs, at its shortest, and every line is what a reader of results expects
 bench-check: $(BENCH_BINARIES) $(OUT)/holter
 	@set -e; $(foreach b,$(BENCHES),$(call bench_run,$(b)) --quick --json > $(OUT)/bench/$(b).jsonl; ) \
 	    python3 bench/check_lines.py $(BENCHES:%=$(OUT)/bench/%.jsonl) $(wildcard bench/results/*.jsonl)
 
-.PHONY: bench bench-check
+.PHONY: bench bench-check bench-counts
 
 # ---- golden: committed stores and fresh ones, read alike by the engine and by the second reader (tests/golden/golden.py)
 

@@ -9,26 +9,20 @@
  * and vault. The whole store tells of stores of its size; the rest is told beside it.
  *
  * Method: a store for each metric of one cohort (people's rows are the same whichever metrics are
- * made up, but for the few that a sync corrects), and one of all metrics. Each is measured when everything is flushed (hot) and when
- * everything is compacted (warm): bytes of all files of the store and of its keyring, divided by
- * the rows that segments hold. The real heart rate of ../shared/data (or HOLTER_DATA) is imported
- * by the tool (--holter PATH) where it is there.
+ * made up, but for the few that a sync corrects), and one of all metrics; then one for each metric
+ * that real devices delivered (real.h; some files hold other metrics too, which count as well). Each
+ * is measured when everything is flushed (hot), compacted (warm), and compacted for good (cold): bytes
+ * of all files of the store and of its keyring, divided by the rows that segments hold. --users and
+ * --days make the cohort larger, --only leaves out stores whose name has not that text in it.
  */
 #include "bench.h"
+#include "real.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern char **environ;
 
 enum { LABEL_BYTES_MAX = 64 };
 
@@ -119,101 +113,94 @@ static void report(holter_store *store, const char *name, const char *tier, bool
     bench_report_one(at, "segment files", "files", (double)sizes.segments);
 }
 
-/* Flushes and compacts, with the figures of both. */
+/* Flushes and compacts, with the figures of each tier. */
 static void measure(holter_store *store, const char *name, bool by_kind)
 {
+    static const struct {
+        holter_tier to;
+        const char *name;
+    } tiers[] = { { HOLTER_WARM, "warm" }, { HOLTER_COLD, "cold" } };
     holter_error err = { 0 };
-    const holter_compact_options warm = { .to = HOLTER_WARM };
     bench_try(holter_flush(store, NULL, &err), &err);
     report(store, name, "hot", by_kind);
-    bench_try(holter_compact(store, &warm, NULL, &err), &err);
-    report(store, name, "warm", by_kind);
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
+        const holter_compact_options options = { .to = tiers[i].to };
+        bench_try(holter_compact(store, &options, NULL, &err), &err);
+        report(store, name, tiers[i].name, by_kind);
+    }
 }
 
 /* `only`: one metric, or COHORT_METRICS for all. */
-static void measure_cohort(size_t only)
+static void measure_cohort(size_t only, const char *name, uint32_t users, uint32_t days)
 {
     bool is_wanted[COHORT_METRICS] = { false };
     struct bench_store store;
     bool is_all = only == COHORT_METRICS;
     if (!is_all)
         is_wanted[only] = true;
-    bench_store_make(&store, "store", bench_is_quick() ? 2 : 20, NULL);
-    bench_store_fill(&store, bench_is_quick() ? 1 : 30, is_all ? NULL : is_wanted);
-    measure(store.store, is_all ? "cohort" : cohort_metric_name((enum cohort_metric)only), is_all);
+    bench_store_make(&store, "store", users, NULL);
+    bench_store_fill(&store, days, is_all ? NULL : is_wanted);
+    measure(store.store, name, is_all);
     bench_store_close(&store);
     bench_remove("store");
 }
 
-/* ---- real data ------------------------------------------------------------------------------- */
-
+/* By the metric that the files are about. */
 static const struct {
-    const char *pattern, *map, *time_format;
-} real_files[] = {
-    { "fitbit-fitabase-2016/*3.12.16*/heartrate_seconds_merged.csv.zst",
-      "user=Id,time=Time,value=Value", "%m/%d/%Y %I:%M:%S %p" },
-    { "fitbit-fitabase-2016/*4.12.16*/heartrate_seconds_merged.csv.zst",
-      "user=Id,time=Time,value=Value", "%m/%d/%Y %I:%M:%S %p" },
-    { "fitbit-covid-2020/*_hr.csv.zst", "user=user,time=datetime,value=heartrate",
-      "%Y-%m-%d %H:%M:%S" },
+    const char *name, *metric;
+} real_stores[] = {
+    { "real heart rate", "heart_rate" },
+    { "real steps", "steps" },
+    { "real intensity", "intensity" },
+    { "real sleep stages", "sleep_stage" },
+    { "real rr intervals", "rr_interval" },
+    { "real glucose", "glucose" },
+    { "real blood pressure", "blood_pressure" },
+    { "real acceleration", "acceleration" },
+    { "real angular velocity", "angular_velocity" },
+    { "real ecg", "ecg" },
 };
 
-static void run_import(const char *tool, const char *map, const char *time_format, const char *file)
+static void measure_real(const char *tool, const char *name, const char *metric)
 {
-    const char *const arguments[] = {
-        tool,    "import", bench_path("store"), "--format",  "csv",    "--metric", "heart_rate",
-        "--map", map,      "--time-format",     time_format, "--json", file,       NULL,
-    };
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    int status;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    int failure =
-        posix_spawn(&child, tool, &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failure != 0)
-        bench_fail("'%s': %s", tool, strerror(failure));
-    if (waitpid(child, &status, 0) != child || status != 0)
-        bench_fail("'%s import' failed on '%s'", tool, file);
-}
-
-static void measure_real(const char *tool)
-{
-    const char *data = getenv("HOLTER_DATA");
     holter_error err = { 0 };
     holter_store *store;
-    size_t files = 0;
-    if (data == NULL)
-        data = "../shared/data";
-    bench_try(holter_create(bench_path("store"), NULL, &err), &err);
-    for (size_t i = 0; i < sizeof real_files / sizeof real_files[0]; i++) {
-        char pattern[BENCH_PATH_BYTES_MAX];
-        glob_t found;
-        snprintf(pattern, sizeof pattern, "%s/%s", data, real_files[i].pattern);
-        if (glob(pattern, 0, NULL, &found) != 0)
-            continue;
-        for (size_t file = 0; file < found.gl_pathc; file++, files++)
-            run_import(tool, real_files[i].map, real_files[i].time_format, found.gl_pathv[file]);
-        globfree(&found);
-    }
-    if (files == 0) {
-        fprintf(stderr, "bench_size: no real data in '%s': left out\n", data);
+    if (!real_import("store", tool, metric, NULL)) {
+        fprintf(stderr, "bench_size: no files of %s: left out\n", name);
         return;
     }
     bench_try(holter_open(&store, bench_path("store"), NULL, &err), &err);
-    measure(store, "real heart rate", true);
+    measure(store, name, true);
     holter_close(store);
+    bench_remove("store");
 }
 
 int main(int count, char **arguments)
 {
     const char *tool = NULL;
-    bench_begin("size", count, arguments, "--holter", &tool);
-    for (size_t metric = 0; metric <= COHORT_METRICS; metric++)
-        measure_cohort(metric);
-    if (tool != NULL && !bench_is_quick())
-        measure_real(tool);
+    const char *only = NULL;
+    const char *users = NULL;
+    const char *days = NULL;
+    const struct bench_option options[] = {
+        { "--holter", "PATH", &tool },
+        { "--only", "TEXT", &only },
+        { "--users", "COUNT", &users },
+        { "--days", "COUNT", &days },
+    };
+    bench_begin_with("size", count, arguments, options, sizeof options / sizeof options[0]);
+    bool is_quick = bench_is_quick();
+    uint32_t user_count = bench_number("--users", users, 1, COHORT_USERS_MAX, is_quick ? 2 : 20);
+    uint32_t day_count = bench_number("--days", days, 1, COHORT_DAYS_MAX, is_quick ? 1 : 30);
+    for (size_t metric = 0; metric <= COHORT_METRICS; metric++) {
+        const char *name =
+            metric == COHORT_METRICS ? "cohort" : cohort_metric_name((enum cohort_metric)metric);
+        if (only == NULL || strstr(name, only) != NULL)
+            measure_cohort(metric, name, user_count, day_count);
+    }
+    for (size_t i = 0; tool != NULL && !is_quick && i < sizeof real_stores / sizeof real_stores[0];
+         i++)
+        if (only == NULL || strstr(real_stores[i].name, only) != NULL)
+            measure_real(tool, real_stores[i].name, real_stores[i].metric);
     bench_end();
     return 0;
 }
