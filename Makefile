@@ -455,7 +455,7 @@ help:
 	@echo "make asan | ubsan | tsan                     the tests, sanitized; make valgrind T=codec  under valgrind"
 	@echo "make unit T=io  one room's tests             make cli T=import  one transcript"
 	@echo "make fuzz T=log SECONDS=60  one fuzz target  make cover      line coverage of the decoders"
-	@echo "make bench B=append  one question, measured; without B the questions there are"
+	@echo "make bench B=append  one question, measured; without B the questions there are; make bench-counts  instructions a sample"
 	@echo "make lint | format | install, uninstall DESTDIR= PREFIX= | clean"
 
 clean:
@@ -465,7 +465,8 @@ clean:
 
 .PHONY: all unit clean deps demo check check-fast check-all headers asan ubsan tsan asan-short valgrind lint lint-rooms format install help
 
-# ---- benchmarks: bench/bench_<question>.c on the public interface and the cohort; results/ keeps a run of each
+# ---- benchmarks: bench/bench_<question>.c on the public interface (but for codecs by themselves) and the cohort; results/
+# keeps a run of each
 
 BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
 BENCH_BINARIES := $(BENCHES:%=$(OUT)/bench/bench_%)

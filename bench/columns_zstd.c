@@ -191,6 +191,8 @@ static void take_planes(int64_t *words, struct reader *r, size_t count)
 void zstd_encode(struct buffer *out, const struct columns *c, size_t first, size_t count, int level)
 {
     int64_t flags[ZSTD_ROWS_MAX];
+    core_assert(count > 0);
+    core_assert(count <= ZSTD_ROWS_MAX);
     append_steps(out, c->time + first, count, true, level);
     if (c->schema.kind == SAMPLE_INTERVAL)
         append_steps(out, c->duration + first, count, false, level);
