@@ -497,7 +497,11 @@ bench-check: $(BENCH_BINARIES) $(OUT)/holter
 	@set -e; $(foreach b,$(BENCHES),$(call bench_run,$(b)) --quick --json > $(OUT)/bench/$(b).jsonl; ) \
 	    python3 bench/check_lines.py $(BENCHES:%=$(OUT)/bench/%.jsonl) $(wildcard bench/results/*.jsonl)
 
-.PHONY: bench bench-check bench-counts
+# what models cost people whom they were not trained on: trains and builds three times, some ten minutes
+bench-unseen:
+	python3 -B bench/unseen.py --make "$(MAKE)" --scratch out/unseen || test $$? -eq 77
+
+.PHONY: bench bench-check bench-counts bench-unseen
 
 # ---- golden: committed stores and fresh ones, read alike by the engine and by the second reader (tests/golden/golden.py)
 

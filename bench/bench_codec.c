@@ -17,6 +17,8 @@
  *                   rows or all; the codecs take turns, and a figure is the median of its turns.
  *   x zstd          ratios within a turn, beside zstd's blocks of 8,192 rows.
  *   instructions    of one sample (counts.h), of simulated kinds, where valgrind is installed.
+ * --people 0/3 measures every third person only, in the order in which train_models.py --leave 0/3
+ * leaves people out: of a model that was not trained on them (bench/unseen.py).
  * What zstd gets: columns_zstd.h; its rate includes the way from columns and back.
  */
 #include "bench.h"
@@ -42,6 +44,7 @@ static const double TURN_S_MIN = 0.004;
 struct totals {
     uint64_t bytes[CODERS_MAX];
     uint64_t rows;
+    size_t kinds; /* that are in it, where it is of several */
     double spans; /* intervals in units of the kind's own */
 };
 
@@ -54,8 +57,15 @@ struct kind {
     struct totals *together; /* where kinds are also told as one */
 };
 
+/* Of the people whose number modulo `of` is `part`; all of them with the zeroes. */
+static struct {
+    uint32_t part, of;
+} people;
+
 static bool is_of_kind(const struct kind *kind, const struct series *series)
 {
+    if (people.of != 0 && series->person % people.of != people.part)
+        return false;
     if (kind->gap_ns_to == 0)
         return true;
     int64_t gap = series_median_gap_ns(series);
@@ -226,7 +236,7 @@ static const struct kind kinds[] = {
 };
 
 struct wanted {
-    bool figures, counts;
+    bool sizes, rates, counts;
     const char *program;
 };
 
@@ -239,15 +249,20 @@ static void measure(const struct kind *kind, const char *store, const struct wan
     static bool is_counted; /* a quick run counts one kind */
     bench_try(series_read(&set, store, kind->metric, ROWS_MAX, &err), &err);
     take_timed(&timed, kind, &set);
-    if (timed.count == 0)
+    if (timed.count == 0 && people.of == 0)
         bench_fail("%s: no rows", kind->name);
-    if (wanted->figures) {
+    if (timed.count == 0) {
+        series_release(&set);
+        return;
+    }
+    if (wanted->sizes) {
         for (size_t i = 0; i < set.count; i++)
             if (is_of_kind(kind, &set.series[i]))
                 measure_sizes(&totals, kind, &set, &set.series[i]);
         report_sizes(kind->name, &totals, kind->span_ns);
-        measure_rates(kind, &timed);
     }
+    if (wanted->rates)
+        measure_rates(kind, &timed);
     if (wanted->counts && kind->set == NULL && !(bench_is_quick() && is_counted))
         counts_measure(wanted->program, kind->name, &timed);
     is_counted = is_counted || kind->set == NULL;
@@ -255,6 +270,7 @@ static void measure(const struct kind *kind, const char *store, const struct wan
         for (size_t i = 0; i < coder_count; i++)
             kind->together->bytes[i] += totals.bytes[i];
         kind->together->rows += totals.rows;
+        kind->together->kinds++;
     }
     groups_release(&timed);
     series_release(&set);
@@ -266,11 +282,13 @@ static void measure_all(const char *only, const char *tool, uint32_t users, uint
 {
     const struct kind *before = NULL;
     bool is_there = false;
+    bool is_known = only == NULL;
     char store[BENCH_PATH_BYTES_MAX];
     snprintf(store, sizeof store, "%s", bench_path("store"));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         const struct kind *kind = &kinds[i];
         bool is_real = kind->set != NULL;
+        is_known = is_known || strstr(kind->name, only) != NULL;
         if ((only != NULL && strstr(kind->name, only) == NULL) || (is_real && tool == NULL))
             continue;
         bool is_same = before != NULL && before->set == kind->set &&
@@ -292,7 +310,9 @@ static void measure_all(const char *only, const char *tool, uint32_t users, uint
         if (is_there)
             measure(kind, store, wanted);
     }
-    if (both_heart_rates.rows > 0)
+    if (!is_known)
+        bench_fail("--only '%s': no kind has that in its name", only);
+    if (both_heart_rates.kinds == 2 && both_heart_rates.rows > 0)
         report_sizes("heart rate 5-15 s, both", &both_heart_rates, 0);
 }
 
@@ -301,28 +321,35 @@ int main(int count, char **arguments)
     const char *tool = NULL;
     const char *only = NULL;
     const char *what = NULL;
+    const char *part = NULL;
     const char *users = NULL;
     const char *days = NULL;
     const struct bench_option options[] = {
-        { "--holter", "PATH", &tool },         { "--only", "PART-OF-A-KIND", &only },
-        { "--what", "figures|counts", &what }, { "--users", "COUNT", &users },
+        { "--holter", "PATH", &tool },
+        { "--only", "PART-OF-A-KIND", &only },
+        { "--what", "sizes|rates|counts", &what },
+        { "--people", "PART/OF", &part },
+        { "--users", "COUNT", &users },
         { "--days", "COUNT", &days },
     };
     if (count == 3 && strcmp(arguments[1], COUNTS_OPTION) == 0)
         return counts_run(arguments[2]);
     bench_begin_with("codec", count, arguments, options, sizeof options / sizeof options[0]);
-    if (what != NULL && strcmp(what, "figures") != 0 && strcmp(what, "counts") != 0)
-        bench_fail("--what '%s': expected figures or counts", what);
-    const struct wanted wanted = {
-        .figures = what == NULL || strcmp(what, "figures") == 0,
-        .counts = what == NULL || strcmp(what, "counts") == 0,
-        .program = arguments[0],
-    };
+    struct wanted wanted = { .program = arguments[0] };
+    wanted.sizes = what == NULL || strcmp(what, "sizes") == 0;
+    wanted.rates = what == NULL || strcmp(what, "rates") == 0;
+    wanted.counts = what == NULL || strcmp(what, "counts") == 0;
+    if (!wanted.sizes && !wanted.rates && !wanted.counts)
+        bench_fail("--what '%s': expected sizes, rates or counts", what);
+    if (part != NULL && (sscanf(part, "%" SCNu32 "/%" SCNu32, &people.part, &people.of) != 2 ||
+                         people.part >= people.of))
+        bench_fail("--people '%s': expected a number below another, such as 0/3", part);
     bool is_quick = bench_is_quick();
     uint32_t user_count = bench_number("--users", users, 1, COHORT_USERS_MAX, is_quick ? 1 : 10);
     uint32_t day_count = bench_number("--days", days, 1, COHORT_DAYS_MAX, is_quick ? 2 : 30);
     zstd_begin();
-    measure_all(only, is_quick || !wanted.figures ? NULL : tool, user_count, day_count, &wanted);
+    measure_all(only, is_quick || (!wanted.sizes && !wanted.rates) ? NULL : tool, user_count,
+                day_count, &wanted);
     zstd_end();
     bench_end();
     return 0;

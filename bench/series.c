@@ -63,8 +63,13 @@ static struct series *series_of(struct series_set *set, const holter_columns *ro
             return NULL;
         set->capacity = capacity;
     }
+    size_t person = 0;
+    if (set->count > 0) {
+        const struct series *before = &set->series[set->count - 1];
+        person = before->person + (before->user != rows->user);
+    }
     last = &set->series[set->count++];
-    *last = (struct series){ .user = rows->user, .source = rows->source };
+    *last = (struct series){ .user = rows->user, .person = person, .source = rows->source };
     return last;
 }
 
@@ -108,21 +113,54 @@ static holter_status read_user(struct series_set *set, holter_snapshot *snapshot
     return status == HOLTER_DONE || status == HOLTER_EXPIRED ? HOLTER_OK : status;
 }
 
+struct person {
+    uint64_t user;
+    char id[HOLTER_USER_ID_BYTES_MAX + 1];
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(((const struct person *)a)->id, ((const struct person *)b)->id);
+}
+
+/* Those who are not erased, by external id. *out owned: free. */
+static holter_status find_people(struct person **out, size_t *count, holter_store *store,
+                                 holter_error *err)
+{
+    size_t users = holter_user_count(store);
+    holter_status status = HOLTER_OK;
+    *count = 0;
+    *out = calloc(users == 0 ? 1 : users, sizeof **out);
+    if (*out == NULL)
+        return fail(err, HOLTER_NO_MEMORY, "no memory for the users of a store");
+    for (size_t i = 0; status == HOLTER_OK && i < users; i++) {
+        struct person *person = &(*out)[*count];
+        size_t id_bytes;
+        int is_erased;
+        status = holter_user_at(store, i, &person->user, &is_erased, err);
+        if (status != HOLTER_OK || is_erased)
+            continue;
+        status = holter_user_id(store, person->user, person->id, &id_bytes, err);
+        *count += status == HOLTER_OK;
+        if (status == HOLTER_EXPIRED) /* since */
+            status = HOLTER_OK;
+    }
+    qsort(*out, *count, sizeof **out, compare_ids);
+    return status;
+}
+
 static holter_status read_users(struct series_set *set, holter_store *store, uint32_t metric,
                                 uint64_t rows_max, holter_error *err)
 {
-    holter_snapshot *snapshot;
+    holter_snapshot *snapshot = NULL;
+    struct person *people = NULL;
+    size_t count;
     holter_status status = holter_snapshot_open(&snapshot, store, err);
-    if (status != HOLTER_OK)
-        return status;
-    size_t users = holter_user_count(store);
-    for (size_t i = 0; status == HOLTER_OK && i < users; i++) {
-        uint64_t user;
-        int is_erased;
-        status = holter_user_at(store, i, &user, &is_erased, err);
-        if (status == HOLTER_OK && !is_erased)
-            status = read_user(set, snapshot, user, metric, rows_max, err);
-    }
+    if (status == HOLTER_OK)
+        status = find_people(&people, &count, store, err);
+    for (size_t i = 0; status == HOLTER_OK && i < count; i++)
+        status = read_user(set, snapshot, people[i].user, metric, rows_max, err);
+    free(people);
     holter_snapshot_close(snapshot);
     return status;
 }

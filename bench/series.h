@@ -18,6 +18,7 @@
 /** Rows of one person, metric and source, rising by time. */
 struct series {
     uint64_t user;
+    size_t person; /* from 0, of the people who have rows, by external id */
     uint32_t source;
     size_t count;                       /* 1 or more */
     int64_t *time_ns;                   /* `count` of each */
@@ -31,7 +32,7 @@ struct series_set {
     holter_kind kind;
     size_t field_count;
     holter_type types[HOLTER_FIELDS_MAX];
-    struct series *series; /* in the order users were added, then by source */
+    struct series *series; /* by person, then by source */
     size_t count, capacity;
     uint64_t rows; /* of all together */
 };
