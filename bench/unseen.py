@@ -17,7 +17,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-COPIED = ("Makefile", "bench", "engine", "format-spec", "include", "tools")
+COPIED = ("Makefile", "bench", "engine", "include", "tools", "out/release")  # what is built there is not built again
 TRAINED_ON = ("fitabase", "welltory", "hall")  # train_models.py says why
 
 
@@ -51,6 +51,8 @@ def main():
     os.makedirs(scratch, exist_ok=True)
     for name in COPIED:
         target = os.path.join(scratch, name)
+        if not os.path.exists(os.path.join(ROOT, name)):
+            continue
         if os.path.isdir(os.path.join(ROOT, name)):
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(os.path.join(ROOT, name), target)
@@ -60,7 +62,7 @@ def main():
     total = collections.defaultdict(lambda: [0.0, 0.0])
     for part in range(options.parts):
         people = "%d/%d" % (part, options.parts)
-        subprocess.run([sys.executable, "-B", os.path.join(HERE, "train_models.py"), "--data", data, "--leave", people,
+        subprocess.run([sys.executable, "-B", os.path.join(scratch, "bench/train_models.py"), "--data", data, "--leave", people,
                         os.path.join(scratch, "models.txt"), os.path.join(scratch, "engine/codec/codec_tables.c")],
                        check=True, stdout=subprocess.DEVNULL)
         subprocess.run([options.make, "-s", "-C", scratch, "out/release/holter", "out/release/bench/bench_codec"], check=True)
