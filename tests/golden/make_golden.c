@@ -228,9 +228,9 @@ static void flush(void)
     need(holter_flush(world.store, NULL, &error), "flush");
 }
 
-static void compact(void)
+static void compact(holter_tier to)
 {
-    holter_compact_options options = { .to = HOLTER_WARM };
+    holter_compact_options options = { .to = to };
     need(holter_compact(world.store, &options, NULL, &error), "compact");
 }
 
@@ -504,7 +504,7 @@ static void fill(int is_long)
     put_weights(ZOE, BEGIN + DAY + 2 * HOUR, 11);
     commit();
     flush();
-    compact();
+    compact(HOLTER_WARM);
 
     /* late rows, and a label more; these stay in two hot files beside the warm ones */
     int64_t level;
@@ -629,7 +629,7 @@ static void fill_random(uint64_t seed)
         } else if (kind < 94) {
             flush();
         } else if (kind < 97) {
-            compact();
+            compact(kind < 96 ? HOLTER_WARM : HOLTER_COLD);
         } else {
             reopen();
         }
