@@ -5,11 +5,13 @@
  *     run 1  ──> | block |──┼─> heap of heads ─> veil (tombstones) ─> out
  *     run 2  ──> | block |──┘
  *
- * The head of a run is its next row; the heap orders the heads by (time, key, place of the run).
+ * The head of a run is its next row; the heap orders the heads by (time, key, place of the run). A
+ * block is read once its head is the least, as far as the run tells its begin before that (next_begin):
+ * so runs that follow each other in time are at hand one after another, not all at once.
  * From the least head on, three things may happen:
  *   skip     its rows are hidden, for as long as they are;
  *   stretch  its rows stand, being alone with their identities, up to the next head of another run:
- *            they are copied as one;
+ *            they are copied as one, or lent where they lie (merge_take);
  *   group    other rows follow with its identity, or the block ends and they may: these are looked
  *            at one by one, and the one that stands is copied.
  *
@@ -21,14 +23,15 @@
 
 #include <stdlib.h>
 
-/* A run with a block at hand; [at, end) of it are still to come. */
+/* A run, and its block at hand, of which [at, end) are still to come. */
 struct head {
-    int64_t time; /* of the next row */
+    int64_t time; /* of the next row; without a block: it begins then, or later */
     struct merge_run *run;
-    const struct columns *block;
+    const struct columns *block; /* NULL: the next one is not read yet */
     size_t at, end;
+    size_t rising_end; /* each row of [at, rising_end) begins before the one after it */
     size_t place;      /* of the run in the spec */
-    int64_t time_last; /* of the block; the next one does not begin earlier */
+    int64_t time_last; /* of the block */
 };
 
 struct merge {
@@ -37,6 +40,7 @@ struct merge {
     size_t stretch;     /* of the veil, at the least head */
     struct head *heads; /* a heap, the least on top */
     size_t head_count;
+    size_t lent;          /* rows from the least head on that were lent by the last call */
     struct columns saved; /* the row that stands so far, where its block had to go */
     bool is_started;
     holter_status failed; /* HOLTER_OK, or what ended the merge */
@@ -64,6 +68,8 @@ static bool is_before(const struct head *a, const struct head *b)
 {
     if (a->time != b->time)
         return a->time < b->time;
+    if (a->block == NULL || b->block == NULL) /* what is not read comes first, to be read */
+        return a->block == NULL && (b->block != NULL || a->place < b->place);
     int order = columns_compare(a->block, a->at, b->block, b->at);
     return order != 0 ? order < 0 : a->place < b->place;
 }
@@ -105,6 +111,19 @@ static size_t find_time(const struct columns *block, size_t at, size_t end, int6
     return at;
 }
 
+/* Where rows begin together, or out of order, `rising_end` stays at the first of them. */
+static void find_rising(struct head *head)
+{
+    const int64_t *time = head->block->time;
+    size_t last = head->end - 1;
+    size_t row = head->at;
+    if (head->run->is_rising)
+        row = last;
+    while (row < last && time[row] < time[row + 1])
+        row++;
+    head->rising_end = row;
+}
+
 /* HOLTER_DONE: the run has no more rows. */
 static holter_status head_read(struct merge *merge, struct head *head, holter_error *err)
 {
@@ -116,63 +135,83 @@ static holter_status head_read(struct merge *merge, struct head *head, holter_er
             return status;
         core_assert(count > 0);
         core_assert(schema_is_equal(&block->schema, &merge->spec.schema));
-        if (block->time[first] < head->time_last)
+        if (block->time[first] < head->time)
             return error_set(err, HOLTER_CORRUPT,
                              "a block begins at %lld ns, expected %lld ns or later",
-                             (long long)block->time[first], (long long)head->time_last);
+                             (long long)block->time[first], (long long)head->time);
         head->block = block;
         head->at = first;
         head->end = first + count;
         head->time_last = block->time[head->end - 1];
+        head->time = head->time_last;
         if (merge->spec.ends_after == INT64_MAX)
             head->at = find_time(block, first, head->end, merge->spec.from);
         if (head->at < head->end)
             break;
     }
     head->time = head->block->time[head->at];
+    find_rising(head);
     return HOLTER_OK;
 }
 
-/*
- * Go to a later row of the top's run, or its next block, or drop the run; the heap is in order
- * again.
- */
+/* Where the run goes on, as far as it is known: `least`, or later. */
+static int64_t next_begin(const struct merge_run *run, int64_t least)
+{
+    int64_t begin = run->next_begin != NULL ? run->next_begin(run) : least;
+    return begin > least ? begin : least;
+}
+
+/* Read at the top, until the least head has a block, or begins beyond what is asked for. */
+static holter_status settle(struct merge *merge, holter_error *err)
+{
+    struct head *top = &merge->heads[0];
+    while (merge->head_count > 0 && top->block == NULL && top->time < merge->spec.to) {
+        holter_status status = head_read(merge, top, err);
+        if (status == HOLTER_DONE)
+            *top = merge->heads[--merge->head_count];
+        else if (status != HOLTER_OK)
+            return status;
+        sift_down(merge, 0);
+    }
+    return HOLTER_OK;
+}
+
+/* Go to a later row of the top's run, or its next block, or drop the run; the heap is in order again. */
 static holter_status advance(struct merge *merge, size_t rows, holter_error *err)
 {
     struct head *top = &merge->heads[0];
     top->at += rows;
     if (top->at < top->end) {
         top->time = top->block->time[top->at];
+        if (top->at > top->rising_end)
+            find_rising(top);
     } else {
-        holter_status status = head_read(merge, top, err);
+        top->block = NULL;
+        top->time = next_begin(top->run, top->time_last);
+        holter_status status = top->time == INT64_MAX ? head_read(merge, top, err) : HOLTER_OK;
         if (status == HOLTER_DONE)
             *top = merge->heads[--merge->head_count];
         else if (status != HOLTER_OK)
             return status;
     }
     sift_down(merge, 0);
-    return HOLTER_OK;
+    return settle(merge, err);
 }
 
 static holter_status start(struct merge *merge, holter_error *err)
 {
     merge->is_started = true;
     for (size_t i = 0; i < merge->spec.run_count; i++) {
-        struct head head = {
-            .run = &merge->spec.runs[i],
+        struct merge_run *run = &merge->spec.runs[i];
+        merge->heads[merge->head_count++] = (struct head){
+            .run = run,
             .place = i,
-            .time_last = INT64_MIN,
+            .time = next_begin(run, INT64_MIN),
         };
-        holter_status status = head_read(merge, &head, err);
-        if (status == HOLTER_DONE)
-            continue;
-        if (status != HOLTER_OK)
-            return status;
-        merge->heads[merge->head_count++] = head;
     }
     for (size_t i = merge->head_count / 2; i > 0; i--)
         sift_down(merge, i - 1);
-    return HOLTER_OK;
+    return settle(merge, err);
 }
 
 /* ---- the veil -------------------------------------------------------------------------------- */
@@ -232,6 +271,8 @@ static size_t stretch_rows(const struct merge *merge, const struct veil_stretch 
     uint64_t sequence_min = top->run->is_exact ? 0 : top->run->sequence_max;
     bool is_clear = veil_is_clear(veil, sequence_min);
     size_t row = top->at;
+    if (is_clear)
+        row = end < top->rising_end ? end : top->rising_end;
     while (row < end && (is_clear || !row_is_hidden(veil, top, row))) {
         if (CORE_UNLIKELY(block->time[row] >= block->time[row + 1])) {
             int order = columns_compare(block, row, block, row + 1);
@@ -311,9 +352,9 @@ static holter_status append_group(struct merge *merge, struct columns *out,
         holter_status status = advance_in_group(merge, &best, err);
         if (status != HOLTER_OK)
             return status;
-        if (merge->head_count == 0)
-            break;
         const struct head *top = &merge->heads[0];
+        if (merge->head_count == 0 || top->block == NULL)
+            break;
         int order = columns_compare(best.columns, best.row, top->block, top->at);
         if (order > 0)
             return error_set(err, HOLTER_CORRUPT, "rows at %lld ns are out of order",
@@ -367,6 +408,71 @@ static holter_status merge_step(struct merge *merge, struct columns *out, size_t
     return status == HOLTER_OK ? advance(merge, rows, err) : status;
 }
 
+/* ---- lending ----------------------------------------------------------------------------------
+ *
+ * A stretch is lent where it is worth a batch of its own. Its block's last row may go along where the
+ * next block is known to begin later.
+ */
+
+enum { LENT_LEAST = 256 };
+
+static bool is_last_known(const struct head *top)
+{
+    return top->run->next_begin != NULL && top->run->next_begin(top->run) > top->time_last;
+}
+
+/* How many rows from the top on may be lent; too few are none. */
+static size_t lendable_rows(struct merge *merge, size_t rows_max)
+{
+    const struct head *top = &merge->heads[0];
+    const struct head *second = second_head(merge);
+    if (top->time < merge->spec.from || (second != NULL && second->time <= top->time))
+        return 0;
+    const struct veil_stretch *veil = veil_at(merge, top->time);
+    if (!veil_is_clear(veil, top->run->is_exact ? 0 : top->run->sequence_max))
+        return 0;
+    size_t end = veil_end(merge, top);
+    if (second != NULL && second->time <= top->time_last)
+        end = find_time(top->block, top->at, end, second->time);
+    size_t known = top->rising_end;
+    if (known + 1 == top->end && is_last_known(top))
+        known++;
+    end = end < known ? end : known;
+    if (end - top->at < merge->spec.lent_least)
+        return 0;
+    return end - top->at < rows_max ? end - top->at : rows_max;
+}
+
+/* Steps, until rows can be lent or there are enough. */
+static holter_status take(struct merge *merge, struct merge_rows *out, struct columns *own,
+                          size_t rows_max, holter_error *err)
+{
+    holter_status status = merge->is_started ? HOLTER_OK : start(merge, err);
+    if (status == HOLTER_OK && merge->lent > 0)
+        status = advance(merge, merge->lent, err);
+    merge->lent = 0;
+    while (status == HOLTER_OK && own->count < rows_max) {
+        if (merge->head_count == 0 || merge->heads[0].time >= merge->spec.to) {
+            status = HOLTER_DONE;
+            break;
+        }
+        size_t lendable = lendable_rows(merge, rows_max);
+        if (lendable > 0 && own->count > 0)
+            break;
+        if (lendable > 0) {
+            merge->lent = lendable;
+            *out = (struct merge_rows){ merge->heads[0].block, merge->heads[0].at, lendable };
+            return HOLTER_OK;
+        }
+        status = merge_step(merge, own, rows_max - own->count, err);
+    }
+    if (own->count > 0 && (status == HOLTER_OK || status == HOLTER_DONE)) {
+        *out = (struct merge_rows){ own, 0, own->count };
+        return HOLTER_OK;
+    }
+    return status;
+}
+
 /* ---- entry points ---------------------------------------------------------------------------- */
 
 holter_status merge_new(struct merge **out, const struct merge_spec *spec, holter_error *err)
@@ -379,6 +485,8 @@ holter_status merge_new(struct merge **out, const struct merge_spec *spec, holte
     merge->spec = *spec;
     if (spec->schema.kind == SAMPLE_INSTANT && spec->ends_after >= spec->from)
         merge->spec.ends_after = INT64_MAX; /* an instant before `from` ends before it, too */
+    if (spec->lent_least == 0)
+        merge->spec.lent_least = LENT_LEAST;
     columns_init(&merge->saved, &spec->schema);
     merge->heads = core_calloc(spec->run_count, sizeof *merge->heads);
     if (merge->heads == NULL)
@@ -411,6 +519,7 @@ holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_m
 {
     if (merge->failed != HOLTER_OK)
         return error_set(err, merge->failed, "the merge has failed before");
+    core_assert(merge->lent == 0);
 
     size_t count = out->count, text_bytes = out->text.bytes;
     holter_status status = merge->is_started ? HOLTER_OK : start(merge, err);
@@ -423,6 +532,18 @@ holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_m
         merge->failed = status;
         columns_truncate(out, count, text_bytes);
     }
+    return status;
+}
+
+holter_status merge_take(struct merge *merge, struct merge_rows *out, struct columns *own,
+                         size_t rows_max, holter_error *err)
+{
+    if (merge->failed != HOLTER_OK)
+        return error_set(err, merge->failed, "the merge has failed before");
+    columns_clear(own);
+    holter_status status = take(merge, out, own, rows_max, err);
+    if (status != HOLTER_OK && status != HOLTER_DONE)
+        merge->failed = status;
     return status;
 }
 
@@ -446,9 +567,20 @@ static holter_status memory_read(struct merge_run *run, const struct columns **b
     return HOLTER_OK;
 }
 
+static int64_t memory_next_begin(const struct merge_run *run)
+{
+    const struct merge_memory *memory = run->context;
+    return memory->is_read ? INT64_MAX : INT64_MIN;
+}
+
 void merge_memory_run(struct merge_run *run, struct merge_memory *memory,
                       const struct columns *columns)
 {
     *memory = (struct merge_memory){ .columns = columns, .count = columns->count };
-    *run = (struct merge_run){ .read = memory_read, .context = memory, .is_exact = true };
+    *run = (struct merge_run){
+        .read = memory_read,
+        .next_begin = memory_next_begin,
+        .context = memory,
+        .is_exact = true,
+    };
 }

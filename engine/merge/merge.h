@@ -69,8 +69,14 @@ struct merge_run {
      */
     holter_status (*read)(struct merge_run *run, const struct columns **block, size_t *first,
                           size_t *count, holter_error *err);
+    /**
+     * No row of a block that is still to be read begins before the answer; INT64_MAX: there is none.
+     * NULL: nothing is known.
+     */
+    int64_t (*next_begin)(const struct merge_run *run);
     void *context;
-    bool is_exact; /* rows carry their sequence in columns.sequence; else the two below */
+    bool is_rising; /* by read: each row of its block begins after the one before; false: perhaps */
+    bool is_exact;  /* rows carry their sequence in columns.sequence; else the two below */
     uint64_t sequence_min;
     uint64_t sequence_max; /* orders this run's rows against other runs' */
 };
@@ -86,6 +92,7 @@ struct merge_spec {
     int64_t from, to; /* rows outside [from, to), by begin, are left out .. */
     int64_t
         ends_after; /* .. but rows that begin before `from` and end after this stay; INT64_MAX: none */
+    size_t lent_least; /* fewer rows than these merge_take copies; 0: some hundreds */
 };
 
 struct merge;
@@ -100,6 +107,17 @@ void merge_free(struct merge *merge);
  */
 holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_max,
                          holter_error *err);
+/**
+ * As merge_next, but the rows lie where *out says: in a block of the one run that has rows there
+ * alone, as they were read, or else in *own (of the merge's schema; what was in it goes). Both stay
+ * until the merge's next call. 1 .. rows_max rows.
+ */
+struct merge_rows {
+    const struct columns *columns;
+    size_t first, count;
+};
+holter_status merge_take(struct merge *merge, struct merge_rows *out, struct columns *own,
+                         size_t rows_max, holter_error *err);
 /**
  * Rows that were left out so far: superseded by another of their identity, and hidden by
  * tombstones.

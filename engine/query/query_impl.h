@@ -37,6 +37,7 @@ struct query_view {
     uint8_t class; /* of spec.metric, where has_class */
     int64_t reach; /* what begins from here on, up to spec.to, matters (Q2) */
     struct io_queue *queue;
+    struct segment_pool *pool;
     struct query_source *sources; /* in the order of the version's files */
     size_t source_count;
     struct memtable_rows memory;

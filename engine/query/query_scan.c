@@ -2,7 +2,8 @@
  * query_scan.c -- a scan: series by series, batch by batch, the rows that stand.
  *
  * The indexes of the user's sections are open from beginning to end; blocks are read for the series
- * at hand only, a piece at a time for each file that has it.
+ * at hand only, a piece at a time for each file that has it. A batch is rows of one block, where no
+ * other file or memory has rows between them and nothing may hide them, else rows copied together.
  */
 #include "query_impl.h"
 
@@ -10,8 +11,9 @@
 
 struct query_scan {
     struct query_view view;
-    struct columns columns; /* the batch; of the schema of the series at hand */
-    bool has_columns;
+    struct columns own; /* rows that were merged; of the schema of the series at hand */
+    bool has_own;
+    struct columns batch; /* what is given out: columns of others */
     holter_status failed; /* HOLTER_OK, or what ended the scan: it does not go on with less */
 };
 
@@ -38,8 +40,8 @@ void query_scan_close(struct query_scan *scan)
     if (scan == NULL)
         return;
     query_view_release(&scan->view);
-    if (scan->has_columns)
-        columns_release(&scan->columns);
+    if (scan->has_own)
+        columns_release(&scan->own);
     free(scan);
 }
 
@@ -49,25 +51,43 @@ static holter_status next_series(struct query_scan *scan, holter_error *err)
     holter_status status = query_view_next(view, err);
     if (status != HOLTER_OK)
         return status;
-    if (!scan->has_columns || !schema_is_equal(&scan->columns.schema, &view->schema)) {
-        if (scan->has_columns)
-            columns_release(&scan->columns);
-        columns_init(&scan->columns, &view->schema);
-        scan->has_columns = true;
+    if (!scan->has_own || !schema_is_equal(&scan->own.schema, &view->schema)) {
+        if (scan->has_own)
+            columns_release(&scan->own);
+        columns_init(&scan->own, &view->schema);
+        scan->has_own = true;
     }
     return query_view_merge(view, view->spec.from, view->spec.to, view->spec.overlapping, err);
 }
 
+/* Texts keep their places: their bytes are the whole block's. */
+static void show(struct query_scan *scan, const struct merge_rows *rows)
+{
+    struct columns *batch = &scan->batch;
+    *batch = *rows->columns;
+    batch->count = rows->count;
+    batch->time += rows->first;
+    if (batch->duration != NULL)
+        batch->duration += rows->first;
+    for (size_t f = 0; f < batch->schema.field_count; f++)
+        batch->field[f] += rows->first;
+    batch->flags += rows->first;
+    batch->revision += rows->first;
+    batch->sequence += rows->first;
+}
+
 static holter_status next_batch(struct query_scan *scan, holter_error *err)
 {
+    struct merge_rows rows;
     for (;;) {
         if (scan->view.merge == NULL) {
             holter_status status = next_series(scan, err);
             if (status != HOLTER_OK)
                 return status;
         }
-        columns_clear(&scan->columns);
-        holter_status status = merge_next(scan->view.merge, &scan->columns, QUERY_ROWS_MAX, err);
+        holter_status status = merge_take(scan->view.merge, &rows, &scan->own, QUERY_ROWS_MAX, err);
+        if (status == HOLTER_OK)
+            show(scan, &rows);
         if (status != HOLTER_DONE)
             return status;
         query_view_merge_end(&scan->view);
@@ -87,6 +107,6 @@ holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_
         return status;
     *metric = scan->view.metric;
     *source = scan->view.source;
-    *columns = &scan->columns;
+    *columns = &scan->batch;
     return HOLTER_OK;
 }

@@ -212,6 +212,8 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
     if (status == HOLTER_OK)
         status = io_queue_open(&view->queue, shard->io, IO_QUEUE_DEPTH_MAX, err);
     if (status == HOLTER_OK)
+        status = segment_pool_new(&view->pool, err);
+    if (status == HOLTER_OK)
         status = open_sources(view, err);
     return status;
 }
@@ -223,6 +225,7 @@ void query_view_release(struct query_view *view)
         close_source(view, &view->sources[i]);
     free(view->sources);
     free(view->runs);
+    segment_pool_free(view->pool);
     memtable_rows_release(&view->memory);
     tombstones_release(&view->tombstones);
     io_queue_close(view->queue);
@@ -380,8 +383,8 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
         struct query_source *source = &view->sources[i];
         if (source->series == NULL)
             continue;
-        holter_status status = segment_run_open(&source->run, source->section, source->next - 1,
-                                                reach, to, INT64_MAX, err);
+        holter_status status = segment_run_plan(&source->run, source->section, source->next - 1,
+                                                reach, to, INT64_MAX, view->pool, err);
         if (status != HOLTER_OK)
             return status;
         segment_run_merge(source->run, &view->runs[run_count++], source->file->sequence_min,

@@ -199,17 +199,28 @@ struct segment_block {
  * A run over the blocks of a series which hold rows that begin in [from, to), or that begin before
  * `from` and end after `ends_after` (INT64_MAX: none such): for struct merge_run. Rows of other
  * times may come along. The segment must stay open. *out owned: segment_run_close.
- * Cost: the series' block headers, then a piece for every 16 KiB of payload.
+ * Cost: the series' block headers, then a read for some 64 KiB of payload that lie together.
  */
 struct segment_run;
 holter_status segment_run_open(struct segment_run **out, struct segment_section *section,
                                size_t series, int64_t from, int64_t to, int64_t ends_after,
                                holter_error *err);
+/**
+ * As segment_run_open, but nothing is read before rows are asked for. A run that ends leaves its memory
+ * to the next one of its pool, which stays until they are closed; NULL: to none.
+ */
+struct segment_pool;
+holter_status segment_run_plan(struct segment_run **out, struct segment_section *section,
+                               size_t series, int64_t from, int64_t to, int64_t ends_after,
+                               struct segment_pool *pool, holter_error *err);
 void segment_run_close(struct segment_run *run);
+/** *out owned: segment_pool_free. Errors: HOLTER_NO_MEMORY. */
+holter_status segment_pool_new(struct segment_pool **out, holter_error *err);
+void segment_pool_free(struct segment_pool *pool);
 /** Fill in a merge_run that reads from `run`: not exact, with the segment's sequence range. */
 void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
                        uint64_t sequence_max);
-/** All blocks of the series, also those that the run leaves out. */
+/** All blocks of the series, also those that the run leaves out; of a run that was opened, not planned. */
 size_t segment_run_block_count(const struct segment_run *run);
 const struct segment_block *segment_run_block(const struct segment_run *run, size_t index);
 

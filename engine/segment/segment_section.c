@@ -2,14 +2,20 @@
  * segment_section.c -- a user's section: its index, and runs over the blocks of a series.
  *
  *     section: index opened once (a whole section: all of it)
- *     run:     block headers opened at the start, then piece by piece, each block decoded
- *              into the same columns
+ *     run:     block headers opened, then some pieces read at once, opened one by one, each block
+ *              decoded into the same columns
  *
- * Piece and columns belong to the run, so a block is borrowed until the next read.
+ * Pieces and columns belong to the run, so a block is borrowed until the next read. A run that has come
+ * to its end leaves its memory to the next one of its pool.
  */
 #include "segment_impl.h"
 
 #include <stdlib.h>
+
+enum {
+    POOL_SPARES = 4,
+    READ_BYTES = 64 << 10, /* of neighbouring pieces that are read at once */
+};
 
 struct segment_section {
     struct segment *segment;
@@ -21,30 +27,41 @@ struct segment_section {
     struct segment_index index;
 };
 
+/* What a run needs to read, and leaves to the next one. */
+struct memory {
+    struct segment_block *blocks;
+    struct segment_place *places;
+    size_t block_capacity;
+    uint8_t *bytes; /* of block headers, then of pieces */
+    size_t byte_capacity;
+    struct columns columns;
+    bool has_columns;
+};
+
+struct segment_pool {
+    struct memory spare[POOL_SPARES];
+    size_t count;
+};
+
 struct segment_run {
     struct segment_section *section;
     const struct segment_entry *entry;
     int64_t from, to, ends_after;
-    struct segment_block *blocks;
-    struct segment_place *places;
-    size_t next; /* block to look at */
-    uint8_t *piece;
-    size_t piece_capacity;
-    uint64_t piece_offset; /* which piece is opened, where has_piece */
-    bool has_piece;
-    struct columns columns;
+    struct segment_pool *pool; /* NULL: none */
+    struct memory memory;
+    bool is_loaded; /* block headers are there */
+    size_t next;    /* block to look at */
+    /* Payload [read_begin, read_end) of the series is in memory.bytes; pieces up to open_end are
+       opened. */
+    uint64_t read_begin, read_end, open_end;
 };
 
-/* Read and open a piece of `bytes` (sealed, checked to lie in the section) into memory. */
-static holter_status piece_read(const struct segment_section *section, enum segment_piece_kind kind,
+/* Open a piece of `bytes`, read from `offset`, in its place. */
+static holter_status piece_open(const struct segment_section *section, enum segment_piece_kind kind,
                                 uint64_t offset, uint8_t *memory, size_t bytes, holter_error *err)
 {
     struct segment *segment = section->segment;
     const struct segment_user *user = &section->user;
-    holter_status status =
-        io_read_exactly(section->queue, segment->file, offset, memory, bytes, err);
-    if (status != HOLTER_OK)
-        return status;
     struct segment_piece piece = { user->user, user->key_generation, kind, offset };
     if (!segment_piece_open(memory, bytes, &segment->identity, &piece, section->key))
         return error_set(err, HOLTER_CORRUPT,
@@ -53,6 +70,15 @@ static holter_status piece_read(const struct segment_section *section, enum segm
                          segment->path, (unsigned long long)user->user, bytes,
                          (unsigned long long)offset);
     return HOLTER_OK;
+}
+
+/* Read and open a piece of `bytes` (sealed, checked to lie in the section) into memory. */
+static holter_status piece_read(const struct segment_section *section, enum segment_piece_kind kind,
+                                uint64_t offset, uint8_t *memory, size_t bytes, holter_error *err)
+{
+    holter_status status =
+        io_read_exactly(section->queue, section->segment->file, offset, memory, bytes, err);
+    return status == HOLTER_OK ? piece_open(section, kind, offset, memory, bytes, err) : status;
 }
 
 /* ---- sections -------------------------------------------------------------------------------- */
@@ -186,6 +212,87 @@ const struct segment_series *segment_section_series(const struct segment_section
     return &section->index.entries[index].series;
 }
 
+/* ---- memory of runs -------------------------------------------------------------------------- */
+
+static void memory_release(struct memory *memory)
+{
+    free(memory->blocks);
+    free(memory->places);
+    free(memory->bytes);
+    if (memory->has_columns)
+        columns_release(&memory->columns);
+    *memory = (struct memory){ 0 };
+}
+
+holter_status segment_pool_new(struct segment_pool **out, holter_error *err)
+{
+    *out = calloc(1, sizeof **out);
+    return *out != NULL ? HOLTER_OK
+                        : error_set(err, HOLTER_NO_MEMORY, "no memory to read segments with");
+}
+
+void segment_pool_free(struct segment_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    while (pool->count > 0)
+        memory_release(&pool->spare[--pool->count]);
+    free(pool);
+}
+
+static void memory_take(struct segment_run *run)
+{
+    const struct schema *schema = &run->entry->series.schema;
+    struct memory *memory = &run->memory;
+    if (run->pool != NULL && run->pool->count > 0)
+        *memory = run->pool->spare[--run->pool->count];
+    if (memory->has_columns && !schema_is_equal(&memory->columns.schema, schema)) {
+        columns_release(&memory->columns);
+        memory->has_columns = false;
+    }
+    if (!memory->has_columns)
+        columns_init(&memory->columns, schema);
+    memory->has_columns = true;
+}
+
+static void memory_leave(struct segment_run *run)
+{
+    if (run->pool != NULL && run->pool->count < POOL_SPARES && run->memory.has_columns)
+        run->pool->spare[run->pool->count++] = run->memory;
+    else
+        memory_release(&run->memory);
+    run->memory = (struct memory){ 0 };
+    run->is_loaded = false;
+}
+
+static bool reserve_bytes(struct memory *memory, uint64_t bytes)
+{
+    if (bytes <= memory->byte_capacity)
+        return true;
+    free(memory->bytes);
+    memory->byte_capacity = 0;
+    memory->bytes = malloc((size_t)bytes);
+    if (memory->bytes == NULL)
+        return false;
+    memory->byte_capacity = (size_t)bytes;
+    return true;
+}
+
+static bool reserve_blocks(struct memory *memory, size_t count)
+{
+    if (count <= memory->block_capacity)
+        return true;
+    free(memory->blocks);
+    free(memory->places);
+    memory->block_capacity = 0;
+    memory->blocks = core_calloc(count, sizeof *memory->blocks);
+    memory->places = core_calloc(count, sizeof *memory->places);
+    if (memory->blocks == NULL || memory->places == NULL)
+        return false;
+    memory->block_capacity = count;
+    return true;
+}
+
 /* ---- runs ------------------------------------------------------------------------------------ */
 
 static holter_status run_no_memory(const struct segment_run *run, holter_error *err)
@@ -195,45 +302,37 @@ static holter_status run_no_memory(const struct segment_run *run, holter_error *
                      run->section->segment->path, (unsigned long long)run->section->user.user);
 }
 
-static bool run_reserve(struct segment_run *run, uint64_t bytes)
-{
-    if (bytes <= run->piece_capacity)
-        return true;
-    uint8_t *grown = realloc(run->piece, (size_t)bytes);
-    if (grown == NULL)
-        return false;
-    run->piece = grown;
-    run->piece_capacity = (size_t)bytes;
-    return true;
-}
-
-static holter_status blocks_read(struct segment_run *run, holter_error *err)
+/* The block headers. */
+static holter_status run_load(struct segment_run *run, holter_error *err)
 {
     const struct segment_section *section = run->section;
     const struct segment_entry *entry = run->entry;
+    struct memory *memory = &run->memory;
     uint64_t offset = section->user.section_offset + entry->header_offset;
     size_t count = entry->series.blocks;
     const uint8_t *plain = section->is_whole ? section->plain + entry->header_offset : NULL;
     uint64_t bytes = entry->header_bytes;
     const char *what = "it has fewer bytes than blocks";
     holter_status status = HOLTER_CORRUPT;
+    if (run->is_loaded)
+        return HOLTER_OK;
 
+    memory_take(run);
     if (!section->is_whole && bytes > CRYPTO_TAG_BYTES) {
-        if (!run_reserve(run, bytes))
+        if (!reserve_bytes(memory, bytes))
             return run_no_memory(run, err);
-        status = piece_read(section, SEGMENT_PIECE_BLOCKS, offset, run->piece, (size_t)bytes, err);
+        status =
+            piece_read(section, SEGMENT_PIECE_BLOCKS, offset, memory->bytes, (size_t)bytes, err);
         if (status != HOLTER_OK)
             return status;
-        plain = run->piece;
+        plain = memory->bytes;
         bytes -= CRYPTO_TAG_BYTES;
         status = HOLTER_CORRUPT;
     }
     if (plain != NULL && count <= bytes / SEGMENT_BLOCK_BYTES_MIN) {
-        run->blocks = core_calloc(count, sizeof *run->blocks);
-        run->places = core_calloc(count, sizeof *run->places);
-        if (run->blocks == NULL || run->places == NULL)
+        if (!reserve_blocks(memory, count))
             return run_no_memory(run, err);
-        status = segment_blocks_decode(run->blocks, run->places, plain, (size_t)bytes, entry,
+        status = segment_blocks_decode(memory->blocks, memory->places, plain, (size_t)bytes, entry,
                                        section->is_whole,
                                        segment_block_rows(&section->segment->footer.traits), &what);
     }
@@ -242,6 +341,8 @@ static holter_status blocks_read(struct segment_run *run, holter_error *err)
                          "segment '%s': user #%016llx: block headers at offset %llu: %s",
                          section->segment->path, (unsigned long long)section->user.user,
                          (unsigned long long)offset, what);
+    run->is_loaded = true;
+    run->read_begin = run->read_end = run->open_end = 0;
     return HOLTER_OK;
 }
 
@@ -253,39 +354,71 @@ static bool is_wanted(const struct segment_run *run, const struct segment_block 
            block->end_max > run->ends_after;
 }
 
-/* The plain piece that holds a block. */
-static holter_status run_piece(struct segment_run *run, const struct segment_place *place,
-                               const uint8_t **plain, holter_error *err)
+/*
+ * How far to read from a block's piece on: over the pieces that follow and are wanted, too, up to
+ * READ_BYTES. `index` is the first block of its piece that is wanted.
+ */
+static uint64_t read_end_of(const struct segment_run *run, size_t index)
+{
+    const struct segment_place *places = run->memory.places;
+    uint64_t begin = places[index].piece_offset;
+    uint64_t end = begin + places[index].piece_bytes + CRYPTO_TAG_BYTES;
+    for (size_t i = index + 1; i < run->entry->series.blocks; i++) {
+        uint64_t next = places[i].piece_offset + places[i].piece_bytes + CRYPTO_TAG_BYTES;
+        if (places[i].piece_offset > end || next - begin > READ_BYTES)
+            break;
+        if (is_wanted(run, &run->memory.blocks[i]))
+            end = next;
+    }
+    return end;
+}
+
+/* The plain piece that holds a block. Blocks come in their order, so pieces are opened in theirs. */
+static holter_status run_piece(struct segment_run *run, size_t index, const uint8_t **plain,
+                               holter_error *err)
 {
     const struct segment_section *section = run->section;
+    const struct segment_place *place = &run->memory.places[index];
+    uint64_t payload = section->user.section_offset + run->entry->payload_offset;
     if (section->is_whole) {
         *plain = section->plain + run->entry->payload_offset;
         return HOLTER_OK;
     }
-    if (!run->has_piece || run->piece_offset != place->piece_offset) {
-        uint64_t bytes = place->piece_bytes + CRYPTO_TAG_BYTES;
-        run->has_piece = false;
-        if (!run_reserve(run, bytes))
+    uint64_t end = place->piece_offset + place->piece_bytes + CRYPTO_TAG_BYTES;
+    if (end > run->read_end) {
+        uint64_t read_end = read_end_of(run, index);
+        uint64_t bytes = read_end - place->piece_offset;
+        run->read_begin = run->read_end = run->open_end = place->piece_offset;
+        if (!reserve_bytes(&run->memory, bytes))
             return run_no_memory(run, err);
-        uint64_t offset =
-            section->user.section_offset + run->entry->payload_offset + place->piece_offset;
         holter_status status =
-            piece_read(section, SEGMENT_PIECE_PAYLOAD, offset, run->piece, (size_t)bytes, err);
+            io_read_exactly(section->queue, section->segment->file, payload + place->piece_offset,
+                            run->memory.bytes, (size_t)bytes, err);
         if (status != HOLTER_OK)
             return status;
-        run->piece_offset = place->piece_offset;
-        run->has_piece = true;
+        run->read_end = read_end;
     }
-    *plain = run->piece;
+    uint8_t *piece = run->memory.bytes + (place->piece_offset - run->read_begin);
+    if (end > run->open_end) {
+        holter_status status =
+            piece_open(section, SEGMENT_PIECE_PAYLOAD, payload + place->piece_offset, piece,
+                       (size_t)(end - place->piece_offset), err);
+        if (status != HOLTER_OK) {
+            run->read_end = run->read_begin; /* what did not open is not there */
+            return status;
+        }
+        run->open_end = end;
+    }
+    *plain = piece;
     return HOLTER_OK;
 }
 
 static holter_status block_decode(struct segment_run *run, size_t index, const uint8_t *plain,
                                   holter_error *err)
 {
-    const struct segment_block *block = &run->blocks[index];
-    const struct segment_place *place = &run->places[index];
-    struct columns *columns = &run->columns;
+    const struct segment_block *block = &run->memory.blocks[index];
+    const struct segment_place *place = &run->memory.places[index];
+    struct columns *columns = &run->memory.columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
     columns_clear(columns);
     holter_status status = codec_block_decode(columns, &r, block->rows, block->begin_min,
@@ -303,32 +436,56 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     return HOLTER_OK;
 }
 
+/* False: there is none. */
+static bool find_wanted(struct segment_run *run)
+{
+    size_t blocks = run->entry->series.blocks;
+    while (run->next < blocks && !is_wanted(run, &run->memory.blocks[run->next]))
+        run->next++;
+    return run->next < blocks;
+}
+
+static int64_t run_next_begin(const struct merge_run *merge)
+{
+    struct segment_run *run = merge->context;
+    if (run->next == run->entry->series.blocks)
+        return INT64_MAX;
+    if (!run->is_loaded)
+        return run->entry->series.begin_min;
+    return find_wanted(run) ? run->memory.blocks[run->next].begin_min : INT64_MAX;
+}
+
 static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first,
                               size_t *count, holter_error *err)
 {
     struct segment_run *run = merge->context;
-    size_t blocks = run->entry->series.blocks;
-    while (run->next < blocks && !is_wanted(run, &run->blocks[run->next]))
-        run->next++;
-    if (run->next == blocks)
+    holter_status status = HOLTER_OK;
+    if (run->next < run->entry->series.blocks)
+        status = run_load(run, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (run->next == run->entry->series.blocks || !find_wanted(run)) {
+        if (run->pool != NULL)
+            memory_leave(run);
         return HOLTER_DONE;
+    }
 
     const uint8_t *plain = NULL;
-    holter_status status = run_piece(run, &run->places[run->next], &plain, err);
+    status = run_piece(run, run->next, &plain, err);
     if (status == HOLTER_OK)
         status = block_decode(run, run->next, plain, err);
     if (status != HOLTER_OK)
         return status;
     run->next++;
-    *block = &run->columns;
+    *block = &run->memory.columns;
     *first = 0;
-    *count = run->columns.count;
+    *count = run->memory.columns.count;
     return HOLTER_OK;
 }
 
-holter_status segment_run_open(struct segment_run **out, struct segment_section *section,
+holter_status segment_run_plan(struct segment_run **out, struct segment_section *section,
                                size_t series, int64_t from, int64_t to, int64_t ends_after,
-                               holter_error *err)
+                               struct segment_pool *pool, holter_error *err)
 {
     core_assert(series < section->index.count);
     *out = NULL;
@@ -341,9 +498,20 @@ holter_status segment_run_open(struct segment_run **out, struct segment_section 
     run->from = from;
     run->to = to;
     run->ends_after = ends_after;
-    columns_init(&run->columns, &run->entry->series.schema);
+    run->pool = pool;
+    *out = run;
+    return HOLTER_OK;
+}
 
-    holter_status status = blocks_read(run, err);
+holter_status segment_run_open(struct segment_run **out, struct segment_section *section,
+                               size_t series, int64_t from, int64_t to, int64_t ends_after,
+                               holter_error *err)
+{
+    *out = NULL;
+    struct segment_run *run = NULL;
+    holter_status status = segment_run_plan(&run, section, series, from, to, ends_after, NULL, err);
+    if (status == HOLTER_OK)
+        status = run_load(run, err);
     if (status != HOLTER_OK)
         goto done;
     *out = run;
@@ -357,10 +525,7 @@ void segment_run_close(struct segment_run *run)
 {
     if (run == NULL)
         return;
-    columns_release(&run->columns);
-    free(run->blocks);
-    free(run->places);
-    free(run->piece);
+    memory_leave(run);
     free(run);
 }
 
@@ -369,6 +534,7 @@ void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_
 {
     *merge = (struct merge_run){
         .read = run_read,
+        .next_begin = run_next_begin,
         .context = run,
         .is_exact = false,
         .sequence_min = sequence_min,
@@ -384,5 +550,6 @@ size_t segment_run_block_count(const struct segment_run *run)
 const struct segment_block *segment_run_block(const struct segment_run *run, size_t index)
 {
     core_assert(index < run->entry->series.blocks);
-    return &run->blocks[index];
+    core_assert(run->is_loaded);
+    return &run->memory.blocks[index];
 }

@@ -713,7 +713,7 @@ START_TEST(a_snapshot_stays_as_it_was)
 }
 END_TEST
 
-START_TEST(many_rows_come_in_batches_of_4096)
+START_TEST(many_rows_come_in_batches_of_at_most_4096)
 {
     enum { ROWS = 3 * 4096 + 5 };
     holter_snapshot *snapshot;
@@ -743,7 +743,7 @@ START_TEST(many_rows_come_in_batches_of_4096)
         OK(holter_snapshot_open(&snapshot, store, &err));
         OK(holter_scan(&cursor, snapshot, &(holter_scan_spec){ .user = world.users[0] }, &err));
         while (holter_cursor_next(cursor, &columns, &err) == HOLTER_OK) {
-            CHECK(columns.count == 4096 || next + (int64_t)columns.count == ROWS);
+            CHECK(columns.count > 0 && columns.count <= 4096);
             CHECK(columns.kind == HOLTER_INSTANT && columns.duration_ns == NULL);
             CHECK(columns.user == world.users[0] && columns.metric == 1 && columns.source == 1);
             for (size_t i = 0; i < columns.count; i++, next++) {
@@ -898,8 +898,10 @@ START_TEST(commits_flush_by_themselves)
     holter_cursor *cursor;
     OK(holter_snapshot_open(&snapshot, world.store[0], &err));
     OK(holter_scan(&cursor, snapshot, &(holter_scan_spec){ .user = world.users[0] }, &err));
-    OK(holter_cursor_next(cursor, &columns, &err));
-    ck_assert_uint_eq(columns.count, 1200);
+    size_t rows = 0;
+    while (holter_cursor_next(cursor, &columns, &err) == HOLTER_OK)
+        rows += columns.count;
+    ck_assert_uint_eq(rows, 1200);
     holter_cursor_close(cursor);
     holter_snapshot_close(snapshot);
     verify(world.store[0]);
@@ -1163,7 +1165,7 @@ int main(void)
     tcase_add_test(tcase, a_wrong_question_is_told);
     tcase_add_test(tcase, the_latest_row_is_the_newest_that_stands);
     tcase_add_test(tcase, a_snapshot_stays_as_it_was);
-    tcase_add_test(tcase, many_rows_come_in_batches_of_4096);
+    tcase_add_test(tcase, many_rows_come_in_batches_of_at_most_4096);
     tcase_add_test(tcase, figures_follow_what_is_done);
     tcase_add_test(tcase, compaction_stops_when_told_and_is_begun_anew);
     tcase_add_loop_test(tcase, commits_flush_by_themselves, 0, 3);
