@@ -161,6 +161,23 @@ void codec_block_encode(struct buffer *out, const struct columns *c, size_t firs
 holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
                                  bool with_revision, int64_t revision, uint64_t sequence);
 
+/**
+ * Rows of one block after another, in the same columns: flags, revisions and sequences that are equal
+ * throughout stand there once, for all blocks. Begin with columns_init of the columns, all else 0; only
+ * codec_block_decode_next changes them then.
+ */
+struct codec_rows {
+    struct columns columns;
+    bool is_rising; /* each row begins after the one before it; false: perhaps */
+    /* What the first `.._count` rows of the columns hold, whatever their number of rows. */
+    uint16_t flags;
+    int64_t revision;
+    size_t flags_count, revision_count, sequence_count;
+};
+/** As codec_block_decode, in the place of the rows before; sequences are 0. A refusal leaves no rows. */
+holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r, size_t count,
+                                      int64_t begin, bool with_revision, int64_t revision);
+
 /* ---- loops ----------------------------------------------------------------------------------- */
 
 enum codec_loops {

@@ -463,16 +463,24 @@ static bool decode_constant(int64_t *out, struct reader *r, size_t count)
     return !r->overrun;
 }
 
+static bool read_patches(uint16_t *at, int64_t *highs, size_t *count, struct reader *r,
+                         size_t values)
+{
+    uint64_t patches = get_varint(r);
+    if (r->overrun || patches == 0 || patches > values || !places_decode(at, r, patches, values))
+        return false;
+    unsigned high_width = get_u8(r);
+    *count = (size_t)patches;
+    return !r->overrun && high_width > 0 && high_width <= 64 &&
+           unpack(highs, r, patches, high_width, 0);
+}
+
 static bool decode_patches(int64_t *out, struct reader *r, size_t count, unsigned width)
 {
     uint16_t at[ROWS];
     int64_t highs[ROWS];
-    uint64_t patches = get_varint(r);
-    if (r->overrun || patches == 0 || patches > count || !places_decode(at, r, patches, count))
-        return false;
-    unsigned high_width = get_u8(r);
-    if (r->overrun || high_width == 0 || high_width > 64 ||
-        !unpack(highs, r, patches, high_width, 0))
+    size_t patches;
+    if (!read_patches(at, highs, &patches, r, count))
         return false;
     for (size_t i = 0; width < 64 && i < patches; i++) {
         uint64_t high = (uint64_t)zigzag_decode((uint64_t)highs[i]) << width;
@@ -527,6 +535,118 @@ static bool decode_dictionary(int64_t *out, struct reader *r, size_t count, bool
     return true;
 }
 
+/* ---- decoding small values -------------------------------------------------------------------
+ *
+ * Most gaps and changes are small: in 32 bits they take half the time. Whatever is not gives up, and is
+ * read the other way, which also tells what is refused.
+ */
+
+static bool is_small(int64_t value)
+{
+    return value > -SMALL_END && value < SMALL_END;
+}
+
+static bool decode_small_constant(int32_t *out, struct reader *r, size_t count)
+{
+    int64_t value = get_zigzag(r);
+    if (r->overrun || !is_small(value))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (int32_t)value;
+    return true;
+}
+
+static bool decode_small_packed(int32_t *out, struct reader *r, size_t count)
+{
+    enum { SMALL_WIDTH_MAX = 16, BASE_END = SMALL_END - (1 << SMALL_WIDTH_MAX) };
+    uint16_t at[ROWS];
+    int64_t highs[ROWS];
+    int64_t base = get_zigzag(r);
+    uint8_t form = get_u8(r);
+    unsigned width = form & ~(unsigned)HAS_PATCHES;
+    if (r->overrun || width > SMALL_WIDTH_MAX || base <= -BASE_END || base >= BASE_END ||
+        !unpack_small(out, r, count, width, (int32_t)base))
+        return false;
+    if ((form & HAS_PATCHES) == 0)
+        return true;
+    size_t patches;
+    if (!read_patches(at, highs, &patches, r, count))
+        return false;
+    for (size_t i = 0; i < patches; i++) {
+        int64_t high = zigzag_decode((uint64_t)highs[i]);
+        if (!is_small(high) || !is_small(out[at[i]] + high * ((int64_t)1 << width)))
+            return false;
+        out[at[i]] += (int32_t)(high * ((int64_t)1 << width));
+    }
+    return true;
+}
+
+/* A leaf. */
+static bool decode_small_escapes(int32_t *out, struct reader *r, size_t count)
+{
+    uint8_t code = get_u8(r);
+    if (code == ARRAY_CONSTANT)
+        return decode_small_constant(out, r, count);
+    return code == ARRAY_PACKED && decode_small_packed(out, r, count);
+}
+
+/* Index `entries` is an escape's. */
+static bool decode_small_dictionary(int32_t *out, struct reader *r, size_t count, bool has_escapes)
+{
+    int32_t list[ENTRIES_MAX];
+    int32_t escapes[ROWS + SMALL_ROOM];
+    size_t entries = (size_t)get_u8(r) + 1;
+    if (has_escapes && entries == ENTRIES_MAX)
+        return false;
+    for (size_t i = 0; i < entries; i++) {
+        int64_t value = get_zigzag(r);
+        if (!is_small(value))
+            return false;
+        list[i] = (int32_t)value;
+    }
+    if (entries < ENTRIES_MAX)
+        list[entries] = 0;
+    int32_t greatest = (int32_t)(has_escapes ? entries : entries - 1);
+    if (r->overrun || !unpack_small(out, r, count, bits_of((uint64_t)greatest), 0))
+        return false;
+    struct small_places escaped;
+    if (!small_find(&escaped, out, count, greatest))
+        return false;
+    if (!has_escapes)
+        memset(escaped.found, 0, sizeof escaped.found);
+    else if (escaped.count == 0 || !decode_small_escapes(escapes, r, escaped.count))
+        return false;
+    small_look_up(out, count, list, &escaped, escapes, greatest);
+    return true;
+}
+
+static bool decode_small(int32_t *out, struct reader *r, size_t count)
+{
+    switch (get_u8(r)) {
+    case ARRAY_CONSTANT:
+        return decode_small_constant(out, r, count);
+    case ARRAY_PACKED:
+        return decode_small_packed(out, r, count);
+    case ARRAY_DICTIONARY:
+        return decode_small_dictionary(out, r, count, false);
+    case ARRAY_DICTIONARY_ESCAPE:
+        return decode_small_dictionary(out, r, count, true);
+    default:
+        return false;
+    }
+}
+
+bool array_decode_small(struct small_values *out, struct reader *r, size_t count)
+{
+    struct reader before = *r;
+    if (count <= ROWS && decode_small(out->at, r, count))
+        return true;
+    *r = before;
+    return false;
+}
+
+/* ---- decoding one in the other --------------------------------------------------------------- */
+
 static bool decode_inner(int64_t *out, struct reader *r, size_t count, uint8_t code)
 {
     if (r->overrun)
@@ -542,7 +662,14 @@ static bool decode_inner(int64_t *out, struct reader *r, size_t count, uint8_t c
 
 static bool decode_changes(int64_t *out, struct reader *r, size_t count)
 {
+    const int64_t far = (int64_t)1 << 62;
+    struct small_values small;
     int64_t value = get_zigzag(r);
+    if (value > -far && value < far && array_decode_small(&small, r, count)) {
+        small.at[0] = 0;
+        small_sums(out, &small, count, value, 1);
+        return true;
+    }
     if (!decode_inner(out, r, count, get_u8(r)))
         return false;
     out[0] = value;
@@ -585,4 +712,9 @@ bool array_decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t 
 bool array_decode(int64_t *out, struct reader *r, size_t count)
 {
     return array_decode_by_code(out, r, count, get_u8(r));
+}
+
+bool array_decode_constant(int64_t *value, struct reader *r)
+{
+    return get_u8(r) == ARRAY_CONSTANT && decode_constant(value, r, 1);
 }

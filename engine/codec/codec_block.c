@@ -265,19 +265,51 @@ static bool derived_times(struct columns *out, const struct derived *d, size_t c
     return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
-/* *with_values: the values of the only field came along. */
+/* Small gaps become times without ever being 64 bits wide. False: they are not small, or times could
+   reach the end of time; *r stands where it stood. */
+static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int64_t begin,
+                              unsigned unit, bool *is_rising)
+{
+    enum { SECOND_BITS = 30 }; /* of its nanoseconds */
+    struct small_values gaps;
+    struct reader before = *r;
+    const int64_t room = ((int64_t)SMALL_END * CODEC_PACKED_ROWS_MAX) << SECOND_BITS;
+    if (count > CODEC_PACKED_ROWS_MAX || unit > UNIT_SECOND || begin > INT64_MAX - 1 - room ||
+        !array_decode_small(&gaps, r, count))
+        return false;
+    gaps.at[0] = 1;
+    int32_t any = 0;
+    int32_t is_zero = 0;
+    for (size_t i = 0; i < count; i++) {
+        any |= gaps.at[i];
+        is_zero |= gaps.at[i] == 0;
+    }
+    if (any < 0) {
+        *r = before;
+        return false;
+    }
+    gaps.at[0] = 0;
+    *is_rising = !is_zero;
+    small_sums(time, &gaps, count, begin, (int32_t)codec_unit_ns[unit]);
+    return true;
+}
+
+/* *with_values: the values of the only field came along. *is_rising: each time is known to be after the
+   one before it. */
 static bool decode_times(struct columns *out, struct derived *d, bool *with_values,
-                         struct reader *r, size_t count, int64_t begin)
+                         bool *is_rising, struct reader *r, size_t count, int64_t begin)
 {
     int64_t *time = out->time + out->count;
     int64_t *only = only_field(out);
     uint8_t how = get_u8(r);
     *d = (struct derived){ .unit = how & ((1u << TIME_UNIT_BITS) - 1) };
-    *with_values = false;
+    *with_values = *is_rising = false;
     if (r->overrun || d->unit > UNIT_LAST || !sample_time_is_valid(begin))
         return false;
     switch (how >> TIME_UNIT_BITS) {
     case TIME_GAPS:
+        if (decode_small_gaps(time, r, count, begin, d->unit, is_rising))
+            return true;
         if (!block_array_decode(time, r, count))
             return false;
         break;
@@ -400,15 +432,55 @@ static holter_status decode_field(struct columns *c, size_t field, struct reader
     return is_right ? HOLTER_OK : HOLTER_CORRUPT;
 }
 
-static holter_status decode_columns(struct columns *out, struct reader *r, size_t count,
-                                    int64_t begin, bool with_revision)
+/* Flags, by way of the revisions' room; all equal as a rule. */
+static bool decode_flags(struct codec_rows *rows, size_t at, struct reader *r, size_t count)
 {
+    struct columns *out = &rows->columns;
+    struct reader before = *r;
+    int64_t flags;
+    if (array_decode_constant(&flags, r)) {
+        uint16_t word;
+        if (!codec_flags_take(&word, &flags, 1))
+            return false;
+        if (word != rows->flags)
+            rows->flags_count = at;
+        rows->flags = word;
+        for (; rows->flags_count < at + count; rows->flags_count++)
+            out->flags[rows->flags_count] = word;
+        return true;
+    }
+    *r = before;
+    rows->flags_count = rows->revision_count = at;
+    int64_t *words = out->revision + at;
+    return block_array_decode(words, r, count) && codec_flags_take(out->flags + at, words, count);
+}
+
+static bool decode_revisions(struct codec_rows *rows, size_t at, struct reader *r, size_t count,
+                             bool with_revision, int64_t revision)
+{
+    int64_t *revisions = rows->columns.revision;
+    if (with_revision || revision != rows->revision)
+        rows->revision_count = at;
+    if (with_revision)
+        return block_array_decode(revisions + at, r, count);
+    rows->revision = revision;
+    for (; rows->revision_count < at + count; rows->revision_count++)
+        revisions[rows->revision_count] = revision;
+    return true;
+}
+
+/* Behind the rows that are there. */
+static holter_status decode_columns(struct codec_rows *rows, struct reader *r, size_t count,
+                                    int64_t begin, bool with_revision, int64_t revision)
+{
+    struct columns *out = &rows->columns;
     size_t at = out->count;
-    int64_t *flags = out->revision + at; /* the revisions' room, before they are read */
     struct derived derived;
     bool is_done;
-    if (!decode_times(out, &derived, &is_done, r, count, begin))
+    if (!decode_times(out, &derived, &is_done, &rows->is_rising, r, count, begin))
         return HOLTER_CORRUPT;
+    if (derived.is_derived)
+        rows->flags_count = rows->sequence_count = at;
     if (out->schema.kind == SAMPLE_INTERVAL && !decode_natural(out->duration + at, r, count))
         return HOLTER_CORRUPT;
     for (size_t f = is_done ? 1 : 0; f < out->schema.field_count; f++) {
@@ -418,26 +490,50 @@ static holter_status decode_columns(struct columns *out, struct reader *r, size_
     }
     if (derived.is_derived && !derived_times(out, &derived, count, begin))
         return HOLTER_CORRUPT;
-    if (!block_array_decode(flags, r, count) || !codec_flags_take(out->flags + at, flags, count))
-        return HOLTER_CORRUPT;
-    if (with_revision && !block_array_decode(out->revision + at, r, count))
+    if (!decode_flags(rows, at, r, count) ||
+        !decode_revisions(rows, at, r, count, with_revision, revision))
         return HOLTER_CORRUPT;
     return HOLTER_OK;
+}
+
+static holter_status decode_block(struct codec_rows *rows, struct reader *r, size_t count,
+                                  int64_t begin, bool with_revision, int64_t revision)
+{
+    if (count == 0 || count > ROWS || r->overrun)
+        return HOLTER_CORRUPT;
+    if (!columns_reserve(&rows->columns, count))
+        return HOLTER_NO_MEMORY;
+    size_t text_bytes = rows->columns.text.bytes;
+    holter_status status = decode_columns(rows, r, count, begin, with_revision, revision);
+    if (status != HOLTER_OK)
+        rows->columns.text.bytes = text_bytes;
+    return status;
 }
 
 holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
                                  bool with_revision, int64_t revision, uint64_t sequence)
 {
-    if (count == 0 || count > ROWS || r->overrun)
-        return HOLTER_CORRUPT;
-    if (!columns_reserve(out, count))
-        return HOLTER_NO_MEMORY;
-    size_t text_bytes = out->text.bytes;
-    holter_status status = decode_columns(out, r, count, begin, with_revision);
-    if (status != HOLTER_OK) {
-        out->text.bytes = text_bytes;
+    struct codec_rows rows = { .columns = *out, .flags_count = out->count };
+    rows.revision_count = out->count;
+    holter_status status = decode_block(&rows, r, count, begin, with_revision, revision);
+    *out = rows.columns;
+    for (size_t i = out->count; status == HOLTER_OK && i < out->count + count; i++)
+        out->sequence[i] = sequence;
+    if (status == HOLTER_OK)
+        out->count += count;
+    return status;
+}
+
+holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r, size_t count,
+                                      int64_t begin, bool with_revision, int64_t revision)
+{
+    struct columns *columns = &rows->columns;
+    columns_clear(columns);
+    holter_status status = decode_block(rows, r, count, begin, with_revision, revision);
+    if (status != HOLTER_OK)
         return status;
-    }
-    codec_rows_take(out, count, with_revision, revision, sequence);
+    for (; rows->sequence_count < count; rows->sequence_count++)
+        columns->sequence[rows->sequence_count] = 0;
+    columns->count = count;
     return HOLTER_OK;
 }

@@ -48,6 +48,38 @@ void pack_append(struct buffer *out, const uint64_t *words, size_t count, unsign
 /** Read `count` words, each with `base` added, which wraps. False: there are too few bytes. */
 bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_t base);
 
+/** Values between -SMALL_END and SMALL_END, both excluded: their sums over a block need 31 bits. */
+enum {
+    SMALL_END = 1 << 20,
+    SMALL_ROOM = 16,
+    SMALL_LIST = 256,
+    SMALL_STRETCH = 32,
+    SMALL_STRETCHES = CODEC_PACKED_ROWS_MAX / SMALL_STRETCH,
+};
+/** Of such values: SMALL_ROOM zeros lie before `at`. */
+struct small_values {
+    int32_t before[SMALL_ROOM];
+    int32_t at[CODEC_PACKED_ROWS_MAX];
+};
+/** As unpack; width is at most 16, and base small. */
+bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, int32_t base);
+/** Where among small values one stands. */
+struct small_places {
+    size_t count;
+    uint32_t found[SMALL_STRETCHES];
+};
+/** False: there is a value beyond the greatest, or below 0. */
+bool small_find(struct small_places *places, int32_t *values, size_t count, int32_t greatest);
+/**
+ * Values are indexes of a list, up to `greatest`, of which `list` and `others` have as many as an array
+ * can; at `places` the next of others takes the place of what is listed.
+ */
+void small_look_up(int32_t *values, size_t count, const int32_t list[static SMALL_LIST],
+                   const struct small_places *places, const int32_t *others, int32_t greatest);
+/** out[i] = first + scale x (the sum of values up to i), which do not wrap; the values are used up. */
+void small_sums(int64_t *out, struct small_values *values, size_t count, int64_t first,
+                int32_t scale);
+
 /* ---- arrays of integers (codec_array.c) ------------------------------------------------------ */
 
 enum { ARRAY_ROWS_MAX = CODEC_PACKED_ROWS_MAX };
@@ -62,6 +94,15 @@ void array_encode(struct buffer *out, const int64_t *values, size_t count);
 bool array_decode(int64_t *out, struct reader *r, size_t count);
 /** The same, of which the code is read already. */
 bool array_decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code);
+
+/**
+ * Read them where all are small, for small_sums. False: there are others, the array is one in another,
+ * or it is none; then *r stands where it stood.
+ */
+bool array_decode_small(struct small_values *out, struct reader *r, size_t count);
+
+/** The value of an array of equal ones; false: these bytes are no such array. */
+bool array_decode_constant(int64_t *value, struct reader *r);
 
 /** Places, rising, below `count`: `places` of them, as gaps. False: they are not. */
 void places_encode(struct buffer *out, const uint16_t *at, size_t places);

@@ -8,15 +8,46 @@
 #ifndef CODEC_CODEC_LANES_H
 #define CODEC_CODEC_LANES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum { LANES_GROUP = 512, LANES_REGISTER_BYTES = 64 };
+enum {
+    LANES_GROUP = 512,
+    LANES_REGISTER_BYTES = 64,
+    LANES_SMALL_BITS = 16, /* the widest words of unpack_small */
+    LANES_STRETCH = 32,
+    LANES_LIST = 256,
+    LANES_SUM_ROW = 16,
+    LANES_SUM_VALUES = 1024, /* at most: whole rows */
+};
 
 struct codec_lanes {
     /** 512 words of `width` bits, 1 to 64, to 64 * width bytes. Higher bits of a word are left out. */
     void (*pack)(uint8_t *out, const uint64_t *words, unsigned width);
     /** And back, each with `base` added, which wraps. */
     void (*unpack)(int64_t *out, const uint8_t *in, unsigned width, int64_t base);
+    /** The same to 32 bits, of at most LANES_SMALL_BITS. */
+    void (*unpack_small)(int32_t *out, const uint8_t *in, unsigned width, int32_t base);
+    /**
+     * Bit i of found[s] says that values[s * LANES_STRETCH + i] is `value`, for each of some stretches.
+     * *count: how many. Answers the greatest value there is, at least 0.
+     */
+    int32_t (*find)(uint32_t *found, size_t *count, const int32_t *values, size_t stretches,
+                    int32_t value);
+    /**
+     * Values below LANES_LIST become what the list has for them; then those that were found become the
+     * next of `others` each, which has LANES_SUM_ROW more than it needs. is_short: all values are below
+     * LANES_SUM_ROW.
+     */
+    void (*look_up)(int32_t *values, size_t stretches, const int32_t *list, const uint32_t *found,
+                    const int32_t *others, bool is_short);
+    /**
+     * out[i] = first + scale * (values[0] + .. + values[i]), for 1 .. LANES_SUM_VALUES values. Sums and
+     * what they are scaled to do not wrap. LANES_SUM_ROW values of 0 lie before the values; these are
+     * overwritten, up to a whole row.
+     */
+    void (*sums)(int64_t *out, int32_t *values, size_t count, int64_t first, int32_t scale);
 };
 
 extern const struct codec_lanes codec_lanes_plain;

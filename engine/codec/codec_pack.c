@@ -65,6 +65,14 @@ size_t pack_bytes(size_t count, unsigned width)
     return groups * LANES_REGISTER_BYTES * width + tail_bytes(count % LANES_GROUP, width);
 }
 
+/* 8 bytes, the lowest first. */
+static uint64_t window_at(const uint8_t *in)
+{
+    uint64_t bits;
+    memcpy(&bits, in, sizeof bits);
+    return bits;
+}
+
 static uint64_t mask_of(unsigned width)
 {
     return width == 0 ? 0 : UINT64_MAX >> (64 - width);
@@ -94,20 +102,25 @@ static void tail_pack(uint8_t *out, const uint64_t *words, size_t count, unsigne
         *out = (uint8_t)bits;
 }
 
+/* Word by word; a word of up to 56 bits lies in the 8 bytes from the one it begins in, as long as there
+   are so many. */
 static void tail_unpack(int64_t *out, const uint8_t *in, size_t count, unsigned width,
                         uint64_t base)
 {
-    uint64_t bits = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < count; i++) {
+    enum { WINDOW_BITS = 56, WINDOW_BYTES = 8 };
+    const uint8_t *end = in + tail_bytes(count, width);
+    size_t bit = 0;
+    size_t i = 0;
+    for (; width <= WINDOW_BITS && i < count && end - in - (ptrdiff_t)(bit / 8) >= WINDOW_BYTES;
+         i++, bit += width)
+        out[i] = (int64_t)(base + (window_at(in + bit / 8) >> bit % 8 & mask_of(width)));
+    for (; i < count; i++) {
         uint64_t word = 0;
         for (unsigned done = 0; done < width;) {
-            unsigned take = width - done < 32 ? width - done : 32;
-            for (; held < take; held += 8)
-                bits |= (uint64_t)*in++ << held;
-            word |= (bits & mask_of(take)) << done;
-            bits >>= take;
-            held -= take;
+            unsigned in_byte = (unsigned)(bit % 8);
+            unsigned take = width - done < 8 - in_byte ? width - done : 8 - in_byte;
+            word |= ((uint64_t)in[bit / 8] >> in_byte & mask_of(take)) << done;
+            bit += take;
             done += take;
         }
         out[i] = (int64_t)(base + word);
@@ -148,4 +161,55 @@ bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_
     }
     tail_unpack(out, in, count, width, (uint64_t)base);
     return true;
+}
+
+bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, int32_t base)
+{
+    int64_t tail[LANES_GROUP];
+    core_assert(width <= LANES_SMALL_BITS);
+    if (width == 0) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = base;
+        return !r->overrun;
+    }
+    const uint8_t *in = get_bytes(r, pack_bytes(count, width));
+    if (in == NULL)
+        return false;
+    for (; count >= LANES_GROUP; count -= LANES_GROUP) {
+        lanes()->unpack_small(out, in, width, base);
+        in += (size_t)LANES_REGISTER_BYTES * width;
+        out += LANES_GROUP;
+    }
+    tail_unpack(tail, in, count, width, 0);
+    for (size_t i = 0; i < count; i++)
+        out[i] = base + (int32_t)tail[i];
+    return true;
+}
+
+static size_t stretches_of(size_t count)
+{
+    return (count + SMALL_STRETCH - 1) / SMALL_STRETCH;
+}
+
+bool small_find(struct small_places *places, int32_t *values, size_t count, int32_t greatest)
+{
+    size_t stretches = stretches_of(count);
+    for (size_t i = count; i < stretches * SMALL_STRETCH; i++)
+        values[i] = greatest > 0 ? 0 : 1; /* what is not looked for */
+    int32_t found = lanes()->find(places->found, &places->count, values, stretches, greatest);
+    return found <= greatest || (greatest == 0 && places->count == count);
+}
+
+void small_look_up(int32_t *values, size_t count, const int32_t list[static SMALL_LIST],
+                   const struct small_places *places, const int32_t *others, int32_t greatest)
+{
+    lanes()->look_up(values, stretches_of(count), list, places->found, others,
+                     greatest < LANES_SUM_ROW);
+}
+
+void small_sums(int64_t *out, struct small_values *values, size_t count, int64_t first,
+                int32_t scale)
+{
+    memset(values->before, 0, sizeof values->before);
+    lanes()->sums(out, values->at, count, first, scale);
 }

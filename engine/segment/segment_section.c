@@ -34,7 +34,7 @@ struct memory {
     size_t block_capacity;
     uint8_t *bytes; /* of block headers, then of pieces */
     size_t byte_capacity;
-    struct columns columns;
+    struct codec_rows rows;
     bool has_columns;
 };
 
@@ -220,7 +220,7 @@ static void memory_release(struct memory *memory)
     free(memory->places);
     free(memory->bytes);
     if (memory->has_columns)
-        columns_release(&memory->columns);
+        columns_release(&memory->rows.columns);
     *memory = (struct memory){ 0 };
 }
 
@@ -240,18 +240,24 @@ void segment_pool_free(struct segment_pool *pool)
     free(pool);
 }
 
+static void init_rows(struct codec_rows *rows, const struct schema *schema)
+{
+    *rows = (struct codec_rows){ 0 };
+    columns_init(&rows->columns, schema);
+}
+
 static void memory_take(struct segment_run *run)
 {
     const struct schema *schema = &run->entry->series.schema;
     struct memory *memory = &run->memory;
     if (run->pool != NULL && run->pool->count > 0)
         *memory = run->pool->spare[--run->pool->count];
-    if (memory->has_columns && !schema_is_equal(&memory->columns.schema, schema)) {
-        columns_release(&memory->columns);
+    if (memory->has_columns && !schema_is_equal(&memory->rows.columns.schema, schema)) {
+        columns_release(&memory->rows.columns);
         memory->has_columns = false;
     }
     if (!memory->has_columns)
-        columns_init(&memory->columns, schema);
+        init_rows(&memory->rows, schema);
     memory->has_columns = true;
 }
 
@@ -418,11 +424,11 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
 {
     const struct segment_block *block = &run->memory.blocks[index];
     const struct segment_place *place = &run->memory.places[index];
-    struct columns *columns = &run->memory.columns;
+    struct columns *columns = &run->memory.rows.columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
-    columns_clear(columns);
-    holter_status status = codec_block_decode(columns, &r, block->rows, block->begin_min,
-                                              place->has_revision, run->entry->revision_base, 0);
+    holter_status status =
+        codec_block_decode_next(&run->memory.rows, &r, block->rows, block->begin_min,
+                                place->has_revision, run->entry->revision_base);
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
     if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||
@@ -477,9 +483,10 @@ static holter_status run_read(struct merge_run *merge, const struct columns **bl
     if (status != HOLTER_OK)
         return status;
     run->next++;
-    *block = &run->memory.columns;
+    merge->is_rising = run->memory.rows.is_rising;
+    *block = &run->memory.rows.columns;
     *first = 0;
-    *count = run->memory.columns.count;
+    *count = run->memory.rows.columns.count;
     return HOLTER_OK;
 }
 

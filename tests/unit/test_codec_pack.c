@@ -103,19 +103,88 @@ static void check_lanes(const struct codec_lanes *lanes, const char *name, struc
     }
 }
 
+/* The loops over small values, against what they say in codec_lanes.h, value by value. */
+static void check_small(const struct codec_lanes *lanes, const char *name, struct random *random)
+{
+    enum { VALUES = LANES_SUM_VALUES, GUARD = 99 };
+    static int32_t room[LANES_SUM_ROW + VALUES + 1], others[VALUES + LANES_SUM_ROW];
+    static int32_t list[LANES_LIST], indexes[VALUES];
+    static int64_t sums[VALUES + 1];
+    static uint64_t words[LANES_GROUP];
+    static uint8_t packed[LANES_GROUP * 2];
+    int32_t *values = room + LANES_SUM_ROW;
+    for (unsigned width = 1; width <= LANES_SMALL_BITS; width++) {
+        int32_t base = (int32_t)random_below(random, 2000) - 1000;
+        for (size_t i = 0; i < LANES_GROUP; i++)
+            words[i] = random_below(random, (uint64_t)1 << width);
+        codec_lanes_plain.pack(packed, words, width);
+        values[LANES_GROUP] = GUARD;
+        lanes->unpack_small(values, packed, width, base);
+        for (size_t i = 0; i < LANES_GROUP; i++) {
+            if (values[i] != base + (int32_t)words[i] || values[LANES_GROUP] != GUARD)
+                ck_abort_msg("%s: small words of %u bits", name, width);
+        }
+    }
+    for (unsigned round = 0; round < 200; round++) {
+        size_t stretches = 1 + random_below(random, VALUES / LANES_STRETCH);
+        size_t count = stretches * LANES_STRETCH;
+        int32_t entries = 1 + (int32_t)random_below(random, round % 2 == 0 ? 15 : 255);
+        uint32_t found[VALUES / LANES_STRETCH];
+        size_t ones, expected = 0;
+        for (size_t i = 0; i < LANES_LIST; i++)
+            list[i] = (int32_t)random_u64(random);
+        for (size_t i = 0; i < count; i++) {
+            others[i] = (int32_t)random_u64(random);
+            values[i] = indexes[i] = (int32_t)random_below(random, (uint64_t)entries + 1);
+            expected += indexes[i] == entries;
+        }
+        values[count] = GUARD;
+        int32_t greatest = lanes->find(found, &ones, values, stretches, entries);
+        if (ones != expected || greatest > entries || (expected > 0 && greatest != entries))
+            ck_abort_msg("%s: %zu found of %zu", name, ones, expected);
+        lanes->look_up(values, stretches, list, found, others, entries < LANES_SUM_ROW);
+        const int32_t *next = others;
+        for (size_t i = 0; i < count; i++) {
+            bool is_found = (found[i / LANES_STRETCH] >> i % LANES_STRETCH & 1) != 0;
+            if (is_found != (indexes[i] == entries) ||
+                values[i] != (is_found ? *next++ : list[indexes[i]]) || values[count] != GUARD)
+                ck_abort_msg("%s: value %zu of a list of %d", name, i, entries);
+        }
+    }
+    for (unsigned round = 0; round < 200; round++) {
+        size_t count = 1 + random_below(random, VALUES);
+        int64_t first = (int64_t)random_u64(random) >> 3;
+        int32_t scale = round % 3 == 0 ? 1 : 1 + (int32_t)random_below(random, 1000000000);
+        int64_t sum = 0;
+        memset(room, 0, LANES_SUM_ROW * sizeof *room);
+        for (size_t i = 0; i < count; i++)
+            values[i] = indexes[i] = (int32_t)random_below(random, 1 << 21) - (1 << 20) + (i < 9);
+        sums[count] = GUARD;
+        lanes->sums(sums, values, count, first, scale);
+        for (size_t i = 0; i < count; i++) {
+            sum += indexes[i];
+            if (sums[i] != first + sum * scale || sums[count] != GUARD)
+                ck_abort_msg("%s: sum %zu of %zu", name, i, count);
+        }
+    }
+}
+
 START_TEST(every_instruction_set_reads_and_writes_the_same)
 {
     struct random random = { 9 };
     check_lanes(&codec_lanes_plain, "plain", &random);
+    check_small(&codec_lanes_plain, "plain", &random);
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
+    if (__builtin_cpu_supports("avx2")) {
         check_lanes(&codec_lanes_avx2, "avx2", &random);
-    else
+        check_small(&codec_lanes_avx2, "avx2", &random);
+    } else
         printf("avx2: left out, this CPU has none\n");
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
         check_lanes(&codec_lanes_avx512, "avx512", &random);
-    else
+        check_small(&codec_lanes_avx512, "avx512", &random);
+    } else
         printf("avx512: left out, this CPU has none\n");
 #endif
 }
