@@ -296,8 +296,8 @@ static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int
 
 /* *with_values: the values of the only field came along. *is_rising: each time is known to be after the
    one before it. */
-static bool decode_times(struct columns *out, struct derived *d, bool *with_values,
-                         bool *is_rising, struct reader *r, size_t count, int64_t begin)
+static bool decode_times(struct columns *out, struct derived *d, bool *with_values, bool *is_rising,
+                         struct reader *r, size_t count, int64_t begin)
 {
     int64_t *time = out->time + out->count;
     int64_t *only = only_field(out);

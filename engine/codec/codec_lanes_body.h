@@ -178,6 +178,8 @@ static void lanes_sums(int64_t *restrict out, int32_t *restrict values, size_t c
     int32_t *other = room + LANES_SUM_ROW;
     lanes_row sums = { 0 };
     memset(room, 0, LANES_SUM_ROW * sizeof *room);
+    for (size_t i = count; i % LANES_SUM_ROW != 0; i++)
+        values[i] = 0;
     add_distant(other, values, count, 1);
     add_distant(values, other, count, 2);
     add_distant(other, values, count, 4);

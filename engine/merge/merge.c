@@ -161,12 +161,58 @@ static int64_t next_begin(const struct merge_run *run, int64_t least)
     return begin > least ? begin : least;
 }
 
+/* Times at the top never fall, so the stretch only moves on. */
+static const struct veil_stretch *veil_at(struct merge *merge, int64_t time)
+{
+    const struct veil *veil = &merge->veil;
+    while (merge->stretch + 1 < veil->count && veil->at[merge->stretch + 1].begin <= time)
+        merge->stretch++;
+    return &veil->at[merge->stretch];
+}
+
+/* Whether all rows of a block at the top stand, and no other run has rows among them. */
+static bool is_whole(struct merge *merge, const struct merge_ahead *ahead, uint64_t sequence)
+{
+    const struct merge_spec *spec = &merge->spec;
+    const struct head *second = second_head(merge);
+    if (ahead->first < spec->from || ahead->last >= spec->to || ahead->next <= ahead->last ||
+        (second != NULL && second->time <= ahead->last))
+        return false;
+    const struct veil *veil = &merge->veil;
+    const struct veil_stretch *stretch = veil_at(merge, ahead->first);
+    bool is_over =
+        merge->stretch + 1 < veil->count && veil->at[merge->stretch + 1].begin <= ahead->last;
+    return !is_over && veil_is_clear(stretch, sequence);
+}
+
+/* Pass over blocks at the top that are taken whole. HOLTER_DONE: its run has no more. */
+static holter_status pass_whole(struct merge *merge, struct head *top, holter_error *err)
+{
+    struct merge_run *run = top->run;
+    while (merge->spec.take_whole != NULL && run->peek != NULL && !run->is_exact) {
+        struct merge_ahead ahead;
+        holter_status status = run->peek(run, &ahead, err);
+        if (status != HOLTER_OK)
+            return status;
+        if (ahead.first < top->time || !is_whole(merge, &ahead, run->sequence_max) ||
+            !merge->spec.take_whole(merge->spec.take_context, &ahead))
+            break;
+        run->pass(run);
+        top->time_last = ahead.last;
+        top->time = ahead.next;
+    }
+    return HOLTER_OK;
+}
+
 /* Read at the top, until the least head has a block, or begins beyond what is asked for. */
 static holter_status settle(struct merge *merge, holter_error *err)
 {
     struct head *top = &merge->heads[0];
     while (merge->head_count > 0 && top->block == NULL && top->time < merge->spec.to) {
-        holter_status status = head_read(merge, top, err);
+        int64_t time = top->time;
+        holter_status status = pass_whole(merge, top, err);
+        if (status == HOLTER_OK && top->time == time)
+            status = head_read(merge, top, err);
         if (status == HOLTER_DONE)
             *top = merge->heads[--merge->head_count];
         else if (status != HOLTER_OK)
@@ -215,15 +261,6 @@ static holter_status start(struct merge *merge, holter_error *err)
 }
 
 /* ---- the veil -------------------------------------------------------------------------------- */
-
-/* Times at the top never fall, so the stretch only moves on. */
-static const struct veil_stretch *veil_at(struct merge *merge, int64_t time)
-{
-    const struct veil *veil = &merge->veil;
-    while (merge->stretch + 1 < veil->count && veil->at[merge->stretch + 1].begin <= time)
-        merge->stretch++;
-    return &veil->at[merge->stretch];
-}
 
 /* Rows of the top's block that the stretch at hand covers: [at, the result). */
 static size_t veil_end(const struct merge *merge, const struct head *top)

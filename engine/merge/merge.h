@@ -58,11 +58,23 @@ holter_status tombstones_decode(struct tombstones *out, struct reader *r, uint64
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
+/** A block ahead: its first and its last begin, the first begin of the one after it (INT64_MAX: none). */
+struct merge_ahead {
+    int64_t first, last, next;
+    const void *about; /* the run's; for merge_spec.take_whole */
+};
+
 /**
  * Rows of one series in rising (time, key), in blocks. Within a run an identity may come several
  * times (a memtable's), then with exact sequences.
  */
 struct merge_run {
+    /**
+     * What is known of the next block before it is read, and passing over it. HOLTER_DONE: there is none.
+     * NULL, both: nothing is known.
+     */
+    holter_status (*peek)(struct merge_run *run, struct merge_ahead *out, holter_error *err);
+    void (*pass)(struct merge_run *run);
     /**
      * The next block: *block and rows [*first, *first + *count), count > 0, borrowed until the next
      * call on this run. HOLTER_DONE at the end. Other statuses end the merge.
@@ -92,6 +104,12 @@ struct merge_spec {
     int64_t from, to; /* rows outside [from, to), by begin, are left out .. */
     int64_t
         ends_after; /* .. but rows that begin before `from` and end after this stay; INT64_MAX: none */
+    /**
+     * Asked of each block before it is read, of which all rows stand, are asked for, and lie between
+     * those of other runs; true: it is taken, and passed over. NULL: none is.
+     */
+    bool (*take_whole)(void *context, const struct merge_ahead *ahead);
+    void *take_context;
     size_t lent_least; /* fewer rows than these merge_take copies; 0: some hundreds */
 };
 

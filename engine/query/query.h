@@ -23,6 +23,12 @@ struct query_spec {
     uint8_t (*class_of)(
         void *context,
         uint32_t metric); /* as in shard_spec, with its class_context; NULL: ask all files */
+    /**
+     * Asked of each block, from its header, of which all rows stand, are asked for, and are alone; true:
+     * it is passed over. NULL: none is.
+     */
+    bool (*take_block)(void *context, const struct segment_block *block);
+    void *take_context;
 };
 
 struct query_scan;
@@ -43,6 +49,14 @@ void query_scan_close(struct query_scan *scan);
  */
 holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,
                               const struct columns **columns, holter_error *err);
+/** What the scan, of which nothing was asked yet, would go through. *series owned: free. */
+struct query_series;
+holter_status query_scan_list(struct query_series **series, size_t *count, struct query_scan *scan,
+                              holter_error *err);
+/** Of such a scan: go through one source only. */
+void query_scan_narrow(struct query_scan *scan, uint32_t source);
+/** Blocks of files that the scan has decoded so far. */
+uint64_t query_scan_decoded(const struct query_scan *scan);
 /**
  * The last row of a metric (spec.metric is named; source 0: of any source) whose begin is in [from,
  * to); of equal begins that of the later source, of equal identities but the key the last key. *out
@@ -86,6 +100,9 @@ struct query_aggregate;
 holter_status query_aggregate_open(struct query_aggregate **out, struct shard_snapshot *snapshot,
                                    const struct query_aggregate_spec *spec, holter_error *err);
 void query_aggregate_close(struct query_aggregate *aggregate);
+/** Blocks of files whose headers sufficed, and such as were decoded, so far. */
+void query_aggregate_blocks(const struct query_aggregate *aggregate, uint64_t *passed,
+                            uint64_t *decoded);
 /** *out is borrowed until the next call. HOLTER_DONE at the end. */
 holter_status query_aggregate_next(struct query_aggregate *aggregate, holter_windows *out,
                                    holter_error *err);

@@ -10,6 +10,9 @@
  * columns. An interval that lasts beyond the window's end becomes an open one: its share is added
  * now and in each window to come, until it ends.
  *
+ * Where the header of a block tells what is asked for, and its rows all stand and begin in the window at
+ * hand, they are not read (take_block): so of long windows only the edges are decoded.
+ *
  *   A1  Between windows each lane's next row begins at or after the end of the window before.
  *   A2  Each open interval began before that end and ends after it.
  *   A3  What is in a window's sum does not depend on the order of adding (query_sum.h); ties of
@@ -63,6 +66,8 @@ struct query_aggregate {
     size_t open_count, open_capacity;
     int64_t begin, end; /* the window at hand; before the first: end is `from` */
 
+    bool is_taking;  /* rows of the window at hand are being taken: blocks may be, too */
+    uint64_t passed; /* blocks taken by their headers */
     uint64_t samples, excluded, parts;
     int64_t first_time, last_time;
     struct tally tallies[SCHEMA_FIELDS_MAX];
@@ -152,25 +157,79 @@ static holter_status lane_fill(struct query_aggregate *a, struct lane *lane, hol
     return status;
 }
 
+/*
+ * Which columns headers suffice for: counts, and integers' sums, least and greatest. Not floats': their
+ * sums there are not exact, their least value knows nothing of the sign of a zero, and what is not finite
+ * counts with the flagged.
+ */
+static bool headers_suffice(const struct query_aggregate *a)
+{
+    if ((a->spec.functions & (HOLTER_FN_FIRST | HOLTER_FN_LAST)) != 0)
+        return false;
+    for (size_t f = 0; f < a->spec.schema.field_count; f++) {
+        if (a->spec.schema.types[f] == FIELD_FLOAT)
+            return false;
+    }
+    return true;
+}
+
+/* Of headers_suffice. The sum of an interval is its share, which is the whole where it ends in time. */
+static bool take_block(void *context, const struct segment_block *block)
+{
+    struct query_aggregate *a = context;
+    uint64_t kept = block->rows - block->flagged;
+    if (!a->is_taking || block->begin_min < a->begin || block->begin_max >= a->end ||
+        (a->has_shares && block->end_max > a->end))
+        return false;
+    for (size_t f = 0; kept > 0 && f < a->spec.schema.field_count; f++) {
+        struct tally *tally = &a->tallies[f];
+        if (!has_field(a, f) || a->spec.schema.types[f] != FIELD_INT)
+            continue;
+        tally->total.whole += (int128)((uint128)(uint64_t)block->field[f].sum_high << 64 |
+                                       (uint64_t)block->field[f].sum_low);
+        if (a->samples == 0 || block->field[f].min < tally->min)
+            tally->min = block->field[f].min;
+        if (a->samples == 0 || block->field[f].max > tally->max)
+            tally->max = block->field[f].max;
+    }
+    a->samples += kept;
+    a->parts += kept;
+    a->excluded += block->flagged;
+    a->passed++;
+    return true;
+}
+
+/* The first lane's scan is opened for all sources, as it tells which there are. */
 static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot *snapshot,
                                 holter_error *err)
 {
     struct query_series *series = NULL;
     size_t count = 0;
-    holter_status status = query_series_list(&series, &count, snapshot, &a->spec.rows, err);
-    if (status != HOLTER_OK)
-        return status;
-    a->lanes = core_calloc(count, sizeof *a->lanes);
-    if (a->lanes == NULL && count > 0)
-        status = no_memory(err);
-    for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
-        struct query_spec spec = a->spec.rows;
-        spec.source = series[i].source;
-        status = query_scan_open(&a->lanes[i].scan, snapshot, &spec, err);
-        a->lane_count += status == HOLTER_OK;
-        if (status == HOLTER_OK)
-            status = lane_fill(a, &a->lanes[i], err);
+    struct query_scan *scan = NULL;
+    struct query_spec spec = a->spec.rows;
+    spec.take_block = headers_suffice(a) ? take_block : NULL;
+    spec.take_context = a;
+    holter_status status = query_scan_open(&scan, snapshot, &spec, err);
+    if (status == HOLTER_OK)
+        status = query_scan_list(&series, &count, scan, err);
+    if (status == HOLTER_OK) {
+        a->lanes = core_calloc(count, sizeof *a->lanes);
+        if (a->lanes == NULL && count > 0)
+            status = no_memory(err);
     }
+    for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
+        spec.source = series[i].source;
+        if (scan != NULL)
+            query_scan_narrow(scan, spec.source);
+        else
+            status = query_scan_open(&scan, snapshot, &spec, err);
+        if (status != HOLTER_OK)
+            break;
+        a->lanes[a->lane_count++].scan = scan;
+        scan = NULL;
+        status = lane_fill(a, &a->lanes[i], err);
+    }
+    query_scan_close(scan);
     free(series);
     return status;
 }
@@ -199,6 +258,14 @@ void query_aggregate_close(struct query_aggregate *a)
     }
     buffer_release(&a->texts);
     free(a);
+}
+
+void query_aggregate_blocks(const struct query_aggregate *a, uint64_t *passed, uint64_t *decoded)
+{
+    *passed = a->passed;
+    *decoded = 0;
+    for (size_t i = 0; i < a->lane_count; i++)
+        *decoded += query_scan_decoded(a->lanes[i].scan);
 }
 
 /* ---- the window at hand ---------------------------------------------------------------------- */
@@ -571,8 +638,10 @@ static holter_status next_window(struct query_aggregate *a, holter_error *err)
     a->begin = begin > a->spec.rows.from ? begin : a->spec.rows.from;
     a->end = end < a->spec.rows.to ? end : a->spec.rows.to;
     begin_window(a);
+    a->is_taking = true;
     for (size_t i = 0; status == HOLTER_OK && i < a->lane_count; i++)
         status = take_lane(a, &a->lanes[i], err);
+    a->is_taking = false;
     if (status != HOLTER_OK)
         return status;
     bool has_shares = a->open_count > 0;

@@ -59,6 +59,9 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
 void query_view_release(struct query_view *view);
 /** Back to before the first series. */
 void query_view_rewind(struct query_view *view);
+/** As query_series_list, of a view, which stands before the first series then. */
+holter_status query_view_list(struct query_series **series, size_t *count, struct query_view *view,
+                              holter_error *err);
 /**
  * Go to the next series of the spec, in any file or memory. Errors: HOLTER_DONE; HOLTER_CORRUPT
  * schemas differ.

@@ -45,6 +45,22 @@ void query_scan_close(struct query_scan *scan)
     free(scan);
 }
 
+holter_status query_scan_list(struct query_series **series, size_t *count, struct query_scan *scan,
+                              holter_error *err)
+{
+    return query_view_list(series, count, &scan->view, err);
+}
+
+void query_scan_narrow(struct query_scan *scan, uint32_t source)
+{
+    scan->view.spec.source = source;
+}
+
+uint64_t query_scan_decoded(const struct query_scan *scan)
+{
+    return segment_pool_decoded(scan->view.pool);
+}
+
 static holter_status next_series(struct query_scan *scan, holter_error *err)
 {
     struct query_view *view = &scan->view;

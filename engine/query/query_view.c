@@ -369,6 +369,12 @@ static holter_status series_reach(int64_t *reach, const struct query_view *view,
     return HOLTER_OK;
 }
 
+static bool take_whole(void *context, const struct merge_ahead *ahead)
+{
+    const struct query_spec *spec = context;
+    return spec->take_block(spec->take_context, ahead->about);
+}
+
 holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,
                                holter_error *err)
 {
@@ -404,6 +410,8 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
         .from = from,
         .to = to,
         .ends_after = overlapping ? from : INT64_MAX,
+        .take_whole = view->spec.take_block != NULL ? take_whole : NULL,
+        .take_context = &view->spec,
     };
     return merge_new(&view->merge, &spec, err);
 }

@@ -217,7 +217,9 @@ void segment_run_close(struct segment_run *run);
 /** *out owned: segment_pool_free. Errors: HOLTER_NO_MEMORY. */
 holter_status segment_pool_new(struct segment_pool **out, holter_error *err);
 void segment_pool_free(struct segment_pool *pool);
-/** Fill in a merge_run that reads from `run`: not exact, with the segment's sequence range. */
+/** Blocks that its runs have decoded. */
+uint64_t segment_pool_decoded(const struct segment_pool *pool);
+/** Fill in a merge_run that reads from `run`: not exact, about each block its segment_block, with the segment's sequence range. */
 void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
                        uint64_t sequence_max);
 /** All blocks of the series, also those that the run leaves out; of a run that was opened, not planned. */

@@ -41,6 +41,7 @@ struct memory {
 struct segment_pool {
     struct memory spare[POOL_SPARES];
     size_t count;
+    uint64_t decoded; /* blocks */
 };
 
 struct segment_run {
@@ -244,6 +245,11 @@ static void init_rows(struct codec_rows *rows, const struct schema *schema)
 {
     *rows = (struct codec_rows){ 0 };
     columns_init(&rows->columns, schema);
+}
+
+uint64_t segment_pool_decoded(const struct segment_pool *pool)
+{
+    return pool->decoded;
 }
 
 static void memory_take(struct segment_run *run)
@@ -461,6 +467,33 @@ static int64_t run_next_begin(const struct merge_run *merge)
     return find_wanted(run) ? run->memory.blocks[run->next].begin_min : INT64_MAX;
 }
 
+static holter_status run_peek(struct merge_run *merge, struct merge_ahead *out, holter_error *err)
+{
+    struct segment_run *run = merge->context;
+    size_t blocks = run->entry->series.blocks;
+    if (run->next == blocks)
+        return HOLTER_DONE;
+    holter_status status = run_load(run, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (!find_wanted(run))
+        return HOLTER_DONE;
+    const struct segment_block *block = &run->memory.blocks[run->next];
+    *out = (struct merge_ahead){
+        .first = block->begin_min,
+        .last = block->begin_max,
+        .next = run->next + 1 < blocks ? block[1].begin_min : INT64_MAX,
+        .about = block,
+    };
+    return HOLTER_OK;
+}
+
+static void run_pass(struct merge_run *merge)
+{
+    struct segment_run *run = merge->context;
+    run->next++;
+}
+
 static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first,
                               size_t *count, holter_error *err)
 {
@@ -483,6 +516,8 @@ static holter_status run_read(struct merge_run *merge, const struct columns **bl
     if (status != HOLTER_OK)
         return status;
     run->next++;
+    if (run->pool != NULL)
+        run->pool->decoded++;
     merge->is_rising = run->memory.rows.is_rising;
     *block = &run->memory.rows.columns;
     *first = 0;
@@ -540,6 +575,8 @@ void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_
                        uint64_t sequence_max)
 {
     *merge = (struct merge_run){
+        .peek = run_peek,
+        .pass = run_pass,
         .read = run_read,
         .next_begin = run_next_begin,
         .context = run,

@@ -94,7 +94,8 @@ typedef struct holter_aggregator holter_aggregator;
  * Errors   HOLTER_INVALID from > to, a window's width, no or unknown functions or fields, a
  *          function that does not fit a field (the sentence says which fit); HOLTER_NOT_FOUND no
  *          such user or metric; HOLTER_EXPIRED the user is erased; those of holter_scan.
- * Cost     a scan for each source, advanced together. Memory: a batch of rows a source, and what
+ * Cost     a scan for each source, advanced together; of counts, and of integers' sum, mean, min and max,
+ *          only the blocks at the edges of windows and where rows of several files meet. Memory: a batch of rows a source, and what
  *          lasts over the edge of the window at hand, however long the range.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **out,

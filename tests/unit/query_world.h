@@ -199,7 +199,7 @@ static bool world_has_row(const struct columns *columns, const struct row *row, 
 }
 
 /* One commit: perhaps a replaced range or a deletion, perhaps rows of one series. */
-static void world_commit(struct world *world)
+static inline void world_commit(struct world *world)
 {
     int user = (int)random_below(&world->random, WORLD_USERS);
     int metric = (int)random_below(&world->random, WORLD_METRICS);
