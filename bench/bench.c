@@ -325,16 +325,22 @@ static void add_users(struct bench_store *store)
     free(numbers);
 }
 
-void bench_store_make(struct bench_store *out, const char *name, uint32_t user_count,
-                      const holter_options *options)
+void bench_store_make_as(struct bench_store *out, const char *name, uint32_t user_count,
+                         const holter_create_options *create, const holter_options *options)
 {
     *out = (struct bench_store){ .user_count = user_count };
     holter_error err = { 0 };
-    bench_try(holter_create(bench_path(name), NULL, &err), &err);
+    bench_try(holter_create(bench_path(name), create, &err), &err);
     bench_try(holter_open(&out->store, bench_path(name), options, &err), &err);
     find_metrics(out);
     add_users(out);
     bench_try(holter_batch_new(&out->batch, out->store, NULL, &err), &err);
+}
+
+void bench_store_make(struct bench_store *out, const char *name, uint32_t user_count,
+                      const holter_options *options)
+{
+    bench_store_make_as(out, name, user_count, NULL, options);
 }
 
 void bench_store_close(struct bench_store *store)

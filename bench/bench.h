@@ -95,6 +95,9 @@ bool bench_cohort_next(struct cohort *cohort, const struct cohort_row **rows, si
 /** `options` may be NULL; the store is made in the run's directory. */
 void bench_store_make(struct bench_store *out, const char *name, uint32_t user_count,
                       const holter_options *options);
+/** The same with `create`, which may be NULL. */
+void bench_store_make_as(struct bench_store *out, const char *name, uint32_t user_count,
+                         const holter_create_options *create, const holter_options *options);
 void bench_store_close(struct bench_store *store);
 void bench_store_add(struct bench_store *store, const struct cohort_row *row); /**< to its batch */
 void bench_store_commit(struct bench_store *store); /**< its batch, which is empty then */
