@@ -36,8 +36,10 @@
 enum {
     WAL_PAGE_BYTES = 4096,
     WAL_FRAME_BODY_BYTES_MAX = 256 << 10, /* of a frame's plain body */
-    WAL_GROUP_BYTES_MAX = 1 << 20,        /* whole, padded; and at most a quarter of a file */
-    WAL_FILE_BYTES_MIN = 64 << 10,
+    WAL_GROUP_BYTES_MAX = 1 << 20, /* whole, padded; and at most a quarter of wal_spec.file_bytes */
+    WAL_FILE_BYTES_REST = 2 * WAL_PAGE_BYTES, /* the least there is: see wal_rest */
+    WAL_FILE_BYTES_MIN = 64 << 10,            /* of wal_spec.file_bytes, and of all others */
+    WAL_FILE_BYTES_FIRST = 256 << 10,         /* where nothing is known of what is written */
     WAL_FILE_BYTES_DEFAULT = 4 << 20,
     WAL_FILE_BYTES_MAX = 1 << 30,
     WAL_FRAMES_PER_GROUP_MAX = 4096,
@@ -51,8 +53,11 @@ struct wal_spec {
     uint8_t store_id[16];
     uint32_t place; /* 1 + region << 16 | shard */
     bool is_sealed;
-    uint64_t
-        file_bytes; /* of files made from now on, a multiple of 4,096; 0: WAL_FILE_BYTES_DEFAULT */
+    /*
+     * Files made from now on have as many at most, a multiple of 4,096; 0: WAL_FILE_BYTES_DEFAULT.
+     * They begin small and follow what is written.
+     */
+    uint64_t file_bytes;
 };
 
 /** The next byte to write, and the sequence that the next frame gets. */
@@ -66,8 +71,8 @@ struct wal_place {
 holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_error *err);
 void wal_close(struct wal *wal);
 /**
- * The longest body that a frame may have here: WAL_FRAME_BODY_BYTES_MAX, or less where files are
- * small.
+ * The longest body that a frame may have here: WAL_FRAME_BODY_BYTES_MAX, or less where file_bytes
+ * is small.
  */
 size_t wal_frame_body_bytes_max(const struct wal *wal);
 
@@ -147,6 +152,15 @@ void wal_write_abort(struct wal_write *write);
 holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *err);
 
 /**
+ * Go on in a new file of WAL_FILE_BYTES_REST, so that those before it can go once they are flushed
+ * (W3). Does nothing where there is no log, and where it is in such a file already.
+ *
+ * *place   in: the published durable end; out: the begin of the new file, to be published.
+ * Errors   as wal_append; where there is no room for the file, the one at hand goes on.
+ */
+holter_status wal_rest(struct wal *wal, struct wal_place *place, holter_error *err);
+
+/**
  * The caller takes over from another appender: looks whether *place, the published durable end, is
  * in the newest file, and that was begun in this boot and is all zeros from there on, as far as a
  * torn write could reach; if not, the next append begins a new file.
@@ -190,6 +204,14 @@ holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *
 struct wal_place wal_reader_place(const struct wal_reader *reader);
 /** After HOLTER_DONE in recovery: bytes lie beyond the end (a torn tail). */
 bool wal_reader_tail_is_torn(const struct wal_reader *reader);
+
+/**
+ * Add the bytes of the files with numbers in [first, last), void ones among them; one that cannot
+ * be read counts as large as they get. Errors: HOLTER_IO, HOLTER_NO_MEMORY. Cost: lists the
+ * directory, reads their headers.
+ */
+holter_status wal_files_bytes(uint64_t *bytes, struct wal *wal, uint64_t first, uint64_t last,
+                              holter_error *err);
 
 /** Read one frame again, by the file and offset of an earlier wal_frame_read. Memory: *scratch. */
 holter_status wal_read_frame(struct wal_frame_read *frame, struct buffer *scratch, struct wal *wal,

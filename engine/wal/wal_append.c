@@ -7,7 +7,8 @@
  * W1  *place moves in wal_write_end only, after the last group's synced write.
  * W2  Bytes go to `next` of the file at hand, and only while `end` is what the caller knows.
  *     Whatever fails, or is given up after a first byte was submitted, gives up the file:
- *     wal_give_up is the one way out.
+ *     wal_give_up is the one way out. A new file that could not be filled is no such failure: the
+ *     one at hand was not touched.
  * W5  Linked frames that do not all fit in one group begin a group, so that a place can part them
  *     from what is before.
  * W6  One group at a time is in flight, so each one's watermark is all before it.
@@ -150,8 +151,8 @@ static holter_status check_place(const struct wal *wal, const struct wal_place *
     return HOLTER_OK;
 }
 
-/* The file that `place` is in reaches to it: its log id. */
-static holter_status log_id_at(uint8_t log_id[static WAL_ID_BYTES], struct wal *wal,
+/* The file that `place` is in reaches to it: its header. */
+static holter_status header_at(struct wal_header *header, struct wal *wal,
                                const struct wal_place *place, holter_error *err)
 {
     const struct wal_source *source;
@@ -163,23 +164,47 @@ static holter_status log_id_at(uint8_t log_id[static WAL_ID_BYTES], struct wal *
                          "log file '%s': found %" PRIu64
                          " bytes, expected a log that ends at offset %" PRIu64,
                          io_path(source->file), source->header.file_bytes, place->offset);
-    memcpy(log_id, source->header.log_id, WAL_ID_BYTES);
+    *header = source->header;
     return HOLTER_OK;
 }
 
-/* A new file that goes on at the end of the file at hand, or, where there is none, at `end`. */
-static holter_status begin_file(struct wal *wal, holter_error *err)
+static bool is_at_rest(const struct wal_header *header)
+{
+    return header->file_bytes < WAL_FILE_BYTES_MIN;
+}
+
+/*
+ * A file is four times as large as the one before was filled; after a rest, as large as what was
+ * written before it. The first group of `group_bytes` takes a quarter at most. (A file of zeros is
+ * written faster than a growing one, but those that nothing is written to are bytes on the disk.)
+ */
+static uint64_t next_file_bytes(const struct wal *wal, uint64_t previous_used, bool has_rested,
+                                uint64_t group_bytes)
+{
+    uint64_t bytes = has_rested ? wal->written : 4 * previous_used;
+    if (bytes < 4 * group_bytes)
+        bytes = 4 * group_bytes;
+    if (bytes < WAL_FILE_BYTES_FIRST)
+        bytes = WAL_FILE_BYTES_FIRST;
+    return bytes < wal->file_bytes ? bytes : wal->file_bytes;
+}
+
+/*
+ * A new file that goes on at the end of the file at hand, or, where there is none, at `end`.
+ * `group_bytes` of the first group; 0: a file to rest in.
+ */
+static holter_status begin_file(struct wal *wal, uint64_t group_bytes, holter_error *err)
 {
     struct wal_place previous = wal->file != NULL ? wal->next : wal->end;
-    uint8_t log_id[WAL_ID_BYTES] = { 0 };
-    struct wal_header header;
+    struct wal_header before = { 0 };
     struct io_file *file = NULL;
+    bool named = false;
     holter_status status = HOLTER_OK;
 
     if (wal->file != NULL)
-        memcpy(log_id, wal->header.log_id, WAL_ID_BYTES);
+        before = wal->header;
     else if (previous.file != 0)
-        status = log_id_at(log_id, wal, &previous, err);
+        status = header_at(&before, wal, &previous, err);
     /*
      * What recovery found may have been written, but not synced, by a writer that died in this
      * boot. Where this fails it may be asked again: nothing acknowledged depends on it, and what
@@ -187,11 +212,20 @@ static holter_status begin_file(struct wal *wal, holter_error *err)
      */
     if (status == HOLTER_OK && !wal->end_is_known && previous.file != 0)
         status = wal_file_sync(wal, previous.file, err);
+    bool has_rested = is_at_rest(&before);
+    struct wal_header header = {
+        .file_bytes = group_bytes > 0
+                          ? next_file_bytes(wal, previous.offset, has_rested, group_bytes)
+                          : WAL_FILE_BYTES_REST,
+    };
+    memcpy(header.previous_log_id, before.log_id, WAL_ID_BYTES);
     if (status == HOLTER_OK)
-        status = wal_file_make(&file, &header, wal, &previous, log_id, err);
-    wal_give_up(wal); /* on failure too: the new file may be there, so the old one has ended */
+        status = wal_file_make(&file, &header, &named, wal, &previous, err);
+    if (status == HOLTER_OK || named)
+        wal_give_up(wal); /* on failure too: the new file may be there, so the old one has ended */
     if (status != HOLTER_OK)
         return status;
+    wal->written = has_rested ? 0 : wal->written + previous.offset;
     wal->file = file;
     wal->header = header;
     wal->end_is_known = true;
@@ -225,7 +259,7 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
     struct wal *wal = write->wal;
     size_t padded = (size_t)wal_padded(bytes);
     if (wal->file == NULL || padded > wal->header.file_bytes - wal->next.offset) {
-        holter_status status = begin_file(wal, err);
+        holter_status status = begin_file(wal, padded, err);
         if (status != HOLTER_OK)
             return status;
     }
@@ -387,6 +421,24 @@ holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *e
     return status == HOLTER_OK ? write_whole(wal, place, write, err) : status;
 }
 
+holter_status wal_rest(struct wal *wal, struct wal_place *place, holter_error *err)
+{
+    struct wal_header header;
+    holter_status status = check_place(wal, place, err);
+    if (status != HOLTER_OK || place->file == 0)
+        return status;
+    status = header_at(&header, wal, place, err);
+    if (status != HOLTER_OK || is_at_rest(&header))
+        return status;
+    go_on_from(wal, place);
+    status = begin_file(wal, 0, err);
+    if (status != HOLTER_OK)
+        return status;
+    wal->end = wal->next;
+    *place = wal->next;
+    return HOLTER_OK;
+}
+
 /* ---- taking over ----------------------------------------------------------------------------- */
 
 void wal_begin_new_file(struct wal *wal)
@@ -453,15 +505,9 @@ holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holt
         return status;
     struct wal_header header = { 0 };
     if (place->file != 0) {
-        uint8_t log_id[WAL_ID_BYTES];
-        status = log_id_at(log_id, wal, place, err);
+        status = header_at(&header, wal, place, err);
         if (status != HOLTER_OK)
             return status;
-        const struct wal_source *source;
-        status = wal_source_get(&source, wal, place->file, err);
-        if (status != HOLTER_OK)
-            return status;
-        header = source->header;
     }
     if (place->file != 0 && newest) {
         status = is_untouched(&untouched, wal, &header, place->offset, err);

@@ -179,10 +179,10 @@ static holter_status read_header(struct wal_source *source, struct wal *wal, uin
     holter_status status = io_size(&bytes, source->file, err);
     if (status != HOLTER_OK)
         return status;
-    if (bytes < WAL_FILE_BYTES_MIN)
+    if (bytes < WAL_FILE_BYTES_REST)
         return error_set(err, HOLTER_CORRUPT,
                          "log file '%s': found %" PRIu64 " bytes, expected %d or more", path, bytes,
-                         WAL_FILE_BYTES_MIN);
+                         WAL_FILE_BYTES_REST);
     status = io_read_exactly(wal->queue, source->file, 0, wal->page, WAL_PAGE_BYTES, err);
     if (status == HOLTER_IO)
         status = read_header_copies(wal, path, err);
@@ -244,6 +244,25 @@ holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uin
     io_close(slot->file);
     *slot = source;
     *out = slot;
+    return HOLTER_OK;
+}
+
+holter_status wal_files_bytes(uint64_t *bytes, struct wal *wal, uint64_t first, uint64_t last,
+                              holter_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t count;
+    holter_status status = wal_list(&numbers, &count, wal, err);
+    if (status != HOLTER_OK)
+        return status;
+    for (size_t i = 0; i < count; i++) {
+        const struct wal_source *source;
+        if (numbers[i] < first || numbers[i] >= last)
+            continue;
+        bool is_read = wal_source_get(&source, wal, numbers[i], NULL) == HOLTER_OK;
+        *bytes += is_read ? source->header.file_bytes : wal->file_bytes;
+    }
+    free(numbers);
     return HOLTER_OK;
 }
 
@@ -387,20 +406,20 @@ static holter_status next_number(uint64_t *out, struct wal *wal, uint64_t previo
     return HOLTER_OK;
 }
 
-holter_status wal_file_make(struct io_file **out, struct wal_header *header, struct wal *wal,
-                            const struct wal_place *previous,
-                            const uint8_t previous_log_id[static WAL_ID_BYTES], holter_error *err)
+holter_status wal_file_make(struct io_file **out, struct wal_header *header, bool *named,
+                            struct wal *wal, const struct wal_place *previous, holter_error *err)
 {
     char path[IO_PATH_BYTES_MAX], aside[IO_PATH_BYTES_MAX];
     struct wal_header made = { .place = wal->place,
-                               .file_bytes = wal->file_bytes,
+                               .file_bytes = header->file_bytes,
                                .previous_number = previous->file,
                                .first_sequence = previous->sequence };
     memcpy(made.store_id, wal->store_id, sizeof made.store_id);
     if (previous->file != 0) {
         made.previous_end = previous->offset;
-        memcpy(made.previous_log_id, previous_log_id, WAL_ID_BYTES);
+        memcpy(made.previous_log_id, header->previous_log_id, WAL_ID_BYTES);
     }
+    *named = false;
     holter_status status = next_number(&made.number, wal, previous->file, err);
     if (status == HOLTER_OK)
         status = wal_path(path, wal, made.number, "", err);
@@ -415,8 +434,10 @@ holter_status wal_file_make(struct io_file **out, struct wal_header *header, str
 
     (void)io_unlink(wal->io, aside, NULL); /* left by a writer that died */
     status = write_aside(wal, aside, &made, err);
-    if (status == HOLTER_OK)
+    if (status == HOLTER_OK) {
+        *named = true;
         status = io_rename(wal->io, aside, path, err);
+    }
     if (status != HOLTER_OK) {
         (void)io_unlink(wal->io, aside, NULL); /* on a full disk its bytes are needed */
         return status;

@@ -35,7 +35,7 @@ static bool header_is_valid(const struct wal_header *header)
 {
     if (header->number == 0 || header->first_sequence == 0)
         return false;
-    if (header->file_bytes % WAL_PAGE_BYTES != 0 || header->file_bytes < WAL_FILE_BYTES_MIN ||
+    if (header->file_bytes % WAL_PAGE_BYTES != 0 || header->file_bytes < WAL_FILE_BYTES_REST ||
         header->file_bytes > WAL_FILE_BYTES_MAX)
         return false;
     if (header->previous_number == 0)

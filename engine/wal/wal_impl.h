@@ -148,6 +148,7 @@ struct wal {
     struct io_file *file; /* NULL: the next append begins a new file */
     struct wal_header header;
     struct wal_place next;
+    uint64_t written; /* into files that ended, since the log rested last: the next one's size */
 };
 
 /**
@@ -166,12 +167,12 @@ holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal
                        const char *suffix, holter_error *err);
 /**
  * Make the file that goes on at `previous` (file 0: the first one), durable, open to append.
- * *header is its own.
+ * *header  in: file_bytes, and the previous file's log id, if there is one; out: its own.
+ * *named   also on failure: a file of that name may be there.
  * Errors: those of io.
  */
-holter_status wal_file_make(struct io_file **out, struct wal_header *header, struct wal *wal,
-                            const struct wal_place *previous,
-                            const uint8_t previous_log_id[static WAL_ID_BYTES], holter_error *err);
+holter_status wal_file_make(struct io_file **out, struct wal_header *header, bool *named,
+                            struct wal *wal, const struct wal_place *previous, holter_error *err);
 holter_status wal_file_open_to_append(struct io_file **out, struct wal *wal, uint64_t number,
                                       holter_error *err);
 /** Make durable what the file holds, whoever wrote it. */

@@ -52,7 +52,7 @@ typedef struct holter_options {
     uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB */
     uint64_t log_bytes_flush;  /**< a shard flushes when its log reaches this; default 64 MiB */
     uint64_t
-        log_file_bytes; /**< of a log file: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a
+        log_file_bytes; /**< of a log file, at most: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a
                                 row take an eighth of it at most */
     uint32_t lock_wait_ms; /**< default 5,000 */
     int no_auto_flush;     /**< commits never flush by themselves */
@@ -268,7 +268,10 @@ HOLTER_API holter_row_answer holter_batch_answer(const holter_batch *batch, size
 
 /* ---- maintenance ----------------------------------------------------------------------------- */
 
-/** Write what the logs hold into segments. *rows may be NULL. */
+/**
+ * Write what the logs hold into segments. A log that nobody appends to meanwhile keeps 8 KiB on disk.
+ * *rows may be NULL.
+ */
 HOLTER_API HOLTER_MUST_USE holter_status holter_flush(holter_store *store, uint64_t *rows,
                                                       holter_error *err);
 

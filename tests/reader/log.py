@@ -137,7 +137,7 @@ class LogFile:
         c.check(h.store_id == store_id, "a file of another store", 20)
         c.check(h.place == place, f"a file of place {h.place}, {place} expected", 36)
         c.check(h.number == number, f"a file of number {h.number}, {number} expected", 56)
-        c.check(h.file_bytes % PAGE_BYTES == 0 and 65_536 <= h.file_bytes <= 1 << 30, f"{h.file_bytes} file bytes", 64)
+        c.check(h.file_bytes % PAGE_BYTES == 0 and 8_192 <= h.file_bytes <= 1 << 30, f"{h.file_bytes} file bytes", 64)
         c.check(h.previous_number < number, f"the previous file {h.previous_number} is not before it", 72)
         if h.previous_number == 0:
             c.check(h.previous_end == 0 and not any(h.previous_id), "an end of no previous file", 80)

@@ -9,6 +9,7 @@
 #include "wal_world.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static struct world world;
 
@@ -29,6 +30,9 @@ static void work(struct world *w)
     (void)world_append(w, 5, 300, false, NULL);
     (void)world_append(w, 4, 9000, true, NULL); /* a part over several groups */
     (void)wal_mark(w->wal, &w->end, NULL);
+    (void)wal_rest(w->wal, &w->end, NULL);
+    (void)wal_mark(w->wal, &w->end, NULL);
+    (void)world_append(w, 2, 7000, false, NULL); /* more than is left there */
     (void)world_append(w, 3, 7000, false, NULL); /* over the file's end */
     (void)world_append_parts(w, 2, 5, 5000, NULL);
     (void)world_append(w, 1, 16, false, NULL);
@@ -307,6 +311,153 @@ START_TEST(several_logs_append_in_one_submission)
 }
 END_TEST
 
+/* ---- how large files are --------------------------------------------------------------------- */
+
+static uint64_t file_bytes(uint64_t number)
+{
+    char path[64];
+    struct io_stat stat;
+    snprintf(path, sizeof path, WORLD_DIRECTORY "/log-%016llx", (unsigned long long)number);
+    return io_stat(&stat, world.io, path, NULL) == HOLTER_OK ? stat.bytes : 0;
+}
+
+enum { LARGE_FILE_BYTES = 2 << 20 };
+
+/* The log's next files may be that large. */
+static void open_large(void)
+{
+    struct wal_spec spec = { .io = world.io,
+                             .directory = WORLD_DIRECTORY,
+                             .store_id = { 7, 7, 7 },
+                             .place = 3,
+                             .is_sealed = true,
+                             .file_bytes = LARGE_FILE_BYTES };
+    wal_close(world.wal);
+    ck_assert_int_eq(wal_open(&world.wal, &spec, NULL), HOLTER_OK);
+}
+
+static void fill_to_file(uint64_t number)
+{
+    while (world.end.file < number)
+        must_append(&world, 1, 15000, false);
+}
+
+START_TEST(files_follow_what_is_written)
+{
+    open_large();
+    fill_to_file(4);
+    ck_assert_uint_eq(file_bytes(1), WAL_FILE_BYTES_FIRST);
+    ck_assert_uint_gt(file_bytes(2), 3 * file_bytes(1));
+    ck_assert_uint_le(file_bytes(2), 4 * file_bytes(1));
+    ck_assert_uint_eq(file_bytes(3), LARGE_FILE_BYTES);
+    ck_assert_uint_eq(file_bytes(4), LARGE_FILE_BYTES);
+    for (int i = 0; i < 20; i++)
+        must_append(&world, 1, 15000, false);
+    uint64_t filled = world.end.offset;
+    wal_begin_new_file(world.wal);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_eq(file_bytes(5), 4 * filled);
+    wal_begin_new_file(world.wal);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_eq(file_bytes(6), WAL_FILE_BYTES_FIRST);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(a_large_group_gets_a_file_that_it_fills_a_quarter_of)
+{
+    open_large();
+    ck_assert_int_eq(world_append(&world, 10, 10000, false, NULL), HOLTER_OK);
+    ck_assert_uint_eq(world.end.offset, WAL_PAGE_BYTES + 25 * WAL_PAGE_BYTES);
+    ck_assert_uint_eq(file_bytes(1), 100 * WAL_PAGE_BYTES);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(a_log_at_rest_is_one_small_file)
+{
+    open_large();
+    fill_to_file(3);
+    uint64_t written = world.end.sequence;
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    struct wal_place rest = world.end;
+    ck_assert_uint_eq(rest.file, 4);
+    ck_assert_uint_eq(rest.offset, WAL_PAGE_BYTES);
+    ck_assert_uint_eq(rest.sequence, written);
+    ck_assert_uint_eq(file_bytes(4), WAL_FILE_BYTES_REST);
+    must_read_to_end(&world);
+    struct wal_place end;
+    must_recover(&world, &world.end, &end, NULL);
+    ck_assert_mem_eq(&end, &world.end, sizeof end);
+
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK); /* it rests */
+    ck_assert_uint_eq(world.end.file, 4);
+    world_new_process(&world);
+    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_mark(&world);
+    ck_assert_uint_eq(world.end.file, 4);
+    must_append(&world, 1, 16, false);
+    ck_assert_uint_eq(world.end.file, 5);
+    must_read_to_end(&world);
+
+    /* Those before it are needed no more. */
+    for (uint64_t number = 1; number < 4; number++) {
+        char path[64];
+        snprintf(path, sizeof path, WORLD_DIRECTORY "/log-%016llx", (unsigned long long)number);
+        ck_assert_int_eq(io_unlink(world.io, path, NULL), HOLTER_OK);
+    }
+    struct wal_read_spec spec = { .from = rest };
+    struct wal_reader *reader;
+    struct wal_frame_read frame;
+    wal_close(world.wal);
+    world_open_wal(&world);
+    ck_assert_int_eq(wal_reader_open(&reader, world.wal, &spec, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_reader_next(reader, &frame, NULL), HOLTER_OK);
+    ck_assert_uint_eq(frame.sequence, written);
+    ck_assert_int_eq(wal_reader_next(reader, &frame, NULL), HOLTER_DONE);
+    wal_reader_close(reader);
+}
+END_TEST
+
+START_TEST(a_group_of_a_page_goes_into_the_file_of_a_rest)
+{
+    must_append(&world, 1, 9000, false);
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 1, 16, false);
+    ck_assert_uint_eq(world.end.file, 2);
+    ck_assert_uint_eq(world.end.offset, WAL_FILE_BYTES_REST);
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    ck_assert_uint_eq(world.end.file, 2);
+    must_append(&world, 1, 16, false);
+    ck_assert_uint_eq(world.end.file, 3);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(after_a_rest_a_file_is_as_large_as_what_was_written)
+{
+    open_large();
+    fill_to_file(3);
+    uint64_t written = 2 * WAL_PAGE_BYTES; /* their headers, and the groups of 4 pages */
+    written += (world.end.sequence - 2) * 4 * WAL_PAGE_BYTES + world.end.offset;
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_eq(file_bytes(5), written);
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_eq(file_bytes(7), WAL_FILE_BYTES_FIRST);
+    must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(an_empty_log_does_not_rest)
+{
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    ck_assert_uint_eq(world.end.file, 0);
+    ck_assert_uint_eq(file_bytes(1), 0);
+}
+END_TEST
+
 /* ---- taking over ----------------------------------------------------------------------------- */
 
 START_TEST(a_successor_goes_on_in_a_file_that_is_clean)
@@ -504,6 +655,29 @@ START_TEST(a_full_disk_refuses_and_loses_nothing)
 }
 END_TEST
 
+START_TEST(a_disk_too_full_for_another_file_leaves_the_one_at_hand)
+{
+    struct sim_options options = { .seed = 5, .bytes_max = WORLD_FILE_BYTES + WAL_PAGE_BYTES };
+    struct world w = { .next_id = 1, .end = { 0, 0, 1 } };
+    w.sim = sim_new(&options);
+    w.io = sim_process_new(w.sim);
+    ck_assert_int_eq(io_make_dir(w.io, WORLD_DIRECTORY, NULL), HOLTER_OK);
+    ck_assert_int_eq(io_sync_dir(w.io, ".", NULL), HOLTER_OK);
+    world_keys(&w);
+    world_open_wal(&w);
+    must_append(&w, 3, 14000, false);
+    struct wal_place end = w.end;
+    ck_assert_int_eq(wal_rest(w.wal, &w.end, NULL), HOLTER_NO_SPACE);
+    ck_assert_mem_eq(&end, &w.end, sizeof end);
+    ck_assert_int_eq(world_append(&w, 1, 15000, false, NULL), HOLTER_NO_SPACE);
+    must_append(&w, 1, 7000, false);
+    ck_assert_uint_eq(w.end.file, 1);
+    must_read_to_end(&w);
+    must_recover(&w, &w.end, &end, NULL);
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(any_allocation_may_fail)
 {
     bool has_failed = true;
@@ -617,6 +791,12 @@ int main(void)
     tcase_add_test(all, frames_that_no_reader_would_take_are_refused);
     tcase_add_test(all, an_append_given_up_leaves_nothing);
     tcase_add_test(all, several_logs_append_in_one_submission);
+    tcase_add_test(all, files_follow_what_is_written);
+    tcase_add_test(all, a_large_group_gets_a_file_that_it_fills_a_quarter_of);
+    tcase_add_test(all, a_log_at_rest_is_one_small_file);
+    tcase_add_test(all, a_group_of_a_page_goes_into_the_file_of_a_rest);
+    tcase_add_test(all, after_a_rest_a_file_is_as_large_as_what_was_written);
+    tcase_add_test(all, an_empty_log_does_not_rest);
     tcase_add_test(all, a_successor_goes_on_in_a_file_that_is_clean);
     tcase_add_loop_test(all, a_successor_leaves_a_file_with_bytes_behind_its_end, 0, 2);
     tcase_add_test(all, a_successor_leaves_a_file_that_a_newer_one_follows);
@@ -629,6 +809,7 @@ int main(void)
     tcase_add_test(all, a_failed_append_gives_up_its_file);
     tcase_add_test(all, a_file_that_could_not_be_followed_is_given_up);
     tcase_add_test(all, a_full_disk_refuses_and_loses_nothing);
+    tcase_add_test(all, a_disk_too_full_for_another_file_leaves_the_one_at_hand);
     tcase_add_loop_test(all, any_allocation_may_fail, 0, 2);
     tcase_add_test(all, no_nonce_comes_twice);
     suite_add_tcase(suite, all);

@@ -150,6 +150,7 @@ static const struct change {
     { 56, 8, 0, HOLTER_CORRUPT },
     { 64, 8, 0, HOLTER_CORRUPT }, /* file bytes */
     { 64, 8, WORLD_FILE_BYTES - 1, HOLTER_CORRUPT },
+    { 64, 8, WAL_FILE_BYTES_REST, HOLTER_CORRUPT },
     { 64, 8, WORLD_FILE_BYTES + 4096, HOLTER_CORRUPT },
     { 64, 8, UINT64_MAX - 4095, HOLTER_CORRUPT },
     { 72, 8, 1, HOLTER_CORRUPT }, /* previous number */

@@ -42,6 +42,9 @@ static void work(struct world *w)
     hand_over(w);
     (void)world_append_parts(w, 1, 4, 7000, NULL); /* linked over the file's end */
     (void)world_append(w, 2, 40, false, NULL);
+    (void)wal_rest(w->wal, &w->end, NULL);
+    (void)world_append(w, 1, 40, false, NULL);
+    (void)wal_rest(w->wal, &w->end, NULL); /* it does */
     hand_over(w);
     (void)world_append(w, 1, 9000, false, NULL);
     (void)wal_mark(w->wal, &w->end, NULL);
