@@ -193,6 +193,17 @@ done:
     return status;
 }
 
+/* Nothing that the log still holds could be missed. */
+static bool is_flushed(struct shard *shard)
+{
+    io_mutex_lock(shard->mutex);
+    struct manifest_version *version = manifest_current(shard->manifest);
+    bool is = shard->tail.sequence <= version->flushed.sequence;
+    manifest_version_unref(version);
+    io_mutex_unlock(shard->mutex);
+    return is;
+}
+
 /*
  * Mark the log's end and note it in the manifest, so that a log that is cut later is found to be.
  */
@@ -208,6 +219,10 @@ static void close_cleanly(struct shard *shard)
     shard->spec.lock_wait_ns = 1;
     if (shard_write_begin(&write, shard, NULL) != HOLTER_OK)
         return;
+    if (is_flushed(shard)) {
+        shard_write_abort(write);
+        return;
+    }
     holter_status status = shard_write_mark(write, &place);
     if (status != HOLTER_OK || shard_maintenance_begin(shard, false, NULL) != HOLTER_OK)
         return;

@@ -11,13 +11,15 @@
  *   D2  A snapshot is a pinned manifest version and a log end read after it; rows below
  *       version.flushed come from its files, the rest from the log up to the end.
  *   D3  A flush covers the log from version.flushed to a durable end, whole (C1); segments are read
- *       back before the edit, the edit is durable before log files go.
+ *       back before the edit, the edit is durable before log files go. One that was asked for lets
+ *       the log rest first, so that all of its large files go.
  *   D4  Without a valid head page, the next writer recovers: it finds the end (W6), syncs nothing
  *       it has not read, begins a new log file with its next append, publishes. Readers then go by
  *       what a watermark covers.
  *   D5  A frame or section of an erased user is skipped, not damage.
- *   D6  A head page beyond whose end the log goes on, with frames that were acknowledged, is an old
- *       one that was put back: whoever opens it does without its facts.
+ *   D6  A head page beyond whose end the log goes on, with frames that were acknowledged, or whose
+ *       end lies in a file that went, is an old one that was put back: whoever opens it does without
+ *       its facts.
  *   D7  A handle whose lock file or head page was removed commits nothing, maintains nothing and
  *       opens no snapshot any more: others would not see its locks, nor it what they publish.
  *
@@ -67,7 +69,7 @@ struct shard_spec {
     uint32_t place; /* 1 + region << 16 | shard */
     bool is_sealed;
     bool is_writable;        /* else: never writes a byte, works on a read-only mount */
-    uint64_t log_file_bytes; /* 0: default */
+    uint64_t log_file_bytes; /* at most; 0: default */
     uint64_t
         log_bytes_flush; /* the log since the last flush beyond which a flush is due; 0: 64 MiB */
     uint64_t memory_bytes_flush; /* the memtable likewise; 0: 32 MiB */
@@ -169,8 +171,9 @@ const struct shard_spec *shard_spec_get(const struct shard *shard);
 /** The limits of the spec are passed: a flush is due. */
 bool shard_flush_is_due(struct shard *shard);
 /**
- * Flush what is durable now. wait: for the maintenance lock; else HOLTER_BUSY at once. *rows: how
- * many were written.
+ * Flush what is durable now. wait: it was asked for, so wait for the maintenance lock, and leave
+ * one small log file where nobody appends meanwhile; else HOLTER_BUSY at once. *rows: how many were
+ * written.
  */
 holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err);
 /** Compaction steps until there is none to do; sweeps. `to` and now_ns as in compaction.h. */

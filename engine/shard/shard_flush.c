@@ -299,6 +299,14 @@ static holter_status flush_run(struct flush *flush, holter_error *err)
     return status;
 }
 
+/* Rows, or log files that hold none. */
+static bool has_what_to_flush(const struct shard_snapshot *snapshot)
+{
+    const struct wal_place *end = &snapshot->end;
+    const struct manifest_log_place *flushed = &snapshot->version->flushed;
+    return end->file != 0 && (end->sequence > flushed->sequence || end->file > flushed->file);
+}
+
 holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err)
 {
     struct flush flush = { .shard = shard };
@@ -306,9 +314,10 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     if (status != HOLTER_OK)
         return status;
     buffer_init(&flush.classes);
+    if (wait)
+        shard_rest_log(shard);
     status = shard_snapshot_open(&flush.snapshot, shard, err);
-    bool is_due = status == HOLTER_OK && flush.snapshot->end.file != 0 &&
-                  flush.snapshot->end.sequence > flush.snapshot->version->flushed.sequence;
+    bool is_due = status == HOLTER_OK && has_what_to_flush(flush.snapshot);
     if (is_due)
         status = flush_run(&flush, err);
     shard_snapshot_close(flush.snapshot);

@@ -40,6 +40,9 @@ struct shard {
     struct wal *wal; /* for reading */
     struct memtable *memtable;
     struct wal_place tail; /* the log is read up to here */
+    struct {
+        uint64_t first, last, bytes;
+    } log_files; /* with numbers in [first, last), as counted last */
     struct shard_segment_entry segments[SHARD_SEGMENTS_CACHED];
     size_t segment_count;
     uint64_t segment_uses;
@@ -68,8 +71,8 @@ holter_status shard_open_head(struct shard *shard, holter_error *err);
 /* shard_tail.c: under the mutex */
 /**
  * Whoever opens the head page looks whether it is an old one that was put back: the log goes on beyond its
- * end with frames that a later group says were synced, and so were acknowledged. A writer then wipes its
- * facts, a reader does without the page.
+ * end with frames that a later group says were synced, and so were acknowledged, or the end's
+ * file is gone. A writer then wipes its facts, a reader does without the page.
  */
 holter_status shard_check_head(struct shard *shard, holter_error *err);
 /** The published end of the log. False: none in this boot. */
@@ -98,6 +101,11 @@ holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, 
 /* shard_write.c */
 /** End a write with a mark instead of frames: *place is the log's end after it. */
 holter_status shard_write_mark(struct shard_write *write, struct wal_place *place);
+/**
+ * Go on in a small file (wal_rest), so that a flush lets go of those before it. A courtesy: where
+ * somebody appends now, or it fails, the log stays as it is.
+ */
+void shard_rest_log(struct shard *shard);
 
 /* shard_snapshot.c: under the mutex */
 holter_status shard_snapshot_make(struct shard_snapshot **out, struct shard *shard,

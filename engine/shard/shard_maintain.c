@@ -8,17 +8,26 @@
 
 enum { LOG_BYTES_FLUSH_DEFAULT = 64 << 20, MEMORY_BYTES_FLUSH_DEFAULT = 32 << 20 };
 
-/* Bytes of log files from a place on, about: whole files count whole. */
-static uint64_t log_bytes_since(const struct shard *shard, const struct manifest_log_place *flushed)
+/*
+ * Bytes of log files from a place on, about: whole files count whole. Those that were counted
+ * before are known; of files that cannot be listed now nothing is said.
+ */
+static uint64_t log_bytes_since(struct shard *shard, const struct manifest_log_place *flushed)
 {
-    uint64_t file_bytes =
-        shard->spec.log_file_bytes > 0 ? shard->spec.log_file_bytes : WAL_FILE_BYTES_DEFAULT;
     uint64_t first = flushed->file > 0 ? flushed->file : 1;
-    if (shard->tail.file < first)
+    uint64_t last = shard->tail.file;
+    if (last < first)
         return 0;
-    uint64_t files = shard->tail.file - first;
-    return files * file_bytes + shard->tail.offset -
-           (files == 0 && flushed->file > 0 ? flushed->offset : 0);
+    if (shard->log_files.first != first || shard->log_files.last > last) {
+        shard->log_files.first = shard->log_files.last = first;
+        shard->log_files.bytes = 0;
+    }
+    if (shard->log_files.last < last &&
+        wal_files_bytes(&shard->log_files.bytes, shard->wal, shard->log_files.last, last, NULL) ==
+            HOLTER_OK)
+        shard->log_files.last = last;
+    return shard->log_files.bytes + shard->tail.offset -
+           (last == first && flushed->file > 0 ? flushed->offset : 0);
 }
 
 bool shard_flush_is_due(struct shard *shard)

@@ -258,7 +258,8 @@ static bool head_is_old(struct shard *shard)
         if (!log_goes_on(shard, &end) && !log_file_is_gone(shard, &end))
             return false;
         bool is_same = shard_published_end(shard, &again, &appender) &&
-                       again.sequence == end.sequence && again.offset == end.offset;
+                       again.sequence == end.sequence && again.file == end.file &&
+                       again.offset == end.offset;
         if (is_same)
             return true;
     } /* else somebody appends all the while, and publishes */

@@ -85,10 +85,10 @@ static holter_status write_prepare(struct shard_write *write, holter_error *err)
     return HOLTER_OK;
 }
 
-holter_status shard_write_begin(struct shard_write **out, struct shard *shard, holter_error *err)
+static holter_status write_begin(struct shard_write **out, struct shard *shard, int64_t deadline,
+                                 holter_error *err)
 {
     *out = NULL;
-    int64_t deadline = shard_deadline(shard);
     if (!shard->spec.is_writable)
         return error_set(err, HOLTER_INVALID, "'%s': opened for reading only", shard->directory);
     struct shard_write *write = calloc(1, sizeof *write);
@@ -114,6 +114,11 @@ holter_status shard_write_begin(struct shard_write **out, struct shard *shard, h
     }
     *out = write;
     return HOLTER_OK;
+}
+
+holter_status shard_write_begin(struct shard_write **out, struct shard *shard, holter_error *err)
+{
+    return write_begin(out, shard, shard_deadline(shard), err);
 }
 
 holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write,
@@ -388,6 +393,19 @@ holter_status shard_write_mark(struct shard_write *write, struct wal_place *plac
     }
     write_leave(write);
     return status;
+}
+
+void shard_rest_log(struct shard *shard)
+{
+    struct shard_write *write;
+    if (write_begin(&write, shard, 0, NULL) != HOLTER_OK)
+        return;
+    if (wal_rest(shard->append_wal, &write->place, NULL) == HOLTER_OK) {
+        io_mutex_lock(shard->mutex);
+        shard_publish_end(shard, &write->place);
+        io_mutex_unlock(shard->mutex);
+    }
+    write_leave(write);
 }
 
 holter_status shard_find_end(struct shard *shard, holter_error *err)

@@ -103,6 +103,117 @@ START_TEST(a_flush_covers_what_was_durable_and_leaves_the_rest)
 }
 END_TEST
 
+static uint64_t log_bytes(void)
+{
+    struct io_names files;
+    uint64_t bytes = 0;
+    OK(sim_files(&files, world.sim));
+    for (size_t i = 0; i < files.count; i++) {
+        struct io_stat stat;
+        if (strncmp(files.name[i], SHARD "/log-", strlen(SHARD "/log-")) == 0) {
+            OK(io_stat(&stat, world.io[0], files.name[i], &err));
+            bytes += stat.bytes;
+        }
+    }
+    io_names_release(&files);
+    return bytes;
+}
+
+START_TEST(a_settled_log_is_a_small_file)
+{
+    struct shard_stat stat;
+    world_init(2, NULL);
+    for (int64_t i = 0; i < 60; i++)
+        OK(put_row((size_t)i / 20 % 2, 5, i));
+    ck_assert_uint_gt(world_file_count(SHARD "/log-"), 1);
+    for (int twice = 0; twice < 2; twice++) {
+        OK(shard_flush(NULL, world.shard[1], true, &err));
+        ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_REST);
+        OK(shard_stat(&stat, world.shard[0], &err));
+        ck_assert_uint_eq(stat.log_files, 1);
+        ck_assert_uint_eq(stat.log_bytes, 0);
+    }
+    world_close(1);
+    world_close(0); /* without marks: there is nothing that they could cover */
+    ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_REST);
+    for (int64_t time = 60; time < 64; time++) {
+        if (time == 62)
+            world_crash(SIM_CRASH_RANDOM, 5);
+        world_end(0);
+        world_open(0);
+        OK(put_row(0, 5, time));
+        ck_assert_uint_eq(find_now(0, 5).in_files, 60);
+        check_log(0, 5, 60, (size_t)(time - 59));
+        verify(0);
+    }
+    compact(0);
+    ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_REST);
+    ck_assert_uint_eq(find_now(0, 5).in_files, 64);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_log_that_somebody_appends_to_does_not_rest)
+{
+    struct shard_write *write;
+    uint64_t rows;
+    world_init(2, NULL);
+    OK(put_row(0, 5, 0));
+    OK(shard_flush(&rows, world.shard[0], false, &err)); /* nobody asked for it */
+    ck_assert_uint_eq(rows, 1);
+    ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_MIN);
+    OK(shard_write_begin(&write, world.shard[1], &err));
+    int64_t before = io_monotonic_ns(world.io[0]);
+    OK(shard_flush(&rows, world.shard[0], true, &err));
+    ck_assert_int_lt(io_monotonic_ns(world.io[0]) - before, 50000000); /* waits for nobody */
+    ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_MIN);
+    shard_write_abort(write);
+    OK(shard_flush(&rows, world.shard[0], true, &err)); /* though there are no rows */
+    ck_assert_uint_eq(rows, 0);
+    ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_REST);
+    OK(put_row(1, 5, 1));
+    check_log(0, 5, 1, 1);
+    world_release();
+}
+END_TEST
+
+/* The power goes, or the process, at each call of a flush; then it is flushed. */
+START_TEST(a_flush_cut_short_leaves_a_log_that_goes_on)
+{
+    static const enum sim_event events[] = { SIM_POWER_CUT, SIM_KILL, SIM_POWER_CUT_TORN };
+    bool has_stopped = true;
+    for (uint64_t call = 0; has_stopped; call++) {
+        world_init(2, NULL);
+        for (int64_t i = 0; i < 8; i++)
+            OK(put_row((size_t)i / 4, 5, i));
+        sim_stop_at(world.sim, sim_call_count(world.sim) + call, events[_i]);
+        holter_status status = shard_flush(NULL, world.shard[0], true, &err);
+        has_stopped = sim_has_stopped(world.sim);
+        sim_stop_at(world.sim, UINT64_MAX, SIM_NOTHING);
+        ck_assert(has_stopped || status == HOLTER_OK);
+        if (events[_i] == SIM_KILL && has_stopped)
+            world_end(0);
+        else
+            world_crash((enum sim_crash_mode)(call % 3), call);
+        for (size_t at = 0; at < 2; at++) {
+            if (world.shard[at] == NULL)
+                world_open(at);
+        }
+        for (int64_t i = 8; i < 12; i++) {
+            OK(put_row((size_t)i % 2, 5, i));
+            struct found found = find_now((size_t)i / 2 % 2, 5);
+            ck_assert_uint_eq(found.in_log + found.in_files, (uint64_t)i + 1);
+        }
+        OK(shard_flush(NULL, world.shard[1], true, &err));
+        ck_assert_uint_eq(find_now(0, 5).in_files, 12);
+        ck_assert_uint_eq(log_bytes(), WAL_FILE_BYTES_REST);
+        verify(0);
+        world_release();
+        ck_assert_uint_lt(call, 1000);
+    }
+}
+END_TEST
+
 START_TEST(one_maintains_at_a_time)
 {
     struct io_file *held;
@@ -277,6 +388,9 @@ int main(void)
     tcase_add_test(tcase, a_snapshot_keeps_the_files_that_it_may_need);
     tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
     tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
+    tcase_add_test(tcase, a_settled_log_is_a_small_file);
+    tcase_add_test(tcase, a_log_that_somebody_appends_to_does_not_rest);
+    tcase_add_loop_test(tcase, a_flush_cut_short_leaves_a_log_that_goes_on, 0, 3);
     tcase_add_test(tcase, one_maintains_at_a_time);
     tcase_add_loop_test(tcase, a_failed_flush_loses_nothing_and_is_begun_anew, 0, 8);
     tcase_add_test(tcase, an_erased_users_frames_are_skipped);

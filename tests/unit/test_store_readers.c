@@ -136,6 +136,8 @@ START_TEST(a_head_page_that_was_put_back_hides_nothing)
     if (_i % 2 != 0)
         ck_assert_int_eq(holter_flush(fixture.writer, NULL, NULL), HOLTER_OK);
     write_row(3);
+    if (_i / 4 != 0) /* all that the head page knows of the log went */
+        ck_assert_int_eq(holter_flush(fixture.writer, NULL, NULL), HOLTER_OK);
     holter_close(fixture.writer);
     fixture.writer = NULL;
     for (size_t i = 0; i < names.count; i++) {
@@ -147,7 +149,7 @@ START_TEST(a_head_page_that_was_put_back_hides_nothing)
     free(old);
     io_names_release(&names);
 
-    if (_i / 2 != 0) { /* a writer is the first to open it */
+    if (_i / 2 % 2 != 0) { /* a writer is the first to open it */
         ck_assert_int_eq(store_open_on(&fixture.writer, fixture.writer_io, "store", NULL, NULL),
                          HOLTER_OK);
         ck_assert_int_eq(holter_snapshot_open(&snapshot, fixture.writer, NULL), HOLTER_OK);
@@ -155,7 +157,7 @@ START_TEST(a_head_page_that_was_put_back_hides_nothing)
     }
     open_reader();
     ck_assert_uint_eq(rows_seen(), 3);
-    if (_i / 2 == 0)
+    if (_i / 2 % 2 == 0)
         ck_assert_int_eq(store_open_on(&fixture.writer, fixture.writer_io, "store", NULL, NULL),
                          HOLTER_OK);
     write_row(4);
@@ -237,7 +239,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_reader_that_was_first_sees_each_acknowledged_row);
     tcase_add_test(tests, a_reader_that_was_first_follows_flush_and_compaction);
-    tcase_add_loop_test(tests, a_head_page_that_was_put_back_hides_nothing, 0, 4);
+    tcase_add_loop_test(tests, a_head_page_that_was_put_back_hides_nothing, 0, 8);
     tcase_add_loop_test(tests, a_handle_whose_files_were_removed_writes_and_reads_no_more, 0,
                         CORE_COUNT(removed));
     suite_add_tcase(suite, tests);
