@@ -163,8 +163,9 @@ typedef int32_t lanes_row __attribute__((vector_size(LANES_SUM_ROW * sizeof(int3
 static inline void add_distant(int32_t *restrict to, const int32_t *restrict from, size_t count,
                                size_t distance)
 {
+    const int32_t *before = from - distance; /* there is room for it */
     for (size_t i = 0; i < count; i++)
-        to[i] = from[i] + from[i - distance];
+        to[i] = from[i] + before[i];
 }
 
 /*
