@@ -21,20 +21,20 @@
     static void unpack_##BITS(int64_t *restrict out, const uint8_t *restrict in, unsigned width,   \
                               uint64_t base)                                                       \
     {                                                                                              \
-        enum { LANES = LANES_GROUP / BITS };                                                       \
-        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (BITS - width));                               \
-        for (unsigned row = 0; row < BITS; row++) {                                                \
-            unsigned word = row * width / BITS;                                                    \
-            unsigned shift = row * width % BITS;                                                   \
+        enum { LANE_BITS = (BITS), LANES = LANES_GROUP / LANE_BITS };                              \
+        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (LANE_BITS - width));                          \
+        for (unsigned row = 0; row < LANE_BITS; row++) {                                           \
+            unsigned word = row * width / LANE_BITS;                                               \
+            unsigned shift = row * width % LANE_BITS;                                              \
             TYPE low[LANES];                                                                       \
             memcpy(low, in + word * sizeof low, sizeof low);                                       \
             for (unsigned lane = 0; lane < LANES; lane++)                                          \
                 low[lane] = (TYPE)(low[lane] >> shift);                                            \
-            if (shift + width > BITS) {                                                            \
+            if (shift + width > LANE_BITS) {                                                       \
                 TYPE high[LANES];                                                                  \
                 memcpy(high, in + (word + 1) * sizeof high, sizeof high);                          \
                 for (unsigned lane = 0; lane < LANES; lane++)                                      \
-                    low[lane] = (TYPE)(low[lane] | (TYPE)(high[lane] << (BITS - shift)));          \
+                    low[lane] = (TYPE)(low[lane] | (TYPE)(high[lane] << (LANE_BITS - shift)));     \
             }                                                                                      \
             for (unsigned lane = 0; lane < LANES; lane++)                                          \
                 out[row * LANES + lane] = (int64_t)(base + (uint64_t)(TYPE)(low[lane] & mask));    \
@@ -43,21 +43,21 @@
                                                                                                    \
     static void pack_##BITS(uint8_t *restrict out, const uint64_t *restrict words, unsigned width) \
     {                                                                                              \
-        enum { LANES = LANES_GROUP / BITS };                                                       \
-        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (BITS - width));                               \
+        enum { LANE_BITS = (BITS), LANES = LANES_GROUP / LANE_BITS };                              \
+        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (LANE_BITS - width));                          \
         TYPE at[LANES] = { 0 };                                                                    \
-        for (unsigned row = 0; row < BITS; row++) {                                                \
-            unsigned shift = row * width % BITS;                                                   \
+        for (unsigned row = 0; row < LANE_BITS; row++) {                                           \
+            unsigned shift = row * width % LANE_BITS;                                              \
             TYPE value[LANES];                                                                     \
             for (unsigned lane = 0; lane < LANES; lane++)                                          \
                 value[lane] = (TYPE)((TYPE)words[row * LANES + lane] & mask);                      \
             for (unsigned lane = 0; lane < LANES; lane++)                                          \
                 at[lane] = (TYPE)(at[lane] | (TYPE)(value[lane] << shift));                        \
-            if (shift + width < BITS)                                                              \
+            if (shift + width < LANE_BITS)                                                         \
                 continue;                                                                          \
             memcpy(out, at, sizeof at);                                                            \
             out += sizeof at;                                                                      \
-            unsigned done = BITS - shift; /* bits of this row that are written */                  \
+            unsigned done = LANE_BITS - shift; /* bits of this row that are written */             \
             for (unsigned lane = 0; lane < LANES; lane++)                                          \
                 at[lane] = done < width ? (TYPE)(value[lane] >> done) : (TYPE)0;                   \
         }                                                                                          \
