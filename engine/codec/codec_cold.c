@@ -6,6 +6,9 @@
  * the two before. Its upper bits are a symbol, its lower ones are stored as they are, where the scale
  * is so large that they are noise. What no symbol means is an escape, kept aside.
  *
+ * Waves are foretold by a sum of the 16 values before, each times a coefficient that the array has;
+ * what is left is an array again.
+ *
  * Heart rate is gaps and changes in pairs: a device that stores a sample when the rate has changed
  * tells much of the one by the other.
  *
@@ -26,7 +29,7 @@ enum cold_code {
 };
 
 enum {
-    CODED_LEAST = 96, /* shorter arrays are packed: the states of the coder take 56 bytes */
+    CODED_LEAST = 96, /* shorter arrays are packed */
     ORDER_MAX = 3,    /* stored */
     ORDER_TRIED_MAX = 2,
     SHIFT_MAX = 56,       /* stored */
