@@ -353,23 +353,26 @@ def as_c(models):
     out = ['/*', ' * codec_tables.c -- the models of coded arrays, as format-spec/models.txt has them.',
            ' * Made by bench/train_models.py.', ' */',
            '#include "codec_model.h"', '', '/* clang-format off */']
+    alike = {}  # models that differ in their frequencies alone share what is equal
     for m in models:
         n = m.number
         pairs = isinstance(m.meaning[0], tuple)
         out.append('')
         out.append(f'/* {m.name} */')
-        if pairs:
-            c_table(out, 'int16_t', f'gaps_{n}', '[]', [0] + [g for g, _ in m.meaning])
-        c_table(out, 'int16_t', f'values_{n}', '[]', [0] + [c for _, c in m.meaning] if pairs else [0] + m.meaning)
-        c_table(out, 'uint8_t', f'classes_{n}', '[]', m.classes)
-        c_table(out, 'uint8_t', f'next_{n}', f'[][{len(m.next[0])}]', m.next)
+        m.alike = alike.setdefault(repr((m.meaning, m.classes, m.next)), n)
+        if m.alike == n:
+            if pairs:
+                c_table(out, 'int16_t', f'gaps_{n}', '[]', [0] + [g for g, _ in m.meaning])
+            c_table(out, 'int16_t', f'values_{n}', '[]', [0] + [c for _, c in m.meaning] if pairs else [0] + m.meaning)
+            c_table(out, 'uint8_t', f'classes_{n}', '[]', m.classes)
+            c_table(out, 'uint8_t', f'next_{n}', f'[][{len(m.next[0])}]', m.next)
         c_table(out, 'uint16_t', f'frequencies_{n}', f'[][{len(m.classes)}]', m.freq)
     out += ['', 'const struct codec_model codec_models[CODEC_MODELS] = {']
     for m in models:
         pairs = isinstance(m.meaning[0], tuple)
         out.append(f'    {{ {len(m.next)}, {m.start}, {len(m.classes)}, {len(m.next[0])}, '
-                   + f'{"gaps_%d" % m.number if pairs else "NULL"}, values_{m.number}, classes_{m.number},')
-        out.append(f'      &next_{m.number}[0][0], &frequencies_{m.number}[0][0] }},')
+                   + f'{"gaps_%d" % m.alike if pairs else "NULL"}, values_{m.alike}, classes_{m.alike},')
+        out.append(f'      &next_{m.alike}[0][0], &frequencies_{m.number}[0][0] }},')
     out += ['};', '/* clang-format on */']
     return '\n'.join(out) + '\n'
 

@@ -141,7 +141,7 @@ static void plan_narrow(struct array_plan *best, const int64_t *values, size_t c
     try_packed(best, range, count, inner->min, bits_of(span), count - counts[span + 1]);
 }
 
-static int compare_values(const void *a, const void *b)
+int codec_compare_values(const void *a, const void *b)
 {
     int64_t x, y;
     memcpy(&x, a, sizeof x);
@@ -155,7 +155,7 @@ static struct array_range range_of_most(const int64_t *values, size_t count)
     int64_t few[SAMPLES];
     for (size_t i = 0; i < SAMPLES; i++)
         few[i] = values[i * count / SAMPLES];
-    qsort(few, SAMPLES, sizeof *few, compare_values);
+    qsort(few, SAMPLES, sizeof *few, codec_compare_values);
     int64_t low = few[SAMPLES / 8];
     int64_t high = few[SAMPLES - 1 - SAMPLES / 8];
     int64_t reach = (uint64_t)high - (uint64_t)low < NARROW ? NARROW / 2 : 0;

@@ -38,7 +38,8 @@ enum {
     ESCAPE_BYTES = 4,     /* about what one takes */
     CODED_HEAD_BYTES = 8, /* code, model, order, base, counts */
     SAMPLES = 32,
-    TAPS_MAX = 32, /* stored */
+    TRIAL_BYTES = ARRAY_ROWS_MAX * 16, /* an array takes 8 bytes a value and 13, or little more */
+    TAPS_MAX = 32,                     /* stored */
     TAPS_TRIED = 16,
     TAP_BITS = 12,
     TAP_LIMIT = 1 << 20, /* stored: coefficients are smaller */
@@ -109,20 +110,12 @@ static void try_model(struct coded_plan *best, struct codec_scratch *s, struct c
     memcpy(s->symbols[0], symbols, count);
 }
 
-static int compare_values(const void *a, const void *b)
-{
-    int64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x > y) - (x < y);
-}
-
 static int64_t middle_of_few(const int64_t *values, size_t count)
 {
     int64_t few[SAMPLES];
     for (size_t i = 0; i < SAMPLES; i++)
         few[i] = values[i * count / SAMPLES];
-    qsort(few, SAMPLES, sizeof *few, compare_values);
+    qsort(few, SAMPLES, sizeof *few, codec_compare_values);
     return few[SAMPLES / 2];
 }
 
@@ -202,7 +195,8 @@ static size_t packed_bytes(struct codec_scratch *s, const int64_t *values, size_
     size_t first = count < ARRAY_ROWS_MAX ? count : ARRAY_ROWS_MAX;
     buffer_clear(&s->trial);
     array_encode(&s->trial, values, first);
-    return s->trial.failed ? SIZE_MAX : s->trial.bytes * count / first;
+    core_assert(!s->trial.failed); /* it has room for any array */
+    return s->trial.bytes * count / first;
 }
 
 /* Values at the places of escapes, as a packed array. */
@@ -648,6 +642,10 @@ struct codec_scratch *codec_scratch_new(void)
     struct codec_scratch *s = malloc(sizeof *s);
     if (s != NULL)
         buffer_init(&s->trial);
+    if (s != NULL && !buffer_reserve(&s->trial, TRIAL_BYTES)) {
+        free(s);
+        return NULL;
+    }
     return s;
 }
 

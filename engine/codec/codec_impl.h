@@ -104,6 +104,9 @@ bool array_decode_small(struct small_values *out, struct reader *r, size_t count
 /** The value of an array of equal ones; false: these bytes are no such array. */
 bool array_decode_constant(int64_t *value, struct reader *r);
 
+/** Two int64_t, for qsort. */
+int codec_compare_values(const void *a, const void *b);
+
 /** Places, rising, below `count`: `places` of them, as gaps. False: they are not. */
 void places_encode(struct buffer *out, const uint16_t *at, size_t places);
 bool places_decode(uint16_t *at, struct reader *r, size_t places, size_t count);
