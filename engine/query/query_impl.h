@@ -14,13 +14,18 @@
 
 #include "query/query.h"
 
-/** A user's section in a live file. */
+struct query_view;
+
+/** A user's section in a live file; its file and the user's key are there once something was read. */
 struct query_source {
+    struct query_view *view;
     const struct manifest_file *file;
     struct segment *segment;
     const struct crypto_key *key;
     bool has_key;
     struct segment_section *section;
+    struct segment_outline *outline;     /* of the section; borrowed */
+    size_t outline_bytes;                /* as the shard has counted */
     size_t next;                         /* the series after the one at hand */
     const struct segment_series *series; /* at hand; NULL: this file does not have it */
     struct segment_run *run;             /* while it is merged */
@@ -40,6 +45,7 @@ struct query_view {
     struct segment_pool *pool;
     struct query_source *sources; /* in the order of the version's files */
     size_t source_count;
+    uint64_t asked_at; /* shard_outlines_find */
     struct memtable_rows memory;
     struct tombstones tombstones;                /* of the files and of memory */
     size_t memory_next;                          /* the series in memory after the one at hand */

@@ -94,9 +94,17 @@ static holter_status add_tombstones(struct query_view *view, const struct tombst
     return HOLTER_OK;
 }
 
+static struct shard_outlines *outlines_of(const struct query_view *view)
+{
+    return shard_outlines_of(shard_snapshot_shard(view->snapshot));
+}
+
 static void close_source(struct query_view *view, struct query_source *source)
 {
     segment_run_close(source->run);
+    if (source->outline != NULL && segment_outline_bytes(source->outline) != source->outline_bytes)
+        shard_outlines_keep(outlines_of(view), view->asked_at, source->file->id, view->spec.user,
+                            source->outline);
     segment_section_close(source->section);
     if (source->segment != NULL)
         shard_segment_release(view->snapshot, source->segment);
@@ -107,64 +115,123 @@ static void close_source(struct query_view *view, struct query_source *source)
     *source = (struct query_source){ 0 };
 }
 
-/* A file in which the user has no section is passed over. */
-static holter_status open_source(struct query_view *view, const struct manifest_file *file,
+/* The file and the key, once. */
+static holter_status source_open(struct query_source *source, uint32_t key_generation,
                                  holter_error *err)
 {
+    const struct query_view *view = source->view;
+    const struct shard_keys *keys = &shard_spec_get(shard_snapshot_shard(view->snapshot))->keys;
+    uint32_t newest;
+    holter_status status = HOLTER_OK;
+    if (source->segment == NULL)
+        status = shard_segment(&source->segment, view->snapshot, source->file, err);
+    if (status == HOLTER_OK && !source->has_key) {
+        status =
+            keys->get(keys->context, view->spec.user, key_generation, &source->key, &newest, err);
+        source->has_key = status == HOLTER_OK;
+    }
+    return status;
+}
+
+static holter_status lend(void *context, struct segment **segment, const struct crypto_key **key,
+                          holter_error *err)
+{
+    struct query_source *source = context;
+    holter_status status =
+        source_open(source, segment_outline_key_generation(source->outline), err);
+    *segment = source->segment;
+    *key = source->key;
+    return status;
+}
+
+/* Of a file of which nothing is known. HOLTER_NOT_FOUND: the user has no section there. */
+static holter_status read_section(struct query_source *source, holter_error *err)
+{
+    struct query_view *view = source->view;
     const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
-    struct query_source source = { .file = file };
     struct segment_user user;
     holter_error own = { 0 };
-    holter_status status = shard_segment(&source.segment, view->snapshot, file, err);
+    holter_status status = shard_segment(&source->segment, view->snapshot, source->file, err);
     if (status != HOLTER_OK)
-        goto done;
-    status = segment_user_find(&user, source.segment, view->queue, view->spec.user, &own);
-    if (status == HOLTER_NOT_FOUND) {
-        status = HOLTER_OK;
-        goto done;
-    }
-    if (status != HOLTER_OK) {
-        if (err != NULL)
-            *err = own;
-        goto done;
-    }
+        return status;
+    status = segment_user_find(&user, source->segment, view->queue, view->spec.user, &own);
+    if (status == HOLTER_NOT_FOUND)
+        shard_outlines_keep(outlines_of(view), view->asked_at, source->file->id, view->spec.user,
+                            NULL);
+    else if (status != HOLTER_OK && err != NULL)
+        *err = own;
+    if (status == HOLTER_OK)
+        status = source_open(source, user.key_generation, err);
+    if (status == HOLTER_OK)
+        status = segment_section_open(&source->section, source->segment, &user, view->queue,
+                                      shard->arena, source->key, err);
+    if (status != HOLTER_OK)
+        return status;
+    source->outline = segment_section_outline(source->section);
+    source->outline_bytes = segment_outline_bytes(source->outline);
+    shard_outlines_keep(outlines_of(view), view->asked_at, source->file->id, view->spec.user,
+                        source->outline);
+    return HOLTER_OK;
+}
 
-    uint32_t newest;
-    status = shard->keys.get(shard->keys.context, user.user, user.key_generation, &source.key,
-                             &newest, err);
-    if (status != HOLTER_OK)
-        goto done;
-    source.has_key = true;
-    status = segment_section_open(&source.section, source.segment, &user, view->queue, shard->arena,
-                                  source.key, err);
-    if (status != HOLTER_OK)
-        goto done;
-    status = add_tombstones(view, segment_section_tombstones(source.section), err);
-    if (status != HOLTER_OK)
-        goto done;
-    view->sources[view->source_count++] = source;
-    source = (struct query_source){ 0 };
-done:
-    close_source(view, &source);
-    return status;
+/* A file in which the user has no section is passed over. */
+static holter_status open_source(struct query_view *view, const struct manifest_file *file,
+                                 const struct shard_outline *known, holter_error *err)
+{
+    struct query_source *source = &view->sources[view->source_count];
+    holter_status status;
+    if (known->is_known && known->outline == NULL)
+        return HOLTER_OK;
+    *source = (struct query_source){ .view = view, .file = file };
+    if (known->is_known) {
+        const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
+        struct segment_lender lender = {
+            .lend = lend, .context = source, .queue = view->queue, .arena = shard->arena
+        };
+        source->outline = known->outline;
+        source->outline_bytes = segment_outline_bytes(known->outline);
+        status = segment_section_of(&source->section, known->outline, &lender, err);
+    } else {
+        status = read_section(source, err);
+    }
+    if (status == HOLTER_OK)
+        status = add_tombstones(view, segment_section_tombstones(source->section), err);
+    if (status == HOLTER_OK)
+        view->source_count++;
+    else
+        close_source(view, source);
+    return status == HOLTER_NOT_FOUND ? HOLTER_OK : status;
 }
 
 static holter_status open_sources(struct query_view *view, holter_error *err)
 {
     const struct manifest_version *version = shard_snapshot_version(view->snapshot);
+    size_t count = 0;
     view->sources = core_calloc(version->file_count, sizeof *view->sources);
     view->runs = core_calloc(version->file_count + 1, sizeof *view->runs);
-    if (view->sources == NULL || view->runs == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "query: %zu files", version->file_count);
+    const struct manifest_file **files = core_calloc(version->file_count, sizeof *files);
+    struct shard_outline *known = core_calloc(version->file_count, sizeof *known);
+    holter_status status = HOLTER_OK;
+    if (view->sources == NULL || view->runs == NULL || files == NULL || known == NULL) {
+        status = error_set(err, HOLTER_NO_MEMORY, "query: %zu files", version->file_count);
+        goto done;
+    }
     for (size_t i = 0; i < version->file_count; i++) {
         const struct manifest_file *file = &version->files[i];
         if (!is_of_interest(view, file) || !reaches_into(view, file)) /* Q1, Q3 */
             continue;
-        holter_status status = open_source(view, file, err);
-        if (status != HOLTER_OK)
-            return status;
+        known[count].file = file->id;
+        files[count++] = file;
     }
-    return HOLTER_OK;
+    view->asked_at = shard_outlines_find(outlines_of(view), view->spec.user, known, count);
+    for (size_t i = 0; status == HOLTER_OK && i < count; i++)
+        status = open_source(view, files[i], &known[i], err);
+done:
+    for (size_t i = 0; i < count; i++)
+        segment_outline_unref(known[i].outline);
+    free(known);
+    free(files);
+    return status;
 }
 
 /* Frames and sections of an erased user are skipped by whoever meets them; here it is said. */

@@ -33,7 +33,7 @@
 #include "merge/merge.h"
 
 enum {
-    SEGMENT_BLOCK_ROWS = CODEC_PACKED_ROWS_MAX, /* of hot and warm files */
+    SEGMENT_BLOCK_ROWS = CODEC_PACKED_ROWS_MAX,     /* of hot and warm files */
     SEGMENT_COLD_BLOCK_ROWS = CODEC_BLOCK_ROWS_MAX, /* notes/0005 */
     SEGMENT_PIECE_BYTES =
         16 << 10, /* plain payload bytes sealed together, where one block is not larger */
@@ -168,13 +168,43 @@ struct segment_series {
 /**
  * Open and decode a user's index. `queue` and `arena` (a slot of it) borrowed until closed, `key`
  * for the call. *out owned. Errors: HOLTER_CORRUPT also where it was sealed under another key;
- * HOLTER_NO_MEMORY also where no slot is free.
+ * HOLTER_NO_MEMORY also where no slot is free. Cost: one read, of 4 to 8 KiB or the index, which brings
+ * the block headers along as far as they lie in it.
  */
 holter_status segment_section_open(struct segment_section **out, struct segment *segment,
                                    const struct segment_user *user, struct io_queue *queue,
                                    struct crypto_arena *arena, const struct crypto_key *key,
                                    holter_error *err);
 void segment_section_close(struct segment_section *section);
+
+/**
+ * The outline of a section: its index, and the block headers that were read so far. Whoever counts it
+ * keeps it, after the section and the segment are closed, too; it holds no key. What it held is wiped
+ * when the last one goes. Threads: any.
+ */
+struct segment_outline;
+struct segment_outline *segment_outline_ref(struct segment_outline *outline);
+void segment_outline_unref(struct segment_outline *outline); /* NULL does nothing */
+uint32_t segment_outline_key_generation(const struct segment_outline *outline);
+/** Of memory; grows as headers of further series are read. */
+size_t segment_outline_bytes(const struct segment_outline *outline);
+/** Borrowed from the section. */
+struct segment_outline *segment_section_outline(struct segment_section *section);
+/** Who gives a section of a known outline its file and the user's key, both until it is closed. */
+struct segment_lender {
+    holter_status (*lend)(void *context, struct segment **segment, const struct crypto_key **key,
+                          holter_error *err);
+    void *context;
+    struct io_queue *queue;
+    struct crypto_arena *arena;
+};
+/**
+ * A section that is known by its outline, which it counts. `lender` is asked, once, when something has to
+ * be read. *out owned. Errors: HOLTER_NO_MEMORY.
+ */
+holter_status segment_section_of(struct segment_section **out, struct segment_outline *outline,
+                                 const struct segment_lender *lender, holter_error *err);
+
 const struct tombstones *segment_section_tombstones(const struct segment_section *section);
 size_t segment_section_series_count(const struct segment_section *section);
 const struct segment_series *segment_section_series(const struct segment_section *section,
@@ -187,7 +217,7 @@ struct segment_block {
     uint32_t rows;
     uint32_t flagged; /* rows that the statistics leave out */
     int64_t begin_min, begin_max, end_max;
-    struct {
+    struct segment_field {
         int64_t min,
             max; /* words as in columns (floats: bits); INT, FLOAT and ENUM only; 0 where all are left out */
         int64_t sum_low,
@@ -222,9 +252,12 @@ uint64_t segment_pool_decoded(const struct segment_pool *pool);
 /** Fill in a merge_run that reads from `run`: not exact, about each block its segment_block, with the segment's sequence range. */
 void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
                        uint64_t sequence_max);
-/** All blocks of the series, also those that the run leaves out; of a run that was opened, not planned. */
+/**
+ * All blocks of the series, also those that the run leaves out; of a run that was opened, not planned.
+ * Borrowed until the next call.
+ */
 size_t segment_run_block_count(const struct segment_run *run);
-const struct segment_block *segment_run_block(const struct segment_run *run, size_t index);
+const struct segment_block *segment_run_block(struct segment_run *run, size_t index);
 
 /**
  * Hash every section, page and copy, without keys. Findings are reported; *damaged grows by their

@@ -1,6 +1,6 @@
 /*
  * segment_impl.h -- what the files of segment share: the fixed structures, the index of a section,
- * block headers.
+ * block headers, outlines.
  *
  * Each structure of format-spec/segment.md has an encode and a decode here, bytes to bytes and
  * back, without files, so that each is tested and fuzzed alone. Decoders answer a bare status and,
@@ -10,6 +10,8 @@
 #define SEGMENT_SEGMENT_IMPL_H
 
 #include "segment/segment.h"
+
+#include <stdatomic.h>
 
 enum {
     SEGMENT_HEADER_BYTES = 512,
@@ -171,6 +173,65 @@ holter_status segment_blocks_decode(struct segment_block *blocks, struct segment
                                     const uint8_t *plain, size_t bytes,
                                     const struct segment_entry *entry, bool is_whole,
                                     uint32_t rows_max, const char **what);
+
+/* ---- segment_outline.c ----------------------------------------------------------------------- */
+
+/** What it takes to read and open pieces of a section. */
+struct segment_access {
+    struct segment *segment;
+    const struct segment_user *user;
+    struct io_queue *queue;
+    const struct crypto_key *key; /* the file's, derived from the user's */
+};
+
+/** Open a piece of `bytes`, read from `offset`, in its place. Errors: HOLTER_CORRUPT. */
+holter_status segment_access_open(const struct segment_access *access, enum segment_piece_kind kind,
+                                  uint64_t offset, uint8_t *memory, size_t bytes,
+                                  holter_error *err);
+
+/** The part of a struct segment_block that every block has. */
+struct segment_header {
+    int64_t begin_min, begin_max, end_max;
+    uint32_t rows, flagged;
+};
+
+/** Block headers of a series, decoded. */
+struct segment_headers {
+    size_t count, field_count;
+    struct segment_header *blocks; /* `count` of them, then all of the series in one .. */
+    struct segment_field *fields;  /* `field_count` for each, likewise */
+    struct segment_place *places;
+    bool has_total; /* .. whose rows and fields are told, too */
+};
+
+struct segment_outline {
+    _Atomic uint32_t references;
+    _Atomic size_t bytes; /* of memory */
+    struct segment_user user;
+    uint32_t block_rows; /* of a block of the file, at most */
+    bool is_whole;
+    uint8_t *plain; /* where it is whole: the section */
+    size_t plain_bytes;
+    uint8_t
+        *tail; /* sealed block headers, [tail_offset, user.index_offset) of the file; NULL: none */
+    uint64_t tail_offset;
+    size_t tail_bytes;
+    struct segment_index index;
+    _Atomic(struct segment_headers *) *headers; /* of each series; NULL: not read yet */
+};
+
+/** `access` is borrowed for the call. Errors: those of segment_section_open. Cost: one read. */
+holter_status segment_outline_open(struct segment_outline **out,
+                                   const struct segment_access *access, holter_error *err);
+/** Of a series, where they were read; else NULL. */
+const struct segment_headers *segment_outline_known(const struct segment_outline *outline,
+                                                    size_t series);
+/** Read and decode those that are not known. *out is borrowed from the outline. Cost: at most one read. */
+holter_status segment_outline_headers(const struct segment_headers **out,
+                                      struct segment_outline *outline, size_t series,
+                                      const struct segment_access *access, holter_error *err);
+void segment_headers_block(struct segment_block *out, const struct segment_headers *headers,
+                           size_t index);
 
 /* ---- segment_read.c -------------------------------------------------------------------------- */
 

@@ -1,9 +1,10 @@
 /*
- * segment_section.c -- a user's section: its index, and runs over the blocks of a series.
+ * segment_section.c -- a user's section: its outline (segment_outline.c), and runs over the blocks of a
+ * series.
  *
- *     section: index opened once (a whole section: all of it)
- *     run:     block headers opened, then some pieces read at once, opened one by one, each block
- *              decoded into the same columns
+ *     section: outline read, or known; then file and key are asked for when a piece has to be read
+ *     run:     block headers of the outline, then some pieces read at once, opened one by one, each
+ *              block decoded into the same columns
  *
  * Pieces and columns belong to the run, so a block is borrowed until the next read. A run that has come
  * to its end leaves its memory to the next one of its pool.
@@ -18,21 +19,16 @@ enum {
 };
 
 struct segment_section {
-    struct segment *segment;
-    struct segment_user user;
+    struct segment_outline *outline; /* counted */
+    struct segment *segment;         /* NULL: the lender is not asked yet */
+    struct segment_lender lender;
     struct io_queue *queue;
     struct crypto_key *key;
-    bool is_whole;
-    uint8_t *plain; /* of the index piece; kept where it is the whole section, else NULL */
-    struct segment_index index;
 };
 
 /* What a run needs to read, and leaves to the next one. */
 struct memory {
-    struct segment_block *blocks;
-    struct segment_place *places;
-    size_t block_capacity;
-    uint8_t *bytes; /* of block headers, then of pieces */
+    uint8_t *bytes; /* of pieces */
     size_t byte_capacity;
     struct codec_rows rows;
     bool has_columns;
@@ -46,93 +42,55 @@ struct segment_pool {
 
 struct segment_run {
     struct segment_section *section;
+    size_t series;
     const struct segment_entry *entry;
     int64_t from, to, ends_after;
     struct segment_pool *pool; /* NULL: none */
     struct memory memory;
-    bool is_loaded; /* block headers are there */
-    size_t next;    /* block to look at */
+    bool has_memory;
+    const struct segment_headers *headers; /* the outline's; NULL: not looked at yet */
+    size_t next;                           /* block to look at */
+    struct segment_block shown;            /* that was asked for last */
     /* Payload [read_begin, read_end) of the series is in memory.bytes; pieces up to open_end are
        opened. */
     uint64_t read_begin, read_end, open_end;
 };
 
-/* Open a piece of `bytes`, read from `offset`, in its place. */
-static holter_status piece_open(const struct segment_section *section, enum segment_piece_kind kind,
-                                uint64_t offset, uint8_t *memory, size_t bytes, holter_error *err)
-{
-    struct segment *segment = section->segment;
-    const struct segment_user *user = &section->user;
-    struct segment_piece piece = { user->user, user->key_generation, kind, offset };
-    if (!segment_piece_open(memory, bytes, &segment->identity, &piece, section->key))
-        return error_set(err, HOLTER_CORRUPT,
-                         "segment '%s': user #%016llx: the %zu bytes at offset %llu are not what "
-                         "was sealed there",
-                         segment->path, (unsigned long long)user->user, bytes,
-                         (unsigned long long)offset);
-    return HOLTER_OK;
-}
-
-/* Read and open a piece of `bytes` (sealed, checked to lie in the section) into memory. */
-static holter_status piece_read(const struct segment_section *section, enum segment_piece_kind kind,
-                                uint64_t offset, uint8_t *memory, size_t bytes, holter_error *err)
-{
-    holter_status status =
-        io_read_exactly(section->queue, section->segment->file, offset, memory, bytes, err);
-    return status == HOLTER_OK ? piece_open(section, kind, offset, memory, bytes, err) : status;
-}
-
 /* ---- sections -------------------------------------------------------------------------------- */
 
-/* The directory is not sealed: what it says of times has to be what the index says. */
-static bool is_directory_right(const struct segment_section *section)
+static struct segment_access access_of(const struct segment_section *section)
 {
-    const struct segment_index *index = &section->index;
-    int64_t begin_min = 0;
-    int64_t begin_max = 0;
-    int64_t end_max = 0;
-    for (size_t i = 0; i < index->count; i++) {
-        const struct segment_series *series = &index->entries[i].series;
-        if (i == 0 || series->begin_min < begin_min)
-            begin_min = series->begin_min;
-        if (i == 0 || series->begin_max > begin_max)
-            begin_max = series->begin_max;
-        if (i == 0 || series->end_max > end_max)
-            end_max = series->end_max;
-    }
-    return begin_min == section->user.begin_min && begin_max == section->user.begin_max &&
-           end_max == section->user.end_max;
+    return (struct segment_access){ .segment = section->segment,
+                                    .user = &section->outline->user,
+                                    .queue = section->queue,
+                                    .key = section->key };
 }
 
-static holter_status section_read(struct segment_section *section, holter_error *err)
+static holter_status key_derive(struct crypto_key **out, const struct segment *segment,
+                                struct crypto_arena *arena, const struct crypto_key *key,
+                                holter_error *err)
 {
-    const struct segment_user *user = &section->user;
-    struct segment *segment = section->segment;
-    section->plain = malloc(user->index_bytes);
-    if (section->plain == NULL)
-        return error_set(err, HOLTER_NO_MEMORY,
-                         "segment '%s': user #%016llx: no memory for an index of %u bytes",
-                         segment->path, (unsigned long long)user->user, user->index_bytes);
-    enum segment_piece_kind kind = section->is_whole ? SEGMENT_PIECE_WHOLE : SEGMENT_PIECE_INDEX;
-    holter_status status =
-        piece_read(section, kind, user->index_offset, section->plain, user->index_bytes, err);
-    if (status != HOLTER_OK)
-        return status;
-
-    const char *what = NULL;
-    status =
-        segment_index_decode(&section->index, section->plain, user->index_bytes - CRYPTO_TAG_BYTES,
-                             section->is_whole, user->section_bytes, user->index_bytes,
-                             segment->footer.traits.sequence_max, &what);
-    if (status == HOLTER_OK && !is_directory_right(section)) {
-        status = HOLTER_CORRUPT;
-        what = "its times are not those of the directory";
-    }
-    if (status != HOLTER_OK)
-        return error_set(err, status, "segment '%s': user #%016llx: index at offset %llu: %s",
-                         segment->path, (unsigned long long)user->user,
-                         (unsigned long long)user->index_offset, what);
+    if (!segment->identity.is_sealed)
+        return HOLTER_OK;
+    *out = crypto_key_derive(arena, key, "holt-seg", segment->identity.id);
+    if (*out == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no room for a key", segment->path);
     return HOLTER_OK;
+}
+
+/* Before anything is read: the file and the key. */
+static holter_status section_need(struct segment_section *section, holter_error *err)
+{
+    const struct crypto_key *key = NULL;
+    struct segment *segment = NULL;
+    if (section->segment != NULL)
+        return HOLTER_OK;
+    holter_status status = section->lender.lend(section->lender.context, &segment, &key, err);
+    if (status == HOLTER_OK)
+        status = key_derive(&section->key, segment, section->lender.arena, key, err);
+    if (status == HOLTER_OK)
+        section->segment = segment;
+    return status;
 }
 
 holter_status segment_section_open(struct segment_section **out, struct segment *segment,
@@ -159,26 +117,16 @@ holter_status segment_section_open(struct segment_section **out, struct segment 
         return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory for a section",
                          segment->path);
     section->segment = segment;
-    section->user = *user;
     section->queue = queue;
-    section->is_whole = user->index_bytes == user->section_bytes;
-    tombstones_init(&section->index.tombstones);
-
-    holter_status status = HOLTER_OK;
-    if (segment->identity.is_sealed) {
-        section->key = crypto_key_derive(arena, key, "holt-seg", segment->identity.id);
-        if (section->key == NULL)
-            status =
-                error_set(err, HOLTER_NO_MEMORY, "segment '%s': no room for a key", segment->path);
+    holter_status status = key_derive(&section->key, segment, arena, key, err);
+    if (status == HOLTER_OK) {
+        struct segment_access access = {
+            .segment = segment, .user = user, .queue = queue, .key = section->key
+        };
+        status = segment_outline_open(&section->outline, &access, err);
     }
-    if (status == HOLTER_OK)
-        status = section_read(section, err);
     if (status != HOLTER_OK)
         goto done;
-    if (!section->is_whole) {
-        free(section->plain);
-        section->plain = NULL;
-    }
     *out = section;
     section = NULL; /* now the caller's */
 done:
@@ -186,39 +134,54 @@ done:
     return status;
 }
 
+holter_status segment_section_of(struct segment_section **out, struct segment_outline *outline,
+                                 const struct segment_lender *lender, holter_error *err)
+{
+    *out = calloc(1, sizeof **out);
+    if (*out == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory for a section",
+                         (unsigned long long)outline->user.user);
+    (*out)->outline = segment_outline_ref(outline);
+    (*out)->lender = *lender;
+    (*out)->queue = lender->queue;
+    return HOLTER_OK;
+}
+
 void segment_section_close(struct segment_section *section)
 {
     if (section == NULL)
         return;
     crypto_key_free(section->key);
-    segment_index_release(&section->index);
-    free(section->plain);
+    segment_outline_unref(section->outline);
     free(section);
+}
+
+struct segment_outline *segment_section_outline(struct segment_section *section)
+{
+    return section->outline;
 }
 
 const struct tombstones *segment_section_tombstones(const struct segment_section *section)
 {
-    return &section->index.tombstones;
+    return &section->outline->index.tombstones;
 }
 
 size_t segment_section_series_count(const struct segment_section *section)
 {
-    return section->index.count;
+    return section->outline->index.count;
 }
 
 const struct segment_series *segment_section_series(const struct segment_section *section,
                                                     size_t index)
 {
-    core_assert(index < section->index.count);
-    return &section->index.entries[index].series;
+    core_assert(index < section->outline->index.count);
+    return &section->outline->index.entries[index].series;
 }
 
 /* ---- memory of runs -------------------------------------------------------------------------- */
 
 static void memory_release(struct memory *memory)
 {
-    free(memory->blocks);
-    free(memory->places);
     free(memory->bytes);
     if (memory->has_columns)
         columns_release(&memory->rows.columns);
@@ -265,6 +228,8 @@ static void memory_take(struct segment_run *run)
     if (!memory->has_columns)
         init_rows(&memory->rows, schema);
     memory->has_columns = true;
+    run->has_memory = true;
+    run->read_begin = run->read_end = run->open_end = 0;
 }
 
 static void memory_leave(struct segment_run *run)
@@ -274,7 +239,7 @@ static void memory_leave(struct segment_run *run)
     else
         memory_release(&run->memory);
     run->memory = (struct memory){ 0 };
-    run->is_loaded = false;
+    run->has_memory = false;
 }
 
 static bool reserve_bytes(struct memory *memory, uint64_t bytes)
@@ -290,75 +255,30 @@ static bool reserve_bytes(struct memory *memory, uint64_t bytes)
     return true;
 }
 
-static bool reserve_blocks(struct memory *memory, size_t count)
-{
-    if (count <= memory->block_capacity)
-        return true;
-    free(memory->blocks);
-    free(memory->places);
-    memory->block_capacity = 0;
-    memory->blocks = core_calloc(count, sizeof *memory->blocks);
-    memory->places = core_calloc(count, sizeof *memory->places);
-    if (memory->blocks == NULL || memory->places == NULL)
-        return false;
-    memory->block_capacity = count;
-    return true;
-}
-
 /* ---- runs ------------------------------------------------------------------------------------ */
 
 static holter_status run_no_memory(const struct segment_run *run, holter_error *err)
 {
-    return error_set(err, HOLTER_NO_MEMORY,
-                     "segment '%s': user #%016llx: no memory to read a series",
-                     run->section->segment->path, (unsigned long long)run->section->user.user);
+    return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory to read a series",
+                     (unsigned long long)run->section->outline->user.user);
 }
 
 /* The block headers. */
 static holter_status run_load(struct segment_run *run, holter_error *err)
 {
-    const struct segment_section *section = run->section;
-    const struct segment_entry *entry = run->entry;
-    struct memory *memory = &run->memory;
-    uint64_t offset = section->user.section_offset + entry->header_offset;
-    size_t count = entry->series.blocks;
-    const uint8_t *plain = section->is_whole ? section->plain + entry->header_offset : NULL;
-    uint64_t bytes = entry->header_bytes;
-    const char *what = "it has fewer bytes than blocks";
-    holter_status status = HOLTER_CORRUPT;
-    if (run->is_loaded)
+    struct segment_section *section = run->section;
+    if (run->headers == NULL)
+        run->headers = segment_outline_known(section->outline, run->series);
+    if (run->headers != NULL)
         return HOLTER_OK;
-
-    memory_take(run);
-    if (!section->is_whole && bytes > CRYPTO_TAG_BYTES) {
-        if (!reserve_bytes(memory, bytes))
-            return run_no_memory(run, err);
-        status =
-            piece_read(section, SEGMENT_PIECE_BLOCKS, offset, memory->bytes, (size_t)bytes, err);
-        if (status != HOLTER_OK)
-            return status;
-        plain = memory->bytes;
-        bytes -= CRYPTO_TAG_BYTES;
-        status = HOLTER_CORRUPT;
-    }
-    if (plain != NULL && count <= bytes / SEGMENT_BLOCK_BYTES_MIN) {
-        if (!reserve_blocks(memory, count))
-            return run_no_memory(run, err);
-        status = segment_blocks_decode(memory->blocks, memory->places, plain, (size_t)bytes, entry,
-                                       section->is_whole,
-                                       segment_block_rows(&section->segment->footer.traits), &what);
-    }
+    holter_status status = section_need(section, err);
     if (status != HOLTER_OK)
-        return error_set(err, status,
-                         "segment '%s': user #%016llx: block headers at offset %llu: %s",
-                         section->segment->path, (unsigned long long)section->user.user,
-                         (unsigned long long)offset, what);
-    run->is_loaded = true;
-    run->read_begin = run->read_end = run->open_end = 0;
-    return HOLTER_OK;
+        return status;
+    struct segment_access access = access_of(section);
+    return segment_outline_headers(&run->headers, section->outline, run->series, &access, err);
 }
 
-static bool is_wanted(const struct segment_run *run, const struct segment_block *block)
+static bool is_wanted(const struct segment_run *run, const struct segment_header *block)
 {
     if (block->begin_min < run->to && block->begin_max >= run->from)
         return true;
@@ -372,14 +292,14 @@ static bool is_wanted(const struct segment_run *run, const struct segment_block 
  */
 static uint64_t read_end_of(const struct segment_run *run, size_t index)
 {
-    const struct segment_place *places = run->memory.places;
+    const struct segment_place *places = run->headers->places;
     uint64_t begin = places[index].piece_offset;
     uint64_t end = begin + places[index].piece_bytes + CRYPTO_TAG_BYTES;
     for (size_t i = index + 1; i < run->entry->series.blocks; i++) {
         uint64_t next = places[i].piece_offset + places[i].piece_bytes + CRYPTO_TAG_BYTES;
         if (places[i].piece_offset > end || next - begin > READ_BYTES)
             break;
-        if (is_wanted(run, &run->memory.blocks[i]))
+        if (is_wanted(run, &run->headers->blocks[i]))
             end = next;
     }
     return end;
@@ -389,13 +309,17 @@ static uint64_t read_end_of(const struct segment_run *run, size_t index)
 static holter_status run_piece(struct segment_run *run, size_t index, const uint8_t **plain,
                                holter_error *err)
 {
-    const struct segment_section *section = run->section;
-    const struct segment_place *place = &run->memory.places[index];
-    uint64_t payload = section->user.section_offset + run->entry->payload_offset;
-    if (section->is_whole) {
-        *plain = section->plain + run->entry->payload_offset;
+    struct segment_section *section = run->section;
+    const struct segment_outline *outline = section->outline;
+    const struct segment_place *place = &run->headers->places[index];
+    uint64_t payload = outline->user.section_offset + run->entry->payload_offset;
+    if (outline->is_whole) {
+        *plain = outline->plain + run->entry->payload_offset;
         return HOLTER_OK;
     }
+    holter_status status = section_need(section, err);
+    if (status != HOLTER_OK)
+        return status;
     uint64_t end = place->piece_offset + place->piece_bytes + CRYPTO_TAG_BYTES;
     if (end > run->read_end) {
         uint64_t read_end = read_end_of(run, index);
@@ -403,7 +327,7 @@ static holter_status run_piece(struct segment_run *run, size_t index, const uint
         run->read_begin = run->read_end = run->open_end = place->piece_offset;
         if (!reserve_bytes(&run->memory, bytes))
             return run_no_memory(run, err);
-        holter_status status =
+        status =
             io_read_exactly(section->queue, section->segment->file, payload + place->piece_offset,
                             run->memory.bytes, (size_t)bytes, err);
         if (status != HOLTER_OK)
@@ -412,9 +336,9 @@ static holter_status run_piece(struct segment_run *run, size_t index, const uint
     }
     uint8_t *piece = run->memory.bytes + (place->piece_offset - run->read_begin);
     if (end > run->open_end) {
-        holter_status status =
-            piece_open(section, SEGMENT_PIECE_PAYLOAD, payload + place->piece_offset, piece,
-                       (size_t)(end - place->piece_offset), err);
+        struct segment_access access = access_of(section);
+        status = segment_access_open(&access, SEGMENT_PIECE_PAYLOAD, payload + place->piece_offset,
+                                     piece, (size_t)(end - place->piece_offset), err);
         if (status != HOLTER_OK) {
             run->read_end = run->read_begin; /* what did not open is not there */
             return status;
@@ -425,11 +349,17 @@ static holter_status run_piece(struct segment_run *run, size_t index, const uint
     return HOLTER_OK;
 }
 
+/* A whole section that was known before is read without its file. */
+static const char *path_of(const struct segment_section *section)
+{
+    return section->segment != NULL ? section->segment->path : "(known from before)";
+}
+
 static holter_status block_decode(struct segment_run *run, size_t index, const uint8_t *plain,
                                   holter_error *err)
 {
-    const struct segment_block *block = &run->memory.blocks[index];
-    const struct segment_place *place = &run->memory.places[index];
+    const struct segment_header *block = &run->headers->blocks[index];
+    const struct segment_place *place = &run->headers->places[index];
     struct columns *columns = &run->memory.rows.columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
     holter_status status =
@@ -443,7 +373,7 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
             err, HOLTER_CORRUPT,
             "segment '%s': user #%016llx: block %zu of metric %u, source %u is not what "
             "its header says",
-            run->section->segment->path, (unsigned long long)run->section->user.user, index,
+            path_of(run->section), (unsigned long long)run->section->outline->user.user, index,
             run->entry->series.metric, run->entry->series.source);
     return HOLTER_OK;
 }
@@ -452,7 +382,7 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
 static bool find_wanted(struct segment_run *run)
 {
     size_t blocks = run->entry->series.blocks;
-    while (run->next < blocks && !is_wanted(run, &run->memory.blocks[run->next]))
+    while (run->next < blocks && !is_wanted(run, &run->headers->blocks[run->next]))
         run->next++;
     return run->next < blocks;
 }
@@ -462,9 +392,9 @@ static int64_t run_next_begin(const struct merge_run *merge)
     struct segment_run *run = merge->context;
     if (run->next == run->entry->series.blocks)
         return INT64_MAX;
-    if (!run->is_loaded)
+    if (run->headers == NULL)
         return run->entry->series.begin_min;
-    return find_wanted(run) ? run->memory.blocks[run->next].begin_min : INT64_MAX;
+    return find_wanted(run) ? run->headers->blocks[run->next].begin_min : INT64_MAX;
 }
 
 static holter_status run_peek(struct merge_run *merge, struct merge_ahead *out, holter_error *err)
@@ -478,12 +408,13 @@ static holter_status run_peek(struct merge_run *merge, struct merge_ahead *out, 
         return status;
     if (!find_wanted(run))
         return HOLTER_DONE;
-    const struct segment_block *block = &run->memory.blocks[run->next];
+    const struct segment_header *block = &run->headers->blocks[run->next];
+    segment_headers_block(&run->shown, run->headers, run->next);
     *out = (struct merge_ahead){
         .first = block->begin_min,
         .last = block->begin_max,
         .next = run->next + 1 < blocks ? block[1].begin_min : INT64_MAX,
-        .about = block,
+        .about = &run->shown,
     };
     return HOLTER_OK;
 }
@@ -504,12 +435,14 @@ static holter_status run_read(struct merge_run *merge, const struct columns **bl
     if (status != HOLTER_OK)
         return status;
     if (run->next == run->entry->series.blocks || !find_wanted(run)) {
-        if (run->pool != NULL)
+        if (run->pool != NULL && run->has_memory)
             memory_leave(run);
         return HOLTER_DONE;
     }
 
     const uint8_t *plain = NULL;
+    if (!run->has_memory)
+        memory_take(run);
     status = run_piece(run, run->next, &plain, err);
     if (status == HOLTER_OK)
         status = block_decode(run, run->next, plain, err);
@@ -529,14 +462,15 @@ holter_status segment_run_plan(struct segment_run **out, struct segment_section 
                                size_t series, int64_t from, int64_t to, int64_t ends_after,
                                struct segment_pool *pool, holter_error *err)
 {
-    core_assert(series < section->index.count);
+    core_assert(series < section->outline->index.count);
     *out = NULL;
     struct segment_run *run = calloc(1, sizeof *run);
     if (run == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to read a series",
-                         section->segment->path);
+        return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory to read a series",
+                         (unsigned long long)section->outline->user.user);
     run->section = section;
-    run->entry = &section->index.entries[series];
+    run->series = series;
+    run->entry = &section->outline->index.entries[series];
     run->from = from;
     run->to = to;
     run->ends_after = ends_after;
@@ -591,9 +525,10 @@ size_t segment_run_block_count(const struct segment_run *run)
     return run->entry->series.blocks;
 }
 
-const struct segment_block *segment_run_block(const struct segment_run *run, size_t index)
+const struct segment_block *segment_run_block(struct segment_run *run, size_t index)
 {
     core_assert(index < run->entry->series.blocks);
-    core_assert(run->is_loaded);
-    return &run->memory.blocks[index];
+    core_assert(run->headers != NULL);
+    segment_headers_block(&run->shown, run->headers, index);
+    return &run->shown;
 }

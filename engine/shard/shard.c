@@ -136,6 +136,11 @@ static holter_status open_parts(struct shard *shard, holter_error *err)
         status = open_manifest(shard, err);
     if (status == HOLTER_OK)
         status = memtable_new(&shard->memtable, err);
+    uint64_t outline_bytes = shard->spec.outline_bytes_max;
+    if (status == HOLTER_OK)
+        status = shard_outlines_new(&shard->outlines, io,
+                                    outline_bytes > 0 ? outline_bytes : SHARD_OUTLINE_BYTES_DEFAULT,
+                                    err);
     return status;
 }
 
@@ -143,6 +148,7 @@ static void shard_free(struct shard *shard)
 {
     if (shard == NULL)
         return;
+    shard_outlines_free(shard->outlines);
     for (size_t i = 0; i < shard->segment_count; i++)
         segment_close(shard->segments[i].segment);
     memtable_unref(shard->memtable);

@@ -73,6 +73,7 @@ struct shard_spec {
     uint64_t
         log_bytes_flush; /* the log since the last flush beyond which a flush is due; 0: 64 MiB */
     uint64_t memory_bytes_flush; /* the memtable likewise; 0: 32 MiB */
+    uint64_t outline_bytes_max;  /* of outlines that are kept; 0: 4 MiB */
     int64_t lock_wait_ns;        /* 0: 5 s */
     struct crypto_arena *arena;
     struct shard_keys keys;
@@ -165,6 +166,36 @@ holter_status shard_segment(struct segment **out, struct shard_snapshot *snapsho
                             const struct manifest_file *file, holter_error *err);
 void shard_segment_release(struct shard_snapshot *snapshot, struct segment *segment);
 const struct shard_spec *shard_spec_get(const struct shard *shard);
+
+/* ---- outlines of sections, kept from query to query: shard_outlines.c ------------------------- */
+
+struct shard_outlines;
+/** The shard's, as long as it is open. Threads: any. */
+struct shard_outlines *shard_outlines_of(struct shard *shard);
+
+struct shard_outline {
+    const uint8_t *file; /* its id; borrowed */
+    bool is_known;
+    struct segment_outline
+        *outline; /* counted: segment_outline_unref; NULL: not known, or there is none */
+};
+/** What is known of a user's sections in `count` files. Answers the moment, for shard_outlines_keep. */
+uint64_t shard_outlines_find(struct shard_outlines *outlines, uint64_t user,
+                             struct shard_outline *asked, size_t count);
+/**
+ * Keep what was read since shard_outlines_find: an outline, counted once more, or (NULL) that the user has
+ * no section in the file. Of one that is kept: its size is counted anew.
+ */
+void shard_outlines_keep(struct shard_outlines *outlines, uint64_t asked_at, const uint8_t *file,
+                         uint64_t user, struct segment_outline *outline);
+/** Drop those of users that are gone. */
+void shard_outlines_forget(struct shard_outlines *outlines,
+                           bool (*is_gone)(void *context, uint64_t user), void *context);
+struct shard_outlines_stat {
+    size_t count, bytes, bytes_max;
+    uint64_t found, missed;
+};
+struct shard_outlines_stat shard_outlines_stat(struct shard_outlines *outlines);
 
 /* ---- maintenance ----------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 
 #include "shard/shard.h"
 
-enum { SHARD_SEGMENTS_CACHED = 48, SHARD_QUEUE_DEPTH = 64 };
+enum { SHARD_SEGMENTS_CACHED = 48, SHARD_QUEUE_DEPTH = 64, SHARD_OUTLINE_BYTES_DEFAULT = 4 << 20 };
 
 struct shard_segment_entry {
     struct segment *segment;
@@ -46,6 +46,8 @@ struct shard {
     struct shard_segment_entry segments[SHARD_SEGMENTS_CACHED];
     size_t segment_count;
     uint64_t segment_uses;
+
+    struct shard_outlines *outlines; /* with a mutex of its own, taken after all others */
 };
 
 struct shard_snapshot {
@@ -117,6 +119,12 @@ void shard_segment_give(struct shard *shard, struct segment *segment);
 struct segment_spec shard_segment_spec(const struct shard *shard);
 /** Close the segments that nobody uses and the current version does not name. */
 void shard_segments_forget(struct shard *shard);
+
+/* shard_outlines.c */
+/** *out owned: shard_outlines_free. Errors: HOLTER_NO_MEMORY. */
+holter_status shard_outlines_new(struct shard_outlines **out, struct io *io, uint64_t bytes_max,
+                                 holter_error *err);
+void shard_outlines_free(struct shard_outlines *outlines);
 
 /* shard_flush.c */
 /** Take the maintenance mutex and lock; wait or HOLTER_BUSY at once. */

@@ -88,6 +88,11 @@ struct shard *shard_snapshot_shard(const struct shard_snapshot *snapshot)
     return snapshot->shard;
 }
 
+struct shard_outlines *shard_outlines_of(struct shard *shard)
+{
+    return shard->outlines;
+}
+
 const struct shard_spec *shard_spec_get(const struct shard *shard)
 {
     return &shard->spec;

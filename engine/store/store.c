@@ -16,6 +16,7 @@
 #define LOCK_WAIT_DEFAULT_MS 5000
 #define MEMORY_BYTES_MAX_DEFAULT (UINT64_C(128) << 20)
 enum { SHARDS_DEFAULT = 4, SHARDS_MAX = 256 };
+enum { OUTLINES_PART = 8 }; /* what outlines of sections take beside unflushed rows */
 
 static holter_status join(char out[static IO_PATH_BYTES_MAX], const char *a, const char *b,
                           const char *c, holter_error *err)
@@ -106,6 +107,29 @@ static void publish(holter_store *store)
     head_publish(store->head, STORE_HEAD_PAIR, words);
 }
 
+static bool is_gone(void *context, uint64_t user)
+{
+    holter_store *store = context;
+    struct vault_user found;
+    return vault_find_number(&found, store->vault, user, NULL) != HOLTER_OK || found.is_erased;
+}
+
+/* What is kept of erased users goes before any call that knows of their erasure answers. */
+static void forget_erased(holter_store *store)
+{
+    uint64_t sweeps = vault_sweeps(store->vault);
+    if (sweeps == store->vault_sweeps)
+        return;
+    store->vault_sweeps = sweeps;
+    for (size_t r = 0; r < store->region_count; r++) {
+        for (size_t s = 0; s < store->regions[r].shard_count; s++) {
+            if (store->regions[r].shards[s] != NULL)
+                shard_outlines_forget(shard_outlines_of(store->regions[r].shards[s]), is_gone,
+                                      store);
+        }
+    }
+}
+
 holter_status store_refresh(holter_store *store, holter_error *err)
 {
     uint64_t vault, catalog;
@@ -122,6 +146,7 @@ holter_status store_refresh(holter_store *store, holter_error *err)
     holter_status status = HOLTER_OK;
     if (vault != vault_version(store->vault))
         status = vault_refresh(store->vault, false, vault, err);
+    forget_erased(store);
     if (status == HOLTER_OK && catalog != catalog_version(store->catalog))
         status = catalog_refresh(store->catalog, false, catalog, err);
     if (status == HOLTER_OK && store->region_count < catalog_region_count(store->catalog))
@@ -177,6 +202,7 @@ holter_status store_change_begin(holter_store *store, holter_error *err)
     if (!published(store, &vault, &catalog))
         vault = catalog = UINT64_MAX;
     status = vault_refresh(store->vault, true, vault, err);
+    forget_erased(store);
     if (status == HOLTER_OK)
         status = catalog_refresh(store->catalog, true, catalog, err);
     if (status == HOLTER_OK)
@@ -190,6 +216,7 @@ holter_status store_change_begin(holter_store *store, holter_error *err)
 
 void store_change_end(holter_store *store)
 {
+    forget_erased(store);
     publish(store);
     io_unlock(store->lock_file, 0, 1);
     io_mutex_unlock(store->mutex);
@@ -303,6 +330,8 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
         .log_file_bytes = store->log_file_bytes,
         .log_bytes_flush = store->log_bytes_flush,
         .memory_bytes_flush = store->memory_bytes_max / (shard_count > 0 ? shard_count : 1),
+        .outline_bytes_max =
+            store->memory_bytes_max / OUTLINES_PART / (shard_count > 0 ? shard_count : 1) + 1,
         .lock_wait_ns = store->lock_wait_ns,
         .arena = store->arena,
         .keys = { .get = store_key_get, .put = store_key_put, .context = store },

@@ -52,6 +52,7 @@ struct holter_store {
 
     struct io_mutex *mutex; /* guards all that follows */
     struct vault *vault;
+    uint64_t vault_sweeps; /* as of when the shards forgot what they kept of users that are gone */
     struct catalog *catalog;
     struct store_metric *metrics;
     struct store_region *regions;

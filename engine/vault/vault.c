@@ -88,9 +88,11 @@ static bool key_is_living(void *context, uint64_t number, uint32_t generation)
 /* Erased users' keys are wiped before anything is answered from the new state. */
 static void sweep(struct vault *vault)
 {
-    if (vault->must_sweep)
-        vault_keys_sweep(&vault->keys, key_is_living, vault);
+    if (!vault->must_sweep)
+        return;
+    vault_keys_sweep(&vault->keys, key_is_living, vault);
     vault->must_sweep = false;
+    vault->sweeps++;
 }
 
 holter_status vault_find(struct vault_user *out, struct vault *vault, const void *id,
@@ -586,6 +588,11 @@ void vault_close(struct vault *vault)
     crypto_key_free(vault->index_key);
     vault_users_release(&vault->users);
     free(vault);
+}
+
+uint64_t vault_sweeps(const struct vault *vault)
+{
+    return vault->sweeps;
 }
 
 uint64_t vault_version(const struct vault *vault)

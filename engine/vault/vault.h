@@ -109,6 +109,8 @@ struct vault_id {
  */
 holter_status vault_add(uint64_t *numbers, struct vault *vault, const struct vault_id *ids,
                         size_t count, holter_error *err);
+/** Rises whenever users may have gone: who keeps something of users' looks then which to wipe. */
+uint64_t vault_sweeps(const struct vault *vault);
 /** Record that numbers are erased, and drop their entries by rewriting. Erase builds on it. */
 holter_status vault_erase(struct vault *vault, const uint64_t *numbers, size_t count,
                           holter_error *err);

@@ -147,6 +147,7 @@ struct vault {
     bool is_broken;       /* an edit was applied in part: nothing is answered until a reset */
     bool has_skipped;     /* a record that may be skipped was: not to be written */
     bool must_sweep;      /* users may be gone whose keys are open */
+    uint64_t sweeps;      /* how often it was done */
     size_t erased_in_log; /* entries of erased users that the log still holds */
 };
 

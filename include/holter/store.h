@@ -49,7 +49,8 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_create(const char *path,
 typedef struct holter_options {
     const char *keyring_path;
     int read_only;             /**< writes no byte; works on a read-only mount */
-    uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB */
+    uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB; an eighth
+                                  of it beside for headers of blocks that were read */
     uint64_t log_bytes_flush;  /**< a shard flushes when its log reaches this; default 64 MiB */
     uint64_t
         log_file_bytes; /**< of a log file, at most: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a

@@ -4,7 +4,7 @@
  * Claim: every allocation of a scan, of the latest row, of the list of series and of windows may fail, once or
  * from then on; then HOLTER_NO_MEMORY is answered, nothing leaks, and the next query is right.
  * Method: the n-th allocation fails, for every n, over a shard with rows in memory, hot and warm
- * files.
+ * files, whose outlines are known from before, or not.
  */
 #include "alloc_fail.h"
 
@@ -98,6 +98,13 @@ static holter_status (*const queries[])(struct shard_snapshot *snapshot, uint64_
                                         uint64_t *count) = { scan_all, find_latest, list_series,
                                                              aggregate_numbers, aggregate_texts };
 
+static bool is_anyone(void *context, uint64_t user)
+{
+    (void)context;
+    (void)user;
+    return true;
+}
+
 START_TEST(each_allocation_may_fail)
 {
     struct world *world = world_new(4);
@@ -115,11 +122,13 @@ START_TEST(each_allocation_may_fail)
     CHECK_OK(queries[_i](snapshot, user, &expected));
     ck_assert_uint_gt(expected, 0);
     alloc_fail.is_exempt = sim_is_allocating;
-    for (int is_for_ever = 0; is_for_ever < 2; is_for_ever++) {
-        bool has_failed = true;
+    for (int way = 0; way < 4; way++) {
+        bool is_for_ever = way % 2 != 0, has_failed = true;
         unsigned long left = 0;
         for (; has_failed; left++) {
             err = (holter_error){ 0 };
+            if (way < 2) /* else the outlines are known */
+                shard_outlines_forget(shard_outlines_of(world->shard), is_anyone, NULL);
             alloc_fail_arm(left, is_for_ever);
             holter_status status = queries[_i](snapshot, user, &count);
             has_failed = alloc_fail_disarm();
