@@ -76,8 +76,8 @@ all: $(OUT)/holter $(OUT)/libholter.a $(OUT)/libholter.so
 
 # loops built for several instruction sets, one of which is chosen at run time
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
-$(OUT)/engine/codec/codec_lanes_avx2.o: CFLAGS_ALL += -mavx2
-$(OUT)/engine/codec/codec_lanes_avx512.o $(OUT)/engine/codec/codec_rans_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -mavx512vl
+$(OUT)/engine/codec/%_avx2.o: CFLAGS_ALL += -mavx2 -mpopcnt
+$(OUT)/engine/codec/%_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mpopcnt
 endif
 $(OUT)/engine/codec/%.o: CFLAGS_ALL += $(if $(filter release,$(VARIANT)),-O3)
 

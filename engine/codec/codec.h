@@ -168,15 +168,27 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
  */
 struct codec_rows {
     struct columns columns;
-    bool is_rising; /* each row begins after the one before it; false: perhaps */
+    bool is_rising;            /* each row begins after the one before it; false: perhaps */
+    struct codec_ahead *ahead; /* what is known of a next block; NULL: nothing yet */
     /* What the first `.._count` rows of the columns hold, whatever their number of rows. */
     uint16_t flags;
     int64_t revision;
     size_t flags_count, revision_count, sequence_count;
 };
-/** As codec_block_decode, in the place of the rows before; sequences are 0. A refusal leaves no rows. */
+void codec_rows_release(struct codec_rows *rows);
+/** The bytes of a block that will perhaps be decoded next, and how many rows it has. */
+struct codec_next {
+    struct reader bytes;
+    size_t count;
+};
+/**
+ * As codec_block_decode, in the place of the rows before; sequences are 0. A refusal leaves no rows.
+ * Symbols of coded blocks are decoded two blocks at a time, in little more time than one: those of `next`,
+ * if it is not NULL, are kept for the call that decodes it. Whatever is decoded instead is decoded rightly.
+ */
 holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r, size_t count,
-                                      int64_t begin, bool with_revision, int64_t revision);
+                                      int64_t begin, bool with_revision, int64_t revision,
+                                      const struct codec_next *next);
 
 /* ---- loops ----------------------------------------------------------------------------------- */
 

@@ -666,7 +666,6 @@ static bool decode_changes(int64_t *out, struct reader *r, size_t count)
     struct small_values small;
     int64_t value = get_zigzag(r);
     if (value > -far && value < far && array_decode_small(&small, r, count)) {
-        small.at[0] = 0;
         small_sums(out, &small, count, value, 1);
         return true;
     }

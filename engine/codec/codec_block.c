@@ -10,6 +10,7 @@
  */
 #include "codec_cold.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
@@ -277,46 +278,49 @@ static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int
     if (count > CODEC_PACKED_ROWS_MAX || unit > UNIT_SECOND || begin > INT64_MAX - 1 - room ||
         !array_decode_small(&gaps, r, count))
         return false;
-    gaps.at[0] = 1;
-    int32_t any = 0;
-    int32_t is_zero = 0;
-    for (size_t i = 0; i < count; i++) {
-        any |= gaps.at[i];
-        is_zero |= gaps.at[i] == 0;
-    }
-    if (any < 0) {
+    int32_t least = small_sums(time, &gaps, count, begin, (uint32_t)codec_unit_ns[unit]);
+    *is_rising = least > 0;
+    if (least < 0)
         *r = before;
-        return false;
-    }
-    gaps.at[0] = 0;
-    *is_rising = !is_zero;
-    small_sums(time, &gaps, count, begin, (int32_t)codec_unit_ns[unit]);
-    return true;
+    return least >= 0;
 }
 
-/* *with_values: the values of the only field came along. *is_rising: each time is known to be after the
-   one before it. */
-static bool decode_times(struct columns *out, struct derived *d, bool *with_values, bool *is_rising,
-                         struct reader *r, size_t count, int64_t begin)
+/* Pairs, whose symbols may come together with those of the next block. */
+static bool decode_pairs(struct codec_rows *rows, int64_t *values, struct reader *r, size_t count,
+                         int64_t begin, unsigned unit, const struct codec_next *next)
 {
+    struct reader coming = next == NULL ? reader_over(NULL, 0) : next->bytes;
+    bool is_pairs = get_u8(&coming) >> TIME_UNIT_BITS == TIME_PAIRS && next->count == count;
+    if (is_pairs && rows->ahead == NULL)
+        rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
+    return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
+                        (uint64_t)codec_unit_ns[unit], rows->ahead, is_pairs ? &coming : NULL);
+}
+
+/* *with_values: the values of the only field came along. */
+static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_values,
+                         struct reader *r, size_t count, int64_t begin,
+                         const struct codec_next *next)
+{
+    struct columns *out = &rows->columns;
     int64_t *time = out->time + out->count;
     int64_t *only = only_field(out);
     uint8_t how = get_u8(r);
     *d = (struct derived){ .unit = how & ((1u << TIME_UNIT_BITS) - 1) };
-    *with_values = *is_rising = false;
+    *with_values = rows->is_rising = false;
     if (r->overrun || d->unit > UNIT_LAST || !sample_time_is_valid(begin))
         return false;
     switch (how >> TIME_UNIT_BITS) {
     case TIME_GAPS:
-        if (decode_small_gaps(time, r, count, begin, d->unit, is_rising))
+        if (decode_small_gaps(time, r, count, begin, d->unit, &rows->is_rising))
             return true;
         if (!block_array_decode(time, r, count))
             return false;
         break;
     case TIME_PAIRS:
         *with_values = only != NULL;
-        return only != NULL && pairs_decode(time, only + out->count, r, count, begin,
-                                            (uint64_t)codec_unit_ns[d->unit]);
+        return only != NULL &&
+               decode_pairs(rows, only + out->count, r, count, begin, d->unit, next);
     case TIME_DERIVED:
         return derived_read(d, out, r, count);
     case TIME_RATE:
@@ -471,13 +475,14 @@ static bool decode_revisions(struct codec_rows *rows, size_t at, struct reader *
 
 /* Behind the rows that are there. */
 static holter_status decode_columns(struct codec_rows *rows, struct reader *r, size_t count,
-                                    int64_t begin, bool with_revision, int64_t revision)
+                                    int64_t begin, bool with_revision, int64_t revision,
+                                    const struct codec_next *next)
 {
     struct columns *out = &rows->columns;
     size_t at = out->count;
     struct derived derived;
     bool is_done;
-    if (!decode_times(out, &derived, &is_done, &rows->is_rising, r, count, begin))
+    if (!decode_times(rows, &derived, &is_done, r, count, begin, next))
         return HOLTER_CORRUPT;
     if (derived.is_derived)
         rows->flags_count = rows->sequence_count = at;
@@ -497,14 +502,15 @@ static holter_status decode_columns(struct codec_rows *rows, struct reader *r, s
 }
 
 static holter_status decode_block(struct codec_rows *rows, struct reader *r, size_t count,
-                                  int64_t begin, bool with_revision, int64_t revision)
+                                  int64_t begin, bool with_revision, int64_t revision,
+                                  const struct codec_next *next)
 {
     if (count == 0 || count > ROWS || r->overrun)
         return HOLTER_CORRUPT;
     if (!columns_reserve(&rows->columns, count))
         return HOLTER_NO_MEMORY;
     size_t text_bytes = rows->columns.text.bytes;
-    holter_status status = decode_columns(rows, r, count, begin, with_revision, revision);
+    holter_status status = decode_columns(rows, r, count, begin, with_revision, revision, next);
     if (status != HOLTER_OK)
         rows->columns.text.bytes = text_bytes;
     return status;
@@ -515,7 +521,7 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
 {
     struct codec_rows rows = { .columns = *out, .flags_count = out->count };
     rows.revision_count = out->count;
-    holter_status status = decode_block(&rows, r, count, begin, with_revision, revision);
+    holter_status status = decode_block(&rows, r, count, begin, with_revision, revision, NULL);
     *out = rows.columns;
     for (size_t i = out->count; status == HOLTER_OK && i < out->count + count; i++)
         out->sequence[i] = sequence;
@@ -525,15 +531,23 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
 }
 
 holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r, size_t count,
-                                      int64_t begin, bool with_revision, int64_t revision)
+                                      int64_t begin, bool with_revision, int64_t revision,
+                                      const struct codec_next *next)
 {
     struct columns *columns = &rows->columns;
     columns_clear(columns);
-    holter_status status = decode_block(rows, r, count, begin, with_revision, revision);
+    holter_status status = decode_block(rows, r, count, begin, with_revision, revision, next);
     if (status != HOLTER_OK)
         return status;
     for (; rows->sequence_count < count; rows->sequence_count++)
         columns->sequence[rows->sequence_count] = 0;
     columns->count = count;
     return HOLTER_OK;
+}
+
+void codec_rows_release(struct codec_rows *rows)
+{
+    columns_release(&rows->columns);
+    free(rows->ahead);
+    rows->ahead = NULL;
 }

@@ -15,6 +15,7 @@
  * Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_cold.c.
  */
 #include "codec_cold.h"
+#include "codec_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -393,8 +394,13 @@ static bool cuts_decode(int64_t *out, struct reader *r, size_t count)
 static bool escapes_count(size_t *escapes, struct reader *r, const uint8_t *symbols, size_t count)
 {
     size_t found = 0;
-    for (size_t i = 0; i < count; i++)
-        found += symbols[i] == 0;
+    for (size_t i = 0; i < count; i += UINT8_MAX) {
+        size_t end = count - i < UINT8_MAX ? count : i + UINT8_MAX;
+        uint8_t some = 0;
+        for (size_t k = i; k < end; k++)
+            some = (uint8_t)(some + (symbols[k] == 0));
+        found += some;
+    }
     *escapes = found;
     return get_varint(r) == found && !r->overrun;
 }
@@ -553,78 +559,111 @@ void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *ga
     escapes_encode(out, s, s->residuals, s->symbols[2], plan->escapes);
 }
 
-/* What a symbol adds to the time and to the value. */
-struct pair_step {
-    int64_t ns, change;
-};
-
-/* Times and values of symbols [i, count) from those of i - 1 on. No sum of times wraps. */
-static void pairs_add_up(int64_t *restrict time, int64_t *restrict values,
-                         const uint8_t *restrict symbols, size_t i, size_t count,
-                         const struct pair_step *restrict step)
+/* The gaps and changes of escapes, in 32 bits. False: one is too large, or a time might pass the end of time. */
+static bool pairs_are_small(int32_t *small_gaps, int32_t *small_changes, const int64_t *gaps,
+                            const int64_t *changes, size_t escapes, int64_t begin, uint64_t ns)
 {
-    int64_t at = time[i - 1];
-    int64_t value = values[i - 1];
-    for (; i < count; i++) {
-        at += step[symbols[i]].ns;
-        value = wrap_add_i64(value, step[symbols[i]].change);
-        time[i] = at;
-        values[i] = value;
-    }
-}
-
-/* From escape to escape; false: the gaps might pass the end of time, nothing was done. */
-static bool pairs_run(int64_t *time, int64_t *values, const uint8_t *symbols, size_t count,
-                      const int64_t *gaps, const int64_t *changes, size_t escapes, uint64_t ns,
-                      const struct codec_model *model)
-{
-    struct pair_step step[MODEL_SYMBOLS_MAX];
-    uint64_t room = ((uint64_t)INT64_MAX - 1 - (uint64_t)time[0]) / ns;
     uint64_t most = (uint64_t)MODEL_GAPS * CODEC_BLOCK_ROWS_MAX;
-    if (most > room)
-        return false;
     for (size_t i = 0; i < escapes; i++) {
-        if ((uint64_t)gaps[i] > room - most)
+        if (gaps[i] < 0 || gaps[i] >= SMALL_END || changes[i] <= -SMALL_END ||
+            changes[i] >= SMALL_END)
             return false;
+        small_gaps[i] = (int32_t)gaps[i];
+        small_changes[i] = (int32_t)changes[i];
         most += (uint64_t)gaps[i];
     }
-    for (size_t symbol = 0; symbol < model->symbols; symbol++)
-        step[symbol] =
-            (struct pair_step){ model->gaps[symbol] * (int64_t)ns, model->values[symbol] };
-    size_t escape = symbols[0] == 0; /* the first row's stands for nothing */
-    for (size_t i = 1; i < count;) {
-        const uint8_t *next = memchr(symbols + i, 0, count - i);
-        size_t end = next == NULL ? count : (size_t)(next - symbols);
-        pairs_add_up(time, values, symbols, i, end, step);
-        i = end;
-        if (i < count) {
-            time[i] = (int64_t)((uint64_t)time[i - 1] + (uint64_t)gaps[escape] * ns);
-            values[i] = wrap_add_i64(values[i - 1], changes[escape++]);
-            i++;
-        }
+    return ns <= UINT32_MAX && most <= ((uint64_t)INT64_MAX - 1 - (uint64_t)begin) / ns;
+}
+
+/* What is before the symbols. */
+static const struct model_tables *pairs_head(int64_t *first, struct reader *r)
+{
+    const struct model_tables *tables = model_find(get_u8(r));
+    *first = get_zigzag(r);
+    return !r->overrun && tables != NULL && tables->model->gaps != NULL ? tables : NULL;
+}
+
+/* False: what was decoded ahead is something else. */
+static bool ahead_take(struct codec_ahead *ahead, struct reader *r,
+                       const struct model_tables *tables, size_t count)
+{
+    const uint8_t *at = ahead->at;
+    ahead->at = NULL;
+    if (at == NULL || at != r->at || ahead->bytes > r->left || ahead->count != count ||
+        ahead->tables != tables || hash64(at, ahead->bytes) != ahead->hash)
+        return false;
+    return get_bytes(r, ahead->bytes) != NULL;
+}
+
+/* Those of the block at hand to `symbols`, those of the next one to *ahead. */
+static bool decode_two(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
+                       size_t count, struct codec_ahead *ahead, const struct reader *next)
+{
+    int64_t first;
+    struct reader coming = *next;
+    ahead->tables = pairs_head(&first, &coming);
+    ahead->count = count;
+    if (ahead->tables == NULL)
+        return rans_decode(symbols, r, tables, count);
+    const uint8_t *begin = coming.at;
+    struct rans_two two = {
+        .symbols = { symbols, ahead->symbols },
+        .r = { r, &coming },
+        .tables = { tables, ahead->tables },
+    };
+    rans_decode_two(&two, count);
+    if (two.is_right[1]) {
+        ahead->at = begin;
+        ahead->bytes = (size_t)(coming.at - begin);
+        ahead->hash = hash64(begin, ahead->bytes);
     }
-    return true;
+    return two.is_right[0];
+}
+
+/* Decoded now, to `room`, or ahead. NULL: these bytes are none. */
+static const uint8_t *pairs_symbols(uint8_t *room, struct reader *r,
+                                    const struct model_tables *tables, size_t count,
+                                    struct codec_ahead *ahead, const struct reader *next)
+{
+    if (ahead != NULL && ahead_take(ahead, r, tables, count))
+        return ahead->symbols;
+    bool is_right = ahead != NULL && next != NULL ? decode_two(room, r, tables, count, ahead, next)
+                                                  : rans_decode(room, r, tables, count);
+    return is_right ? room : NULL;
 }
 
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
-                  uint64_t ns)
+                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next)
 {
-    uint8_t symbols[CODEC_BLOCK_ROWS_MAX];
+    uint8_t room[CODEC_BLOCK_ROWS_MAX];
     int64_t gaps[ARRAY_ROWS_MAX], changes[ARRAY_ROWS_MAX];
+    int32_t small_gaps[ARRAY_ROWS_MAX + SMALL_ROOM], small_changes[ARRAY_ROWS_MAX + SMALL_ROOM];
     size_t escapes;
-    const struct model_tables *tables = model_find(get_u8(r));
-    int64_t first = get_zigzag(r);
-    if (r->overrun || tables == NULL || tables->model->gaps == NULL ||
-        !rans_decode(symbols, r, tables, count) || !escapes_count(&escapes, r, symbols, count))
+    int64_t first;
+    const struct model_tables *tables = pairs_head(&first, r);
+    const uint8_t *symbols =
+        tables == NULL ? NULL : pairs_symbols(room, r, tables, count, ahead, next);
+    if (symbols == NULL || !escapes_count(&escapes, r, symbols, count))
         return false;
     struct reader from_escapes = *r;
-    time[0] = begin;
-    values[0] = first;
     if (escapes <= ARRAY_ROWS_MAX) {
         if (escapes > 0 && (!array_decode(gaps, r, escapes) || !array_decode(changes, r, escapes)))
             return false;
-        if (pairs_run(time, values, symbols, count, gaps, changes, escapes, ns, tables->model))
+        if (pairs_are_small(small_gaps, small_changes, gaps, changes, escapes, begin, ns)) {
+            const struct lanes_pairs pairs = {
+                .symbols = symbols,
+                .count = count,
+                .gap_of = tables->gap_of,
+                .change_of = tables->change_of,
+                .gaps = small_gaps,
+                .changes = small_changes,
+                .time = begin,
+                .value = first,
+                .ns = (uint32_t)ns,
+            };
+            codec_lanes()->pairs(time, values, &pairs);
             return true;
+        }
     }
     *r = from_escapes; /* many of them, or times near the end of time: column by column */
     for (size_t i = 0; i < count; i++) {

@@ -56,9 +56,7 @@ enum {
     SMALL_STRETCH = 32,
     SMALL_STRETCHES = CODEC_PACKED_ROWS_MAX / SMALL_STRETCH,
 };
-/** Of such values: SMALL_ROOM zeros lie before `at`. */
 struct small_values {
-    int32_t before[SMALL_ROOM];
     int32_t at[CODEC_PACKED_ROWS_MAX];
 };
 /** As unpack; width is at most 16, and base small. */
@@ -76,9 +74,12 @@ bool small_find(struct small_places *places, int32_t *values, size_t count, int3
  */
 void small_look_up(int32_t *values, size_t count, const int32_t list[static SMALL_LIST],
                    const struct small_places *places, const int32_t *others, int32_t greatest);
-/** out[i] = first + scale x (the sum of values up to i), which do not wrap; the values are used up. */
-void small_sums(int64_t *out, struct small_values *values, size_t count, int64_t first,
-                int32_t scale);
+/**
+ * out[i] = first + scale x (values from the second up to value i): the sum does not wrap, what is made of it does.
+ * Answers the least value behind the first, INT32_MAX where there is none.
+ */
+int32_t small_sums(int64_t *out, const struct small_values *values, size_t count, int64_t first,
+                   uint32_t scale);
 
 /* ---- arrays of integers (codec_array.c) ------------------------------------------------------ */
 

@@ -8,9 +8,7 @@
 #ifndef CODEC_CODEC_LANES_H
 #define CODEC_CODEC_LANES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "codec_rans.h"
 
 enum {
     LANES_GROUP = 512,
@@ -20,6 +18,20 @@ enum {
     LANES_LIST = 256,
     LANES_SUM_ROW = 16,
     LANES_SUM_VALUES = 1024, /* at most: whole rows */
+    LANES_PAIRS = 64,
+    LANES_TURN = 16,
+};
+
+/** Rows of which a symbol tells the gap before each and the change to it; one in seconds, say. */
+struct lanes_pairs {
+    const uint8_t *symbols; /* `count`; readable to the next multiple of LANES_PAIRS */
+    size_t count;
+    const uint8_t *gap_of; /* of 256 symbols */
+    const int8_t *change_of;
+    const int32_t *gaps,
+        *changes; /* of symbols 0, in order, 0 or more; small; LANES_SUM_ROW more can be read */
+    int64_t time, value; /* of the first row, whatever its symbol */
+    uint32_t ns;         /* of a gap of 1 */
 };
 
 struct codec_lanes {
@@ -43,17 +55,26 @@ struct codec_lanes {
     void (*look_up)(int32_t *values, size_t stretches, const int32_t *list, const uint32_t *found,
                     const int32_t *others, bool is_short);
     /**
-     * out[i] = first + scale * (values[0] + .. + values[i]), for 1 .. LANES_SUM_VALUES values. Sums and
-     * what they are scaled to do not wrap. LANES_SUM_ROW values of 0 lie before the values; these are
-     * overwritten, up to a whole row.
+     * out[i] = first + scale * (values[1] + .. + values[i]), for 1 .. LANES_SUM_VALUES values, of which a whole row
+     * can be read. The sum of the values does not wrap, what is made of it does. Answers the least of values[1] and
+     * those behind it; INT32_MAX: there is none.
      */
-    void (*sums)(int64_t *out, int32_t *values, size_t count, int64_t first, int32_t scale);
+    int32_t (*sums)(int64_t *out, const int32_t *values, size_t count, int64_t first,
+                    uint32_t scale);
+    /** Times, which do not wrap, and values, which do. */
+    void (*pairs)(int64_t *time, int64_t *values, const struct lanes_pairs *pairs);
+    /** From [steps][RANS_LANES] bytes to [RANS_LANES][steps]; there are LANES_TURN steps or more. */
+    void (*turn)(uint8_t *out, const uint8_t *by_step, size_t steps);
+    rans_run *rans;
+    rans_run_two *rans_two; /* NULL: two at a time are no quicker */
 };
 
 extern const struct codec_lanes codec_lanes_plain;
 #if defined(__x86_64__)
 extern const struct codec_lanes codec_lanes_avx2;   /* needs AVX2 */
-extern const struct codec_lanes codec_lanes_avx512; /* needs AVX-512 F, BW, DQ and VL */
+extern const struct codec_lanes codec_lanes_avx512; /* needs AVX-512 F, BW, DQ, VL and VBMI */
 #endif
+/** Those that this process uses now. */
+const struct codec_lanes *codec_lanes(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * codec_lanes_body.h -- the loops of codec_lanes.h, for whoever defines CODEC_LANES, the name of
- * what they make up. Bytes: format-spec/blocks.md, "Bits".
+ * what they make up, and LANES_RANS and LANES_RANS_TWO, the loops of codec_rans.h that go with them. Bytes: format-spec/blocks.md, "Bits".
  *
  * A row is what 64 bytes of lanes hold once: 32 words of 16 bits, 16 of 32 or 8 of 64. All its lanes
  * are shifted alike, which is one instruction for each register. Bytes are little-endian.
@@ -17,30 +17,54 @@
 #error "lane words are stored little-endian, as they are in memory"
 #endif
 
-#define DEFINE_LANES(BITS, TYPE)                                                                   \
-    static void unpack_##BITS(int64_t *restrict out, const uint8_t *restrict in, unsigned width,   \
-                              uint64_t base)                                                       \
+/* Numbers as they lie, at any place. */
+#define DEFINE_WORD(BITS)                                                                          \
+    static inline uint##BITS##_t word_##BITS(const uint8_t *in, unsigned lane)                     \
+    {                                                                                              \
+        uint##BITS##_t word;                                                                       \
+        memcpy(&word, in + (size_t)lane * sizeof word, sizeof word);                               \
+        return word;                                                                               \
+    }
+
+DEFINE_WORD(16)
+DEFINE_WORD(32)
+DEFINE_WORD(64)
+
+/* Words of a row to OUT, from up to two rows of lane words. */
+#define DEFINE_UNPACK(NAME, BITS, OUT, BASE)                                                       \
+    static void NAME(OUT *restrict out, const uint8_t *restrict in, unsigned width, BASE base)     \
     {                                                                                              \
         enum { LANE_BITS = (BITS), LANES = LANES_GROUP / LANE_BITS };                              \
-        const TYPE mask = (TYPE)((TYPE) ~(TYPE)0 >> (LANE_BITS - width));                          \
+        const uint##BITS##_t mask =                                                                \
+            (uint##BITS##_t)((uint##BITS##_t) ~(uint##BITS##_t)0 >> (LANE_BITS - width));          \
         for (unsigned row = 0; row < LANE_BITS; row++) {                                           \
-            unsigned word = row * width / LANE_BITS;                                               \
+            const uint8_t *low = in + (size_t)LANES_REGISTER_BYTES * (row * width / LANE_BITS);    \
+            const uint8_t *high = low + LANES_REGISTER_BYTES;                                      \
             unsigned shift = row * width % LANE_BITS;                                              \
-            TYPE low[LANES];                                                                       \
-            memcpy(low, in + word * sizeof low, sizeof low);                                       \
-            for (unsigned lane = 0; lane < LANES; lane++)                                          \
-                low[lane] = (TYPE)(low[lane] >> shift);                                            \
-            if (shift + width > LANE_BITS) {                                                       \
-                TYPE high[LANES];                                                                  \
-                memcpy(high, in + (word + 1) * sizeof high, sizeof high);                          \
-                for (unsigned lane = 0; lane < LANES; lane++)                                      \
-                    low[lane] = (TYPE)(low[lane] | (TYPE)(high[lane] << (LANE_BITS - shift)));     \
+            unsigned back = LANE_BITS - shift;                                                     \
+            if (shift + width <= LANE_BITS) {                                                      \
+                for (unsigned lane = 0; lane < LANES; lane++) {                                    \
+                    uint##BITS##_t word = (uint##BITS##_t)(word_##BITS(low, lane) >> shift);       \
+                    out[lane] = (OUT)(base + (BASE)(uint##BITS##_t)(word & mask));                 \
+                }                                                                                  \
+            } else {                                                                               \
+                for (unsigned lane = 0; lane < LANES; lane++) {                                    \
+                    uint##BITS##_t word = (uint##BITS##_t)(word_##BITS(low, lane) >> shift);       \
+                    uint##BITS##_t more = (uint##BITS##_t)(word_##BITS(high, lane) << back);       \
+                    word = (uint##BITS##_t)(word | more);                                          \
+                    out[lane] = (OUT)(base + (BASE)(uint##BITS##_t)(word & mask));                 \
+                }                                                                                  \
             }                                                                                      \
-            for (unsigned lane = 0; lane < LANES; lane++)                                          \
-                out[row * LANES + lane] = (int64_t)(base + (uint64_t)(TYPE)(low[lane] & mask));    \
+            out += LANES;                                                                          \
         }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+DEFINE_UNPACK(unpack_16, 16, int64_t, uint64_t)
+DEFINE_UNPACK(unpack_32, 32, int64_t, uint64_t)
+DEFINE_UNPACK(unpack_64, 64, int64_t, uint64_t)
+DEFINE_UNPACK(lanes_unpack_small, 16, int32_t, int32_t)
+
+#define DEFINE_PACK(BITS, TYPE)                                                                    \
     static void pack_##BITS(uint8_t *restrict out, const uint64_t *restrict words, unsigned width) \
     {                                                                                              \
         enum { LANE_BITS = (BITS), LANES = LANES_GROUP / LANE_BITS };                              \
@@ -63,32 +87,9 @@
         }                                                                                          \
     }
 
-DEFINE_LANES(16, uint16_t)
-DEFINE_LANES(32, uint32_t)
-DEFINE_LANES(64, uint64_t)
-
-static void lanes_unpack_small(int32_t *restrict out, const uint8_t *restrict in, unsigned width,
-                               int32_t base)
-{
-    enum { BITS = 16, LANES = LANES_GROUP / BITS };
-    const uint16_t mask = (uint16_t)(UINT16_MAX >> (BITS - width));
-    for (unsigned row = 0; row < BITS; row++) {
-        unsigned word = row * width / BITS;
-        unsigned shift = row * width % BITS;
-        uint16_t low[LANES];
-        memcpy(low, in + word * sizeof low, sizeof low);
-        for (unsigned lane = 0; lane < LANES; lane++)
-            low[lane] = (uint16_t)(low[lane] >> shift);
-        if (shift + width > BITS) {
-            uint16_t high[LANES];
-            memcpy(high, in + (word + 1) * sizeof high, sizeof high);
-            for (unsigned lane = 0; lane < LANES; lane++)
-                low[lane] = (uint16_t)(low[lane] | (uint16_t)(high[lane] << (BITS - shift)));
-        }
-        for (unsigned lane = 0; lane < LANES; lane++)
-            out[row * LANES + lane] = base + (low[lane] & mask);
-    }
-}
+DEFINE_PACK(16, uint16_t)
+DEFINE_PACK(32, uint32_t)
+DEFINE_PACK(64, uint64_t)
 
 static int32_t lanes_find(uint32_t *restrict found, size_t *restrict count,
                           const int32_t *restrict values, size_t stretches, int32_t value)
@@ -157,42 +158,239 @@ static void lanes_look_up(int32_t *restrict values, size_t stretches, const int3
     }
 }
 
-/* A row of values, as many registers as it takes. */
-typedef int32_t lanes_row __attribute__((vector_size(LANES_SUM_ROW * sizeof(int32_t))));
-
-static inline void add_distant(int32_t *restrict to, const int32_t *restrict from, size_t count,
-                               size_t distance)
+#if defined(__AVX512F__)
+static inline __m512i sums_of_row(__m512i row)
 {
-    const int32_t *before = from - distance; /* there is room for it */
-    for (size_t i = 0; i < count; i++)
-        to[i] = from[i] + before[i];
+    const __m512i zero = _mm512_setzero_si512();
+    row = _mm512_add_epi32(row, _mm512_alignr_epi32(row, zero, 15));
+    row = _mm512_add_epi32(row, _mm512_alignr_epi32(row, zero, 14));
+    row = _mm512_add_epi32(row, _mm512_alignr_epi32(row, zero, 12));
+    return _mm512_add_epi32(row, _mm512_alignr_epi32(row, zero, 8));
 }
 
-/*
- * After steps of 1, 2, 4 and 8, in additions that do not wait for each other, each value is the sum of 16;
- * then the sums of a row are those of the row before and these.
- */
-static void lanes_sums(int64_t *restrict out, int32_t *restrict values, size_t count, int64_t first,
-                       int32_t scale)
+/* The first `left` of 16 numbers, of 64 bits each. */
+static inline void store_some(int64_t *out, __m512i low, __m512i high, size_t left)
 {
-    int32_t room[LANES_SUM_ROW + LANES_SUM_VALUES];
-    int32_t *other = room + LANES_SUM_ROW;
-    lanes_row sums = { 0 };
-    memset(room, 0, LANES_SUM_ROW * sizeof *room);
-    for (size_t i = count; i % LANES_SUM_ROW != 0; i++)
-        values[i] = 0;
-    add_distant(other, values, count, 1);
-    add_distant(values, other, count, 2);
-    add_distant(other, values, count, 4);
-    add_distant(values, other, count, 8);
-    for (size_t i = 0; i < count; i += LANES_SUM_ROW) {
-        lanes_row row;
+    if (left >= 16) {
+        _mm512_storeu_si512(out, low);
+        _mm512_storeu_si512(out + 8, high);
+    } else {
+        unsigned some = (1u << left) - 1;
+        _mm512_mask_storeu_epi64(out, (__mmask8)some, low);
+        _mm512_mask_storeu_epi64(out + 8, (__mmask8)(some >> 8), high);
+    }
+}
+
+static int32_t lanes_sums(int64_t *restrict out, const int32_t *restrict values, size_t count,
+                          int64_t first, uint32_t scale)
+{
+    const __m512i scales = _mm512_set1_epi64((int64_t)scale);
+    const __m512i base = _mm512_set1_epi64(first);
+    const __m512i last = _mm512_set1_epi32(15);
+    const __m512i most = _mm512_set1_epi32(INT32_MAX);
+    __m512i least = most;
+    __m512i before = _mm512_setzero_si512();
+    for (size_t i = 0; i < count; i += 16) {
+        unsigned some = count - i < 16 ? (1u << (count - i)) - 1 : UINT16_MAX;
+        __mmask16 counted = (__mmask16)(i == 0 ? some & ~1u : some);
+        __m512i row = _mm512_maskz_loadu_epi32(counted, values + i);
+        least = _mm512_mask_min_epi32(least, counted, least, row);
+        __m512i sums = _mm512_add_epi32(sums_of_row(row), before);
+        before = _mm512_permutexvar_epi32(last, sums);
+        __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sums));
+        __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sums, 1));
+        store_some(out + i, _mm512_add_epi64(base, _mm512_mul_epi32(low, scales)),
+                   _mm512_add_epi64(base, _mm512_mul_epi32(high, scales)), count - i);
+    }
+    return _mm512_reduce_min_epi32(least);
+}
+
+struct byte_list {
+    __m512i at[4];
+};
+
+static inline struct byte_list list_load(const void *bytes)
+{
+    struct byte_list list;
+    for (unsigned i = 0; i < 4; i++)
+        list.at[i] = _mm512_loadu_si512((const uint8_t *)bytes + (size_t)64 * i);
+    return list;
+}
+
+static inline __m512i list_look_up(const struct byte_list *list, __m512i at)
+{
+    __m512i low = _mm512_permutex2var_epi8(list->at[0], at, list->at[1]);
+    __m512i high = _mm512_permutex2var_epi8(list->at[2], at, list->at[3]);
+    return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(at), high);
+}
+
+/* Where rows of pairs stand: the last time and value, eight times each. */
+struct pairs_at {
+    __m512i time, value;
+};
+
+static inline void pairs_row(int64_t *time, int64_t *values, struct pairs_at *at, __m512i gaps,
+                             __m512i changes, __m512i ns, size_t left)
+{
+    const __m512i last = _mm512_set1_epi64(7);
+    gaps = sums_of_row(gaps);
+    changes = sums_of_row(changes);
+    __m512i low = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(gaps));
+    __m512i high = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(gaps, 1));
+    low = _mm512_add_epi64(at->time, _mm512_mul_epu32(low, ns));
+    high = _mm512_add_epi64(at->time, _mm512_mul_epu32(high, ns));
+    at->time = _mm512_permutexvar_epi64(last, high);
+    store_some(time, low, high, left);
+    low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(changes));
+    high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(changes, 1));
+    low = _mm512_add_epi64(at->value, low);
+    high = _mm512_add_epi64(at->value, high);
+    at->value = _mm512_permutexvar_epi64(last, high);
+    store_some(values, low, high, left);
+}
+
+/* 64 symbols make four rows; most often there is no escape among them. */
+static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
+                        const struct lanes_pairs *pairs)
+{
+    const struct byte_list gap_of = list_load(pairs->gap_of);
+    const struct byte_list change_of = list_load(pairs->change_of);
+    const __m512i ns = _mm512_set1_epi64(pairs->ns);
+    const int32_t *other_gaps = pairs->gaps;
+    const int32_t *other_changes = pairs->changes;
+    struct pairs_at at = { _mm512_set1_epi64(pairs->time), _mm512_set1_epi64(pairs->value) };
+    for (size_t i = 0; i < pairs->count; i += LANES_PAIRS) {
+        __m512i symbols = _mm512_loadu_si512(pairs->symbols + i);
+        __m512i gap_bytes = list_look_up(&gap_of, symbols);
+        __m512i change_bytes = list_look_up(&change_of, symbols);
+        uint64_t escapes = _mm512_cmpeq_epi8_mask(symbols, _mm512_setzero_si512());
+        bool is_plain = escapes == 0 && i > 0 && pairs->count - i >= LANES_PAIRS;
+        for (size_t row = i; row < i + LANES_PAIRS && row < pairs->count; row += 16) {
+            __m512i gaps = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(gap_bytes));
+            __m512i changes = _mm512_cvtepi8_epi32(_mm512_castsi512_si128(change_bytes));
+            gap_bytes = _mm512_shuffle_i32x4(gap_bytes, gap_bytes, 0x39);
+            change_bytes = _mm512_shuffle_i32x4(change_bytes, change_bytes, 0x39);
+            if (CORE_LIKELY(is_plain)) {
+                pairs_row(time + row, values + row, &at, gaps, changes, ns, 16);
+                continue;
+            }
+            size_t left = pairs->count - row;
+            unsigned some = (unsigned)(escapes >> (row - i)) & UINT16_MAX;
+            some &= left < 16 ? (1u << left) - 1 : UINT16_MAX;
+            __m512i others = _mm512_loadu_si512(other_gaps);
+            gaps = _mm512_mask_expand_epi32(gaps, (__mmask16)some, others);
+            others = _mm512_loadu_si512(other_changes);
+            changes = _mm512_mask_expand_epi32(changes, (__mmask16)some, others);
+            other_gaps += _mm_popcnt_u32(some);
+            other_changes += _mm_popcnt_u32(some);
+            const __mmask16 counted = (__mmask16)(row == 0 ? UINT16_MAX - 1 : UINT16_MAX);
+            gaps = _mm512_maskz_mov_epi32(counted, gaps);
+            changes = _mm512_maskz_mov_epi32(counted, changes);
+            pairs_row(time + row, values + row, &at, gaps, changes, ns, left);
+        }
+    }
+}
+#else
+/* As many values as any register holds; each becomes the sum of those up to it. */
+typedef uint32_t four __attribute__((vector_size(16)));
+
+static inline four sums_of_four(four row)
+{
+    const four zero = { 0 };
+    row += __builtin_shufflevector(zero, row, 0, 4, 5, 6);
+    return row + __builtin_shufflevector(zero, row, 0, 1, 4, 5);
+}
+
+static int32_t least_behind_first(const int32_t *values, size_t count)
+{
+    int32_t least = INT32_MAX;
+    for (size_t i = 1; i < count; i++)
+        least = values[i] < least ? values[i] : least;
+    return least;
+}
+
+static int32_t lanes_sums(int64_t *restrict out, const int32_t *restrict values, size_t count,
+                          int64_t first, uint32_t scale)
+{
+    uint32_t sums[LANES_SUM_VALUES];
+    const uint32_t half = (uint32_t)1
+                          << 31; /* makes sums unsigned, whose product is one instruction */
+    const uint64_t base = (uint64_t)first - (uint64_t)half * scale;
+    const uint32_t none = 0 - (uint32_t)values[0];
+    four before = { none, none, none, none };
+    for (size_t i = 0; i < count; i += 4) {
+        four row;
         memcpy(&row, values + i, sizeof row);
-        sums += row;
-        memcpy(values + i, &sums, sizeof sums);
+        row = sums_of_four(row) + before;
+        before = __builtin_shufflevector(row, row, 3, 3, 3, 3);
+        memcpy(sums + i, &row, sizeof row);
     }
     for (size_t i = 0; i < count; i++)
-        out[i] = first + (int64_t)values[i] * scale;
+        out[i] = (int64_t)(base + (uint64_t)(sums[i] ^ half) * scale);
+    return least_behind_first(values, count);
+}
+
+/* What a symbol adds to time and value. */
+struct pair_step {
+    int64_t ns, change;
+};
+
+static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
+                        const struct lanes_pairs *pairs)
+{
+    const uint8_t *symbols = pairs->symbols;
+    struct pair_step steps[256];
+    int64_t at = pairs->time;
+    int64_t value = pairs->value;
+    for (size_t symbol = 0; symbol < 256; symbol++)
+        steps[symbol] = (struct pair_step){ (int64_t)pairs->gap_of[symbol] * pairs->ns,
+                                            pairs->change_of[symbol] };
+    size_t escape = symbols[0] == 0; /* the first row's stands for nothing */
+    time[0] = at;
+    values[0] = value;
+    for (size_t i = 1; i < pairs->count;) {
+        const uint8_t *next = memchr(symbols + i, 0, pairs->count - i);
+        size_t end = next == NULL ? pairs->count : (size_t)(next - symbols);
+        for (; i < end; i++) {
+            at += steps[symbols[i]].ns;
+            value = wrap_add_i64(value, steps[symbols[i]].change);
+            time[i] = at;
+            values[i] = value;
+        }
+        if (i == pairs->count)
+            break;
+        at += (int64_t)pairs->gaps[escape] * pairs->ns;
+        value = wrap_add_i64(value, pairs->changes[escape++]);
+        time[i] = at;
+        values[i++] = value;
+    }
+}
+#endif
+
+typedef uint8_t lanes_bytes __attribute__((vector_size(LANES_TURN)));
+
+/* 16 rows of 16 bytes become columns in four rounds, each of which lays the bytes of two rows one by one. */
+static void lanes_turn(uint8_t *restrict out, const uint8_t *restrict by_step, size_t steps)
+{
+    lanes_bytes rows[2][LANES_TURN];
+    for (size_t done = 0; done < steps; done += LANES_TURN) {
+        size_t step = steps - done < LANES_TURN ? steps - LANES_TURN : done;
+        memcpy(rows[0], by_step + step * RANS_LANES, sizeof rows[0]);
+        for (unsigned round = 0; round < 4; round++) {
+            const lanes_bytes *from = rows[round % 2];
+            lanes_bytes *to = rows[1 - round % 2];
+            for (unsigned i = 0; i < LANES_TURN / 2; i++) {
+                lanes_bytes a = from[i];
+                lanes_bytes b = from[i + LANES_TURN / 2];
+                to[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+                                                    6, 22, 7, 23);
+                to[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+                                                        13, 29, 14, 30, 15, 31);
+            }
+        }
+        for (unsigned lane = 0; lane < RANS_LANES; lane++)
+            memcpy(out + lane * steps + step, &rows[0][lane], LANES_TURN);
+    }
 }
 
 static void lanes_unpack(int64_t *out, const uint8_t *in, unsigned width, int64_t base)
@@ -222,4 +420,8 @@ const struct codec_lanes CODEC_LANES = {
     .find = lanes_find,
     .look_up = lanes_look_up,
     .sums = lanes_sums,
+    .pairs = lanes_pairs,
+    .turn = lanes_turn,
+    .rans = LANES_RANS,
+    .rans_two = LANES_RANS_TWO,
 };

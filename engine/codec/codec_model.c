@@ -18,6 +18,8 @@ static uint16_t cost_all[STATES_ALL][BYTE_VALUES];
 static uint8_t likely_all[STATES_ALL];
 static uint8_t of_value_all[CODEC_MODELS][MODEL_VALUES];
 static uint8_t of_pair_all[CODEC_MODELS][MODEL_GAPS * MODEL_CHANGES];
+static uint8_t gap_of_all[CODEC_MODELS][BYTE_VALUES];
+static int8_t change_of_all[CODEC_MODELS][BYTE_VALUES];
 static struct model_tables tables_all[CODEC_MODELS];
 
 /* log2(2^12 / frequency) in 1/256 bit, rounded down: by squaring, a bit of it at a time. */
@@ -73,12 +75,23 @@ static void unfold_symbols(const struct codec_model *model, size_t index)
             core_assert(value >= -MODEL_CHANGES / 2);
             core_assert(value < MODEL_CHANGES / 2);
             of_pair_all[index][gap * MODEL_CHANGES + value + MODEL_CHANGES / 2] = (uint8_t)symbol;
+            gap_of_all[index][symbol] = (uint8_t)gap;
+            change_of_all[index][symbol] = (int8_t)value;
         } else {
             core_assert(value >= MODEL_VALUE_FROM);
             core_assert(value < MODEL_VALUE_FROM + MODEL_VALUES);
             of_value_all[index][value - MODEL_VALUE_FROM] = (uint8_t)symbol;
         }
     }
+}
+
+static bool next_is_by_symbol(const uint8_t *next, const struct codec_model *model)
+{
+    for (size_t i = 0; i < (size_t)model->states * BYTE_VALUES; i++) {
+        if (i % BYTE_VALUES < model->symbols && next[i] != next[i % BYTE_VALUES])
+            return false;
+    }
+    return true;
 }
 
 static void unfold(void)
@@ -97,10 +110,13 @@ static void unfold(void)
             .likely = likely_all + row,
             .of_value = of_value_all[index],
             .of_pair = of_pair_all[index],
+            .gap_of = gap_of_all[index],
+            .change_of = change_of_all[index],
         };
         unfold_symbols(model, index);
         for (size_t state = 0; state < model->states; state++, row++)
             unfold_state(model, state, row);
+        tables_all[index].next_by_symbol = next_is_by_symbol(tables_all[index].next, model);
     }
 }
 

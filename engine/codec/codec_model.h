@@ -54,7 +54,10 @@ struct model_tables {
     const uint8_t *likely; /* [states] the symbol that costs the least */
     const uint8_t
         *of_value; /* the symbol of value - MODEL_VALUE_FROM, below MODEL_VALUES; 0: none */
-    const uint8_t *of_pair; /* of gap << 8 | change + 128; gap below MODEL_GAPS; 0: none */
+    const uint8_t *of_pair;  /* of gap << 8 | change + 128; gap below MODEL_GAPS; 0: none */
+    const uint8_t *gap_of;   /* of symbols of pairs, [256]; 0 for the escape */
+    const int8_t *change_of; /* likewise */
+    bool next_by_symbol;     /* the next state is the same from any state: that in the first 256 */
 };
 
 /**

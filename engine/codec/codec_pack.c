@@ -6,7 +6,6 @@
  */
 #include "codec_impl.h"
 #include "codec_lanes.h"
-#include "codec_rans.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -19,7 +18,8 @@ static const struct codec_lanes *lanes_find(enum codec_loops loops)
 #if defined(__x86_64__)
     if (loops == CODEC_LOOPS_AVX512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                       __builtin_cpu_supports("avx512vbmi")
                    ? &codec_lanes_avx512
                    : NULL;
     if (loops == CODEC_LOOPS_AVX2)
@@ -34,7 +34,7 @@ static const struct codec_lanes *lanes_find(enum codec_loops loops)
 static _Atomic(const struct codec_lanes *) chosen;
 
 /* Chosen once; threads that race choose the same. */
-static const struct codec_lanes *lanes(void)
+const struct codec_lanes *codec_lanes(void)
 {
     const struct codec_lanes *best = atomic_load_explicit(&chosen, memory_order_relaxed);
     if (CORE_LIKELY(best != NULL))
@@ -50,7 +50,6 @@ bool codec_loops_use(enum codec_loops loops)
     if (found == NULL)
         return false;
     atomic_store_explicit(&chosen, found, memory_order_relaxed);
-    rans_loops_use(loops);
     return true;
 }
 
@@ -135,7 +134,7 @@ void pack_append(struct buffer *out, const uint64_t *words, size_t count, unsign
         return;
     uint8_t *at = out->data + out->bytes;
     for (; count >= LANES_GROUP; count -= LANES_GROUP) {
-        lanes()->pack(at, words, width);
+        codec_lanes()->pack(at, words, width);
         at += (size_t)LANES_REGISTER_BYTES * width;
         words += LANES_GROUP;
     }
@@ -155,7 +154,7 @@ bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_
     if (in == NULL)
         return false;
     for (; count >= LANES_GROUP; count -= LANES_GROUP) {
-        lanes()->unpack(out, in, width, base);
+        codec_lanes()->unpack(out, in, width, base);
         in += (size_t)LANES_REGISTER_BYTES * width;
         out += LANES_GROUP;
     }
@@ -176,7 +175,7 @@ bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, 
     if (in == NULL)
         return false;
     for (; count >= LANES_GROUP; count -= LANES_GROUP) {
-        lanes()->unpack_small(out, in, width, base);
+        codec_lanes()->unpack_small(out, in, width, base);
         in += (size_t)LANES_REGISTER_BYTES * width;
         out += LANES_GROUP;
     }
@@ -196,20 +195,19 @@ bool small_find(struct small_places *places, int32_t *values, size_t count, int3
     size_t stretches = stretches_of(count);
     for (size_t i = count; i < stretches * SMALL_STRETCH; i++)
         values[i] = greatest > 0 ? 0 : 1; /* what is not looked for */
-    int32_t found = lanes()->find(places->found, &places->count, values, stretches, greatest);
+    int32_t found = codec_lanes()->find(places->found, &places->count, values, stretches, greatest);
     return found <= greatest || (greatest == 0 && places->count == count);
 }
 
 void small_look_up(int32_t *values, size_t count, const int32_t list[static SMALL_LIST],
                    const struct small_places *places, const int32_t *others, int32_t greatest)
 {
-    lanes()->look_up(values, stretches_of(count), list, places->found, others,
-                     greatest < LANES_SUM_ROW);
+    codec_lanes()->look_up(values, stretches_of(count), list, places->found, others,
+                           greatest < LANES_SUM_ROW);
 }
 
-void small_sums(int64_t *out, struct small_values *values, size_t count, int64_t first,
-                int32_t scale)
+int32_t small_sums(int64_t *out, const struct small_values *values, size_t count, int64_t first,
+                   uint32_t scale)
 {
-    memset(values->before, 0, sizeof values->before);
-    lanes()->sums(out, values->at, count, first, scale);
+    return codec_lanes()->sums(out, values->at, count, first, scale);
 }

@@ -11,8 +11,8 @@
 #include "codec_rans.h"
 
 #include "codec_impl.h"
+#include "codec_lanes.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 static size_t steps_of(size_t count)
@@ -110,96 +110,156 @@ void rans_encode(struct buffer *out, struct rans_scratch *scratch,
 
 /* ---- decoding -------------------------------------------------------------------------------- */
 
-bool rans_steps_finish(uint8_t *out, size_t lanes, size_t step, size_t steps, uint32_t *x,
-                       uint32_t *state, const uint8_t *words, const uint8_t *end,
-                       const struct model_tables *tables)
+static inline uint32_t word_at(const uint8_t *words)
 {
-    for (; step < steps; step++) {
+    return (uint32_t)words[0] | (uint32_t)words[1] << 8;
+}
+
+/* No branch depends on a symbol: a word is read for each lane, and left where it is not wanted. */
+static inline void run_lanes(struct rans_stream *s, const uint8_t *last, size_t lanes)
+{
+    const uint32_t *slots = s->tables->slots;
+    const uint8_t *next = s->tables->next;
+    const uint8_t *words = s->words;
+    uint32_t x[RANS_LANES], state[RANS_LANES];
+    size_t step = s->step;
+    memcpy(x, s->x, sizeof x);
+    memcpy(state, s->state, sizeof state);
+    for (; step < s->steps && words <= last; step++) {
+        uint8_t *out = s->by_step + step * lanes;
         for (size_t lane = 0; lane < lanes; lane++) {
-            uint32_t slot =
-                tables->slots[state[lane] << MODEL_SUM_BITS | (x[lane] & (MODEL_SUM - 1))];
+            uint32_t slot = slots[state[lane] << MODEL_SUM_BITS | (x[lane] & (MODEL_SUM - 1))];
             uint32_t symbol = slot & 0xff;
             x[lane] = (slot >> 8 & (MODEL_SUM - 1)) * (x[lane] >> MODEL_SUM_BITS) + (slot >> 20);
-            state[lane] = tables->next[state[lane] << 8 | symbol];
-            out[lane * steps + step] = (uint8_t)symbol;
+            state[lane] = next[state[lane] << 8 | symbol];
+            out[lane] = (uint8_t)symbol;
         }
         for (size_t lane = 0; lane < lanes; lane++) {
-            if (x[lane] >= RANS_LEAST)
-                continue;
-            if (words == end)
-                return false;
-            x[lane] = x[lane] << 16 | words[0] | (uint32_t)words[1] << 8;
-            words += RANS_WORD_BYTES;
+            uint32_t more = x[lane] << 16 | word_at(words);
+            bool is_short = x[lane] < RANS_LEAST;
+            x[lane] = is_short ? more : x[lane];
+            words += is_short ? RANS_WORD_BYTES : 0;
         }
     }
-    uint32_t off = 0;
-    for (size_t lane = 0; lane < lanes; lane++)
-        off |= x[lane] ^ RANS_LEAST;
-    return off == 0 && words == end;
+    memcpy(s->x, x, sizeof x);
+    memcpy(s->state, state, sizeof state);
+    s->words = words;
+    s->step = step;
 }
 
-static bool steps_plain(uint8_t *out, size_t lanes, size_t steps, const struct rans_input *input,
-                        const struct model_tables *tables)
+void rans_run_plain(struct rans_stream *s, const uint8_t *last)
 {
-    uint32_t x[RANS_LANES], state[RANS_LANES];
+    run_lanes(s, last, RANS_LANES);
+}
+
+static void run_few(struct rans_stream *s, const uint8_t *last)
+{
+    run_lanes(s, last, RANS_LANES_FEW);
+}
+
+/* What is decoded by step, in the order of symbols. */
+static void turn(uint8_t *symbols, const uint8_t *by_step, size_t lanes, size_t steps)
+{
     for (size_t lane = 0; lane < lanes; lane++) {
-        x[lane] = input->x[lane];
-        state[lane] = tables->model->start;
+        for (size_t step = 0; step < steps; step++)
+            symbols[lane * steps + step] = by_step[step * lanes + lane];
     }
-    return rans_steps_finish(out, lanes, 0, steps, x, state, input->words,
-                             input->words + input->word_bytes, tables);
 }
 
-bool rans_steps_plain(uint8_t *out, size_t steps, const struct rans_input *input,
-                      const struct model_tables *tables)
-{
-    return steps_plain(out, RANS_LANES, steps, input, tables);
-}
+/* A run of symbols, and its bytes. */
+struct run {
+    struct rans_stream stream;
+    const uint8_t *end; /* of its words */
+    uint8_t by_step[RANS_COUNT_MAX];
+};
 
-static _Atomic(rans_steps *) chosen;
-
-void rans_loops_use(enum codec_loops loops)
-{
-    rans_steps *best = rans_steps_plain;
-#if defined(__x86_64__)
-    if ((loops == CODEC_LOOPS_BEST || loops == CODEC_LOOPS_AVX512) &&
-        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
-        best = rans_steps_avx512;
-#endif
-    (void)loops;
-    atomic_store_explicit(&chosen, best, memory_order_relaxed);
-}
-
-/* Chosen once; threads that race choose the same. */
-static rans_steps *steps_chosen(void)
-{
-    if (CORE_UNLIKELY(atomic_load_explicit(&chosen, memory_order_relaxed) == NULL))
-        rans_loops_use(CODEC_LOOPS_BEST);
-    return atomic_load_explicit(&chosen, memory_order_relaxed);
-}
-
-bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
-                 size_t count)
+static bool run_begin(struct run *run, struct reader *r, const struct model_tables *tables,
+                      size_t count)
 {
     int64_t x[RANS_LANES];
-    struct rans_input input;
-    core_assert(count > 0);
-    core_assert(count <= RANS_COUNT_MAX);
+    struct rans_stream *s = &run->stream;
     size_t lanes = rans_lanes(count);
     if (!unpack(x, r, lanes, RANS_STATE_BITS, 0))
         return false;
     for (size_t lane = 0; lane < lanes; lane++) {
         if (x[lane] < RANS_LEAST)
             return false;
-        input.x[lane] = (uint32_t)x[lane];
+        s->x[lane] = (uint32_t)x[lane];
+        s->state[lane] = tables->model->start;
     }
     uint64_t words = get_varint(r);
     if (r->overrun || words > r->left / RANS_WORD_BYTES)
         return false;
-    input.word_bytes = (size_t)words * RANS_WORD_BYTES;
-    input.words = get_bytes(r, input.word_bytes);
-    size_t steps = steps_of(count);
-    return lanes == RANS_LANES ? steps_chosen()(symbols, steps, &input, tables)
-                               : steps_plain(symbols, lanes, steps, &input, tables);
+    s->tables = tables;
+    s->words = get_bytes(r, (size_t)words * RANS_WORD_BYTES);
+    s->step = 0;
+    s->steps = steps_of(count);
+    s->by_step = run->by_step;
+    run->end = s->words + words * RANS_WORD_BYTES;
+    return true;
+}
+
+/* As many steps as read no byte behind the words. */
+static const uint8_t *run_last(const struct run *run)
+{
+    return run->end - RANS_STEP_BYTES;
+}
+
+static bool run_has_room(const struct run *run)
+{
+    return run->end - run->stream.words >= RANS_STEP_BYTES;
+}
+
+/* The last steps read words from a place with zeros behind it. */
+static bool run_end(struct run *run, rans_run *loop, size_t lanes)
+{
+    uint8_t rest[2 * RANS_STEP_BYTES] = { 0 };
+    struct rans_stream *s = &run->stream;
+    if (run_has_room(run))
+        loop(s, run_last(run));
+    size_t left = (size_t)(run->end - s->words);
+    if (left >= RANS_STEP_BYTES)
+        return false; /* there are more words than steps to read them */
+    memcpy(rest, s->words, left);
+    s->words = rest;
+    loop(s, rest + left);
+    uint32_t off = 0;
+    for (size_t lane = 0; lane < lanes; lane++)
+        off |= s->x[lane] ^ RANS_LEAST;
+    return off == 0 && s->step == s->steps && s->words == rest + left;
+}
+
+static bool run_finish(uint8_t *symbols, struct run *run, size_t count)
+{
+    const struct codec_lanes *loops = codec_lanes();
+    size_t lanes = rans_lanes(count);
+    if (!run_end(run, lanes == RANS_LANES ? loops->rans : run_few, lanes))
+        return false;
+    if (lanes == RANS_LANES)
+        loops->turn(symbols, run->by_step, run->stream.steps);
+    else
+        turn(symbols, run->by_step, RANS_LANES_FEW, run->stream.steps);
+    return true;
+}
+
+bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
+                 size_t count)
+{
+    struct run run;
+    core_assert(count > 0);
+    core_assert(count <= RANS_COUNT_MAX);
+    return run_begin(&run, r, tables, count) && run_finish(symbols, &run, count);
+}
+
+void rans_decode_two(struct rans_two *two, size_t count)
+{
+    struct run a, b;
+    rans_run_two *loop = codec_lanes()->rans_two;
+    two->is_right[0] = run_begin(&a, two->r[0], two->tables[0], count);
+    two->is_right[1] = run_begin(&b, two->r[1], two->tables[1], count);
+    if (loop != NULL && rans_lanes(count) == RANS_LANES && two->is_right[0] && two->is_right[1] &&
+        run_has_room(&a) && run_has_room(&b))
+        loop(&a.stream, run_last(&a), &b.stream, run_last(&b));
+    two->is_right[0] = two->is_right[0] && run_finish(two->symbols[0], &a, count);
+    two->is_right[1] = two->is_right[1] && run_finish(two->symbols[1], &b, count);
 }

@@ -60,31 +60,43 @@ void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct mode
 bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
                  size_t count);
 
-/* ---- the loop that decodes, by instruction set ----------------------------------------------- */
-
-struct rans_input {
-    uint32_t x[RANS_LANES];
-    const uint8_t *words;
-    size_t word_bytes; /* even */
+/**
+ * The same of two runs of equally many symbols, in the time of little more than one: *is_first and *is_second
+ * tell which bytes are symbols.
+ */
+struct rans_two {
+    uint8_t *symbols[2];
+    struct reader *r[2];
+    const struct model_tables *tables[2];
+    bool is_right[2];
 };
+void rans_decode_two(struct rans_two *two, size_t count);
+
+/* ---- loops that decode, by instruction set (codec_lanes.h has the chosen ones) ----------------- */
+
+/** A run that is being decoded, at the end of a step. */
+struct rans_stream {
+    const struct model_tables *tables;
+    uint32_t x[RANS_LANES], state[RANS_LANES];
+    const uint8_t *words; /* the next */
+    size_t step, steps;   /* done, and in all */
+    uint8_t *by_step;     /* out: [steps][lanes] symbols */
+};
+enum { RANS_STEP_BYTES = RANS_LANES * RANS_WORD_BYTES }; /* the words of a step, at most */
 /**
- * Symbols of `steps` steps of 16 lanes to out[lane * steps + step]. False: the words were too few or
- * too many, or the states do not end as they began to be coded.
+ * Step on to the end, or until the words begin behind `last`, from where on RANS_STEP_BYTES can be read,
+ * whatever they are.
  */
-typedef bool rans_steps(uint8_t *out, size_t steps, const struct rans_input *input,
-                        const struct model_tables *tables);
-rans_steps rans_steps_plain;
+typedef void rans_run(struct rans_stream *stream, const uint8_t *last);
+/** The same of two, side by side, until one of them is at its end. */
+typedef void rans_run_two(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
+                          const uint8_t *last_b);
+rans_run rans_run_plain;
 #if defined(__x86_64__)
-rans_steps rans_steps_avx512; /* needs AVX-512 F, BW and VL */
+rans_run rans_run_avx2;
+rans_run_two rans_run_two_avx2;
+rans_run rans_run_avx512;
+rans_run_two rans_run_two_avx512;
 #endif
-/** Decode with these loops from now on, or the plain one where there is none for them. */
-void rans_loops_use(enum codec_loops loops);
-/**
- * Symbols of steps [step, steps) of `lanes` lanes to out[lane * steps + step], given where they
- * stand: what a quick loop leaves, and all of a few lanes.
- */
-bool rans_steps_finish(uint8_t *out, size_t lanes, size_t step, size_t steps, uint32_t *x,
-                       uint32_t *state, const uint8_t *words, const uint8_t *end,
-                       const struct model_tables *tables);
 
 #endif

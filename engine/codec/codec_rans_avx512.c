@@ -1,71 +1,140 @@
 /*
- * codec_rans_avx512.c -- the loop of codec_rans.h for CPUs with AVX-512: the Makefile has the flags.
+ * codec_rans_avx512.c -- the loops of codec_rans.h for CPUs with AVX-512: the Makefile has the flags.
  *
- * A step looks up 16 slots and 16 next states with a gather each, and spreads as many words as there
- * are lanes that want one; the symbols of four steps are scattered to their places. By hand, as compilers make no such loop of the plain one.
+ * A step looks up 16 slots with two gathers of 8 (one of 16 takes longer on some CPUs), and spreads as
+ * many words as there are lanes that want one. Where the symbol alone tells the model's next state, that
+ * comes from 256 bytes in registers, else from another gather. A run is a chain of lookups, most of it
+ * waiting: two runs side by side take little more time than one. By hand, as compilers make no such loop of
+ * the plain one.
  */
 #include "codec_rans.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-enum {
-    TURN = 4,
-    TURN_BYTES = TURN * RANS_LANES * RANS_WORD_BYTES
-}; /* steps, and their most words */
+/* With a constant for by_symbol, each is a loop of its own. */
+#define SPECIAL static inline __attribute__((always_inline)) void
 
+/* A stream in registers. */
 struct lanes {
     __m512i x, state;
     const uint8_t *words;
+    const uint32_t *slots;
+    const uint8_t *next;
+    __m512i next_of[4]; /* of symbols, 64 bytes each */
 };
 
-/* One step: the symbols, of 32 bits each. At least RANS_LANES words are there. */
-static inline __m512i step_of(struct lanes *l, const struct model_tables *tables)
+static inline struct lanes lanes_load(const struct rans_stream *s)
+{
+    struct lanes l = {
+        .x = _mm512_loadu_si512(s->x),
+        .state = _mm512_loadu_si512(s->state),
+        .words = s->words,
+        .slots = s->tables->slots,
+        .next = s->tables->next,
+    };
+    for (unsigned i = 0; i < 4; i++)
+        l.next_of[i] = _mm512_loadu_si512(l.next + (size_t)64 * i);
+    return l;
+}
+
+static inline void lanes_store(struct rans_stream *s, const struct lanes *l, size_t step)
+{
+    _mm512_storeu_si512(s->x, l->x);
+    _mm512_storeu_si512(s->state, l->state);
+    s->words = l->words;
+    s->step = step;
+}
+
+static inline __m512i gather_slots(const uint32_t *slots, __m512i at)
+{
+    __m256i low = _mm256_i32gather_epi32((const int *)slots, _mm512_castsi512_si256(at), 4);
+    __m256i high = _mm256_i32gather_epi32((const int *)slots, _mm512_extracti64x4_epi64(at, 1), 4);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+static inline __m512i gather_bytes(const uint8_t *bytes, __m512i at)
+{
+    __m256i low =
+        _mm256_i32gather_epi32((const int *)(const void *)bytes, _mm512_castsi512_si256(at), 1);
+    __m256i high = _mm256_i32gather_epi32((const int *)(const void *)bytes,
+                                          _mm512_extracti64x4_epi64(at, 1), 1);
+    __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    return _mm512_and_si512(both, _mm512_set1_epi32(0xff));
+}
+
+/* The lowest byte of each lane by a list of 256; the others are 0. */
+static inline __m512i look_up(const __m512i list[4], __m512i at)
+{
+    const __mmask64 lowest = 0x1111111111111111;
+    __m512i low = _mm512_maskz_permutex2var_epi8(lowest, list[0], at, list[1]);
+    __m512i high = _mm512_maskz_permutex2var_epi8(lowest, list[2], at, list[3]);
+    return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(at, _mm512_set1_epi32(0x80)), high);
+}
+
+/* One step, whose symbols go to `out`. RANS_STEP_BYTES of words can be read. */
+SPECIAL step_of(struct lanes *l, uint8_t *out, bool by_symbol)
 {
     const __m512i slot_mask = _mm512_set1_epi32(MODEL_SUM - 1);
-    const __m512i byte_mask = _mm512_set1_epi32(0xff);
     __m512i at = _mm512_or_si512(_mm512_slli_epi32(l->state, MODEL_SUM_BITS),
                                  _mm512_and_si512(l->x, slot_mask));
-    __m512i slot = _mm512_i32gather_epi32(at, tables->slots, 4);
-    __m512i symbol = _mm512_and_si512(slot, byte_mask);
-    __m512i next = _mm512_or_si512(_mm512_slli_epi32(l->state, 8), symbol);
-    l->state = _mm512_and_si512(_mm512_i32gather_epi32(next, tables->next, 1), byte_mask);
+    __m512i slot = gather_slots(l->slots, at);
+    _mm_storeu_si128((__m128i *)(void *)out, _mm512_cvtepi32_epi8(slot));
+    if (by_symbol) {
+        l->state = look_up(l->next_of, slot);
+    } else {
+        __m512i symbol = _mm512_and_si512(slot, _mm512_set1_epi32(0xff));
+        l->state = gather_bytes(l->next, _mm512_or_si512(_mm512_slli_epi32(l->state, 8), symbol));
+    }
     __m512i frequency = _mm512_and_si512(_mm512_srli_epi32(slot, 8), slot_mask);
     __m512i x =
         _mm512_add_epi32(_mm512_mullo_epi32(frequency, _mm512_srli_epi32(l->x, MODEL_SUM_BITS)),
                          _mm512_srli_epi32(slot, 20));
     __mmask16 is_short = _mm512_cmplt_epu32_mask(x, _mm512_set1_epi32(RANS_LEAST));
-    __m512i more = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)l->words));
+    __m512i more =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)l->words));
     more = _mm512_maskz_expand_epi32(is_short, more);
     l->x = _mm512_mask_or_epi32(x, is_short, _mm512_slli_epi32(x, 16), more);
     l->words += (size_t)_mm_popcnt_u32(is_short) * RANS_WORD_BYTES;
-    return symbol;
 }
 
-bool rans_steps_avx512(uint8_t *out, size_t steps, const struct rans_input *input,
-                       const struct model_tables *tables)
+SPECIAL run_one(struct rans_stream *s, const uint8_t *last, bool by_symbol)
 {
-    const uint8_t *end = input->words + input->word_bytes;
-    struct lanes l = {
-        .x = _mm512_loadu_si512(input->x),
-        .state = _mm512_set1_epi32(tables->model->start),
-        .words = input->words,
-    };
-    __m512i place =
-        _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                           _mm512_set1_epi32((int)steps));
+    struct lanes l = lanes_load(s);
+    size_t step = s->step;
+    for (; step < s->steps && l.words <= last; step++)
+        step_of(&l, s->by_step + step * RANS_LANES, by_symbol);
+    lanes_store(s, &l, step);
+}
+
+void rans_run_avx512(struct rans_stream *s, const uint8_t *last)
+{
+    if (s->tables->next_by_symbol)
+        run_one(s, last, true);
+    else
+        run_one(s, last, false);
+}
+
+SPECIAL run_both(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
+                 const uint8_t *last_b, bool by_symbol)
+{
+    struct lanes la = lanes_load(a);
+    struct lanes lb = lanes_load(b);
     size_t step = 0;
-    for (; step + TURN <= steps && end - l.words >= TURN_BYTES; step += TURN) {
-        __m512i a = step_of(&l, tables);
-        __m512i b = _mm512_slli_epi32(step_of(&l, tables), 8);
-        __m512i c = _mm512_slli_epi32(step_of(&l, tables), 16);
-        __m512i d = _mm512_slli_epi32(step_of(&l, tables), 24);
-        __m512i four = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
-        _mm512_i32scatter_epi32(out + step, place, four, 1);
+    for (; step < a->steps && la.words <= last_a && lb.words <= last_b; step++) {
+        step_of(&la, a->by_step + step * RANS_LANES, by_symbol);
+        step_of(&lb, b->by_step + step * RANS_LANES, by_symbol);
     }
-    uint32_t x[RANS_LANES], state[RANS_LANES];
-    _mm512_storeu_si512(x, l.x);
-    _mm512_storeu_si512(state, l.state);
-    return rans_steps_finish(out, RANS_LANES, step, steps, x, state, l.words, end, tables);
+    lanes_store(a, &la, step);
+    lanes_store(b, &lb, step);
+}
+
+void rans_run_two_avx512(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
+                         const uint8_t *last_b)
+{
+    if (a->tables->next_by_symbol && b->tables->next_by_symbol)
+        run_both(a, last_a, b, last_b, true);
+    else
+        run_both(a, last_a, b, last_b, false);
 }
 #endif

@@ -184,7 +184,7 @@ static void memory_release(struct memory *memory)
 {
     free(memory->bytes);
     if (memory->has_columns)
-        columns_release(&memory->rows.columns);
+        codec_rows_release(&memory->rows);
     *memory = (struct memory){ 0 };
 }
 
@@ -222,7 +222,7 @@ static void memory_take(struct segment_run *run)
     if (run->pool != NULL && run->pool->count > 0)
         *memory = run->pool->spare[--run->pool->count];
     if (memory->has_columns && !schema_is_equal(&memory->rows.columns.schema, schema)) {
-        columns_release(&memory->rows.columns);
+        codec_rows_release(&memory->rows);
         memory->has_columns = false;
     }
     if (!memory->has_columns)
@@ -355,6 +355,20 @@ static const char *path_of(const struct segment_section *section)
     return section->segment != NULL ? section->segment->path : "(known from before)";
 }
 
+/* The block behind one, where it is wanted and lies in the same piece. */
+static bool next_in_piece(struct codec_next *next, const struct segment_run *run, size_t index,
+                          const uint8_t *plain)
+{
+    const struct segment_headers *headers = run->headers;
+    if (index == run->entry->series.blocks || headers->places[index].starts_piece ||
+        !is_wanted(run, &headers->blocks[index]))
+        return false;
+    const struct segment_place *place = &headers->places[index];
+    next->bytes = reader_over(plain + place->offset, place->bytes);
+    next->count = headers->blocks[index].rows;
+    return true;
+}
+
 static holter_status block_decode(struct segment_run *run, size_t index, const uint8_t *plain,
                                   holter_error *err)
 {
@@ -362,9 +376,12 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     const struct segment_place *place = &run->headers->places[index];
     struct columns *columns = &run->memory.rows.columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
+    struct codec_next next;
+    bool has_next = next_in_piece(&next, run, index + 1, plain);
     holter_status status =
         codec_block_decode_next(&run->memory.rows, &r, block->rows, block->begin_min,
-                                place->has_revision, run->entry->revision_base);
+                                place->has_revision, run->entry->revision_base,
+                                has_next ? &next : NULL);
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
     if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||

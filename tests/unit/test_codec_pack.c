@@ -154,39 +154,102 @@ static void check_small(const struct codec_lanes *lanes, const char *name, struc
     for (unsigned round = 0; round < 200; round++) {
         size_t count = 1 + random_below(random, VALUES);
         int64_t first = (int64_t)random_u64(random) >> 3;
-        int32_t scale = round % 3 == 0 ? 1 : 1 + (int32_t)random_below(random, 1000000000);
+        uint32_t scale = round % 3 == 0 ? 1 : 1 + (uint32_t)random_below(random, 1000000000);
         int64_t sum = 0;
-        memset(room, 0, LANES_SUM_ROW * sizeof *room);
-        for (size_t i = 0; i < count; i++)
-            values[i] = indexes[i] = (int32_t)random_below(random, 1 << 21) - (1 << 20) + (i < 9);
-        sums[count] = GUARD;
-        lanes->sums(sums, values, count, first, scale);
+        int32_t least = INT32_MAX;
         for (size_t i = 0; i < count; i++) {
-            sum += indexes[i];
+            values[i] = (int32_t)random_below(random, 1 << 21) - (1 << 20) + (i < 9);
+            least = i > 0 && values[i] < least ? values[i] : least;
+        }
+        sums[count] = GUARD;
+        if (lanes->sums(sums, values, count, first, scale) != least)
+            ck_abort_msg("%s: the least of %zu", name, count);
+        for (size_t i = 0; i < count; i++) {
+            sum += i > 0 ? values[i] : 0;
             if (sums[i] != first + sum * scale || sums[count] != GUARD)
                 ck_abort_msg("%s: sum %zu of %zu", name, i, count);
         }
     }
 }
 
+/* Rows of pairs, as codec_lanes.h says; more rows than there are have symbols that are escapes. */
+static void check_pairs(const struct codec_lanes *lanes, const char *name, struct random *random)
+{
+    enum { ROWS = 640, GUARD = 99 };
+    static uint8_t symbols[ROWS], gap_of[256];
+    static int8_t change_of[256];
+    static int32_t gaps[ROWS + LANES_SUM_ROW], changes[ROWS + LANES_SUM_ROW];
+    static int64_t time[ROWS + 1], values[ROWS + 1];
+    for (unsigned round = 0; round < 300; round++) {
+        size_t count = 1 + random_below(random, ROWS);
+        uint64_t rare = 1 + random_below(random, 300);
+        struct lanes_pairs pairs = {
+            .symbols = symbols,
+            .count = count,
+            .gap_of = gap_of,
+            .change_of = change_of,
+            .gaps = gaps,
+            .changes = changes,
+            .time = (int64_t)random_u64(random) >> 2,
+            .value = (int64_t)random_u64(random),
+            .ns = (uint32_t)random_u64(random),
+        };
+        for (size_t i = 1; i < 256; i++) {
+            gap_of[i] = (uint8_t)random_u64(random);
+            change_of[i] = (int8_t)random_u64(random);
+        }
+        memset(symbols, 0, sizeof symbols);
+        for (size_t i = 0; i < count; i++) {
+            symbols[i] = random_below(random, rare) == 0 ? 0 : (uint8_t)random_u64(random);
+            gaps[i] = (int32_t)random_below(random, 1 << 20);
+            changes[i] = (int32_t)random_below(random, 1 << 21) - (1 << 20);
+        }
+        time[count] = values[count] = GUARD;
+        lanes->pairs(time, values, &pairs);
+        int64_t at = pairs.time;
+        int64_t value = pairs.value;
+        size_t escapes = 0;
+        for (size_t i = 0; i < count; i++) {
+            bool is_escape = symbols[i] == 0;
+            if (i > 0) {
+                at += (int64_t)(is_escape ? gaps[escapes] : gap_of[symbols[i]]) * pairs.ns;
+                value = wrap_add_i64(value, is_escape ? changes[escapes] : change_of[symbols[i]]);
+            }
+            escapes += is_escape;
+            if (time[i] != at || values[i] != value)
+                ck_abort_msg("%s: pair %zu of %zu", name, i, count);
+        }
+        CHECK(time[count] == GUARD && values[count] == GUARD);
+    }
+}
+
+static void check_turn(const struct codec_lanes *lanes, struct random *random)
+{
+    static uint8_t by_step[RANS_COUNT_MAX], out[RANS_COUNT_MAX];
+    for (size_t steps = LANES_TURN; steps <= RANS_COUNT_MAX / RANS_LANES; steps++) {
+        for (size_t i = 0; i < steps * RANS_LANES; i++)
+            by_step[i] = (uint8_t)random_u64(random);
+        lanes->turn(out, by_step, steps);
+        for (size_t i = 0; i < steps * RANS_LANES; i++)
+            CHECK(out[i] == by_step[i % steps * RANS_LANES + i / steps]);
+    }
+}
+
 START_TEST(every_instruction_set_reads_and_writes_the_same)
 {
+    static const char *const names[] = { "plain", "avx2", "avx512" };
     struct random random = { 9 };
-    check_lanes(&codec_lanes_plain, "plain", &random);
-    check_small(&codec_lanes_plain, "plain", &random);
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        check_lanes(&codec_lanes_avx2, "avx2", &random);
-        check_small(&codec_lanes_avx2, "avx2", &random);
-    } else
-        printf("avx2: left out, this CPU has none\n");
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-        check_lanes(&codec_lanes_avx512, "avx512", &random);
-        check_small(&codec_lanes_avx512, "avx512", &random);
-    } else
-        printf("avx512: left out, this CPU has none\n");
-#endif
+    for (size_t i = 0; i < CORE_COUNT(names); i++) {
+        if (!codec_loops_use((enum codec_loops)(CODEC_LOOPS_PLAIN + i))) {
+            printf("%s: left out, this CPU has none\n", names[i]);
+            continue;
+        }
+        check_lanes(codec_lanes(), names[i], &random);
+        check_small(codec_lanes(), names[i], &random);
+        check_pairs(codec_lanes(), names[i], &random);
+        check_turn(codec_lanes(), &random);
+    }
+    CHECK(codec_loops_use(CODEC_LOOPS_BEST));
 }
 END_TEST
 
