@@ -446,7 +446,7 @@ bool places_decode(uint16_t *at, struct reader *r, size_t places, size_t count)
 {
     uint64_t next = 0;
     for (size_t i = 0; i < places; i++) {
-        uint64_t gap = get_varint(r);
+        uint64_t gap = r->left > 0 && *r->at < 0x80 ? get_u8(r) : get_varint(r);
         if (r->overrun || gap >= count || next + gap >= count)
             return false;
         at[i] = (uint16_t)(next + gap);
@@ -594,7 +594,7 @@ static bool decode_small_escapes(int32_t *out, struct reader *r, size_t count)
 static bool decode_small_dictionary(int32_t *out, struct reader *r, size_t count, bool has_escapes)
 {
     int32_t list[ENTRIES_MAX];
-    int32_t escapes[ROWS + SMALL_ROOM];
+    int32_t escapes[ROWS];
     size_t entries = (size_t)get_u8(r) + 1;
     if (has_escapes && entries == ENTRIES_MAX)
         return false;
@@ -604,19 +604,16 @@ static bool decode_small_dictionary(int32_t *out, struct reader *r, size_t count
             return false;
         list[i] = (int32_t)value;
     }
-    if (entries < ENTRIES_MAX)
-        list[entries] = 0;
-    int32_t greatest = (int32_t)(has_escapes ? entries : entries - 1);
-    if (r->overrun || !unpack_small(out, r, count, bits_of((uint64_t)greatest), 0))
-        return false;
+    memset(list + entries, 0, (ENTRIES_MAX - entries) * sizeof *list);
     struct small_places escaped;
-    if (!small_find(&escaped, out, count, greatest))
+    if (r->overrun || !unpack_listed(out, &escaped, r, count, list,
+                                     (unsigned)(has_escapes ? entries : entries - 1)))
         return false;
     if (!has_escapes)
-        memset(escaped.found, 0, sizeof escaped.found);
-    else if (escaped.count == 0 || !decode_small_escapes(escapes, r, escaped.count))
+        return true;
+    if (escaped.count == 0 || !decode_small_escapes(escapes, r, escaped.count))
         return false;
-    small_look_up(out, count, list, &escaped, escapes, greatest);
+    small_replace(out, &escaped, escapes);
     return true;
 }
 

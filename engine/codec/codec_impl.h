@@ -61,19 +61,19 @@ struct small_values {
 };
 /** As unpack; width is at most 16, and base small. */
 bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, int32_t base);
-/** Where among small values one stands. */
+/** Where among small values some stand. */
 struct small_places {
+    uint32_t found[SMALL_STRETCHES]; /* a bit for each value */
     size_t count;
-    uint32_t found[SMALL_STRETCHES];
 };
-/** False: there is a value beyond the greatest, or below 0. */
-bool small_find(struct small_places *places, int32_t *values, size_t count, int32_t greatest);
 /**
- * Values are indexes of a list, up to `greatest`, of which `list` and `others` have as many as an array
- * can; at `places` the next of others takes the place of what is listed.
+ * Read words of as many bits as `greatest` has, and give what the list has for them; *places: where the greatest one
+ * stands. False: there are too few bytes, or a word is above the greatest.
  */
-void small_look_up(int32_t *values, size_t count, const int32_t list[static SMALL_LIST],
-                   const struct small_places *places, const int32_t *others, int32_t greatest);
+bool unpack_listed(int32_t *out, struct small_places *places, struct reader *r, size_t count,
+                   const int32_t list[static SMALL_LIST], unsigned greatest);
+/** What stands at the places becomes the next of others each. */
+void small_replace(int32_t *values, const struct small_places *places, const int32_t *others);
 /**
  * out[i] = first + scale x (values from the second up to value i): the sum does not wrap, what is made of it does.
  * Answers the least value behind the first, INT32_MAX where there is none.

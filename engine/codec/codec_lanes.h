@@ -15,7 +15,8 @@ enum {
     LANES_REGISTER_BYTES = 64,
     LANES_SMALL_BITS = 16, /* the widest words of unpack_small */
     LANES_STRETCH = 32,
-    LANES_LIST = 256,
+    LANES_LIST_BITS = 8,
+    LANES_LIST = 1 << LANES_LIST_BITS,
     LANES_SUM_ROW = 16,
     LANES_SUM_VALUES = 1024, /* at most: whole rows */
     LANES_PAIRS = 64,
@@ -42,18 +43,11 @@ struct codec_lanes {
     /** The same to 32 bits, of at most LANES_SMALL_BITS. */
     void (*unpack_small)(int32_t *out, const uint8_t *in, unsigned width, int32_t base);
     /**
-     * Bit i of found[s] says that values[s * LANES_STRETCH + i] is `value`, for each of some stretches.
-     * *count: how many. Answers the greatest value there is, at least 0.
+     * Words of `width` bits, at most LANES_LIST_BITS, to 512 values that the list has for them. Bit i of found[s] says
+     * that word s * LANES_STRETCH + i is `sought`; *ones grows by how many are. Answers the greatest word.
      */
-    int32_t (*find)(uint32_t *found, size_t *count, const int32_t *values, size_t stretches,
-                    int32_t value);
-    /**
-     * Values below LANES_LIST become what the list has for them; then those that were found become the
-     * next of `others` each, which has LANES_SUM_ROW more than it needs. is_short: all values are below
-     * LANES_SUM_ROW.
-     */
-    void (*look_up)(int32_t *values, size_t stretches, const int32_t *list, const uint32_t *found,
-                    const int32_t *others, bool is_short);
+    unsigned (*unpack_listed)(int32_t *out, uint32_t *found, size_t *ones, const uint8_t *in,
+                              unsigned width, const int32_t *list, unsigned sought);
     /**
      * out[i] = first + scale * (values[1] + .. + values[i]), for 1 .. LANES_SUM_VALUES values, of which a whole row
      * can be read. The sum of the values does not wrap, what is made of it does. Answers the least of values[1] and

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -91,71 +91,122 @@ DEFINE_PACK(16, uint16_t)
 DEFINE_PACK(32, uint32_t)
 DEFINE_PACK(64, uint64_t)
 
-static int32_t lanes_find(uint32_t *restrict found, size_t *restrict count,
-                          const int32_t *restrict values, size_t stretches, int32_t value)
+static unsigned listed_plain(int32_t *restrict out, uint32_t *restrict found, size_t *ones,
+                             const uint8_t *restrict in, unsigned width,
+                             const int32_t *restrict list, unsigned sought)
 {
-    size_t ones = 0;
-    uint32_t bit[LANES_STRETCH];
+    int32_t words[LANES_GROUP];
     int32_t greatest[LANES_STRETCH] = { 0 };
+    uint32_t bit[LANES_STRETCH];
+    lanes_unpack_small(words, in, width, 0);
     for (unsigned i = 0; i < LANES_STRETCH; i++)
         bit[i] = (uint32_t)1 << i;
-    for (size_t s = 0; s < stretches; s++) {
-        const int32_t *at = values + s * LANES_STRETCH;
+    for (size_t s = 0; s < LANES_GROUP / LANES_STRETCH; s++) {
+        const int32_t *at = words + s * LANES_STRETCH;
         uint32_t bits = 0;
         for (unsigned i = 0; i < LANES_STRETCH; i++)
-            bits |= at[i] == value ? bit[i] : 0;
+            bits |= at[i] == (int32_t)sought ? bit[i] : 0;
         found[s] = bits;
-        ones += (size_t)__builtin_popcount(bits);
-    }
-    *count = ones;
-    for (size_t s = 0; s < stretches; s++) {
-        const int32_t *at = values + s * LANES_STRETCH;
+        *ones += (size_t)__builtin_popcount(bits);
         for (unsigned i = 0; i < LANES_STRETCH; i++)
             greatest[i] = at[i] > greatest[i] ? at[i] : greatest[i];
     }
+    for (size_t i = 0; i < LANES_GROUP; i++)
+        out[i] = list[words[i]];
     for (unsigned i = 1; i < LANES_STRETCH; i++)
         greatest[0] = greatest[i] > greatest[0] ? greatest[i] : greatest[0];
-    return greatest[0];
+    return (unsigned)greatest[0];
 }
 
+/* A list of up to 16, or 8, is one register; 32 words of 16 bits lie in a row. */
 #if defined(__AVX512F__)
-/* A list of up to 16 is one register. */
-static void look_up_short(int32_t *restrict values, size_t stretches, const int32_t *restrict list,
-                          const uint32_t *restrict found, const int32_t *restrict others)
+enum { LISTED_BITS = 4 };
+
+static unsigned listed_short(int32_t *restrict out, uint32_t *restrict found, size_t *ones,
+                             const uint8_t *restrict in, unsigned width,
+                             const int32_t *restrict list, unsigned sought)
 {
     const __m512i table = _mm512_loadu_si512(list);
-    for (size_t s = 0; s < stretches; s++) {
-        uint32_t bits = found[s];
-        for (unsigned half = 0; half < 2; half++, bits >>= 16) {
-            int32_t *at = values + s * LANES_STRETCH + half * 16;
-            __m512i listed = _mm512_permutexvar_epi32(_mm512_loadu_si512(at), table);
-            __m512i next = _mm512_loadu_si512(others);
-            _mm512_storeu_si512(at, _mm512_mask_expand_epi32(listed, (__mmask16)bits, next));
-            others += __builtin_popcount(bits & 0xffff);
-        }
+    const __m512i mask = _mm512_set1_epi16((short)((1u << width) - 1));
+    const __m512i wanted = _mm512_set1_epi16((short)sought);
+    __m512i greatest = _mm512_setzero_si512();
+    for (unsigned row = 0; row < LANES_GROUP / LANES_STRETCH; row++) {
+        unsigned shift = row * width % 16;
+        const uint8_t *at = in + (size_t)LANES_REGISTER_BYTES * (row * width / 16);
+        __m512i words = _mm512_srl_epi16(_mm512_loadu_si512(at), _mm_cvtsi32_si128((int)shift));
+        if (shift + width > 16)
+            words = _mm512_or_si512(words,
+                                    _mm512_sll_epi16(_mm512_loadu_si512(at + LANES_REGISTER_BYTES),
+                                                     _mm_cvtsi32_si128((int)(16 - shift))));
+        words = _mm512_and_si512(words, mask);
+        greatest = _mm512_max_epu16(greatest, words);
+        found[row] = _mm512_cmpeq_epi16_mask(words, wanted);
+        *ones += (size_t)__builtin_popcount(found[row]);
+        __m512i low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(words));
+        __m512i high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(words, 1));
+        _mm512_storeu_si512(out, _mm512_permutexvar_epi32(low, table));
+        _mm512_storeu_si512(out + 16, _mm512_permutexvar_epi32(high, table));
+        out += LANES_STRETCH;
     }
+    __m512i pairs = _mm512_max_epu16(greatest, _mm512_srli_epi32(greatest, 16));
+    return (unsigned)_mm512_reduce_max_epu32(_mm512_and_si512(pairs, _mm512_set1_epi32(0xffff)));
+}
+#elif defined(__AVX2__)
+enum { LISTED_BITS = 3 };
+
+static inline __m256i half_row(const uint8_t *at, unsigned shift, unsigned width)
+{
+    __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    words = _mm256_srl_epi16(words, _mm_cvtsi32_si128((int)shift));
+    if (shift + width <= 16)
+        return words;
+    __m256i more = _mm256_loadu_si256((const __m256i *)(const void *)(at + LANES_REGISTER_BYTES));
+    return _mm256_or_si256(words, _mm256_sll_epi16(more, _mm_cvtsi32_si128((int)(16 - shift))));
+}
+
+static unsigned listed_short(int32_t *restrict out, uint32_t *restrict found, size_t *ones,
+                             const uint8_t *restrict in, unsigned width,
+                             const int32_t *restrict list, unsigned sought)
+{
+    const __m256i table = _mm256_loadu_si256((const __m256i *)(const void *)list);
+    const __m256i mask = _mm256_set1_epi16((short)((1u << width) - 1));
+    const __m256i wanted = _mm256_set1_epi16((short)sought);
+    __m256i greatest = _mm256_setzero_si256();
+    for (unsigned row = 0; row < LANES_GROUP / LANES_STRETCH; row++) {
+        unsigned shift = row * width % 16;
+        const uint8_t *at = in + (size_t)LANES_REGISTER_BYTES * (row * width / 16);
+        __m256i is_wanted[2];
+        for (unsigned half = 0; half < 2; half++) {
+            __m256i words = _mm256_and_si256(half_row(at + 32 * half, shift, width), mask);
+            greatest = _mm256_max_epu16(greatest, words);
+            is_wanted[half] = _mm256_cmpeq_epi16(words, wanted);
+            __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words));
+            __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1));
+            _mm256_storeu_si256((__m256i *)(void *)out, _mm256_permutevar8x32_epi32(table, low));
+            _mm256_storeu_si256((__m256i *)(void *)(out + 8),
+                                _mm256_permutevar8x32_epi32(table, high));
+            out += 16;
+        }
+        __m256i both = _mm256_packs_epi16(is_wanted[0], is_wanted[1]);
+        found[row] = (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(both, 0xd8));
+        *ones += (size_t)__builtin_popcount(found[row]);
+    }
+    uint16_t each[16];
+    _mm256_storeu_si256((__m256i *)(void *)each, greatest);
+    for (unsigned i = 1; i < 16; i++)
+        each[0] = each[i] > each[0] ? each[i] : each[0];
+    return each[0];
 }
 #endif
 
-static void lanes_look_up(int32_t *restrict values, size_t stretches, const int32_t *restrict list,
-                          const uint32_t *restrict found, const int32_t *restrict others,
-                          bool is_short)
+static unsigned lanes_unpack_listed(int32_t *out, uint32_t *found, size_t *ones, const uint8_t *in,
+                                    unsigned width, const int32_t *list, unsigned sought)
 {
-#if defined(__AVX512F__)
-    if (is_short) {
-        look_up_short(values, stretches, list, found, others);
-        return;
-    }
-#else
-    (void)is_short;
+#if defined(__AVX2__)
+    if (width <= LISTED_BITS)
+        return listed_short(out, found, ones, in, width, list, sought);
 #endif
-    for (size_t s = 0; s < stretches; s++) {
-        int32_t *at = values + s * LANES_STRETCH;
-        for (unsigned i = 0; i < LANES_STRETCH; i++)
-            at[i] = list[at[i]];
-        for (uint32_t bits = found[s]; bits != 0; bits &= bits - 1)
-            at[__builtin_ctz(bits)] = *others++;
-    }
+    return listed_plain(out, found, ones, in, width, list, sought);
 }
 
 #if defined(__AVX512F__)
@@ -181,28 +232,48 @@ static inline void store_some(int64_t *out, __m512i low, __m512i high, size_t le
     }
 }
 
+/* Sums that go on from row to row. */
+struct row_sums {
+    __m512i before, least;
+};
+
+/* Of a row those values that are counted; the others are 0. */
+static inline void sum_row(int32_t *sums, struct row_sums *at, const int32_t *values,
+                           unsigned counted)
+{
+    __m512i row = _mm512_maskz_loadu_epi32((__mmask16)counted, values);
+    at->least = _mm512_mask_min_epi32(at->least, (__mmask16)counted, at->least, row);
+    row = sums_of_row(row);
+    _mm512_storeu_si512(sums, _mm512_add_epi32(row, at->before));
+    row = _mm512_permutexvar_epi32(_mm512_set1_epi32(15), row);
+    at->before = _mm512_add_epi32(at->before, row);
+}
+
+/* Two passes: so the sums of one row do not wait for the shuffles that make numbers of the row before. */
 static int32_t lanes_sums(int64_t *restrict out, const int32_t *restrict values, size_t count,
                           int64_t first, uint32_t scale)
 {
+    int32_t sums[LANES_SUM_VALUES];
     const __m512i scales = _mm512_set1_epi64((int64_t)scale);
     const __m512i base = _mm512_set1_epi64(first);
-    const __m512i last = _mm512_set1_epi32(15);
-    const __m512i most = _mm512_set1_epi32(INT32_MAX);
-    __m512i least = most;
-    __m512i before = _mm512_setzero_si512();
-    for (size_t i = 0; i < count; i += 16) {
-        unsigned some = count - i < 16 ? (1u << (count - i)) - 1 : UINT16_MAX;
-        __mmask16 counted = (__mmask16)(i == 0 ? some & ~1u : some);
-        __m512i row = _mm512_maskz_loadu_epi32(counted, values + i);
-        least = _mm512_mask_min_epi32(least, counted, least, row);
-        __m512i sums = _mm512_add_epi32(sums_of_row(row), before);
-        before = _mm512_permutexvar_epi32(last, sums);
-        __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sums));
-        __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sums, 1));
-        store_some(out + i, _mm512_add_epi64(base, _mm512_mul_epi32(low, scales)),
-                   _mm512_add_epi64(base, _mm512_mul_epi32(high, scales)), count - i);
+    struct row_sums at = { _mm512_setzero_si512(), _mm512_set1_epi32(INT32_MAX) };
+    unsigned head = count < 16 ? (1u << count) - 1 : UINT16_MAX;
+    sum_row(sums, &at, values, head & ~1u);
+    size_t i = 16;
+    for (; i + 16 <= count; i += 16)
+        sum_row(sums + i, &at, values + i, UINT16_MAX);
+    if (i < count)
+        sum_row(sums + i, &at, values + i, (1u << (count - i)) - 1);
+    for (i = 0; i < count; i += 8) {
+        __m256i row = _mm256_loadu_si256((const __m256i *)(const void *)(sums + i));
+        __m512i sum = _mm512_mul_epi32(_mm512_cvtepi32_epi64(row), scales);
+        sum = _mm512_add_epi64(base, sum);
+        if (CORE_LIKELY(i + 8 <= count))
+            _mm512_storeu_si512(out + i, sum);
+        else
+            _mm512_mask_storeu_epi64(out + i, (__mmask8)((1u << (count - i)) - 1), sum);
     }
-    return _mm512_reduce_min_epi32(least);
+    return _mm512_reduce_min_epi32(at.least);
 }
 
 struct byte_list {
@@ -417,8 +488,7 @@ const struct codec_lanes CODEC_LANES = {
     .pack = lanes_pack,
     .unpack = lanes_unpack,
     .unpack_small = lanes_unpack_small,
-    .find = lanes_find,
-    .look_up = lanes_look_up,
+    .unpack_listed = lanes_unpack_listed,
     .sums = lanes_sums,
     .pairs = lanes_pairs,
     .turn = lanes_turn,

@@ -101,8 +101,8 @@ static void tail_pack(uint8_t *out, const uint64_t *words, size_t count, unsigne
         *out = (uint8_t)bits;
 }
 
-/* Word by word; a word of up to 56 bits lies in the 8 bytes from the one it begins in, as long as there
-   are so many. */
+/* Eight narrow words lie in 8 bytes. Else word by word; a word of up to 56 bits lies in the 8 bytes from the one it
+   begins in, as long as there are so many. */
 static void tail_unpack(int64_t *out, const uint8_t *in, size_t count, unsigned width,
                         uint64_t base)
 {
@@ -110,6 +110,13 @@ static void tail_unpack(int64_t *out, const uint8_t *in, size_t count, unsigned 
     const uint8_t *end = in + tail_bytes(count, width);
     size_t bit = 0;
     size_t i = 0;
+    for (; width <= 8 && i + 8 <= count && end - in - (ptrdiff_t)(bit / 8) >= WINDOW_BYTES;
+         i += 8) {
+        uint64_t eight = window_at(in + bit / 8);
+        for (unsigned k = 0; k < 8; k++)
+            out[i + k] = (int64_t)(base + (eight >> k * width & mask_of(width)));
+        bit += 8 * (size_t)width;
+    }
     for (; width <= WINDOW_BITS && i < count && end - in - (ptrdiff_t)(bit / 8) >= WINDOW_BYTES;
          i++, bit += width)
         out[i] = (int64_t)(base + (window_at(in + bit / 8) >> bit % 8 & mask_of(width)));
@@ -185,25 +192,47 @@ bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, 
     return true;
 }
 
-static size_t stretches_of(size_t count)
+bool unpack_listed(int32_t *out, struct small_places *places, struct reader *r, size_t count,
+                   const int32_t list[static SMALL_LIST], unsigned greatest)
 {
-    return (count + SMALL_STRETCH - 1) / SMALL_STRETCH;
+    int64_t tail[LANES_GROUP];
+    unsigned width = bits_of(greatest);
+    unsigned most = 0;
+    uint32_t *found = places->found;
+    core_assert(width <= LANES_LIST_BITS);
+    core_assert(count <= CODEC_PACKED_ROWS_MAX);
+    memset(places, 0, sizeof *places);
+    const uint8_t *in = get_bytes(r, pack_bytes(count, width));
+    if (r->overrun)
+        return false;
+    for (; width > 0 && count >= LANES_GROUP; count -= LANES_GROUP) {
+        unsigned of_group =
+            codec_lanes()->unpack_listed(out, found, &places->count, in, width, list, greatest);
+        most = of_group > most ? of_group : most;
+        in += (size_t)LANES_REGISTER_BYTES * width;
+        out += LANES_GROUP;
+        found += LANES_GROUP / LANES_STRETCH;
+    }
+    for (size_t done = 0; done < count; done += LANES_GROUP) { /* more than one only of width 0 */
+        size_t some = count - done < LANES_GROUP ? count - done : LANES_GROUP;
+        tail_unpack(tail, in, some, width, 0);
+        for (size_t i = 0; i < some; i++) {
+            unsigned word = (unsigned)tail[i];
+            found[i / LANES_STRETCH] |= (uint32_t)(word == greatest) << i % LANES_STRETCH;
+            places->count += word == greatest;
+            most = word > most ? word : most;
+            out[done + i] = list[word];
+        }
+    }
+    return most <= greatest;
 }
 
-bool small_find(struct small_places *places, int32_t *values, size_t count, int32_t greatest)
+void small_replace(int32_t *values, const struct small_places *places, const int32_t *others)
 {
-    size_t stretches = stretches_of(count);
-    for (size_t i = count; i < stretches * SMALL_STRETCH; i++)
-        values[i] = greatest > 0 ? 0 : 1; /* what is not looked for */
-    int32_t found = codec_lanes()->find(places->found, &places->count, values, stretches, greatest);
-    return found <= greatest || (greatest == 0 && places->count == count);
-}
-
-void small_look_up(int32_t *values, size_t count, const int32_t list[static SMALL_LIST],
-                   const struct small_places *places, const int32_t *others, int32_t greatest)
-{
-    codec_lanes()->look_up(values, stretches_of(count), list, places->found, others,
-                           greatest < LANES_SUM_ROW);
+    for (size_t s = 0; s < SMALL_STRETCHES; s++) {
+        for (uint32_t bits = places->found[s]; bits != 0; bits &= bits - 1)
+            values[s * SMALL_STRETCH + (size_t)__builtin_ctz(bits)] = *others++;
+    }
 }
 
 int32_t small_sums(int64_t *out, const struct small_values *values, size_t count, int64_t first,

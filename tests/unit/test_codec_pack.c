@@ -107,12 +107,10 @@ static void check_lanes(const struct codec_lanes *lanes, const char *name, struc
 static void check_small(const struct codec_lanes *lanes, const char *name, struct random *random)
 {
     enum { VALUES = LANES_SUM_VALUES, GUARD = 99 };
-    static int32_t room[LANES_SUM_ROW + VALUES + 1], others[VALUES + LANES_SUM_ROW];
-    static int32_t list[LANES_LIST], indexes[VALUES];
+    static int32_t values[VALUES + 1], list[LANES_LIST];
     static int64_t sums[VALUES + 1];
     static uint64_t words[LANES_GROUP];
     static uint8_t packed[LANES_GROUP * 2];
-    int32_t *values = room + LANES_SUM_ROW;
     for (unsigned width = 1; width <= LANES_SMALL_BITS; width++) {
         int32_t base = (int32_t)random_below(random, 2000) - 1000;
         for (size_t i = 0; i < LANES_GROUP; i++)
@@ -125,30 +123,32 @@ static void check_small(const struct codec_lanes *lanes, const char *name, struc
                 ck_abort_msg("%s: small words of %u bits", name, width);
         }
     }
-    for (unsigned round = 0; round < 200; round++) {
-        size_t stretches = 1 + random_below(random, VALUES / LANES_STRETCH);
-        size_t count = stretches * LANES_STRETCH;
-        int32_t entries = 1 + (int32_t)random_below(random, round % 2 == 0 ? 15 : 255);
-        uint32_t found[VALUES / LANES_STRETCH];
-        size_t ones, expected = 0;
-        for (size_t i = 0; i < LANES_LIST; i++)
-            list[i] = (int32_t)random_u64(random);
-        for (size_t i = 0; i < count; i++) {
-            others[i] = (int32_t)random_u64(random);
-            values[i] = indexes[i] = (int32_t)random_below(random, (uint64_t)entries + 1);
-            expected += indexes[i] == entries;
-        }
-        values[count] = GUARD;
-        int32_t greatest = lanes->find(found, &ones, values, stretches, entries);
-        if (ones != expected || greatest > entries || (expected > 0 && greatest != entries))
-            ck_abort_msg("%s: %zu found of %zu", name, ones, expected);
-        lanes->look_up(values, stretches, list, found, others, entries < LANES_SUM_ROW);
-        const int32_t *next = others;
-        for (size_t i = 0; i < count; i++) {
-            bool is_found = (found[i / LANES_STRETCH] >> i % LANES_STRETCH & 1) != 0;
-            if (is_found != (indexes[i] == entries) ||
-                values[i] != (is_found ? *next++ : list[indexes[i]]) || values[count] != GUARD)
-                ck_abort_msg("%s: value %zu of a list of %d", name, i, entries);
+    for (unsigned width = 1; width <= LANES_LIST_BITS; width++) {
+        for (unsigned round = 0; round < 20; round++) {
+            unsigned entries = 1 + (unsigned)random_below(random, (uint64_t)1 << width);
+            unsigned sought = (unsigned)random_below(random, entries);
+            unsigned expected = 0;
+            size_t ones = 5;
+            uint32_t found[LANES_GROUP / LANES_STRETCH];
+            for (size_t i = 0; i < LANES_LIST; i++)
+                list[i] = (int32_t)random_u64(random);
+            for (size_t i = 0; i < LANES_GROUP; i++) {
+                words[i] = random_below(random, entries);
+                expected = words[i] > expected ? (unsigned)words[i] : expected;
+            }
+            codec_lanes_plain.pack(packed, words, width);
+            values[LANES_GROUP] = GUARD;
+            if (lanes->unpack_listed(values, found, &ones, packed, width, list, sought) !=
+                    expected ||
+                values[LANES_GROUP] != GUARD)
+                ck_abort_msg("%s: the greatest of %u bits", name, width);
+            for (size_t i = 0; i < LANES_GROUP; i++) {
+                bool is_found = (found[i / LANES_STRETCH] >> i % LANES_STRETCH & 1) != 0;
+                if (is_found != (words[i] == sought) || values[i] != list[words[i]])
+                    ck_abort_msg("%s: listed word %zu of %u bits", name, i, width);
+                ones -= is_found;
+            }
+            ck_assert_uint_eq(ones, 5);
         }
     }
     for (unsigned round = 0; round < 200; round++) {
