@@ -16,6 +16,7 @@
  * Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_pack.c.
  */
 #include "codec_impl.h"
+#include "codec_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,9 @@ enum array_depth { DEPTH_INNER = ARRAY_DICTIONARY_ESCAPE, DEPTH_LEAF = ARRAY_PAC
 enum {
     ROWS = ARRAY_ROWS_MAX,
     HAS_PATCHES = 0x80,
-    NARROW = 1024,  /* ranges below it are counted value by value */
+    NARROW = 1024, /* ranges below it are counted value by value */
+    OUTSIDE_PART =
+        8,          /* so few values outside of such a range, at most, can be patches or escapes */
     SAMPLES = 32,   /* values looked at to tell most from outliers */
     SLOTS = 256,    /* of the table that counts distinct values */
     DISTINCT = 128, /* it takes at most so many; others count as escapes */
@@ -45,13 +48,18 @@ enum {
     DICTIONARY_LEAST = 16, /* shorter arrays are not worth a list */
 };
 
+/* The values of a list, the commonest first; equally common ones rise. */
+struct dictionary {
+    int64_t value[DISTINCT];
+};
+
 struct array_plan {
     enum array_code code;
     size_t bytes; /* about what it takes */
     int64_t base; /* packed */
     unsigned width;
     bool has_patches;
-    size_t entries; /* dictionaries */
+    size_t entries; /* of dictionaries: so many of a struct dictionary */
 };
 
 struct array_range {
@@ -71,13 +79,72 @@ static size_t zigzag_bytes(int64_t value)
 
 static struct array_range range_of(const int64_t *values, size_t count)
 {
-    int64_t min = values[0];
-    int64_t max = values[0];
-    for (size_t i = 1; i < count; i++) {
-        min = values[i] < min ? values[i] : min;
-        max = values[i] > max ? values[i] : max;
+    struct array_range range;
+    codec_lanes()->range(&range.min, &range.max, values, count);
+    range.span = (uint64_t)range.max - (uint64_t)range.min;
+    return range;
+}
+
+/* ---- how often each value comes -------------------------------------------------------------- */
+
+int codec_compare_values(const void *a, const void *b)
+{
+    int64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* A narrow range around the middle ones of a few values, or a wide one where these are far apart. */
+static struct array_range range_of_most(const int64_t *values, size_t count)
+{
+    int64_t few[SAMPLES];
+    for (size_t i = 0; i < SAMPLES; i++)
+        few[i] = values[i * count / SAMPLES];
+    qsort(few, SAMPLES, sizeof *few, codec_compare_values);
+    int64_t low = few[SAMPLES / 8];
+    int64_t high = few[SAMPLES - 1 - SAMPLES / 8];
+    uint64_t span = (uint64_t)high - (uint64_t)low;
+    int64_t reach = span < NARROW ? (int64_t)(NARROW - 1 - span) / 2 : 0;
+    struct array_range most = { saturating_add_i64(low, -reach), saturating_add_i64(high, reach),
+                                0 };
+    most.span = (uint64_t)most.max - (uint64_t)most.min;
+    return most;
+}
+
+/* Of the values of a narrow range how many each one is, and how many values lie outside. */
+struct tally {
+    struct array_range range;
+    uint16_t count[NARROW];
+    size_t outside;
+};
+
+/* In four parts, so that one of equal values need not wait for the other. */
+static void tally_count(struct tally *t, const struct array_range *range, const int64_t *values,
+                        size_t count)
+{
+    enum { PARTS = 4 };
+    uint16_t part[PARTS][NARROW + 1]; /* the last of each: outside */
+    const uint64_t end = range->span + 1;
+    for (size_t p = 0; p < PARTS; p++)
+        memset(part[p], 0, (end + 1) * sizeof part[p][0]);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place = (uint64_t)values[i] - (uint64_t)range->min;
+        part[i % PARTS][place < end ? place : end]++;
     }
-    return (struct array_range){ min, max, (uint64_t)max - (uint64_t)min };
+    size_t from = 0; /* without what never comes at either end */
+    size_t to = end;
+    while (from + 1 < to && (part[0][from] | part[1][from] | part[2][from] | part[3][from]) == 0)
+        from++;
+    while (to > from + 1 &&
+           (part[0][to - 1] | part[1][to - 1] | part[2][to - 1] | part[3][to - 1]) == 0)
+        to--;
+    for (size_t v = from; v < to; v++)
+        t->count[v - from] = (uint16_t)(part[0][v] + part[1][v] + part[2][v] + part[3][v]);
+    t->range.min = range->min + (int64_t)from;
+    t->range.max = range->min + (int64_t)(to - 1);
+    t->range.span = to - 1 - from;
+    t->outside = (size_t)part[0][end] + part[1][end] + part[2][end] + part[3][end];
 }
 
 /* ---- plans: packed --------------------------------------------------------------------------- */
@@ -94,6 +161,8 @@ static void try_packed(struct array_plan *best, const struct array_range *range,
                        int64_t base, unsigned width, size_t patches)
 {
     size_t bytes = 2 + zigzag_bytes(base) + pack_bytes(count, width);
+    if (bytes >= best->bytes)
+        return;
     if (patches > 0) {
         unsigned high_width = 64 - width;
         if (range_is_near(range)) {
@@ -111,65 +180,29 @@ static void try_packed(struct array_plan *best, const struct array_range *range,
                                      .has_patches = patches > 0 };
 }
 
-/* Every width, at the place where it leaves out the fewest values; `inner` is narrow, and what lies
-   outside of it is left out always. */
-static void plan_narrow(struct array_plan *best, const int64_t *values, size_t count,
-                        const struct array_range *inner, const struct array_range *range)
+/* Every width, at the place where it leaves out the fewest values of the tally; what lies outside of that is left
+   out always. */
+static void plan_narrow(struct array_plan *best, const struct tally *t, size_t count,
+                        const struct array_range *range)
 {
-    uint16_t counts[NARROW + 1]; /* of values below: counts[v + 1] - counts[v] have v */
-    size_t span = (size_t)inner->span;
-    memset(counts, 0, (span + 2) * sizeof *counts);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t v = (uint64_t)values[i] - (uint64_t)inner->min;
-        if (v <= span)
-            counts[v + 1]++;
-    }
+    uint16_t below[NARROW + 1]; /* of values below: below[v + 1] - below[v] have v */
+    size_t span = (size_t)t->range.span;
+    below[0] = 0;
     for (size_t v = 0; v <= span; v++)
-        counts[v + 1] = (uint16_t)(counts[v + 1] + counts[v]);
+        below[v + 1] = (uint16_t)(below[v] + t->count[v]);
     for (unsigned width = 0; (size_t)1 << width <= span; width++) {
         size_t window = (size_t)1 << width;
         int most = 0;
         for (size_t from = 0; from + window <= span + 1; from++) {
-            int inside = counts[from + window] - counts[from];
+            int inside = below[from + window] - below[from];
             most = inside > most ? inside : most;
         }
         size_t at = 0;
-        while (counts[at + window] - counts[at] != most)
+        while (below[at + window] - below[at] != most)
             at++;
-        try_packed(best, range, count, inner->min + (int64_t)at, width, count - (size_t)most);
+        try_packed(best, range, count, t->range.min + (int64_t)at, width, count - (size_t)most);
     }
-    try_packed(best, range, count, inner->min, bits_of(span), count - counts[span + 1]);
-}
-
-int codec_compare_values(const void *a, const void *b)
-{
-    int64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x > y) - (x < y);
-}
-
-/* The range of most values: of those near the middle ones of a few. */
-static struct array_range range_of_most(const int64_t *values, size_t count)
-{
-    int64_t few[SAMPLES];
-    for (size_t i = 0; i < SAMPLES; i++)
-        few[i] = values[i * count / SAMPLES];
-    qsort(few, SAMPLES, sizeof *few, codec_compare_values);
-    int64_t low = few[SAMPLES / 8];
-    int64_t high = few[SAMPLES - 1 - SAMPLES / 8];
-    int64_t reach = (uint64_t)high - (uint64_t)low < NARROW ? NARROW / 2 : 0;
-    int64_t from = saturating_add_i64(low, -reach);
-    int64_t to = saturating_add_i64(high, reach);
-    struct array_range most = { high, low, 0 };
-    for (size_t i = 0; i < count; i++) {
-        if (values[i] < from || values[i] > to)
-            continue;
-        most.min = values[i] < most.min ? values[i] : most.min;
-        most.max = values[i] > most.max ? values[i] : most.max;
-    }
-    most.span = (uint64_t)most.max - (uint64_t)most.min;
-    return most;
+    try_packed(best, range, count, t->range.min, bits_of(span), t->outside);
 }
 
 /* Words over the least value, and words around zero; by how many bits each value needs there. */
@@ -194,35 +227,20 @@ static void plan_wide(struct array_plan *best, const int64_t *values, size_t cou
     }
 }
 
-static void plan_packed(struct array_plan *best, const int64_t *values, size_t count,
-                        const struct array_range *range)
-{
-    try_packed(best, range, count, range->min, bits_of(range->span), 0);
-    if (range->span < NARROW) {
-        plan_narrow(best, values, count, range, range);
-    } else {
-        struct array_range most = range_of_most(values, count);
-        plan_wide(best, values, count, range);
-        if (most.span < NARROW)
-            plan_narrow(best, values, count, &most, range);
-    }
-}
-
 /* ---- plans: dictionaries --------------------------------------------------------------------- */
 
-/* Distinct values and how often they come, the commonest first once ranked. */
+/* Distinct values by hash, and how often they come. */
 struct distinct {
     int64_t value[SLOTS];
-    uint16_t count[SLOTS]; /* 0: the slot is free */
-    uint16_t rank[SLOTS];
-    uint16_t slot[DISTINCT]; /* taken ones; by rank once ranked */
+    uint16_t count[SLOTS];   /* 0: the slot is free */
+    uint16_t slot[DISTINCT]; /* taken ones, as they came */
     size_t taken;
 };
 
-static size_t slot_of(const struct distinct *d, int64_t value)
+static size_t slot_of(const int64_t *value, const uint16_t *count, int64_t sought)
 {
-    size_t at = (size_t)((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> 56);
-    while (d->count[at] > 0 && d->value[at] != value)
+    size_t at = (size_t)((uint64_t)sought * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+    while (count[at] > 0 && value[at] != sought)
         at = (at + 1) % SLOTS;
     return at;
 }
@@ -232,7 +250,7 @@ static void distinct_count(struct distinct *d, const int64_t *values, size_t cou
     memset(d->count, 0, sizeof d->count);
     d->taken = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t at = slot_of(d, values[i]);
+        size_t at = slot_of(d->value, d->count, values[i]);
         if (d->count[at] == 0) {
             if (d->taken == DISTINCT)
                 continue;
@@ -243,31 +261,57 @@ static void distinct_count(struct distinct *d, const int64_t *values, size_t cou
     }
 }
 
-/* Commonest first; equally common ones as they came. */
-static void distinct_rank(struct distinct *d)
+struct ranked {
+    int64_t value;
+    uint16_t count;
+};
+
+/* Commonest first; equally common ones as they are. */
+static void rank(struct ranked *ranked, size_t count)
 {
-    for (size_t i = 1; i < d->taken; i++) {
-        uint16_t slot = d->slot[i];
+    for (size_t i = 1; i < count; i++) {
+        struct ranked one = ranked[i];
         size_t at = i;
-        for (; at > 0 && d->count[d->slot[at - 1]] < d->count[slot]; at--)
-            d->slot[at] = d->slot[at - 1];
-        d->slot[at] = slot;
+        for (; at > 0 && ranked[at - 1].count < one.count; at--)
+            ranked[at] = ranked[at - 1];
+        ranked[at] = one;
     }
-    for (size_t i = 0; i < d->taken; i++)
-        d->rank[d->slot[i]] = (uint16_t)i;
 }
 
-static void plan_dictionary(struct array_plan *best, struct distinct *d, const int64_t *values,
-                            size_t count, const struct array_range *range)
+/* *ranked: the distinct values, up to DISTINCT of them. */
+static size_t ranked_by_tally(struct ranked *ranked, const struct tally *t)
 {
-    distinct_count(d, values, count);
-    distinct_rank(d);
+    size_t taken = 0;
+    for (size_t v = 0; v <= t->range.span; v++) {
+        if (t->count[v] == 0)
+            continue;
+        if (taken == DISTINCT)
+            return 0; /* a list would hardly pay */
+        ranked[taken++] = (struct ranked){ t->range.min + (int64_t)v, t->count[v] };
+    }
+    return taken;
+}
+
+static size_t ranked_by_hash(struct ranked *ranked, const int64_t *values, size_t count)
+{
+    struct distinct d;
+    distinct_count(&d, values, count);
+    for (size_t i = 0; i < d.taken; i++)
+        ranked[i] = (struct ranked){ d.value[d.slot[i]], d.count[d.slot[i]] };
+    return d.taken;
+}
+
+static void plan_dictionary(struct array_plan *best, struct dictionary *dictionary,
+                            struct ranked *ranked, size_t taken, size_t count,
+                            const struct array_range *range)
+{
+    rank(ranked, taken);
     size_t list_bytes = 0;
     size_t listed = 0; /* how many values the entries so far stand for */
-    for (size_t entries = 1; entries <= d->taken; entries++) {
-        uint16_t slot = d->slot[entries - 1];
-        list_bytes += zigzag_bytes(d->value[slot]);
-        listed += d->count[slot];
+    for (size_t entries = 1; entries <= taken; entries++) {
+        dictionary->value[entries - 1] = ranked[entries - 1].value;
+        list_bytes += zigzag_bytes(ranked[entries - 1].value);
+        listed += ranked[entries - 1].count;
         bool is_all = listed == count;
         if (!is_all && ((entries & (entries + 1)) != 0 || entries >= (size_t)1 << ESCAPE_BITS_MAX))
             continue; /* with escapes: 1, 3, 7, 15, 31 */
@@ -286,16 +330,30 @@ static void plan_dictionary(struct array_plan *best, struct distinct *d, const i
 
 /* ---- plans: one in the other ----------------------------------------------------------------- */
 
-static struct array_plan plan(const int64_t *values, size_t count, enum array_depth depth)
+/* Where most values lie in a narrow range, that alone is looked at. */
+static struct array_plan plan(struct dictionary *dictionary, const int64_t *values, size_t count,
+                              enum array_depth depth)
 {
     struct array_range range = range_of(values, count);
     if (range.span == 0)
         return (struct array_plan){ .code = ARRAY_CONSTANT, .bytes = 1 + zigzag_bytes(range.min) };
     struct array_plan best = { .bytes = SIZE_MAX };
-    plan_packed(&best, values, count, &range);
+    struct array_range most = range.span < NARROW ? range : range_of_most(values, count);
+    struct tally t;
+    bool has_most = false;
+    try_packed(&best, &range, count, range.min, bits_of(range.span), 0);
+    if (most.span < NARROW) {
+        tally_count(&t, &most, values, count);
+        plan_narrow(&best, &t, count, &range);
+        has_most = t.outside <= count / OUTSIDE_PART;
+    }
+    if (!has_most)
+        plan_wide(&best, values, count, &range);
     if (depth > DEPTH_LEAF && count >= DICTIONARY_LEAST) {
-        struct distinct d;
-        plan_dictionary(&best, &d, values, count, &range);
+        struct ranked ranked[DISTINCT];
+        size_t taken =
+            has_most ? ranked_by_tally(ranked, &t) : ranked_by_hash(ranked, values, count);
+        plan_dictionary(&best, dictionary, ranked, taken, count, &range);
     }
     return best;
 }
@@ -308,7 +366,16 @@ static void changes_of(int64_t *out, const int64_t *values, size_t count)
     out[0] = count > 1 ? out[1] : 0;
 }
 
-static size_t runs_of(int64_t *lengths, int64_t *run_values, const int64_t *values, size_t count)
+/* By their changes. */
+static size_t runs_count(const int64_t *changes, size_t count)
+{
+    uint64_t runs = 1;
+    for (size_t i = 1; i < count; i++)
+        runs += changes[i] != 0;
+    return runs;
+}
+
+static void runs_of(int64_t *lengths, int64_t *run_values, const int64_t *values, size_t count)
 {
     size_t runs = 0;
     for (size_t i = 0; i < count;) {
@@ -319,7 +386,6 @@ static size_t runs_of(int64_t *lengths, int64_t *run_values, const int64_t *valu
         run_values[runs++] = values[i];
         i = end;
     }
-    return runs;
 }
 
 /* ---- encoding -------------------------------------------------------------------------------- */
@@ -335,17 +401,18 @@ static void encode_packed(struct buffer *out, const int64_t *values, size_t coun
 {
     uint64_t words[ROWS];
     uint64_t highs[ROWS];
-    uint16_t at[ROWS];
+    uint16_t at[ROWS + 1];
     size_t patches = 0;
     uint64_t any_high = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         words[i] = (uint64_t)values[i] - (uint64_t)by->base;
-        int64_t high = by->has_patches ? (int64_t)words[i] >> by->width : 0;
-        if (high != 0) {
-            at[patches] = (uint16_t)i;
-            highs[patches] = zigzag_encode(high);
-            any_high |= highs[patches++];
-        }
+    for (size_t i = 0; by->has_patches && i < count; i++) {
+        at[patches] = (uint16_t)i;
+        patches += words[i] >> by->width != 0;
+    }
+    for (size_t i = 0; i < patches; i++) {
+        highs[i] = zigzag_encode((int64_t)words[at[i]] >> by->width);
+        any_high |= highs[i];
     }
     buffer_append_zigzag(out, by->base);
     buffer_append_u8(out, (uint8_t)(by->width | (patches > 0 ? HAS_PATCHES : 0)));
@@ -358,31 +425,57 @@ static void encode_packed(struct buffer *out, const int64_t *values, size_t coun
     pack_append(out, highs, patches, bits_of(any_high));
 }
 
-static void encode_dictionary(struct buffer *out, const int64_t *values, size_t count,
-                              const struct array_plan *by)
+/* The place of each value in the list, or `entries`. */
+static void places_in_list(uint64_t *words, const int64_t *values, size_t count,
+                           const int64_t *list, size_t entries)
 {
-    struct distinct d;
+    struct array_range range = range_of(list, entries);
+    uint16_t place[NARROW + 1];
+    if (range.span < NARROW) {
+        const uint64_t end = range.span + 1;
+        for (size_t v = 0; v <= end; v++)
+            place[v] = (uint16_t)entries;
+        for (size_t i = 0; i < entries; i++)
+            place[(uint64_t)list[i] - (uint64_t)range.min] = (uint16_t)i;
+        for (size_t i = 0; i < count; i++) {
+            uint64_t at = (uint64_t)values[i] - (uint64_t)range.min;
+            words[i] = place[at < end ? at : end];
+        }
+        return;
+    }
+    int64_t value[SLOTS];
+    uint16_t taken[SLOTS] = { 0 };
+    for (size_t i = 0; i < entries; i++) {
+        size_t slot = slot_of(value, taken, list[i]);
+        value[slot] = list[i];
+        taken[slot] = 1;
+        place[slot] = (uint16_t)i;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t slot = slot_of(value, taken, values[i]);
+        words[i] = taken[slot] != 0 ? place[slot] : entries;
+    }
+}
+
+static void encode_dictionary(struct buffer *out, const int64_t *values, size_t count,
+                              const struct array_plan *by, const struct dictionary *dictionary)
+{
     uint64_t words[ROWS];
-    int64_t escapes[ROWS];
+    int64_t escapes[ROWS + 1];
     size_t escaped = 0;
-    distinct_count(&d, values, count);
-    distinct_rank(&d);
-    core_assert(by->entries <= d.taken);
     buffer_append_u8(out, (uint8_t)(by->entries - 1));
     for (size_t i = 0; i < by->entries; i++)
-        buffer_append_zigzag(out, d.value[d.slot[i]]);
+        buffer_append_zigzag(out, dictionary->value[i]);
+    places_in_list(words, values, count, dictionary->value, by->entries);
     for (size_t i = 0; i < count; i++) {
-        size_t slot = slot_of(&d, values[i]);
-        bool is_listed = d.count[slot] > 0 && d.rank[slot] < by->entries;
-        words[i] = is_listed ? d.rank[slot] : by->entries;
-        if (!is_listed)
-            escapes[escaped++] = values[i];
+        escapes[escaped] = values[i];
+        escaped += words[i] == by->entries;
     }
     bool has_escapes = by->code == ARRAY_DICTIONARY_ESCAPE;
     core_assert(has_escapes == (escaped > 0));
     pack_append(out, words, count, bits_of(has_escapes ? by->entries : by->entries - 1));
     if (has_escapes) {
-        struct array_plan of_escapes = plan(escapes, escaped, DEPTH_LEAF);
+        struct array_plan of_escapes = plan(NULL, escapes, escaped, DEPTH_LEAF);
         buffer_append_u8(out, of_escapes.code);
         if (of_escapes.code == ARRAY_CONSTANT)
             buffer_append_zigzag(out, escapes[0]);
@@ -392,7 +485,7 @@ static void encode_dictionary(struct buffer *out, const int64_t *values, size_t 
 }
 
 static void encode_inner(struct buffer *out, const int64_t *values, size_t count,
-                         const struct array_plan *by)
+                         const struct array_plan *by, const struct dictionary *dictionary)
 {
     buffer_append_u8(out, by->code);
     if (by->code == ARRAY_CONSTANT)
@@ -400,44 +493,46 @@ static void encode_inner(struct buffer *out, const int64_t *values, size_t count
     else if (by->code == ARRAY_PACKED)
         encode_packed(out, values, count, by);
     else
-        encode_dictionary(out, values, count, by);
+        encode_dictionary(out, values, count, by, dictionary);
 }
 
 void array_encode(struct buffer *out, const int64_t *values, size_t count)
 {
-    int64_t first[ROWS]; /* changes, or lengths of runs */
-    int64_t second[ROWS];
+    struct dictionary of_values, of_changes;
+    int64_t changed[ROWS];
     core_assert(count > 0);
     core_assert(count <= ROWS);
-    struct array_plan best = plan(values, count, DEPTH_INNER);
+    struct array_plan best = plan(&of_values, values, count, DEPTH_INNER);
     if (best.code == ARRAY_CONSTANT) {
-        encode_inner(out, values, count, &best);
+        encode_inner(out, values, count, &best, NULL);
         return;
     }
-    changes_of(first, values, count);
-    struct array_plan changes = plan(first, count, DEPTH_INNER);
+    changes_of(changed, values, count);
+    struct array_plan changes = plan(&of_changes, changed, count, DEPTH_INNER);
     size_t changes_bytes = 1 + zigzag_bytes(values[0]) + changes.bytes;
     size_t least = changes_bytes < best.bytes ? changes_bytes : best.bytes;
-    size_t runs = runs_of(first, second, values, count);
+    size_t runs = runs_count(changed, count);
     if (runs <= count / 3) {
-        struct array_plan lengths = plan(first, runs, DEPTH_INNER);
-        struct array_plan run_values = plan(second, runs, DEPTH_INNER);
-        if (1 + varint_bytes(runs) + lengths.bytes + run_values.bytes < least) {
+        struct dictionary of_lengths, of_runs;
+        int64_t lengths[ROWS / 3], run_values[ROWS / 3];
+        runs_of(lengths, run_values, values, count);
+        struct array_plan by_length = plan(&of_lengths, lengths, runs, DEPTH_INNER);
+        struct array_plan by_value = plan(&of_runs, run_values, runs, DEPTH_INNER);
+        if (1 + varint_bytes(runs) + by_length.bytes + by_value.bytes < least) {
             buffer_append_u8(out, ARRAY_RUNS);
             buffer_append_varint(out, runs);
-            encode_inner(out, first, runs, &lengths);
-            encode_inner(out, second, runs, &run_values);
+            encode_inner(out, lengths, runs, &by_length, &of_lengths);
+            encode_inner(out, run_values, runs, &by_value, &of_runs);
             return;
         }
     }
     if (changes_bytes < best.bytes) {
-        changes_of(first, values, count); /* again: runs stand there */
         buffer_append_u8(out, ARRAY_CHANGES);
         buffer_append_zigzag(out, values[0]);
-        encode_inner(out, first, count, &changes);
+        encode_inner(out, changed, count, &changes, &of_changes);
         return;
     }
-    encode_inner(out, values, count, &best);
+    encode_inner(out, values, count, &best, &of_values);
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */

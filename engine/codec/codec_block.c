@@ -38,14 +38,31 @@ enum {
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
-static uint8_t gaps_unit(const int64_t *gaps, size_t count)
+/* False: it does not divide them all, and nothing is changed. Inline, as compilers divide quickly by a constant. */
+static inline bool divide(int64_t *gaps, size_t count, uint64_t ns)
 {
-    uint8_t unit = UNIT_LAST;
-    for (size_t i = 0; i < count && unit > 0; i++) {
-        while ((uint64_t)gaps[i] % (uint64_t)codec_unit_ns[unit] != 0)
-            unit--;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t whole = (uint64_t)gaps[i] / ns;
+        if (CORE_UNLIKELY(whole * ns != (uint64_t)gaps[i])) {
+            while (i-- > 0)
+                gaps[i] = (int64_t)((uint64_t)gaps[i] * ns);
+            return false;
+        }
+        gaps[i] = (int64_t)whole;
     }
-    return unit;
+    return true;
+}
+
+/* Gaps in the largest unit that divides them all: its number, as in codec_unit_ns. */
+static uint8_t gaps_to_unit(int64_t *gaps, size_t count)
+{
+    if (divide(gaps, count, UINT64_C(60000000000)))
+        return UNIT_LAST;
+    if (divide(gaps, count, UINT64_C(1000000000)))
+        return UNIT_SECOND;
+    if (divide(gaps, count, UINT64_C(1000000)))
+        return 2;
+    return divide(gaps, count, UINT64_C(1000)) ? 1 : 0;
 }
 
 /* The field that may go with the times, or NULL. */
@@ -201,9 +218,7 @@ static bool encode_times(const struct encoder *e, const struct columns *c, size_
         gaps[i] = wrap_sub_i64(time[i], time[i - 1]);
     }
     gaps[0] = count > 1 ? gaps[1] : 0;
-    uint8_t unit = gaps_unit(gaps, count);
-    for (size_t i = 0; unit > 0 && i < count; i++)
-        gaps[i] = (int64_t)((uint64_t)gaps[i] / (uint64_t)codec_unit_ns[unit]);
+    uint8_t unit = gaps_to_unit(gaps, count);
     if (e->cold != NULL && only != NULL && unit == UNIT_SECOND) {
         struct pairs_plan pairs;
         if (pairs_fit(&pairs, e->cold, gaps, only + first, count)) {

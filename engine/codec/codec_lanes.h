@@ -40,7 +40,9 @@ struct codec_lanes {
     void (*pack)(uint8_t *out, const uint64_t *words, unsigned width);
     /** And back, each with `base` added, which wraps. */
     void (*unpack)(int64_t *out, const uint8_t *in, unsigned width, int64_t base);
-    /** The same to 32 bits, of at most LANES_SMALL_BITS. */
+    /** The least and the greatest of 1 or more values. */
+    void (*range)(int64_t *min, int64_t *max, const int64_t *values, size_t count);
+    /** Words to 32 bits, of at most LANES_SMALL_BITS. */
     void (*unpack_small)(int32_t *out, const uint8_t *in, unsigned width, int32_t base);
     /**
      * Words of `width` bits, at most LANES_LIST_BITS, to 512 values that the list has for them. Bit i of found[s] says

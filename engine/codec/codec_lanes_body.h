@@ -464,6 +464,18 @@ static void lanes_turn(uint8_t *restrict out, const uint8_t *restrict by_step, s
     }
 }
 
+static void lanes_range(int64_t *min, int64_t *max, const int64_t *values, size_t count)
+{
+    int64_t least = values[0];
+    int64_t greatest = values[0];
+    for (size_t i = 1; i < count; i++) {
+        least = values[i] < least ? values[i] : least;
+        greatest = values[i] > greatest ? values[i] : greatest;
+    }
+    *min = least;
+    *max = greatest;
+}
+
 static void lanes_unpack(int64_t *out, const uint8_t *in, unsigned width, int64_t base)
 {
     if (width <= 16)
@@ -487,6 +499,7 @@ static void lanes_pack(uint8_t *out, const uint64_t *words, unsigned width)
 const struct codec_lanes CODEC_LANES = {
     .pack = lanes_pack,
     .unpack = lanes_unpack,
+    .range = lanes_range,
     .unpack_small = lanes_unpack_small,
     .unpack_listed = lanes_unpack_listed,
     .sums = lanes_sums,
