@@ -43,6 +43,7 @@ struct merge {
     size_t lent;          /* rows from the least head on that were lent by the last call */
     struct columns saved; /* the row that stands so far, where its block had to go */
     bool is_started;
+    bool is_waiting;      /* for take_whole to say other than MERGE_WAIT of what is at the top */
     holter_status failed; /* HOLTER_OK, or what ended the merge */
     uint64_t superseded;
     uint64_t hidden;
@@ -185,32 +186,63 @@ static bool is_whole(struct merge *merge, const struct merge_ahead *ahead, uint6
     return !is_over && veil_is_clear(stretch, sequence);
 }
 
+/* What is to be done with what lies ahead of the top's run. *ahead, *all: what was taken. */
+static holter_status look_ahead(struct merge *merge, struct head *top, enum merge_verdict *verdict,
+                                struct merge_ahead *ahead, bool *all, holter_error *err)
+{
+    struct merge_run *run = top->run;
+    const struct merge_spec *spec = &merge->spec;
+    *verdict = MERGE_READ;
+    for (int more = 1; more >= 0 && *verdict == MERGE_READ; more--) {
+        *all = more != 0;
+        holter_status status = run->peek(run, *all, ahead, err);
+        if (status == HOLTER_NOT_FOUND && *all)
+            continue;
+        if (status != HOLTER_OK)
+            return status;
+        if (ahead->first >= top->time && is_whole(merge, ahead, run->sequence_max))
+            *verdict = spec->take_whole(spec->take_context, ahead);
+    }
+    return HOLTER_OK;
+}
+
 /* Pass over blocks at the top that are taken whole. HOLTER_DONE: its run has no more. */
 static holter_status pass_whole(struct merge *merge, struct head *top, holter_error *err)
 {
     struct merge_run *run = top->run;
     while (merge->spec.take_whole != NULL && run->peek != NULL && !run->is_exact) {
         struct merge_ahead ahead;
-        holter_status status = run->peek(run, &ahead, err);
+        enum merge_verdict verdict;
+        bool all;
+        holter_status status = look_ahead(merge, top, &verdict, &ahead, &all, err);
         if (status != HOLTER_OK)
             return status;
-        if (ahead.first < top->time || !is_whole(merge, &ahead, run->sequence_max) ||
-            !merge->spec.take_whole(merge->spec.take_context, &ahead))
+        if (verdict == MERGE_WAIT) {
+            merge->is_waiting = true;
+            top->time = ahead.first; /* before all other heads */
+        }
+        if (verdict != MERGE_TAKEN)
             break;
-        run->pass(run);
+        run->pass(run, all);
         top->time_last = ahead.last;
         top->time = ahead.next;
     }
     return HOLTER_OK;
 }
 
-/* Read at the top, until the least head has a block, or begins beyond what is asked for. */
+/*
+ * Read at the top, until the least head has a block, or begins beyond what is asked for, or take_whole
+ * says to wait.
+ */
 static holter_status settle(struct merge *merge, holter_error *err)
 {
     struct head *top = &merge->heads[0];
+    merge->is_waiting = false;
     while (merge->head_count > 0 && top->block == NULL && top->time < merge->spec.to) {
         int64_t time = top->time;
         holter_status status = pass_whole(merge, top, err);
+        if (merge->is_waiting)
+            return status;
         if (status == HOLTER_OK && top->time == time)
             status = head_read(merge, top, err);
         if (status == HOLTER_DONE)
@@ -487,8 +519,10 @@ static holter_status take(struct merge *merge, struct merge_rows *out, struct co
     holter_status status = merge->is_started ? HOLTER_OK : start(merge, err);
     if (status == HOLTER_OK && merge->lent > 0)
         status = advance(merge, merge->lent, err);
+    else if (status == HOLTER_OK && merge->is_waiting)
+        status = settle(merge, err);
     merge->lent = 0;
-    while (status == HOLTER_OK && own->count < rows_max) {
+    while (status == HOLTER_OK && own->count < rows_max && !merge->is_waiting) {
         if (merge->head_count == 0 || merge->heads[0].time >= merge->spec.to) {
             status = HOLTER_DONE;
             break;
@@ -498,15 +532,19 @@ static holter_status take(struct merge *merge, struct merge_rows *out, struct co
             break;
         if (lendable > 0) {
             merge->lent = lendable;
-            *out = (struct merge_rows){ merge->heads[0].block, merge->heads[0].at, lendable };
+            *out = (struct merge_rows){ .columns = merge->heads[0].block,
+                                        .first = merge->heads[0].at,
+                                        .count = lendable };
             return HOLTER_OK;
         }
         status = merge_step(merge, own, rows_max - own->count, err);
     }
     if (own->count > 0 && (status == HOLTER_OK || status == HOLTER_DONE)) {
-        *out = (struct merge_rows){ own, 0, own->count };
+        *out = (struct merge_rows){ .columns = own, .count = own->count };
         return HOLTER_OK;
     }
+    if (status == HOLTER_OK) /* waiting */
+        *out = (struct merge_rows){ .next_begin = merge->heads[0].time };
     return status;
 }
 
@@ -560,8 +598,10 @@ holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_m
 
     size_t count = out->count, text_bytes = out->text.bytes;
     holter_status status = merge->is_started ? HOLTER_OK : start(merge, err);
-    while (status == HOLTER_OK && out->count - count < rows_max)
+    while (status == HOLTER_OK && out->count - count < rows_max) {
+        core_assert(!merge->is_waiting);
         status = merge_step(merge, out, rows_max - (out->count - count), err);
+    }
 
     if (status == HOLTER_DONE)
         return out->count > count ? HOLTER_OK : HOLTER_DONE;

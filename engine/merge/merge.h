@@ -58,10 +58,18 @@ holter_status tombstones_decode(struct tombstones *out, struct reader *r, uint64
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-/** A block ahead: its first and its last begin, the first begin of the one after it (INT64_MAX: none). */
+/** Blocks ahead: their first and last begin, the first begin of the one after them (INT64_MAX: none). */
 struct merge_ahead {
     int64_t first, last, next;
+    size_t blocks;
     const void *about; /* the run's; for merge_spec.take_whole */
+};
+
+/** What to do with blocks ahead. */
+enum merge_verdict {
+    MERGE_READ = 0,  /* read the next one */
+    MERGE_TAKEN = 1, /* pass over them: what they say suffices */
+    MERGE_WAIT = 2,  /* nothing now; ask again at the next call */
 };
 
 /**
@@ -70,11 +78,13 @@ struct merge_ahead {
  */
 struct merge_run {
     /**
-     * What is known of the next block before it is read, and passing over it. HOLTER_DONE: there is none.
-     * NULL, both: nothing is known.
+     * What is known of the next block before it is read, or with `all` of all that are left together, and
+     * passing over what was seen last. HOLTER_DONE: there is none; HOLTER_NOT_FOUND: of all together
+     * nothing is known. NULL, both: nothing ever is.
      */
-    holter_status (*peek)(struct merge_run *run, struct merge_ahead *out, holter_error *err);
-    void (*pass)(struct merge_run *run);
+    holter_status (*peek)(struct merge_run *run, bool all, struct merge_ahead *out,
+                          holter_error *err);
+    void (*pass)(struct merge_run *run, bool all);
     /**
      * The next block: *block and rows [*first, *first + *count), count > 0, borrowed until the next
      * call on this run. HOLTER_DONE at the end. Other statuses end the merge.
@@ -105,10 +115,10 @@ struct merge_spec {
     int64_t
         ends_after; /* .. but rows that begin before `from` and end after this stay; INT64_MAX: none */
     /**
-     * Asked of each block before it is read, of which all rows stand, are asked for, and lie between
-     * those of other runs; true: it is taken, and passed over. NULL: none is.
+     * Asked of blocks before they are read, of which all rows stand, are asked for, and lie between those of
+     * other runs. NULL: all are read. Where it says MERGE_WAIT, merge_take is to be used.
      */
-    bool (*take_whole)(void *context, const struct merge_ahead *ahead);
+    enum merge_verdict (*take_whole)(void *context, const struct merge_ahead *ahead);
     void *take_context;
     size_t lent_least; /* fewer rows than these merge_take copies; 0: some hundreds */
 };
@@ -128,11 +138,13 @@ holter_status merge_next(struct merge *merge, struct columns *out, size_t rows_m
 /**
  * As merge_next, but the rows lie where *out says: in a block of the one run that has rows there
  * alone, as they were read, or else in *own (of the merge's schema; what was in it goes). Both stay
- * until the merge's next call. 1 .. rows_max rows.
+ * until the merge's next call. 1 .. rows_max rows; or none, where take_whole said MERGE_WAIT: then the
+ * next row begins at next_begin.
  */
 struct merge_rows {
     const struct columns *columns;
     size_t first, count;
+    int64_t next_begin;
 };
 holter_status merge_take(struct merge *merge, struct merge_rows *out, struct columns *own,
                          size_t rows_max, holter_error *err);

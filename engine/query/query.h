@@ -24,10 +24,11 @@ struct query_spec {
         void *context,
         uint32_t metric); /* as in shard_spec, with its class_context; NULL: ask all files */
     /**
-     * Asked of each block, from its header, of which all rows stand, are asked for, and are alone; true:
-     * it is passed over. NULL: none is.
+     * Asked of a block, from its header, or of `blocks` of a series told as one, of which all rows stand, are
+     * asked for, and are alone. NULL: all are read.
      */
-    bool (*take_block)(void *context, const struct segment_block *block);
+    enum merge_verdict (*take_block)(void *context, const struct segment_block *block,
+                                     size_t blocks);
     void *take_context;
 };
 
@@ -45,10 +46,12 @@ holter_status query_scan_open(struct query_scan **out, struct shard_snapshot *sn
 void query_scan_close(struct query_scan *scan);
 /**
  * The next rows, all of one series, rising by (time, key); series rise by (metric, source).
- * *columns is borrowed until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end.
+ * *columns is borrowed until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end. No rows, where
+ * take_block said MERGE_WAIT: the next one begins at query_scan_next_begin.
  */
 holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,
                               const struct columns **columns, holter_error *err);
+int64_t query_scan_next_begin(const struct query_scan *scan);
 /** What the scan, of which nothing was asked yet, would go through. *series owned: free. */
 struct query_series;
 holter_status query_scan_list(struct query_series **series, size_t *count, struct query_scan *scan,

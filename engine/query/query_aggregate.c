@@ -11,7 +11,8 @@
  * now and in each window to come, until it ends.
  *
  * Where the header of a block tells what is asked for, and its rows all stand and begin in the window at
- * hand, they are not read (take_block): so of long windows only the edges are decoded.
+ * hand, they are not read (take_block): so of long windows only the edges are decoded. A block that begins
+ * beyond the window waits for its own.
  *
  *   A1  Between windows each lane's next row begins at or after the end of the window before.
  *   A2  Each open interval began before that end and ends after it.
@@ -25,13 +26,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AGGREGATE_TEXT_BYTES = 1 << 20, EXCLUDED_FLAGS = SAMPLE_OUT_OF_RANGE | SAMPLE_NON_FINITE };
+enum {
+    AGGREGATE_TEXT_BYTES = 1 << 20,
+    WINDOWS_ROOM_MIN = 16,
+    EXCLUDED_FLAGS = SAMPLE_OUT_OF_RANGE | SAMPLE_NON_FINITE
+};
 
 /* A source's rows. */
 struct lane {
     struct query_scan *scan;
-    const struct columns *rows; /* NULL: there are no more */
+    const struct columns *rows; /* NULL: none are at hand */
     size_t at;
+    int64_t begin; /* of the next row, which is not at hand; INT64_MAX: there is none */
 };
 
 /* An interval that lasts beyond a window. */
@@ -72,7 +78,7 @@ struct query_aggregate {
     int64_t first_time, last_time;
     struct tally tallies[SCHEMA_FIELDS_MAX];
 
-    size_t count; /* windows in the columns */
+    size_t count, room; /* windows in the columns, and how many they have room for */
     int64_t *begins, *ends;
     uint64_t *sample_counts, *excluded_counts;
     struct column columns[SCHEMA_FIELDS_MAX];
@@ -97,13 +103,16 @@ static holter_status no_memory(holter_error *err)
     return error_set(err, HOLTER_NO_MEMORY, "query: no memory for windows");
 }
 
-static bool column_new(void **column, size_t bytes)
+static bool column_grow(void **column, size_t room, size_t bytes)
 {
-    *column = core_calloc(QUERY_WINDOWS_MAX, bytes);
-    return *column != NULL;
+    void *grown = realloc(*column, room * bytes);
+    if (grown == NULL)
+        return false;
+    *column = grown;
+    return true;
 }
 
-static bool field_columns_new(struct query_aggregate *a, size_t field)
+static bool field_columns_grow(struct query_aggregate *a, size_t field, size_t room)
 {
     const struct {
         uint32_t function;
@@ -118,9 +127,33 @@ static bool field_columns_new(struct query_aggregate *a, size_t field)
         { HOLTER_FN_LAST, (void **)&a->columns[field].last, sizeof(holter_value) },
     };
     for (size_t i = 0; i < CORE_COUNT(wanted); i++) {
-        if (has_function(a, wanted[i].function) && !column_new(wanted[i].column, wanted[i].bytes))
+        if (has_function(a, wanted[i].function) &&
+            !column_grow(wanted[i].column, room, wanted[i].bytes))
             return false;
     }
+    return true;
+}
+
+/* Most aggregates have few windows. */
+static holter_status columns_grow(struct query_aggregate *a, holter_error *err)
+{
+    size_t room = a->room == 0 ? WINDOWS_ROOM_MIN : 4 * a->room;
+    if (room > QUERY_WINDOWS_MAX)
+        room = QUERY_WINDOWS_MAX;
+    bool has_memory = column_grow((void **)&a->begins, room, sizeof *a->begins) &&
+                      column_grow((void **)&a->ends, room, sizeof *a->ends) &&
+                      column_grow((void **)&a->sample_counts, room, sizeof *a->sample_counts) &&
+                      column_grow((void **)&a->excluded_counts, room, sizeof *a->excluded_counts);
+    for (size_t f = 0; has_memory && f < a->spec.schema.field_count; f++)
+        has_memory = !has_field(a, f) || field_columns_grow(a, f, room);
+    if (!has_memory)
+        return no_memory(err);
+    a->room = room;
+    return HOLTER_OK;
+}
+
+static bool sums_new(struct query_aggregate *a, size_t field)
+{
     if (a->spec.schema.types[field] != FIELD_FLOAT)
         return true;
     a->tallies[field].real_total = core_calloc(1, sizeof(struct real_sum));
@@ -128,15 +161,18 @@ static bool field_columns_new(struct query_aggregate *a, size_t field)
     return a->tallies[field].real_total != NULL && a->tallies[field].real_shares != NULL;
 }
 
-static holter_status columns_new(struct query_aggregate *a, holter_error *err)
+static holter_status tallies_new(struct query_aggregate *a, holter_error *err)
 {
-    bool has_memory = column_new((void **)&a->begins, sizeof *a->begins) &&
-                      column_new((void **)&a->ends, sizeof *a->ends) &&
-                      column_new((void **)&a->sample_counts, sizeof *a->sample_counts) &&
-                      column_new((void **)&a->excluded_counts, sizeof *a->excluded_counts);
-    for (size_t f = 0; has_memory && f < a->spec.schema.field_count; f++)
-        has_memory = !has_field(a, f) || field_columns_new(a, f);
-    return has_memory ? HOLTER_OK : no_memory(err);
+    for (size_t f = 0; f < a->spec.schema.field_count; f++) {
+        if (has_field(a, f) && !sums_new(a, f))
+            return no_memory(err);
+    }
+    return HOLTER_OK;
+}
+
+static int64_t lane_begin(const struct lane *lane)
+{
+    return lane->rows != NULL ? lane->rows->time[lane->at] : lane->begin;
 }
 
 /* The next rows of a lane that has gone through its own. */
@@ -144,8 +180,11 @@ static holter_status lane_fill(struct query_aggregate *a, struct lane *lane, hol
 {
     uint32_t metric, source;
     lane->at = 0;
+    lane->begin = INT64_MAX;
     holter_status status = query_scan_next(lane->scan, &metric, &source, &lane->rows, err);
-    if (status == HOLTER_DONE) {
+    if (status == HOLTER_OK && lane->rows->count == 0)
+        lane->begin = query_scan_next_begin(lane->scan);
+    if (status == HOLTER_DONE || (status == HOLTER_OK && lane->rows->count == 0)) {
         lane->rows = NULL;
         return HOLTER_OK;
     }
@@ -174,13 +213,17 @@ static bool headers_suffice(const struct query_aggregate *a)
 }
 
 /* Of headers_suffice. The sum of an interval is its share, which is the whole where it ends in time. */
-static bool take_block(void *context, const struct segment_block *block)
+static enum merge_verdict take_block(void *context, const struct segment_block *block,
+                                     size_t blocks)
 {
     struct query_aggregate *a = context;
     uint64_t kept = block->rows - block->flagged;
+    if (block->begin_min >= a->end)
+        return MERGE_WAIT; /* the window comes first */
+    bool may_last = block->end_max > a->end || block->end_max == INT64_MAX; /* or later */
     if (!a->is_taking || block->begin_min < a->begin || block->begin_max >= a->end ||
-        (a->has_shares && block->end_max > a->end))
-        return false;
+        (a->has_shares && may_last))
+        return MERGE_READ;
     for (size_t f = 0; kept > 0 && f < a->spec.schema.field_count; f++) {
         struct tally *tally = &a->tallies[f];
         if (!has_field(a, f) || a->spec.schema.types[f] != FIELD_INT)
@@ -195,8 +238,8 @@ static bool take_block(void *context, const struct segment_block *block)
     a->samples += kept;
     a->parts += kept;
     a->excluded += block->flagged;
-    a->passed++;
-    return true;
+    a->passed += blocks;
+    return MERGE_TAKEN;
 }
 
 /* The first lane's scan is opened for all sources, as it tells which there are. */
@@ -323,7 +366,8 @@ static void take_shares(struct query_aggregate *a)
 static holter_status take_early(struct query_aggregate *a, struct lane *lane, holter_error *err)
 {
     holter_status status = HOLTER_OK;
-    while (status == HOLTER_OK && lane->rows != NULL && lane->rows->time[lane->at] < a->end) {
+    while (status == HOLTER_OK && lane_begin(lane) < a->end) {
+        core_assert(lane->rows != NULL);
         if ((lane->rows->flags[lane->at] & EXCLUDED_FLAGS) == 0)
             status = open_add(a, lane->rows, lane->at, err);
         if (status == HOLTER_OK && ++lane->at == lane->rows->count)
@@ -509,7 +553,11 @@ static size_t rows_before(const struct columns *rows, size_t begin, int64_t time
 static holter_status take_lane(struct query_aggregate *a, struct lane *lane, holter_error *err)
 {
     holter_status status = HOLTER_OK;
-    while (status == HOLTER_OK && lane->rows != NULL && lane->rows->time[lane->at] < a->end) {
+    while (status == HOLTER_OK && lane_begin(lane) < a->end) {
+        if (lane->rows == NULL) {
+            status = lane_fill(a, lane, err);
+            continue;
+        }
         size_t end = rows_before(lane->rows, lane->at, a->end);
         status = take_rows(a, lane->rows, lane->at, end, err);
         lane->at = end;
@@ -618,10 +666,10 @@ static bool find_next(const struct query_aggregate *a, int64_t *time)
         return a->end < a->spec.rows.to;
     }
     for (size_t i = 0; i < a->lane_count; i++) {
-        const struct lane *lane = &a->lanes[i];
-        if (lane->rows == NULL || (found && lane->rows->time[lane->at] >= *time))
+        int64_t begin = lane_begin(&a->lanes[i]);
+        if (begin == INT64_MAX || (found && begin >= *time))
             continue;
-        *time = lane->rows->time[lane->at];
+        *time = begin;
         found = true;
     }
     return found;
@@ -637,6 +685,10 @@ static holter_status next_window(struct query_aggregate *a, holter_error *err)
         return status;
     a->begin = begin > a->spec.rows.from ? begin : a->spec.rows.from;
     a->end = end < a->spec.rows.to ? end : a->spec.rows.to;
+    if (a->count == a->room)
+        status = columns_grow(a, err);
+    if (status != HOLTER_OK)
+        return status;
     begin_window(a);
     a->is_taking = true;
     for (size_t i = 0; status == HOLTER_OK && i < a->lane_count; i++)
@@ -669,7 +721,7 @@ holter_status query_aggregate_open(struct query_aggregate **out, struct shard_sn
     a->spec.rows.overlapping = a->has_shares;
     a->end = spec->rows.from;
     buffer_init(&a->texts);
-    status = columns_new(a, err);
+    status = tallies_new(a, err);
     if (status == HOLTER_OK && spec->rows.from < spec->rows.to)
         status = lanes_open(a, snapshot, err);
     for (size_t i = 0; status == HOLTER_OK && a->has_shares && i < a->lane_count; i++)

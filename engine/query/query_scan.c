@@ -14,6 +14,7 @@ struct query_scan {
     struct columns own; /* rows that were merged; of the schema of the series at hand */
     bool has_own;
     struct columns batch; /* what is given out: columns of others */
+    int64_t next_begin;   /* where there are no rows in it */
     holter_status failed; /* HOLTER_OK, or what ended the scan: it does not go on with less */
 };
 
@@ -61,6 +62,11 @@ uint64_t query_scan_decoded(const struct query_scan *scan)
     return segment_pool_decoded(scan->view.pool);
 }
 
+int64_t query_scan_next_begin(const struct query_scan *scan)
+{
+    return scan->next_begin;
+}
+
 static holter_status next_series(struct query_scan *scan, holter_error *err)
 {
     struct query_view *view = &scan->view;
@@ -80,6 +86,10 @@ static holter_status next_series(struct query_scan *scan, holter_error *err)
 static void show(struct query_scan *scan, const struct merge_rows *rows)
 {
     struct columns *batch = &scan->batch;
+    scan->next_begin = rows->next_begin;
+    batch->count = 0;
+    if (rows->count == 0)
+        return;
     *batch = *rows->columns;
     batch->count = rows->count;
     batch->time += rows->first;

@@ -436,10 +436,10 @@ static holter_status series_reach(int64_t *reach, const struct query_view *view,
     return HOLTER_OK;
 }
 
-static bool take_whole(void *context, const struct merge_ahead *ahead)
+static enum merge_verdict take_whole(void *context, const struct merge_ahead *ahead)
 {
     const struct query_spec *spec = context;
-    return spec->take_block(spec->take_context, ahead->about);
+    return spec->take_block(spec->take_context, ahead->about, ahead->blocks);
 }
 
 holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,

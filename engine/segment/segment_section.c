@@ -414,7 +414,8 @@ static int64_t run_next_begin(const struct merge_run *merge)
     return find_wanted(run) ? run->headers->blocks[run->next].begin_min : INT64_MAX;
 }
 
-static holter_status run_peek(struct merge_run *merge, struct merge_ahead *out, holter_error *err)
+static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ahead *out,
+                              holter_error *err)
 {
     struct segment_run *run = merge->context;
     size_t blocks = run->entry->series.blocks;
@@ -425,21 +426,35 @@ static holter_status run_peek(struct merge_run *merge, struct merge_ahead *out, 
         return status;
     if (!find_wanted(run))
         return HOLTER_DONE;
+    if (all && (run->next > 0 || !run->headers->has_total))
+        return HOLTER_NOT_FOUND;
+    if (all) {
+        segment_headers_block(&run->shown, run->headers, blocks);
+        *out = (struct merge_ahead){
+            .first = run->shown.begin_min,
+            .last = run->shown.begin_max,
+            .next = INT64_MAX,
+            .blocks = blocks,
+            .about = &run->shown,
+        };
+        return HOLTER_OK;
+    }
     const struct segment_header *block = &run->headers->blocks[run->next];
     segment_headers_block(&run->shown, run->headers, run->next);
     *out = (struct merge_ahead){
         .first = block->begin_min,
         .last = block->begin_max,
         .next = run->next + 1 < blocks ? block[1].begin_min : INT64_MAX,
+        .blocks = 1,
         .about = &run->shown,
     };
     return HOLTER_OK;
 }
 
-static void run_pass(struct merge_run *merge)
+static void run_pass(struct merge_run *merge, bool all)
 {
     struct segment_run *run = merge->context;
-    run->next++;
+    run->next = all ? run->entry->series.blocks : run->next + 1;
 }
 
 static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first,
