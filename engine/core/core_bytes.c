@@ -91,6 +91,10 @@ int64_t get_i64(struct reader *r)
 uint64_t get_varint(struct reader *r)
 {
     uint64_t value = 0;
+    if (!r->overrun && r->left > 0 && r->at[0] < 0x80) { /* as most are */
+        r->left--;
+        return *r->at++;
+    }
     for (unsigned shift = 0; shift < 70; shift += 7) {
         uint8_t byte = get_u8(r);
         if (r->overrun)

@@ -235,11 +235,22 @@ void segment_headers_block(struct segment_block *out, const struct segment_heade
 
 /* ---- segment_read.c -------------------------------------------------------------------------- */
 
+enum { SEGMENT_PAGES_KEPT = 4 };
+
+/** A directory page, decoded. */
+struct segment_page {
+    uint32_t number;
+    size_t count;
+    struct segment_user users[SEGMENT_PAGE_ENTRIES];
+};
+
 struct segment {
     struct io *io;
     struct segment_identity identity;
     struct segment_footer footer;
     struct io_file *file;
+    /* The first pages that were searched, by number modulo their count; they stay. */
+    _Atomic(struct segment_page *) pages[SEGMENT_PAGES_KEPT];
     char path[IO_PATH_BYTES_MAX];
 };
 

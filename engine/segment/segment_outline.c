@@ -321,7 +321,7 @@ static holter_status headers_decode(struct segment_headers **out,
         goto done;
     status = HOLTER_NO_MEMORY;
     what = "no memory to decode them";
-    blocks = core_calloc(count, sizeof *blocks);
+    blocks = malloc(count * sizeof *blocks); /* decoding zeroes them; bytes bound the count */
     headers = calloc(1, sizeof *headers);
     if (blocks == NULL || headers == NULL)
         goto done;

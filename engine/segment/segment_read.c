@@ -1,8 +1,9 @@
 /*
  * segment_read.c -- opening a segment, and finding a user in its directory.
  *
- * An open segment is immutable: header and footer are checked once, directory pages are read with
- * the caller's queue into memory of the call, so that any thread may look up. Of two copies either
+ * An open segment is immutable but for directory pages that join it: header and footer are checked once, a
+ * page is read with the caller's queue, and the first few that were searched stay, so that any thread
+ * may look up. Of two copies either
  * will do: the second is looked at only where the first is not whole (S3).
  */
 #include "segment_impl.h"
@@ -136,6 +137,8 @@ void segment_close(struct segment *segment)
     if (segment == NULL)
         return;
     io_close(segment->file);
+    for (size_t i = 0; i < SEGMENT_PAGES_KEPT; i++)
+        free(atomic_load_explicit(&segment->pages[i], memory_order_relaxed));
     free(segment);
 }
 
@@ -161,6 +164,38 @@ static holter_status page_read(struct segment_user users[static SEGMENT_PAGE_ENT
             break;
     }
     return status;
+}
+
+/*
+ * A page to search: one that is kept, or *own, read, and kept where its place is free. Pair: pages are
+ * stored with release, loaded with acquire.
+ */
+static holter_status page_find(const struct segment_page **out, struct segment_page *own,
+                               struct segment *segment, struct io_queue *queue, uint32_t number,
+                               holter_error *err)
+{
+    _Atomic(struct segment_page *) *place = &segment->pages[number % SEGMENT_PAGES_KEPT];
+    struct segment_page *kept = atomic_load_explicit(place, memory_order_acquire);
+    if (kept != NULL && kept->number == number) {
+        *out = kept;
+        return HOLTER_OK;
+    }
+    own->number = number;
+    holter_status status = page_read(own->users, &own->count, segment, queue, number, err);
+    if (status != HOLTER_OK)
+        return status;
+    *out = own;
+    if (kept != NULL)
+        return HOLTER_OK;
+    struct segment_page *copy = malloc(sizeof *copy);
+    if (copy == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory for a directory page",
+                         segment->path);
+    *copy = *own;
+    if (!atomic_compare_exchange_strong_explicit(place, &kept, copy, memory_order_release,
+                                                 memory_order_relaxed))
+        free(copy);
+    return HOLTER_OK;
 }
 
 uint64_t segment_user_count(const struct segment *segment)
@@ -218,11 +253,13 @@ holter_status segment_user_find(struct segment_user *out, struct segment *segmen
     uint32_t high = segment->footer.page_count;
     for (unsigned reads = 0; low < high; reads++) {
         uint32_t page = page_guess(low, high, user, user_low, user_high, reads);
-        struct segment_user users[SEGMENT_PAGE_ENTRIES];
-        size_t count = 0;
-        holter_status status = page_read(users, &count, segment, queue, page, err);
+        struct segment_page own;
+        const struct segment_page *found = NULL;
+        holter_status status = page_find(&found, &own, segment, queue, page, err);
         if (status != HOLTER_OK)
             return status;
+        const struct segment_user *users = found->users;
+        size_t count = found->count;
         if (user < users[0].user) {
             high = page;
             user_high = users[0].user;
