@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 
 SUM = 4096  # frequencies of a state
 RAW_BITS = 22  # about what an escaped sample takes
+PERSON_SAMPLES = 50_000  # of a person who is worth a model
 
 
 # ---- series -----------------------------------------------------------------------------------------------------
@@ -120,6 +121,20 @@ class Model:
                 state = self.next[state][self.classes[symbol]]
         return counts
 
+    def bits(self, series):
+        """Of a symbol, on the average."""
+        total, count = 0.0, 0
+        for run in series:
+            state = self.start
+            for meaning in run:
+                symbol = self.symbol.get(meaning, 0)
+                if self.freq[state][symbol] == 0:
+                    symbol = 0
+                total += math.log2(SUM / self.freq[state][symbol]) + (RAW_BITS if symbol == 0 else 0)
+                state = self.next[state][self.classes[symbol]]
+            count += len(run)
+        return total / count
+
     def settle(self, counts, prior, strength, least):
         """Frequencies: counts, and `strength` times the prior of a state; what comes out below `least` of SUM is left to the escape."""
         self.freq = []
@@ -153,11 +168,15 @@ def change_class(change):
     return 0 if change <= -4 else 1 if change <= -2 else 2 + (change + 1) if change <= 1 else 5 if change <= 3 else 6
 
 
+def pairs_of(series):
+    return [[(b[0] - a[0], b[1] - a[1]) for a, b in zip(s, s[1:])] for s in series]
+
+
 JITTER = {-2: 0.25, -1: 0.25, 1: 0.5, 2: 0.5, 3: 0.25}  # a clock off the raster: shares of a gap by seconds
 
 
-def heart_rate(number, name, data, jitter, least):
-    pairs = [[(b[0] - a[0], b[1] - a[1]) for a, b in zip(s, s[1:])] for s in data.heart_rate()]
+def heart_rate(number, name, series, jitter, least):
+    pairs = pairs_of(series)
 
     def off_raster(share):
         return lambda pair: [((pair[0] + by, pair[1]), share * part) for by, part in JITTER.items() if pair[0] + by > 0]
@@ -178,6 +197,16 @@ def heart_rate(number, name, data, jitter, least):
     total = sum(overall)
     model.settle(counted, lambda state: [o / total for o in overall], 30, least)
     return model
+
+
+def least_alike(series, model, jitter, least):
+    """The person whom a model of that one alone suits better than `model` does, by the most bits a sample."""
+    gains = []
+    for one in series:
+        if len(one) >= PERSON_SAMPLES:
+            run = pairs_of([one])
+            gains.append((model.bits(run) - heart_rate(0, '', [one], jitter, least).bits(run), one))
+    return [max(gains, key=lambda gain: gain[0])[1]]
 
 
 # Steps a minute: the state is the class of the minute before; in pauses how long they are and how brisk it was before.
@@ -296,6 +325,75 @@ def residuals(number, name, data):
     return model
 
 
+# Changes of a slow signal (glucose): the state is the change before, with its sign, and how far that was from the one before it.
+
+CHANGE_BOUNDS = (0, 1, 2, 4, 7)  # greatest sizes of the classes
+TURN_BOUNDS = (1, 3)  # of classes between two changes
+
+
+def changes(number, name, data):
+    def change_of(value):
+        size = sum(abs(value) > bound for bound in CHANGE_BOUNDS)
+        return len(CHANGE_BOUNDS) + (size if value > 0 else -size)
+
+    meaning = list(range(-127, 128))
+    kinds = 2 * len(CHANGE_BOUNDS) + 1
+    classes = [len(CHANGE_BOUNDS)] + [change_of(v) for v in meaning]
+
+    def following(state, cls):
+        return sum(abs(cls - state % kinds) > bound for bound in TURN_BOUNDS) * kinds + cls
+
+    states = (len(TURN_BOUNDS) + 1) * kinds
+    model = Model(number, name, meaning, classes, [[following(s, c) for c in range(kinds)] for s in range(states)], len(CHANGE_BOUNDS))
+    runs = [[b[1] - a[1] for a, b in zip(s, s[1:])] for s in data.glucose()]
+    counted = model.count(runs)
+    counted = model.count([[-v for v in run] for run in runs], 0.5, counted)
+
+    def spread(row):  # near values together, the more so the larger they are
+        out = [row[0]] + [0.0] * 255
+        for symbol in range(1, 256):
+            size = abs(meaning[symbol - 1])
+            reach = 0 if size < 3 else 1 if size < 6 else 2 if size < 12 else 3
+            for by in range(-reach, reach + 1):
+                share = (reach + 1 - abs(by)) / (reach + 1) ** 2
+                out[min(255, max(1, symbol + by))] += row[symbol] * share
+        return out
+
+    counted = [spread(row) for row in counted]
+    overall = [sum(row[s] for row in counted) + 0.3 for s in range(256)]
+    total = sum(overall)
+
+    def prior(state):  # how far it turned matters less than the change before
+        alike = [counted[turn * kinds + state % kinds] for turn in range(len(TURN_BOUNDS) + 1)]
+        shares = [sum(row[s] for row in alike) + 20 * overall[s] / total for s in range(256)]
+        return [share / sum(shares) for share in shares]
+
+    model.settle(counted, prior, 150, 0.03)
+    return model
+
+
+# Gaps of a clock that drifts, less the usual one: the state is how the last other gap was off, and how many usual ones came since.
+
+TICK, SINCE = 300, 4  # seconds of the clock whose holes are told, too
+
+
+def drifting(number, name, data):
+    meaning = sorted(list(range(-3, 4)) + [missed * TICK + off for missed in (1, 2) for off in (-1, 0, 1)])
+    classes = [3] + [0 if v == 0 else 3 if abs(v) > 3 else 1 if v < 0 else 2 for v in meaning]
+
+    def following(state, cls):
+        off, since = divmod(state, SINCE)
+        return off * SINCE + min(since + 1, SINCE - 1) if cls == 0 else (cls - 1) * SINCE
+
+    states = 3 * SINCE
+    model = Model(number, name, meaning, classes, [[following(s, c) for c in range(4)] for s in range(states)], states - 1)
+    counted = model.count([[b[0] - a[0] - TICK for a, b in zip(s, s[1:])] for s in data.glucose()])
+    overall = [sum(row[s] for row in counted) + 0.5 for s in range(len(classes))]
+    total = sum(overall)
+    model.settle(counted, lambda state: [o / total for o in overall], 20, 0)
+    return model
+
+
 # ---- as text and as C -------------------------------------------------------------------------------------------
 
 def trimmed(row):
@@ -387,12 +485,17 @@ def main():
     parser.add_argument('source')
     options = parser.parse_args()
     data = Data(options.data, tuple(map(int, options.leave.split('/'))) if options.leave else None)
+    hearts = data.heart_rate()
+    usual = heart_rate(1, 'heart rate', hearts, 0.0005, 0.3)
     models = [
-        heart_rate(1, 'heart rate', data, 0.0005, 0.3),
-        heart_rate(2, 'heart rate, of a clock that leaves its raster', data, 0.02, 0),
+        usual,
+        heart_rate(2, 'heart rate, of a clock that leaves its raster', hearts, 0.02, 0),
         residuals(3, 'residuals', data),
         steps(4, 'steps a minute', data),
         levels(5, 'a few levels', data),
+        changes(6, 'changes of a slow signal', data),
+        drifting(7, 'gaps of a clock that drifts', data),
+        heart_rate(8, 'heart rate, of the wearer least like the others', least_alike(hearts, usual, 0.0005, 0.3), 0.02, 0),
     ]
     for path, made in ((options.text, as_text(models)), (options.source, as_c(models))):
         if options.check:

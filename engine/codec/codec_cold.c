@@ -39,6 +39,8 @@ enum {
     ESCAPE_BYTES = 4,     /* about what one takes */
     CODED_HEAD_BYTES = 8, /* code, model, order, base, counts */
     SAMPLES = 32,
+    STRETCHES = 8, /* of a block that tell which model suits it */
+    STRETCH_ROWS = 128,
     TRIAL_BYTES = ARRAY_ROWS_MAX * 16, /* an array takes 8 bytes a value and 13, or little more */
     TAPS_MAX = 32,                     /* stored */
     TAPS_TRIED = 16,
@@ -146,6 +148,14 @@ static void try_residuals(struct coded_plan *best, struct codec_scratch *s, cons
     if (plan.shift > SHIFT_MAX)
         return;
     residuals_of(s->residuals, values, count, order, plan.base);
+    try_model(best, s, plan, count);
+    if (plan.shift > 0)
+        return;
+    if (order > 1) {
+        plan.order = 1;
+        residuals_of(s->residuals, values, count, plan.order, plan.base);
+    }
+    plan.model = order == 0 ? MODEL_DRIFTING_GAPS : MODEL_SLOW_CHANGES;
     try_model(best, s, plan, count);
 }
 
@@ -519,28 +529,53 @@ static size_t pairs_bytes(size_t bits, size_t escapes)
     return CODED_HEAD_BYTES + bits / 8 + escapes * ESCAPE_BYTES;
 }
 
+/* Symbols of rows [from, from + count), row 0 having none. */
+static void pairs_stretch(uint8_t *symbols, const struct model_tables *tables, const int64_t *gaps,
+                          const int64_t *values, size_t from, size_t count)
+{
+    if (from == 0)
+        symbols[0] = tables->likely[tables->model->start];
+    for (size_t i = from == 0 ? 1 : 0; i < count; i++)
+        symbols[i] = model_symbol_of_pair(tables, gaps[from + i],
+                                          wrap_sub_i64(values[from + i], values[from + i - 1]));
+}
+
+/* About what they take by the model of `plan`, whose escapes are counted: all, or `stretches` of
+   STRETCH_ROWS spread over them. */
+static size_t pairs_try(struct pairs_plan *plan, uint8_t *symbols, const int64_t *gaps,
+                        const int64_t *values, size_t count, size_t stretches)
+{
+    const struct model_tables *tables = model_find(plan->model);
+    size_t bits;
+    if (stretches == 0)
+        pairs_stretch(symbols, tables, gaps, values, 0, count);
+    for (size_t i = 0; i < stretches; i++)
+        pairs_stretch(symbols + i * STRETCH_ROWS, tables, gaps, values,
+                      (count - STRETCH_ROWS) * i / (stretches - 1), STRETCH_ROWS);
+    rans_fit(symbols, &plan->escapes, &bits, tables,
+             stretches == 0 ? count : stretches * STRETCH_ROWS);
+    return pairs_bytes(bits, plan->escapes);
+}
+
+/* Of many rows the model is chosen by some. */
 bool pairs_fit(struct pairs_plan *plan, struct codec_scratch *s, const int64_t *gaps,
                const int64_t *values, size_t count)
 {
-    static const uint8_t models[] = { MODEL_HEART_RATE, MODEL_HEART_RATE_LOOSE };
+    static const uint8_t models[] = { MODEL_HEART_RATE, MODEL_HEART_RATE_LOOSE,
+                                      MODEL_HEART_RATE_OTHER };
+    size_t stretches = count < 2 * STRETCHES * STRETCH_ROWS ? 0 : STRETCHES;
     size_t least = SIZE_MAX;
     if (count < CODED_LEAST)
         return false;
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
-        const struct model_tables *tables = model_find(models[m]);
-        size_t bits, escapes;
-        uint8_t *symbols = s->symbols[1];
-        symbols[0] = tables->likely[tables->model->start];
-        for (size_t i = 1; i < count; i++)
-            symbols[i] =
-                model_symbol_of_pair(tables, gaps[i], wrap_sub_i64(values[i], values[i - 1]));
-        rans_fit(symbols, &escapes, &bits, tables, count);
-        if (pairs_bytes(bits, escapes) >= least)
+        struct pairs_plan with = { .model = models[m] };
+        size_t bytes = pairs_try(&with, s->symbols[2], gaps, values, count, stretches);
+        if (bytes >= least)
             continue;
-        least = pairs_bytes(bits, escapes);
-        *plan = (struct pairs_plan){ .model = models[m], .escapes = escapes };
-        memcpy(s->symbols[2], symbols, count);
+        least = bytes;
+        *plan = with;
     }
+    least = pairs_try(plan, s->symbols[2], gaps, values, count, 0);
     if (plan->escapes > count / 8)
         return false;
     size_t apart = cold_array_bytes(s, gaps, count);

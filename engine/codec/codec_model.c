@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 enum {
-    STATES_ALL = 143, /* of all models; unfolding asserts it */
+    STATES_ALL = 216, /* of all models; unfolding asserts it */
     BYTE_VALUES = 256,
     GATHER_SLACK = 4,
 };
@@ -52,7 +52,7 @@ static void unfold_state(const struct codec_model *model, size_t state, size_t r
         next_all[row * BYTE_VALUES + symbol] = model->next[state * model->classes + class];
         ranges_all[row][symbol] = (uint32_t)slot | (uint32_t)frequency << 16;
         cost_all[row][symbol] = cost_of(frequency);
-        if (cost_all[row][symbol] < cost_all[row][likely_all[row]])
+        if (frequency > ranges_all[row][likely_all[row]] >> 16)
             likely_all[row] = (uint8_t)symbol;
         for (size_t i = 0; i < frequency; i++)
             slots_all[row][slot + i] =

@@ -18,7 +18,10 @@ enum model_number {
     MODEL_RESIDUALS = 3,
     MODEL_STEPS = 4,
     MODEL_LEVELS = 5,
-    CODEC_MODELS = 5
+    MODEL_SLOW_CHANGES = 6,
+    MODEL_DRIFTING_GAPS = 7,
+    MODEL_HEART_RATE_OTHER = 8, /* of the wearer least like the others */
+    CODEC_MODELS = 8
 };
 
 enum {
@@ -61,7 +64,7 @@ struct model_tables {
 };
 
 /**
- * NULL: no model has this number. Cost: the first call unfolds all, some 3 MiB, in about 2 ms.
+ * NULL: no model has this number. Cost: the first call unfolds all, some 4 MiB, in about 3 ms.
  * Threads: any.
  */
 const struct model_tables *model_find(unsigned number);

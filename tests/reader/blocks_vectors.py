@@ -585,6 +585,8 @@ def rows_of_symbols():
     of_many("coded_steps_escaped", [0, 0, 90, 3_000, 0, 0, 0, 254, 253] * 3, coded(4, escapes=packed(13)))
     of_many("coded_levels", [0] * 40 + [2] * 20 + [1] * 33 + [3] * 5 + [7] * 2, coded(5))
     of_many("coded_levels_escaped", [1] * 9 + [8, -1, 12, 3, 3], coded(5, escapes=packed(4)))
+    of_many("coded_slow_changes", summed([100] + noise(23, 40, -6, 6)), coded(6, order=1))
+    of_many("coded_drifting_gaps", [300, 301, 300, 300, 299, 600, 300, 302, 899, 300] * 4, coded(7, base=300))
     of_times("coded_gaps", [i * 10**9 for i in (0, 1, 2, 4, 5, 6, 9, 10)], times(3, coded(4)))
     of_times("coded_gaps_read_as_unsigned", [I64_MIN + 1, I64_MAX - 1], times(0, coded(3)))
     accept("coded_columns", schema(INT, FLOAT, ENUM, TEXT, interval=True), by_the_second(8),
@@ -623,6 +625,7 @@ def rows_of_pairs():
     of_pairs("pairs_of_17_rows", 1, 3, seconds[:16], rates[:17], first=(5, 1))
     of_pairs("pairs_of_40_rows", 1, 3, seconds, rates, first=(5, 0))
     of_pairs("pairs_of_40_rows_in_another_model", 2, 3, seconds, rates, first=(5, 0))
+    of_pairs("pairs_of_40_rows_in_a_third_model", 8, 3, seconds, rates, first=(5, 0))
     of_pairs("pairs_with_pads_that_have_meanings", 1, 3, seconds[:20], rates[:21], first=(5, 0), pad=5)
     of_pairs("pairs_of_nanoseconds", 2, 0, [5, 1, 5], [1, 1, 1, 1], first=(5, 0))
     of_pairs("pairs_of_milliseconds", 2, 2, [5, 1, 5], [1, 1, 1, 1], first=(5, 0), begin=I64_MAX - 11_000_001)
@@ -823,7 +826,7 @@ def refused_symbols():
     right = symbol_bytes(coder, words)
     accept("coded_as_the_refused_ones", schema(INT), ("time", list(range(72)), times(0, constant())),
            ("field0", values, integers(lambda _: b"\x09\x03\x00\x00" + right + b"\x00")), no_flags(72))
-    for number in (0, 6, 255):
+    for number in (0, 200, 255):
         of_symbols(f"in_model_{number}", right, bytes([number, 0, 0]))
     for number in (1, 2):
         of_symbols(f"in_model_{number}_of_pairs", right, bytes([number, 0, 0]))
@@ -895,7 +898,7 @@ def refused_pairs():
     of_pairs("and_an_array_of_values", rest=ZEROS + ZEROS)
     for unit in (5, 7):
         of_pairs(f"of_unit_{unit}", bytes([8 + unit, 1, 0]))
-    for number in (0, 6, 255):
+    for number in (0, 200, 255):
         of_pairs(f"in_model_{number}", bytes([8, number, 0]))
     for number in (3, 4, 5):
         of_pairs(f"in_model_{number}_of_values", bytes([8, number, 0]), symbols_of(number, [1, 1, 1])[1])

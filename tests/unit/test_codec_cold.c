@@ -317,19 +317,25 @@ START_TEST(each_form_is_chosen_where_it_is_small)
             ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1], cases[k].model);
         buffer_release(&bytes);
     }
-    for (unsigned model = MODEL_RESIDUALS; model <= MODEL_LEVELS; model++) {
+    for (unsigned model = 1; model <= CODEC_MODELS; model++) {
         size_t state = model_find(model)->model->start;
+        if (model_find(model)->model->gaps != NULL)
+            continue;
         for (size_t i = 0; i < ROWS; i++) {
             uint8_t symbol = symbol_foretold(&random, model_find(model), &state);
             values[i] = model_find(model)->model->values[symbol];
+            if (model == MODEL_SLOW_CHANGES && i > 0)
+                values[i] += values[i - 1];
         }
         struct buffer bytes = coded_ints(times, values, ROWS);
         ck_assert_uint_eq(bytes.data[TIMES_BYTES], CODED);
         ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1], model);
         buffer_release(&bytes);
     }
-    for (unsigned model = MODEL_HEART_RATE; model <= MODEL_HEART_RATE_LOOSE; model++) {
+    for (unsigned model = 1; model <= CODEC_MODELS; model++) {
         size_t state = model_find(model)->model->start;
+        if (model_find(model)->model->gaps == NULL)
+            continue;
         values[0] = 72;
         for (size_t i = 1; i < ROWS; i++) {
             uint8_t symbol = symbol_foretold(&random, model_find(model), &state);
