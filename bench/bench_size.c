@@ -86,7 +86,9 @@ static uint64_t rows_of(holter_store *store)
     return rows;
 }
 
-static void report(holter_store *store, const char *name, const char *tier, bool by_kind)
+/* `rollup_bytes`: as the compaction that led to the tier has counted. */
+static void report(holter_store *store, const char *name, const char *tier, bool by_kind,
+                   uint64_t rollup_bytes)
 {
     char at[LABEL_BYTES_MAX];
     struct sizes sizes = { 0 };
@@ -106,6 +108,9 @@ static void report(holter_store *store, const char *name, const char *tier, bool
     bench_report_one(at, "all but the log", "B/sample",
                      (double)(all - sizes.bytes[LOG]) / (double)rows);
     bench_report_one(at, "segments", "B/sample", (double)sizes.bytes[SEGMENTS] / (double)rows);
+    bench_report_one(at, "rollups", "B/sample", (double)rollup_bytes / (double)rows);
+    bench_report_one(at, "rollups of the whole store", "%",
+                     100.0 * (double)rollup_bytes / (double)all);
     if (!by_kind)
         return;
     for (size_t kind = 0; kind < KINDS; kind++)
@@ -122,11 +127,12 @@ static void measure(holter_store *store, const char *name, bool by_kind)
     } tiers[] = { { HOLTER_WARM, "warm" }, { HOLTER_COLD, "cold" } };
     holter_error err = { 0 };
     bench_try(holter_flush(store, NULL, &err), &err);
-    report(store, name, "hot", by_kind);
+    report(store, name, "hot", by_kind, 0);
     for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
         const holter_compact_options options = { .to = tiers[i].to };
-        bench_try(holter_compact(store, &options, NULL, &err), &err);
-        report(store, name, tiers[i].name, by_kind);
+        holter_compact_result result;
+        bench_try(holter_compact(store, &options, &result, &err), &err);
+        report(store, name, tiers[i].name, by_kind, result.rollup_bytes);
     }
 }
 

@@ -1,10 +1,11 @@
 /*
- * fuzz_blocks.c -- what lies in a section: its index, and a series' block headers, decoded and
- * encoded again.
+ * fuzz_blocks.c -- what lies in a section: its index, a series' block headers and its rollup, decoded
+ * and encoded again.
  *
  * Input: a byte of options. Then of an index: bytes of the section (64 bits) and of the index (64),
- * then its bytes. Of block headers: an index of one series without tombstones, 16 bits of its
- * length first, then the headers.
+ * then its bytes. Of block headers or a rollup: an index of one series without tombstones, 16 bits of its
+ * length first, then the headers or the rollup. A rollup that was encoded again may take other bytes, as an
+ * array has many forms; it has to mean the same.
  */
 #include "fuzz.h"
 #include "segment/segment_impl.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option { IS_WHOLE = 1, IS_BLOCKS = 2, IS_COLD = 4 };
+enum option { IS_WHOLE = 1, IS_BLOCKS = 2, IS_COLD = 4, IS_ROLLUP = 8 };
 enum { SEQUENCE_MAX = 1000 };
 
 static void check_index(const struct segment_index *index, const uint8_t *bytes, size_t count,
@@ -86,8 +87,48 @@ static void decode_blocks(const struct segment_entry *entry, const struct reader
     free(places);
 }
 
-/* The index says what the blocks have to fit. */
-static void decode_headers(struct reader *r, bool is_whole, uint32_t rows_max)
+static struct codec_scratch *scratch_get(void)
+{
+    static struct codec_scratch *scratch;
+    if (scratch == NULL)
+        scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    return scratch;
+}
+
+static void decode_rollup(const struct segment_series *series, const struct reader *r)
+{
+    struct segment_rollup rollup = { 0 };
+    struct segment_rollup again = { 0 };
+    struct buffer bytes;
+    const char *what = NULL;
+    size_t varying;
+    uint64_t rows = 0;
+    buffer_init(&bytes);
+    holter_status status = segment_rollup_decode(&rollup, r->at, r->left, series, true, &what);
+    core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
+    core_assert(status == HOLTER_OK || (what != NULL && rollup.count == 0));
+    for (size_t i = 0; i < rollup.count; i++) {
+        rows += rollup.buckets[i].rows;
+        core_assert(rollup.buckets[i].begin_min <= rollup.buckets[i].begin_max);
+        core_assert(rollup.buckets[i].begin_max <= rollup.buckets[i].end_max);
+        core_assert(i == 0 || rollup.buckets[i].begin_min > rollup.buckets[i - 1].begin_max);
+    }
+    if (status == HOLTER_OK) {
+        core_assert(rows == series->rows);
+        core_assert(
+            segment_rollup_encode(&bytes, &varying, &rollup, &series->schema, scratch_get()));
+        status = segment_rollup_decode(&again, bytes.data, bytes.bytes, series, true, &what);
+        core_assert(status == HOLTER_OK);
+        core_assert(segment_rollup_is_equal(&again, &rollup, &series->schema));
+    }
+    buffer_release(&bytes);
+    segment_rollup_release(&rollup);
+    segment_rollup_release(&again);
+}
+
+/* The index says what the blocks, or the rollup, have to fit. */
+static void decode_headers(struct reader *r, bool is_whole, bool is_rollup, uint32_t rows_max)
 {
     size_t index_bytes = get_u16(r);
     index_bytes = index_bytes < r->left ? index_bytes : r->left;
@@ -107,8 +148,12 @@ static void decode_headers(struct reader *r, bool is_whole, uint32_t rows_max)
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     if (status != HOLTER_OK)
         return;
-    for (size_t i = 0; i < index.count && i < 1; i++)
-        decode_blocks(&index.entries[i], r, is_whole, rows_max);
+    for (size_t i = 0; i < index.count && i < 1; i++) {
+        if (is_rollup)
+            decode_rollup(&index.entries[i].series, r);
+        else
+            decode_blocks(&index.entries[i], r, is_whole, rows_max);
+    }
     segment_index_release(&index);
 }
 
@@ -116,8 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     struct reader in = reader_over(bytes, count);
     uint8_t options = get_u8(&in);
-    if ((options & IS_BLOCKS) != 0)
-        decode_headers(&in, (options & IS_WHOLE) != 0,
+    if ((options & (IS_BLOCKS | IS_ROLLUP)) != 0)
+        decode_headers(&in, (options & IS_WHOLE) != 0, (options & IS_ROLLUP) != 0,
                        (options & IS_COLD) != 0 ? SEGMENT_COLD_BLOCK_ROWS : SEGMENT_BLOCK_ROWS);
     else
         decode_index(&in, (options & IS_WHOLE) != 0);

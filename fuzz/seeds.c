@@ -490,8 +490,71 @@ static void blocks_seed(const char *name, size_t kind, size_t rows, bool is_whol
     columns_release(&columns);
 }
 
+static void rollup_seed(const char *name, const struct schema *schema, size_t rows)
+{
+    struct codec_scratch *scratch = codec_scratch_new();
+    struct segment_rollup rollup = { 0 };
+    struct columns columns;
+    struct buffer tombstones, index, plain;
+    struct random random = { rows };
+    size_t varying;
+    buffer_init(&tombstones);
+    buffer_init(&index);
+    buffer_init(&plain);
+    columns_init(&columns, schema);
+    int64_t time = INT64_C(1700000000000000000);
+    for (size_t i = 0; i < rows; i++) {
+        struct row row = { .time = time, .duration = INT64_C(60000000000) };
+        for (size_t f = 0; f < schema->field_count; f++)
+            row.field[f] = (int64_t)random_below(&random, 6);
+        row.flags = i % 300 == 0 ? SAMPLE_OUT_OF_RANGE : 0;
+        core_assert(columns_append(&columns, &row));
+        time += INT64_C(1000000000) * (int64_t)(random_below(&random, 100) == 0 ? 7000 : 60);
+    }
+    core_assert(segment_rollup_add(&rollup, &columns, 0, rows));
+    core_assert(segment_rollup_encode(&plain, &varying, &rollup, schema, scratch));
+    struct segment_entry entry = { .series = { .metric = 3,
+                                               .source = 1,
+                                               .schema = *schema,
+                                               .rows = rows,
+                                               .blocks = 1,
+                                               .begin_min = columns.time[0],
+                                               .begin_max = columns.time[rows - 1],
+                                               .end_max = columns_end(&columns, rows - 1) },
+                                   .payload_bytes = 100 };
+    /* A rollup stands where block headers do: decode_headers of fuzz_blocks.c. */
+    entry.header_bytes = plain.bytes + CRYPTO_TAG_BYTES;
+    buffer_append_varint(&tombstones, 0);
+    segment_index_encode(&index, &tombstones, &entry, 1);
+    struct buffer seed = seed_begin(8);
+    buffer_append_u16(&seed, (uint16_t)(8 + index.bytes));
+    buffer_append_u64(&seed, entry.payload_bytes);
+    buffer_append(&seed, index.data, index.bytes);
+    buffer_append(&seed, plain.data, plain.bytes);
+    seed_end("blocks", name, &seed);
+    buffer_release(&tombstones);
+    buffer_release(&index);
+    buffer_release(&plain);
+    columns_release(&columns);
+    segment_rollup_release(&rollup);
+    codec_scratch_free(scratch);
+}
+
 static void blocks_seeds(void)
 {
+    static const struct schema rolled[] = {
+        { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } },
+        { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_INT } },
+        { SAMPLE_INTERVAL, 3, SCHEMA_NO_KEY, { FIELD_ENUM, FIELD_INT, FIELD_ENUM } },
+        { SAMPLE_INSTANT, 3, SCHEMA_NO_KEY, { FIELD_INT, FIELD_ENUM, FIELD_INT } },
+    };
+    for (size_t kind = 0; kind < CORE_COUNT(rolled); kind++) {
+        char name[16];
+        snprintf(name, sizeof name, "rollup-%zu", kind);
+        rollup_seed(name, &rolled[kind], 2000);
+        snprintf(name, sizeof name, "rollup-few-%zu", kind);
+        rollup_seed(name, &rolled[kind], 9);
+    }
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
         char name[16];
         snprintf(name, sizeof name, "%zu", kind);

@@ -162,6 +162,14 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
                                  bool with_revision, int64_t revision, uint64_t sequence);
 
 /**
+ * Append integers that are no column of rows, 1 .. as many as a block has rows, in the same forms ("Arrays"
+ * in format-spec/blocks.md); and read `count` of them. No memory: out->failed. False: these bytes are none.
+ */
+void codec_array_encode(struct buffer *out, const int64_t *values, size_t count,
+                        struct codec_scratch *scratch);
+bool codec_array_decode(int64_t *out, struct reader *r, size_t count);
+
+/**
  * Rows of one block after another, in the same columns: flags, revisions and sequences that are equal
  * throughout stand there once, for all blocks. Begin with columns_init of the columns, all else 0; only
  * codec_block_decode_next changes them then.

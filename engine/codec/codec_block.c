@@ -426,6 +426,20 @@ void codec_block_encode(struct buffer *out, const struct columns *c, size_t firs
     encode_columns(&e, c, first, count, with_revision);
 }
 
+void codec_array_encode(struct buffer *out, const int64_t *values, size_t count,
+                        struct codec_scratch *scratch)
+{
+    const struct encoder e = { .out = out, .cold = scratch };
+    core_assert(count > 0);
+    core_assert(count <= (scratch == NULL ? (size_t)CODEC_PACKED_ROWS_MAX : ROWS));
+    encoder_array(&e, values, count);
+}
+
+bool codec_array_decode(int64_t *out, struct reader *r, size_t count)
+{
+    return count > 0 && count <= ROWS && block_array_decode(out, r, count);
+}
+
 static bool decode_natural(int64_t *values, struct reader *r, size_t count)
 {
     return block_array_decode(values, r, count) && !codec_has_negative(values, count);

@@ -81,6 +81,7 @@ struct compaction_result {
     uint64_t files_in, files_out;
     uint64_t rows_in, rows_out;
     uint64_t tombstones_in, tombstones_out;
+    uint64_t rollup_bytes; /* in the files out */
 };
 
 /**

@@ -7,7 +7,7 @@
  * number, extents and time range.
  *
  *     | header | section user 3 | section user 7 | .. | directory | footer | directory | footer |
- *     section: | pieces of payload .. | per series: piece of block headers | index piece |
+ *     section: | pieces of payload .. | of rollups | of block headers | index piece |
  *
  *   S1  Sorted by (user, metric, source, time, key); an identity comes once. Blocks are of one
  *       series, segment_block_rows of the file each but the last of a series; one of texts also
@@ -20,6 +20,8 @@
  *       directory synced.
  *   S5  A section that takes less than 4 KiB as one piece is one, and so is one of tombstones
  *       alone.
+ *   S6  A series of a warm or cold file may have a rollup: what its rows say by half hours of UTC,
+ *       exactly, and of all of them.
  *
  * Needs core, io, codec, crypto, merge. Threads: a writer one at a time; an open segment is
  * immutable, any thread with a queue of its own. Bytes: format-spec/segment.md.
@@ -72,6 +74,7 @@ struct segment_summary {
     int64_t tombstone_begin, tombstone_end; /* 0 where tombstones is 0 */
     uint64_t bytes;
     uint64_t footer_hash;
+    uint64_t rollup_bytes; /* of those bytes; 0 where the file was not written just now */
 };
 
 /**
@@ -79,8 +82,8 @@ struct segment_summary {
  * the writer is given up: every later call answers that status, and nothing more is written.
  * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY,
  *          as in all below.
- * Cost     about 1.5 MiB of memory (cold: 2), 64 bytes for each user, 300 for each block of the series at
- *          hand; writes of 1 MiB.
+ * Cost     about 1.5 MiB of memory (cold: 2), 64 bytes for each user, 300 for each block and half hour of the series at
+ *          hand, warm and cold 0.4 MiB once a rollup is written; writes of 1 MiB.
  */
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,
                                  const struct segment_traits *traits, holter_error *err);
@@ -258,6 +261,13 @@ void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_
  */
 size_t segment_run_block_count(const struct segment_run *run);
 const struct segment_block *segment_run_block(struct segment_run *run, size_t index);
+
+/**
+ * Read every row of a series, and compare with them their number and the rollup. Errors: HOLTER_CORRUPT,
+ * HOLTER_IO, HOLTER_NO_MEMORY.
+ */
+holter_status segment_series_verify(struct segment_section *section, size_t series,
+                                    holter_error *err);
 
 /**
  * Hash every section, page and copy, without keys. Findings are reported; *damaged grows by their

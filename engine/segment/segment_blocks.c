@@ -13,7 +13,8 @@
 
 enum { BLOCKS_FORM = 2, WIDE_BYTES_MAX = 19 };
 
-static const uint64_t units[] = { 1, 1000, 1000000, 1000000000, UINT64_C(60000000000) };
+const uint64_t segment_units[SEGMENT_UNITS] = { 1, 1000, 1000000, 1000000000,
+                                                UINT64_C(60000000000) };
 
 static holter_status refuse(const char **what, const char *sentence)
 {
@@ -256,8 +257,8 @@ static bool divides_all(uint64_t unit, const struct schema *schema,
 static size_t unit_choose(const struct schema *schema, const struct segment_block *blocks,
                           size_t count)
 {
-    size_t unit = CORE_COUNT(units) - 1;
-    while (unit > 0 && !divides_all(units[unit], schema, blocks, count))
+    size_t unit = SEGMENT_UNITS - 1;
+    while (unit > 0 && !divides_all(segment_units[unit], schema, blocks, count))
         unit--;
     return unit;
 }
@@ -305,12 +306,12 @@ void segment_blocks_encode(struct buffer *out, const struct schema *schema,
         buffer_append_zigzag(out,
                              (int64_t)blocks[i].rows - (i > 0 ? (int64_t)blocks[i - 1].rows : 0));
     for (size_t i = 1; i < count; i++)
-        buffer_append_varint(out, gap_of(blocks, i) / units[unit]);
+        buffer_append_varint(out, gap_of(blocks, i) / segment_units[unit]);
     for (size_t i = 0; i + 1 < count; i++)
-        buffer_append_varint(out, span_of(&blocks[i]) / units[unit]);
+        buffer_append_varint(out, span_of(&blocks[i]) / segment_units[unit]);
     if (schema->kind == SAMPLE_INTERVAL) {
         for (size_t i = 0; i < count; i++)
-            buffer_append_varint(out, end_span_of(&blocks[i]) / units[unit]);
+            buffer_append_varint(out, end_span_of(&blocks[i]) / segment_units[unit]);
     }
     for (size_t i = 0; i < count; i++)
         buffer_append_varint(out, blocks[i].flagged);
@@ -371,12 +372,12 @@ static holter_status times_decode(struct segment_block *blocks, struct reader *r
     int64_t at = series->begin_min;
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
-            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_min, units[unit],
-                                            series->begin_max);
+            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_min,
+                                            segment_units[unit], series->begin_max);
         blocks[i].begin_min = at;
         if (i + 1 < count)
-            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_max, units[unit],
-                                            series->begin_max);
+            is_right = is_right && time_add(&at, at, (uint64_t)blocks[i].begin_max,
+                                            segment_units[unit], series->begin_max);
         else
             at = series->begin_max;
         blocks[i].begin_max = at;
@@ -385,13 +386,13 @@ static holter_status times_decode(struct segment_block *blocks, struct reader *r
     for (size_t i = 0; i < count; i++) {
         if (series->schema.kind == SAMPLE_INTERVAL)
             is_right = is_right && time_add(&blocks[i].end_max, blocks[i].begin_max, get_varint(r),
-                                            units[unit], series->end_max);
+                                            segment_units[unit], series->end_max);
         end_max = blocks[i].end_max > end_max ? blocks[i].end_max : end_max;
     }
     if (!is_right || end_max != series->end_max)
         return refuse(what, "the times of its blocks are not those of the series");
-    if (unit + 1 < CORE_COUNT(units) &&
-        divides_all(units[unit + 1], &series->schema, blocks, count))
+    if (unit + 1 < SEGMENT_UNITS &&
+        divides_all(segment_units[unit + 1], &series->schema, blocks, count))
         return refuse(what, "the times of its blocks have a larger unit than it names");
     return HOLTER_OK;
 }
@@ -501,7 +502,7 @@ holter_status segment_blocks_decode(struct segment_block *blocks, struct segment
     struct reader r = reader_over(plain, bytes);
     uint8_t form = get_u8(&r);
     uint8_t unit = get_u8(&r);
-    if (form != BLOCKS_FORM || unit >= CORE_COUNT(units))
+    if (form != BLOCKS_FORM || unit >= SEGMENT_UNITS)
         return refuse(what, "its form or unit is unknown");
     holter_status status = rows_decode(blocks, &r, series, rows_max, what);
     if (status == HOLTER_OK)

@@ -29,9 +29,17 @@ enum {
     SEGMENT_CHUNK_BYTES = 1 << 20,    /* of what is written and read back at once */
     SEGMENT_NAME_BYTES = 4 + 2 * SEGMENT_ID_BYTES + 1,
     SEGMENT_TIERS = 3,
+    SEGMENT_TIER_HOT = 1,
     SEGMENT_TIER_COLD = 3,
     SEGMENT_CLASSES = 4,
+    SEGMENT_UNITS = 5,
+    SEGMENT_BUCKETS_MAX = 28 * 48, /* of a rollup: the half hours of a cold file's partition */
+    SEGMENT_LABELS_MAX = 16,       /* of a field whose states are counted */
 };
+#define SEGMENT_BUCKET_NS INT64_C(1800000000000)
+
+/** Of times in block headers and rollups, in ns; each divides the next one. */
+extern const uint64_t segment_units[SEGMENT_UNITS];
 
 /** Stored, in associated data. A new kind also needs: format-spec/segment.md,
     segment_index_decode's sum of places. */
@@ -40,6 +48,7 @@ enum segment_piece_kind {
     SEGMENT_PIECE_BLOCKS = 2,
     SEGMENT_PIECE_INDEX = 3,
     SEGMENT_PIECE_WHOLE = 4,
+    SEGMENT_PIECE_ROLLUP = 5,
 };
 
 /* ---- segment_format.c: header, footer, directory, sealing ------------------------------------ */
@@ -119,9 +128,11 @@ struct segment_entry {
     int64_t revision_base;  /* of rows in blocks without revisions */
     uint64_t payload_bytes; /* as in the index */
     uint64_t header_bytes;
+    uint64_t rollup_bytes; /* 0: it has none */
     /* By decode only: from the section's first byte, or in the plain bytes of a whole one. */
     uint64_t payload_offset;
     uint64_t header_offset;
+    uint64_t rollup_offset;
 };
 
 struct segment_index {
@@ -173,6 +184,39 @@ holter_status segment_blocks_decode(struct segment_block *blocks, struct segment
                                     const uint8_t *plain, size_t bytes,
                                     const struct segment_entry *entry, bool is_whole,
                                     uint32_t rows_max, const char **what);
+
+/* ---- segment_rollup.c: statistics by half hours ---------------------------------------------- */
+
+/** All zeros is an empty one. */
+struct segment_rollup {
+    struct segment_block *buckets; /* rising; what rollups do not tell of rows is 0 */
+    int64_t *states; /* by bucket, ENUM field and label: of intervals the time, else the rows */
+    size_t count, capacity, state_capacity;
+    bool is_lost; /* the rows do not fit into one */
+};
+
+/** Whether series of these fields may have one: all are INT or ENUM. */
+bool segment_rollup_fits(const struct schema *schema);
+void segment_rollup_clear(struct segment_rollup *rollup);
+void segment_rollup_release(struct segment_rollup *rollup);
+/** Rows of one series that follow those before; segment_rollup_fits holds. False: no memory. */
+bool segment_rollup_add(struct segment_rollup *rollup, const struct columns *c, size_t first,
+                        size_t count);
+/**
+ * False: the rows had no room in a rollup, or there were none; nothing is appended then. *varying: its
+ * arrays that are not the same in all buckets, so the values that a reader has to decode for each.
+ */
+bool segment_rollup_encode(struct buffer *out, size_t *varying, const struct segment_rollup *rollup,
+                           const struct schema *schema, struct codec_scratch *scratch);
+/**
+ * *out as all zeros, or used before. Without `with_states` the states are not read, nor what is behind
+ * the last integer. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY.
+ */
+holter_status segment_rollup_decode(struct segment_rollup *out, const uint8_t *plain, size_t bytes,
+                                    const struct segment_series *series, bool with_states,
+                                    const char **what);
+bool segment_rollup_is_equal(const struct segment_rollup *a, const struct segment_rollup *b,
+                             const struct schema *schema);
 
 /* ---- segment_outline.c ----------------------------------------------------------------------- */
 
@@ -230,6 +274,11 @@ const struct segment_headers *segment_outline_known(const struct segment_outline
 holter_status segment_outline_headers(const struct segment_headers **out,
                                       struct segment_outline *outline, size_t series,
                                       const struct segment_access *access, holter_error *err);
+/** Read a series' rollup: *rollup as all zeros, or used before; there is one. Cost: at most one read. */
+holter_status segment_outline_rollup_read(struct segment_rollup *rollup,
+                                          const struct segment_outline *outline, size_t series,
+                                          const struct segment_access *access, bool with_states,
+                                          holter_error *err);
 void segment_headers_block(struct segment_block *out, const struct segment_headers *headers,
                            size_t index);
 

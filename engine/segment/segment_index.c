@@ -41,7 +41,7 @@ void segment_index_encode(struct buffer *out, const struct buffer *tombstones,
             buffer_append_zigzag(out, entry->revision_base);
         buffer_append_varint(out, entry->payload_bytes);
         buffer_append_varint(out, entry->header_bytes);
-        buffer_append_varint(out, 0); /* rollups */
+        buffer_append_varint(out, entry->rollup_bytes);
     }
 }
 
@@ -77,7 +77,7 @@ static holter_status entry_decode(struct segment_entry *out, struct reader *r, c
     out->revision_base = revision_span != 0 ? get_zigzag(r) : series->revision_min;
     out->payload_bytes = get_varint(r);
     out->header_bytes = get_varint(r);
-    uint64_t rollup_bytes = get_varint(r);
+    out->rollup_bytes = get_varint(r);
     if (r->overrun)
         return refuse(what, "its index ends too early");
 
@@ -94,8 +94,10 @@ static holter_status entry_decode(struct segment_entry *out, struct reader *r, c
     if (!add_span(&series->revision_max, series->revision_min, revision_span) ||
         out->revision_base < series->revision_min || out->revision_base > series->revision_max)
         return refuse(what, "a series' revisions are out of range");
-    if (out->payload_bytes == 0 || out->header_bytes == 0 || rollup_bytes != 0)
+    if (out->payload_bytes == 0 || out->header_bytes == 0)
         return refuse(what, "a series' sizes are out of range");
+    if (out->rollup_bytes != 0 && !segment_rollup_fits(&series->schema))
+        return refuse(what, "a series of such fields has a rollup");
     return HOLTER_OK;
 }
 
@@ -107,6 +109,11 @@ static bool entries_place(struct segment_entry *entries, size_t count, uint64_t 
     for (size_t i = 0; i < count; i++) {
         entries[i].payload_offset = at;
         if (!checked_add_u64(&at, at, entries[i].payload_bytes))
+            return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        entries[i].rollup_offset = at;
+        if (!checked_add_u64(&at, at, entries[i].rollup_bytes))
             return false;
     }
     for (size_t i = 0; i < count; i++) {

@@ -150,11 +150,11 @@ static holter_status tail_read(uint8_t **bytes, uint64_t *offset,
     return status;
 }
 
-/* Of what was read keep the sealed block headers; `bytes` are from `offset` on. False: no memory. */
+/* Of what was read keep the sealed rollups and block headers; `bytes` are from `offset` on. False: no memory. */
 static bool tail_keep(struct segment_outline *outline, const uint8_t *bytes, uint64_t offset)
 {
     const struct segment_user *user = &outline->user;
-    uint64_t begin = user->section_offset + outline->index.entries[0].header_offset;
+    uint64_t begin = user->section_offset + outline->index.entries[0].rollup_offset;
     begin = begin > offset ? begin : offset;
     if (begin >= user->index_offset)
         return true;
@@ -188,6 +188,13 @@ static holter_status index_read(struct segment_outline *outline,
     status = segment_index_decode(&outline->index, index, plain_bytes, outline->is_whole,
                                   user->section_bytes, user->index_bytes,
                                   segment->footer.traits.sequence_max, &what);
+    for (size_t i = 0; status == HOLTER_OK && i < outline->index.count; i++) {
+        if (outline->index.entries[i].rollup_bytes != 0 &&
+            segment->footer.traits.tier == SEGMENT_TIER_HOT) {
+            status = HOLTER_CORRUPT;
+            what = "a series of a hot file has a rollup";
+        }
+    }
     if (status == HOLTER_OK && !is_directory_right(outline)) {
         status = HOLTER_CORRUPT;
         what = "its times are not those of the directory";
@@ -351,22 +358,23 @@ done:
     return status;
 }
 
-/* The piece of block headers, opened: *piece owned, or NULL where *plain lies in the outline. */
-static holter_status headers_piece(uint8_t **piece, const uint8_t **plain, size_t *bytes,
-                                   const struct segment_outline *outline,
-                                   const struct segment_access *access, size_t series,
-                                   holter_error *err)
+/*
+ * A piece of block headers or a rollup, `*bytes` of it at `place` in the section, opened: *piece owned, or
+ * NULL where *plain lies in the outline.
+ */
+static holter_status plain_piece(uint8_t **piece, const uint8_t **plain, size_t *bytes,
+                                 const struct segment_outline *outline,
+                                 const struct segment_access *access, enum segment_piece_kind kind,
+                                 uint64_t place, holter_error *err)
 {
-    const struct segment_entry *entry = &outline->index.entries[series];
     *piece = NULL;
-    *bytes = (size_t)entry->header_bytes;
     if (outline->is_whole) {
-        *plain = outline->plain + entry->header_offset;
+        *plain = outline->plain + place;
         return HOLTER_OK;
     }
-    uint64_t offset = outline->user.section_offset + entry->header_offset;
-    if (entry->header_bytes <= CRYPTO_TAG_BYTES) {
-        *bytes = 0; /* which are fewer than blocks */
+    uint64_t offset = outline->user.section_offset + place;
+    if (*bytes <= CRYPTO_TAG_BYTES) {
+        *bytes = 0; /* in which is nothing */
         return HOLTER_OK;
     }
     *piece = malloc(*bytes);
@@ -378,7 +386,7 @@ static holter_status headers_piece(uint8_t **piece, const uint8_t **plain, size_
     else
         status = io_read_exactly(access->queue, access->segment->file, offset, *piece, *bytes, err);
     if (status == HOLTER_OK)
-        status = segment_access_open(access, SEGMENT_PIECE_BLOCKS, offset, *piece, *bytes, err);
+        status = segment_access_open(access, kind, offset, *piece, *bytes, err);
     *plain = *piece;
     *bytes -= CRYPTO_TAG_BYTES;
     return status;
@@ -396,9 +404,11 @@ holter_status segment_outline_headers(const struct segment_headers **out,
 {
     uint8_t *piece;
     const uint8_t *plain = NULL;
-    size_t bytes;
+    const struct segment_entry *entry = &outline->index.entries[series];
+    size_t bytes = (size_t)entry->header_bytes;
     struct segment_headers *headers = NULL, *there = NULL;
-    holter_status status = headers_piece(&piece, &plain, &bytes, outline, access, series, err);
+    holter_status status = plain_piece(&piece, &plain, &bytes, outline, access,
+                                       SEGMENT_PIECE_BLOCKS, entry->header_offset, err);
     if (status == HOLTER_OK)
         status = headers_decode(&headers, outline, access, series, plain, bytes, err);
     free_wiped(piece, piece != NULL ? bytes : 0);
@@ -417,4 +427,34 @@ holter_status segment_outline_headers(const struct segment_headers **out,
         *out = there;
     }
     return HOLTER_OK;
+}
+
+/* ---- rollups --------------------------------------------------------------------------------- */
+
+holter_status segment_outline_rollup_read(struct segment_rollup *rollup,
+                                          const struct segment_outline *outline, size_t series,
+                                          const struct segment_access *access, bool with_states,
+                                          holter_error *err)
+{
+    const struct segment_entry *entry = &outline->index.entries[series];
+    uint8_t *piece;
+    const uint8_t *plain = NULL;
+    size_t bytes = (size_t)entry->rollup_bytes;
+    const char *what = "it has no bytes";
+    holter_status status = plain_piece(&piece, &plain, &bytes, outline, access,
+                                       SEGMENT_PIECE_ROLLUP, entry->rollup_offset, err);
+    if (status != HOLTER_OK)
+        goto done;
+    status = HOLTER_CORRUPT;
+    if (bytes > 0)
+        status = segment_rollup_decode(rollup, plain, bytes, &entry->series, with_states, &what);
+    if (status != HOLTER_OK)
+        status =
+            error_set(err, status, "segment '%s': user #%016llx: rollup at offset %llu: %s",
+                      access->segment->path, (unsigned long long)outline->user.user,
+                      (unsigned long long)(outline->user.section_offset + entry->rollup_offset),
+                      what);
+done:
+    free_wiped(piece, piece != NULL ? bytes : 0);
+    return status;
 }

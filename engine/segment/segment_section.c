@@ -564,3 +564,60 @@ const struct segment_block *segment_run_block(struct segment_run *run, size_t in
     segment_headers_block(&run->shown, run->headers, index);
     return &run->shown;
 }
+
+/* ---- checking -------------------------------------------------------------------------------- */
+
+holter_status segment_series_verify(struct segment_section *section, size_t series,
+                                    holter_error *err)
+{
+    const struct segment_outline *outline = section->outline;
+    const struct segment_entry *entry = &outline->index.entries[series];
+    struct segment_rollup told = { 0 };
+    struct segment_rollup found = { 0 };
+    struct segment_run *run = NULL;
+    struct merge_run merge;
+    uint64_t rows = 0;
+    holter_status status =
+        segment_run_open(&run, section, series, INT64_MIN, INT64_MAX, INT64_MAX, err);
+    if (status == HOLTER_OK)
+        status = section_need(section, err);
+    if (status == HOLTER_OK && entry->rollup_bytes > 0) {
+        struct segment_access access = access_of(section);
+        status = segment_outline_rollup_read(&told, outline, series, &access, true, err);
+    }
+    if (status != HOLTER_OK)
+        goto done;
+    segment_run_merge(run, &merge, 0, 0);
+    while (status == HOLTER_OK) {
+        const struct columns *block;
+        size_t first, count;
+        status = merge.read(&merge, &block, &first, &count, err);
+        if (status != HOLTER_OK)
+            break;
+        rows += count;
+        if (entry->rollup_bytes > 0 && !segment_rollup_add(&found, block, first, count))
+            status = run_no_memory(run, err);
+    }
+    if (status != HOLTER_DONE)
+        goto done;
+    status = HOLTER_OK;
+    if (rows != entry->series.rows)
+        status = error_set(err, HOLTER_CORRUPT,
+                           "segment '%s': user #%016llx: found %llu rows of metric %u, source %u, "
+                           "expected %llu",
+                           section->segment->path, (unsigned long long)outline->user.user,
+                           (unsigned long long)rows, entry->series.metric, entry->series.source,
+                           (unsigned long long)entry->series.rows);
+    else if (entry->rollup_bytes > 0 &&
+             !segment_rollup_is_equal(&told, &found, &entry->series.schema))
+        status = error_set(err, HOLTER_CORRUPT,
+                           "segment '%s': user #%016llx: the rollup of metric %u, source %u is not "
+                           "what its rows say",
+                           section->segment->path, (unsigned long long)outline->user.user,
+                           entry->series.metric, entry->series.source);
+done:
+    segment_run_close(run);
+    segment_rollup_release(&told);
+    segment_rollup_release(&found);
+    return status;
+}

@@ -3,7 +3,7 @@
  *
  *     rows -> pending block -> piece (16 KiB, sealed) -> chunk (1 MiB, hashed) -> "seg-ID.tmp"
  *
- * What is held in memory: a chunk, a piece, a block, the block headers and index of the user at
+ * What is held in memory: a chunk, a piece, a block, the block headers, rollups and index of the user at
  * hand, 64 bytes for each user of the directory and 8 for each chunk. While a section may still be
  * one piece (S5), its payload is held back too, which is at most 4 KiB.
  *
@@ -16,6 +16,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+/* A rollup is written where it puts few values in the place of many rows, and few bytes: notes/0006. */
+enum { ROLLUP_ROWS_MIN = 1024, ROLLUP_VALUE_ROWS = 8, ROLLUP_PAYLOAD_SHARE = 4 };
 
 enum writer_name { NAME_NONE = 0, NAME_ASIDE, NAME_FINAL };
 
@@ -51,6 +54,7 @@ struct segment_writer {
     size_t entry_count, entry_capacity;
     struct buffer held;    /* blocks of the finished series, where is_held */
     struct buffer headers; /* block headers of the finished series */
+    struct buffer rollups; /* of the finished series */
     struct buffer sealed;
 
     /* the series at hand: the last entry, which does not count before it ends */
@@ -62,6 +66,9 @@ struct segment_writer {
     struct segment_block *blocks;
     struct segment_place *places;
     size_t block_count, block_capacity, place_capacity;
+    bool has_rollup; /* it may get one */
+    struct segment_rollup rollup;
+    struct codec_scratch *rollup_scratch; /* made once there is one to write */
 };
 
 /* Keep the first failure; from here on every call answers it. */
@@ -259,6 +266,8 @@ static holter_status block_write(struct segment_writer *writer, const struct col
 
     struct segment_block *block = &writer->blocks[writer->block_count];
     segment_block_measure(block, c, first, count);
+    if (writer->has_rollup && !segment_rollup_add(&writer->rollup, c, first, count))
+        return no_memory(writer, err);
     bool has_revision = revisions_measure(entry, c, first, count);
     if (series->rows == 0) {
         series->begin_min = block->begin_min;
@@ -329,6 +338,34 @@ static size_t rows_taken(bool *is_full, const struct segment_writer *writer,
 
 /* ---- series, sections ------------------------------------------------------------------------ */
 
+/* The rollup of a series whose payload is complete, if it is worth its bytes. */
+static holter_status rollup_write(struct segment_writer *writer, struct segment_entry *entry,
+                                  holter_error *err)
+{
+    const struct schema *schema = &entry->series.schema;
+    size_t before = writer->rollups.bytes;
+    uint64_t rows = entry->series.rows;
+    size_t varying = 0;
+    if (rows < ROLLUP_ROWS_MIN || rows / ROLLUP_VALUE_ROWS < writer->rollup.count)
+        return HOLTER_OK;
+    if (writer->rollup_scratch == NULL)
+        writer->rollup_scratch = codec_scratch_new();
+    if (writer->rollup_scratch == NULL)
+        return no_memory(writer, err);
+    if (!segment_rollup_encode(&writer->rollups, &varying, &writer->rollup, schema,
+                               writer->rollup_scratch))
+        return HOLTER_OK;
+    if (writer->rollups.failed)
+        return no_memory(writer, err);
+    uint64_t bytes = writer->rollups.bytes - before;
+    if (rows / ROLLUP_VALUE_ROWS < writer->rollup.count * varying ||
+        bytes > entry->payload_bytes / ROLLUP_PAYLOAD_SHARE)
+        writer->rollups.bytes = before;
+    else
+        entry->rollup_bytes = bytes;
+    return HOLTER_OK;
+}
+
 static holter_status series_end(struct segment_writer *writer, holter_error *err)
 {
     if (!writer->has_series)
@@ -353,6 +390,8 @@ static holter_status series_end(struct segment_writer *writer, holter_error *err
         }
         if (status == HOLTER_OK && (writer->headers.failed || writer->held.failed))
             status = no_memory(writer, err);
+        if (status == HOLTER_OK && writer->has_rollup)
+            status = rollup_write(writer, entry, err);
         writer->entry_count++;
     }
     columns_release(&writer->pending);
@@ -368,6 +407,7 @@ static holter_status section_write_whole(struct segment_writer *writer, bool *is
     buffer_init(&plain);
     segment_index_encode(&plain, &writer->tombstones, writer->entries, writer->entry_count);
     buffer_append(&plain, writer->held.data, writer->held.bytes);
+    buffer_append(&plain, writer->rollups.data, writer->rollups.bytes);
     buffer_append(&plain, writer->headers.data, writer->headers.bytes);
     holter_status status = plain.failed ? no_memory(writer, err) : HOLTER_OK;
     *is_written =
@@ -380,10 +420,24 @@ static holter_status section_write_whole(struct segment_writer *writer, bool *is
     return status;
 }
 
-/* What follows the payload: block headers of every series, the index. */
+/* What follows the payload: the rollups of every series, their block headers, the index. */
 static holter_status section_write_index(struct segment_writer *writer, holter_error *err)
 {
     size_t at = 0;
+    for (size_t i = 0; i < writer->entry_count; i++) {
+        struct segment_entry *entry = &writer->entries[i];
+        size_t bytes = (size_t)entry->rollup_bytes;
+        if (bytes == 0)
+            continue;
+        holter_status status =
+            piece_write(writer, SEGMENT_PIECE_ROLLUP, writer->rollups.data + at, bytes, err);
+        if (status != HOLTER_OK)
+            return status;
+        entry->rollup_bytes += CRYPTO_TAG_BYTES;
+        at += bytes;
+    }
+    core_assert(at == writer->rollups.bytes);
+    at = 0;
     for (size_t i = 0; i < writer->entry_count; i++) {
         struct segment_entry *entry = &writer->entries[i];
         size_t bytes = (size_t)entry->header_bytes;
@@ -454,6 +508,8 @@ static holter_status section_end(struct segment_writer *writer, holter_error *er
         if (status != HOLTER_OK)
             return status;
         writer->user.section_bytes = writer->offset - writer->user.section_offset;
+        for (size_t i = 0; i < writer->entry_count; i++)
+            writer->footer.summary.rollup_bytes += writer->entries[i].rollup_bytes;
         writer->user.section_hash = hash64_stream_get(writer->hash);
         section_count(writer);
         uint8_t entry[SEGMENT_ENTRY_BYTES];
@@ -686,6 +742,7 @@ void segment_writer_free(struct segment_writer *writer)
     if (!writer->is_finished)
         writer_unlink(writer);
     codec_scratch_free(writer->scratch);
+    codec_scratch_free(writer->rollup_scratch);
     crypto_key_free(writer->key);
     hash64_stream_free(writer->hash);
     columns_release(&writer->pending);
@@ -694,6 +751,8 @@ void segment_writer_free(struct segment_writer *writer)
     buffer_release(&writer->tombstones);
     buffer_release(&writer->held);
     buffer_release(&writer->headers);
+    buffer_release(&writer->rollups);
+    segment_rollup_release(&writer->rollup);
     buffer_release(&writer->sealed);
     buffer_release(&writer->piece);
     free(writer->entries);
@@ -748,6 +807,7 @@ holter_status segment_writer_user(struct segment_writer *writer, uint64_t user,
         return writer_fail(writer, no_memory(writer, err));
     buffer_clear(&writer->held);
     buffer_clear(&writer->headers);
+    buffer_clear(&writer->rollups);
     return HOLTER_OK;
 }
 
@@ -823,6 +883,9 @@ holter_status segment_writer_series(struct segment_writer *writer, uint32_t metr
     columns_init(&writer->last, schema);
     buffer_clear(&writer->piece);
     writer->block_count = 0;
+    segment_rollup_clear(&writer->rollup);
+    writer->has_rollup =
+        writer->footer.traits.tier != SEGMENT_TIER_HOT && segment_rollup_fits(schema);
     writer->has_series = true;
     return HOLTER_OK;
 }

@@ -128,6 +128,7 @@ holter_status shard_compact(struct compaction_result *sum, struct shard *shard,
         total.files_out += one.files_out;
         total.rows_in += one.rows_in;
         total.rows_out += one.rows_out;
+        total.rollup_bytes += one.rollup_bytes;
         total.tombstones_in += one.tombstones_in;
         total.tombstones_out += one.tombstones_out;
         status = shard_sweep(shard, err);
@@ -200,27 +201,6 @@ static holter_status finding(struct verify *verify, holter_status status, const 
     return HOLTER_OK;
 }
 
-static holter_status verify_series(struct segment_section *section, size_t series, uint64_t *rows,
-                                   holter_error *err)
-{
-    struct segment_run *run = NULL;
-    struct merge_run merge;
-    const struct columns *block;
-    size_t first, count;
-    holter_status status =
-        segment_run_open(&run, section, series, INT64_MIN, INT64_MAX, INT64_MAX, err);
-    if (status != HOLTER_OK)
-        return status;
-    segment_run_merge(run, &merge, 0, 0);
-    while (status == HOLTER_OK) {
-        status = merge.read(&merge, &block, &first, &count, err);
-        if (status == HOLTER_OK)
-            *rows += count;
-    }
-    segment_run_close(run);
-    return status == HOLTER_DONE ? HOLTER_OK : status;
-}
-
 static holter_status verify_user(struct shard *shard, struct segment *segment,
                                  const struct segment_user *user, holter_error *err)
 {
@@ -235,17 +215,8 @@ static holter_status verify_user(struct shard *shard, struct segment *segment,
         return status;
     status = segment_section_open(&section, segment, user, shard->job_queue, shard->spec.arena, key,
                                   err);
-    for (size_t i = 0; status == HOLTER_OK && i < segment_section_series_count(section); i++) {
-        uint64_t rows = 0;
-        status = verify_series(section, i, &rows, err);
-        const struct segment_series *series = segment_section_series(section, i);
-        if (status == HOLTER_OK && rows != series->rows)
-            status = error_set(err, HOLTER_CORRUPT,
-                               "'%s': user #%016llx: found %llu rows of metric %u, expected %llu",
-                               shard->directory, (unsigned long long)user->user,
-                               (unsigned long long)rows, series->metric,
-                               (unsigned long long)series->rows);
-    }
+    for (size_t i = 0; status == HOLTER_OK && i < segment_section_series_count(section); i++)
+        status = segment_series_verify(section, i, err);
     segment_section_close(section);
     shard->spec.keys.put(shard->spec.keys.context, key);
     return status;

@@ -104,6 +104,7 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
         total.files_out += of_shard.files_out;
         total.rows_in += of_shard.rows_in;
         total.rows_out += of_shard.rows_out;
+        total.rollup_bytes += of_shard.rollup_bytes;
     }
     free(shards);
     free(regions);

@@ -294,6 +294,7 @@ typedef struct holter_compact_options {
 
 typedef struct holter_compact_result {
     uint64_t jobs, files_in, files_out, rows_in, rows_out;
+    uint64_t rollup_bytes; /**< statistics by half hours in the files out */
 } holter_compact_result;
 
 /**

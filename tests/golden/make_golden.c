@@ -456,7 +456,7 @@ static void reopen(void)
     need(holter_batch_new(&world.batch, world.store, NULL, &error), "batch");
 }
 
-/* is_long: series of several blocks, one of them in several pieces */
+/* is_long: series of several blocks, one of them in several pieces, two that get rollups */
 static void fill(int is_long)
 {
     holter_metric mixture = define_mixture();
@@ -466,7 +466,7 @@ static void fill(int is_long)
     /* the first segments: 20 days, three partitions */
     put_heart_rate(ALICE, BEGIN, is_long ? 2100 : 150, 5 * SECOND, WATCH);
     put_eda(ALICE, BEGIN + 2 * DAY, is_long ? 1030 : 9);
-    put_steps(ALICE, BEGIN + HOUR, 120, 0);
+    put_steps(ALICE, BEGIN + HOUR, is_long ? 1200 : 120, 0);
     put_night(ALICE, BEGIN + 22 * HOUR, 40, 10 * MINUTE);
     put_mixture(ALICE, &mixture, BEGIN + DAY, 30);
     commit();

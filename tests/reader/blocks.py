@@ -95,6 +95,11 @@ def _read_array(c, n, what, codes=COLUMN):
     return _ARRAYS[code](c, n, what)
 
 
+def read_array(c, n, what):
+    """An array that is no column of rows (segment.md, "Rollups")."""
+    return _read_array(c, n, what)
+
+
 def _read_constant(c, n, _what):
     return [c.zigzag()] * n
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 import os
 import struct
 
-from blocks import read_block
-from columns import ENUM, FLOAT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, TEXT, read_schema, read_tombstones
+from blocks import read_array, read_block
+from columns import ENUM, FLOAT, INSTANT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANGE, TEXT, read_schema, read_tombstones
 from cursor import Cursor, I64_MAX, I64_MIN, TIME_MAX, TIME_MIN, UNITS_NS, largest_unit, wrap
 from files import read_file
 from manifest import COLD, HOT, PARTITION_NS
@@ -16,9 +16,12 @@ from seal import TAG_BYTES, open_sealed, subkey
 HEADER_MAGIC, FOOTER_MAGIC = b"\x89HLTSEGM", b"\x89HLTSEGF"
 SECTOR_BYTES, PAGE_BYTES, ENTRIES_A_PAGE = 512, 4096, 63
 SECTIONS_BEGIN = 1024
-PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE = 1, 2, 3, 4
+PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE, ROLLUP = 1, 2, 3, 4, 5
 SERIES_BYTES_LEAST = 16
 PACKED_FORM = 2
+ROLLUP_FORM = 1
+BUCKET_NS = 1_800_000_000_000
+BUCKETS_MAX, LABELS_MAX = 1_344, 16
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Series:
     revision_base: int
     payload_bytes: int
     header_bytes: int
+    rollup_bytes: int
     blocks: list = None  # (Rows, revision of every row or None)
 
 
@@ -304,6 +308,7 @@ class Segment:
         else:
             c.end()
             self._read_blocks_apart(entry, key, series)
+        c.check(self.footer.tier != HOT or not any(s.rollup_bytes for s in series), "a rollup in a hot file", 0)
         begin_min = min((s.begin_min for s in series), default=0)
         begin_max = max((s.begin_max for s in series), default=0)
         end_max = max((s.end_max for s in series), default=0)
@@ -333,15 +338,19 @@ class Segment:
         at = c.at
         payload_bytes, header_bytes, rollup_bytes = c.varint(), c.varint(), c.varint()
         c.check(payload_bytes >= 1 and header_bytes >= 1, "a series without bytes", at)
-        c.check(rollup_bytes == 0, f"{rollup_bytes} bytes of rollups, which this version does not have", at)
+        c.check(rollup_bytes == 0 or all(kind in (INT, ENUM) for kind in schema.types), f"a rollup of types {schema.types}", at)
         return Series(metric, source, schema, rows, blocks, begin_min, begin_max, end_max, revision_min,
-                      revision_min + revision_span, base, payload_bytes, header_bytes)
+                      revision_min + revision_span, base, payload_bytes, header_bytes, rollup_bytes)
 
     def _read_blocks_whole(self, c, series):
         begin = c.at
         payload = sum(s.payload_bytes for s in series)
-        c.check(payload + sum(s.header_bytes for s in series) == c.left, "the bytes of the series are not those that are left")
-        headers = Cursor(c.data[begin + payload:], c.file, c.base + begin + payload)
+        header_bytes = sum(s.header_bytes for s in series)
+        c.check(payload + header_bytes + sum(s.rollup_bytes for s in series) == c.left,
+                "the bytes of the series are not those that are left")
+        header_at = c.at + c.left - header_bytes
+        headers = Cursor(c.data[header_at:], c.file, c.base + header_at)
+        rollups = Cursor(c.data[begin + payload:header_at], c.file, c.base + begin + payload)
         at = begin
         for s in series:
             plain = Cursor(headers.take(s.header_bytes), c.file, headers.base + headers.at - s.header_bytes)
@@ -351,10 +360,13 @@ class Segment:
             s.blocks = _read_blocks(Cursor(c.data[at:at + s.payload_bytes], c.file, c.base + at), s, blocks)
             _check_series(plain, s)
             at += s.payload_bytes
+            if s.rollup_bytes:
+                _check_rollup(Cursor(rollups.take(s.rollup_bytes), c.file, rollups.base + rollups.at - s.rollup_bytes), s)
 
     def _read_blocks_apart(self, entry, key, series):
         at = entry.offset
-        header_at = at + sum(s.payload_bytes for s in series)
+        rollup_at = at + sum(s.payload_bytes for s in series)
+        header_at = rollup_at + sum(s.rollup_bytes for s in series)
         end = header_at + sum(s.header_bytes for s in series)
         if end + entry.index_bytes != entry.offset + entry.bytes:
             raise damage(self.path, entry.offset + entry.bytes - entry.index_bytes,
@@ -376,6 +388,9 @@ class Segment:
                 at += count
             _check_series(headers, s)
             header_at += s.header_bytes
+            if s.rollup_bytes:
+                _check_rollup(self._piece(entry, key, rollup_at, s.rollup_bytes, ROLLUP), s)
+                rollup_at += s.rollup_bytes
 
 
 def _worst(problems):
@@ -498,3 +513,131 @@ def _check_series(c, s):
         revisions.update(rows.revision if revision is None else (revision,))
     c.check((min(revisions), max(revisions)) == (s.revision_min, s.revision_max),
             "the revisions of a series are not those of the index", 0)
+
+
+@dataclass
+class Bucket:
+    """Of a half hour: what a rollup says of it, or what rows do."""
+
+    number: int
+    rows: int = 0
+    flagged: int = 0
+    first: int = 0
+    last: int = 0
+    end: int = 0
+    figures: tuple = ()  # a field: (sum, least, greatest) of ints, times by label of enums, as far as a rollup has them
+
+
+def _check_rollup(c, s):
+    """The rollup says what the rows say."""
+    told = _read_rollup(c, s)
+    found = _buckets_of_rows(s)
+    c.check(len(told) == len(found), f"{len(told)} half hours, rows begin in {len(found)}", 2)
+    for one, other in zip(told, found):
+        c.check(one == other, f"half hour {one.number} is not what its rows say", 0)
+
+
+def _read_rollup(c, s):
+    form, unit = c.u8(), c.u8()
+    c.check(form == ROLLUP_FORM, f"a rollup of form {form}, {ROLLUP_FORM} expected", 0)
+    c.check(unit < len(UNITS_NS), f"unknown unit {unit}", 1)
+    at = c.at
+    n = c.varint()
+    c.check(1 <= n <= min(BUCKETS_MAX, s.row_count), f"{n} half hours of {s.row_count} rows", at)
+    c.check(s.begin_min > I64_MIN + BUCKET_NS and s.begin_max < I64_MAX - BUCKET_NS, "a rollup at the ends of time", at)
+    scale, interval = UNITS_NS[unit], s.schema.kind == INTERVAL
+
+    def naturals(what):
+        at = c.at
+        values = read_array(c, n, what)
+        c.check(min(values) >= 0, f"{what}: a value below 0", at)
+        return values
+
+    gaps, rows, flagged, firsts, lefts = (naturals(what) for what in ("gaps", "rows", "flagged", "firsts", "lefts"))
+    ends = naturals("ends") if interval else [0] * n
+    number, buckets = s.begin_min // BUCKET_NS, []
+    for index in range(n):
+        number += gaps[index] + 1 if index else 0
+        begin = number * BUCKET_NS
+        last = begin + BUCKET_NS - lefts[index] * scale
+        buckets.append(Bucket(number, rows[index], flagged[index], begin + firsts[index] * scale, last,
+                              last + ends[index] * scale))
+    c.check(all(b.first // BUCKET_NS == b.number == b.last // BUCKET_NS and b.first <= b.last for b in buckets),
+            "a row beyond its half hour", at)
+    c.check((buckets[0].first, buckets[-1].last, max(b.end for b in buckets)) == (s.begin_min, s.begin_max, s.end_max),
+            "the times of a rollup are not those of its series", at)
+    c.check(sum(rows) == s.row_count and min(rows) >= 1, "the rows of a rollup are not those of its series", at)
+    c.check(all(b.flagged <= b.rows for b in buckets), "more flagged rows than there are", at)
+    counts = [b.rows - b.flagged for b in buckets]
+    by_field, timed = {}, []
+    for field, kind in enumerate(s.schema.types):
+        if kind == INT:
+            by_field[field] = _read_sums(c, n, naturals, counts, interval)
+    for field, kind in enumerate(s.schema.types):
+        if kind == ENUM:
+            by_field[field], times = _read_states(c, n, naturals, scale if interval else 1)
+            timed += times
+    c.end()
+    spans = [v * scale for v in firsts + lefts + ends] + (timed if interval else [])
+    c.check(unit == largest_unit(spans), f"unit {unit} is not the largest that divides a rollup's times", 1)
+    for index, bucket in enumerate(buckets):
+        bucket.figures = tuple(by_field[field][index] for field in range(len(s.schema.types)))
+    return buckets
+
+
+def _read_sums(c, n, naturals, counts, interval):
+    at = c.at
+    if interval:
+        sums = read_array(c, n, "sums")
+        c.check(all(count or not total for total, count in zip(sums, counts)), "a sum of no rows", at)
+        return [(total, 0, 0) for total in sums]
+    means, rests = read_array(c, n, "means"), naturals("rests")
+    belows, aboves = naturals("belows"), naturals("aboves")
+    figures = []
+    for mean, rest, below, above, count in zip(means, rests, belows, aboves, counts):
+        c.check(count or (mean, rest, below, above) == (0, 0, 0, 0), "statistics of no rows are not 0", at)
+        c.check(rest < max(count, 1) and (above or not rest), "a rest that is too great", at)
+        c.check(I64_MIN <= mean - below and mean + above <= I64_MAX and below + above <= I64_MAX, "a value out of range", at)
+        figures.append((mean * count + rest, mean - below, mean + above))
+    return figures
+
+
+def _read_states(c, n, naturals, scale):
+    labels = c.u8()
+    c.check(labels <= LABELS_MAX, f"{labels} labels, {LABELS_MAX} at most", c.at - 1)
+    times = [[value * scale for value in naturals("times")] for _ in range(labels)]
+    c.check(not labels or any(times[-1]), "a last label that no row has")
+    c.check(all(value <= I64_MAX for column in times for value in column), "a time out of range")
+    times += [[0] * n] * (LABELS_MAX - labels)
+    return list(zip(*times)), [value for column in times for value in column]
+
+
+def _buckets_of_rows(s):
+    schema, buckets, values = s.schema, [], []
+    for rows, _ in s.blocks:
+        for i, begin in enumerate(rows.time):
+            if not buckets or buckets[-1].number != begin // BUCKET_NS:
+                buckets.append(Bucket(begin // BUCKET_NS, first=begin, end=begin))
+                values.append([])
+            bucket = buckets[-1]
+            bucket.rows, bucket.last = bucket.rows + 1, begin
+            duration = rows.duration[i] if rows.duration else 0
+            bucket.end = max(bucket.end, min(begin + duration, I64_MAX))
+            if rows.flags[i] & (OUT_OF_RANGE | NOT_FINITE):
+                bucket.flagged += 1
+            else:
+                values[-1].append((duration, [column[i] for column in rows.fields]))
+    for bucket, kept in zip(buckets, values):
+        bucket.figures = tuple(_figures(schema, kind, field, kept) for field, kind in enumerate(schema.types))
+    return buckets
+
+
+def _figures(schema, kind, field, kept):
+    own = [row[field] for _, row in kept]
+    if kind == INT:
+        instant = schema.kind == INSTANT and own
+        return sum(own), min(own) if instant else 0, max(own) if instant else 0
+    times = [0] * LABELS_MAX
+    for label, (duration, _) in zip(own, kept):
+        times[label] += 1 if schema.kind == INSTANT else duration
+    return tuple(times)
