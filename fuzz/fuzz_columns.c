@@ -2,7 +2,7 @@
  * fuzz_columns.c -- rows of one series, and tombstones, decoded and encoded again.
  *
  * Input: a byte of options. Then tombstones; or a schema, 16 bits of rows, and their columns as a log
- * frame has them; or the time of the first row (64 bits) and the columns of a block.
+ * frame has them; or the time of the first row (64 bits) and the columns of a block, which all loops decode alike.
  */
 #include "fuzz.h"
 #include "merge/merge.h"
@@ -71,6 +71,35 @@ static void check_blocks(const struct columns *c, bool with_revision)
     codec_scratch_free(scratch);
 }
 
+/* Each loop that this CPU runs makes the same of a block's bytes, also where it is the next one of itself. */
+static void check_loops(const struct schema *schema, const struct reader *bytes, size_t rows,
+                        int64_t begin, bool with_revision, const struct columns *expected)
+{
+    const struct codec_next next = { *bytes, rows };
+    for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
+        if (!codec_loops_use((enum codec_loops)loops))
+            continue;
+        struct codec_rows back = { 0 };
+        columns_init(&back.columns, schema);
+        for (unsigned time = 0; time < 3; time++) {
+            struct reader r = *bytes;
+            holter_status status = codec_block_decode_next(&back, &r, rows, begin, with_revision, 3,
+                                                           time < 2 ? &next : NULL);
+            core_assert(status == (expected->count > 0 ? HOLTER_OK : HOLTER_CORRUPT));
+            core_assert(back.columns.count == expected->count);
+            for (size_t i = 0; i < expected->count; i++) {
+                core_assert(columns_row_is_equal(&back.columns, i, expected, i));
+                core_assert(back.columns.flags[i] == expected->flags[i]);
+                core_assert(back.columns.revision[i] == expected->revision[i]);
+                core_assert(!back.is_rising || i == 0 ||
+                            back.columns.time[i - 1] < back.columns.time[i]);
+            }
+        }
+        codec_rows_release(&back);
+    }
+    core_assert(codec_loops_use(CODEC_LOOPS_BEST));
+}
+
 static void decode_rows(struct reader *r, bool with_revision, bool is_block)
 {
     const uint8_t *from = r->at;
@@ -88,10 +117,13 @@ static void decode_rows(struct reader *r, bool with_revision, bool is_block)
     size_t rows = get_u16(r);
     int64_t begin = is_block ? get_i64(r) : 0;
     from = r->at;
+    const struct reader before = *r;
     holter_status status = is_block ? codec_block_decode(&c, r, rows, begin, with_revision, 3, 4)
                                     : codec_decode(&c, r, rows, with_revision, 3, 4);
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     core_assert(c.count == (status == HOLTER_OK ? rows : 0));
+    if (is_block)
+        check_loops(&schema, &before, rows, begin, with_revision, &c);
     if (status == HOLTER_OK) {
         if (is_block) {
             check_blocks(&c, with_revision);

@@ -281,6 +281,23 @@ static bool derived_times(struct columns *out, const struct derived *d, size_t c
     return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
+/* Gaps that are all equal. False: they are not, or a time is out of range; *r stands where it stood. */
+static bool decode_equal_gaps(int64_t *time, struct reader *r, size_t count, int64_t begin,
+                              uint64_t ns)
+{
+    struct reader before = *r;
+    int64_t gap;
+    uint64_t step, span;
+    if (!array_decode_constant(&gap, r) || !checked_mul_u64(&step, (uint64_t)gap, ns) ||
+        !checked_mul_u64(&span, step, count) || span > (uint64_t)INT64_MAX - 1 - (uint64_t)begin) {
+        *r = before;
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        time[i] = (int64_t)((uint64_t)begin + i * step);
+    return true;
+}
+
 /* Small gaps become times without ever being 64 bits wide. False: they are not small, or times could
    reach the end of time; *r stands where it stood. */
 static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int64_t begin,
@@ -309,7 +326,8 @@ static bool decode_pairs(struct codec_rows *rows, int64_t *values, struct reader
     if (is_pairs && rows->ahead == NULL)
         rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
     return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
-                        (uint64_t)codec_unit_ns[unit], rows->ahead, is_pairs ? &coming : NULL);
+                        (uint64_t)codec_unit_ns[unit], rows->ahead, is_pairs ? &coming : NULL,
+                        &rows->is_rising);
 }
 
 /* *with_values: the values of the only field came along. */
@@ -327,6 +345,10 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
         return false;
     switch (how >> TIME_UNIT_BITS) {
     case TIME_GAPS:
+        if (decode_equal_gaps(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit])) {
+            rows->is_rising = count == 1 || time[1] > time[0];
+            return true;
+        }
         if (decode_small_gaps(time, r, count, begin, d->unit, &rows->is_rising))
             return true;
         if (!block_array_decode(time, r, count))

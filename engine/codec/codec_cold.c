@@ -66,13 +66,14 @@ static void residuals_of(int64_t *out, const int64_t *values, size_t count, unsi
 
 static void values_of(int64_t *values, size_t count, unsigned order, int64_t base)
 {
-    for (unsigned pass = 0; pass < order; pass++) {
-        values[0] = 0;
-        for (size_t i = 1; i < count; i++)
-            values[i] = wrap_add_i64(values[i], values[i - 1]);
-    }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; order == 0 && base != 0 && i < count; i++)
         values[i] = wrap_add_i64(values[i], base);
+    for (unsigned pass = 0; pass < order; pass++) {
+        int64_t at = pass + 1 == order ? base : 0; /* which is in every sum of the last pass */
+        values[0] = at;
+        for (size_t i = 1; i < count; i++)
+            values[i] = at = wrap_add_i64(at, values[i]);
+    }
 }
 
 /* Bits of all residuals' sizes together: outliers weigh little. */
@@ -415,32 +416,38 @@ static bool escapes_count(size_t *escapes, struct reader *r, const uint8_t *symb
     return get_varint(r) == found && !r->overrun;
 }
 
+/* The place of the next symbol 0 from `at` on: there is one. */
+static size_t next_escape(const uint8_t *symbols, size_t at, size_t count)
+{
+    const uint8_t *found = memchr(symbols + at, 0, count - at);
+    return (size_t)(found - symbols);
+}
+
 /* Read the values of the escapes to their places. */
-static bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols, size_t escapes)
+static bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols, size_t count,
+                         size_t escapes)
 {
     int64_t cut[ARRAY_ROWS_MAX];
     uint8_t code = escapes > ARRAY_ROWS_MAX ? get_u8(r) : ARRAY_CUT;
     if (code == ARRAY_CONSTANT) {
         int64_t value = get_zigzag(r);
-        for (size_t i = 0; escapes > 0; i++) {
-            if (symbols[i] == 0) {
-                out[i] = value;
-                escapes--;
-            }
+        for (size_t at = 0; escapes > 0; escapes--, at++) {
+            at = next_escape(symbols, at, count);
+            out[at] = value;
         }
         return !r->overrun;
     }
     if (code != ARRAY_CUT)
         return false;
-    for (size_t i = 0; escapes > 0;) {
-        size_t count = escapes < ARRAY_ROWS_MAX ? escapes : ARRAY_ROWS_MAX;
-        if (!array_decode(cut, r, count))
+    for (size_t at = 0; escapes > 0;) {
+        size_t some = escapes < ARRAY_ROWS_MAX ? escapes : ARRAY_ROWS_MAX;
+        if (!array_decode(cut, r, some))
             return false;
-        for (size_t taken = 0; taken < count; i++) {
-            if (symbols[i] == 0)
-                out[i] = cut[taken++];
+        for (size_t i = 0; i < some; i++, at++) {
+            at = next_escape(symbols, at, count);
+            out[at] = cut[i];
         }
-        escapes -= count;
+        escapes -= some;
     }
     return true;
 }
@@ -455,14 +462,15 @@ static bool coded_decode(int64_t *out, struct reader *r, size_t count)
     unsigned shift = how >> 2;
     int64_t base = get_zigzag(r);
     if (r->overrun || tables == NULL || tables->model->gaps != NULL || shift > SHIFT_MAX ||
-        !rans_decode(symbols, r, tables, count) || !unpack(out, r, count, shift, 0))
+        !rans_decode(symbols, r, tables, count) || (shift > 0 && !unpack(out, r, count, shift, 0)))
         return false;
     int64_t meaning[MODEL_SYMBOLS_MAX];
     for (size_t symbol = 0; symbol < tables->model->symbols; symbol++)
         meaning[symbol] = (int64_t)((uint64_t)(int64_t)tables->model->values[symbol] << shift);
     for (size_t i = 0; i < count; i++)
-        out[i] = wrap_add_i64(out[i], meaning[symbols[i]]);
-    if (!escapes_count(&escapes, r, symbols, count) || !escapes_take(out, r, symbols, escapes))
+        out[i] = shift > 0 ? wrap_add_i64(out[i], meaning[symbols[i]]) : meaning[symbols[i]];
+    if (!escapes_count(&escapes, r, symbols, count) ||
+        !escapes_take(out, r, symbols, count, escapes))
         return false;
     values_of(out, count, order, base);
     return true;
@@ -668,7 +676,8 @@ static const uint8_t *pairs_symbols(uint8_t *room, struct reader *r,
 }
 
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
-                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next)
+                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next,
+                  bool *is_rising)
 {
     uint8_t room[CODEC_BLOCK_ROWS_MAX];
     int64_t gaps[ARRAY_ROWS_MAX], changes[ARRAY_ROWS_MAX];
@@ -697,6 +706,9 @@ bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count
                 .ns = (uint32_t)ns,
             };
             codec_lanes()->pairs(time, values, &pairs);
+            *is_rising = tables->gaps_rise;
+            for (size_t i = symbols[0] == 0; i < escapes; i++)
+                *is_rising = *is_rising && gaps[i] > 0;
             return true;
         }
     }
@@ -705,7 +717,8 @@ bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count
         time[i] = tables->model->gaps[symbols[i]];
         values[i] = tables->model->values[symbols[i]];
     }
-    if (!escapes_take(time, r, symbols, escapes) || !escapes_take(values, r, symbols, escapes))
+    if (!escapes_take(time, r, symbols, count, escapes) ||
+        !escapes_take(values, r, symbols, count, escapes))
         return false;
     values_of(values, count, 1, first);
     return codec_times_of_gaps(time, count, begin, ns);

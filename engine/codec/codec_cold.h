@@ -53,10 +53,12 @@ struct codec_ahead {
 };
 /**
  * Times from `begin` on, gaps in units of `ns`, and values. False: these bytes are no pairs, or a
- * time is out of range. *next: pairs of as many rows whose symbols go to *ahead; either may be NULL.
+ * time is out of range. *next: pairs of as many rows whose symbols go to *ahead; either may be NULL. *is_rising is set
+ * where each time is known to be after the one before.
  */
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
-                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next);
+                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next,
+                  bool *is_rising);
 
 /* ---- columns of a block ---------------------------------------------------------------------- */
 

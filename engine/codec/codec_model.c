@@ -66,10 +66,12 @@ static void unfold_state(const struct codec_model *model, size_t state, size_t r
 
 static void unfold_symbols(const struct codec_model *model, size_t index)
 {
+    bool gaps_rise = model->gaps != NULL;
     for (size_t symbol = 1; symbol < model->symbols; symbol++) {
         int value = model->values[symbol];
         if (model->gaps != NULL) {
             int gap = model->gaps[symbol];
+            gaps_rise = gaps_rise && gap > 0;
             core_assert(gap >= 0);
             core_assert(gap < MODEL_GAPS);
             core_assert(value >= -MODEL_CHANGES / 2);
@@ -83,6 +85,7 @@ static void unfold_symbols(const struct codec_model *model, size_t index)
             of_value_all[index][value - MODEL_VALUE_FROM] = (uint8_t)symbol;
         }
     }
+    tables_all[index].gaps_rise = gaps_rise;
 }
 
 static bool next_is_by_symbol(const uint8_t *next, const struct codec_model *model)

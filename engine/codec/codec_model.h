@@ -60,6 +60,7 @@ struct model_tables {
     const uint8_t *of_pair;  /* of gap << 8 | change + 128; gap below MODEL_GAPS; 0: none */
     const uint8_t *gap_of;   /* of symbols of pairs, [256]; 0 for the escape */
     const int8_t *change_of; /* likewise */
+    bool gaps_rise;          /* no gap is 0, but the escape's */
     bool next_by_symbol;     /* the next state is the same from any state: that in the first 256 */
 };
 

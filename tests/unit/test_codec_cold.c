@@ -620,7 +620,7 @@ static void fill_pairs(struct columns *c, struct random *random, size_t count)
     columns_clear(c);
     for (size_t i = 0; i < count; i++) {
         bool is_rare = random_below(random, 200) == 0;
-        time += (is_rare ? (int64_t)random_below(random, 100000)
+        time += (is_rare ? 1 + (int64_t)random_below(random, 100000)
                          : 5 + 5 * (int64_t)random_below(random, 2)) *
                 SECOND;
         value += is_rare ? (int64_t)random_below(random, 1000) - 500
@@ -634,7 +634,7 @@ static bool block_is(struct codec_rows *rows, const struct columns *c, const uin
 {
     struct reader r = reader_over(bytes, count);
     return codec_block_decode_next(rows, &r, c->count, c->time[0], false, 0, next) == HOLTER_OK &&
-           reader_is_done(&r) && rows->columns.count == c->count &&
+           rows->is_rising && reader_is_done(&r) && rows->columns.count == c->count &&
            memcmp(rows->columns.time, c->time, c->count * sizeof *c->time) == 0 &&
            memcmp(rows->columns.field[0], c->field[0], c->count * sizeof *c->field[0]) == 0;
 }
