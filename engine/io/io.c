@@ -212,6 +212,12 @@ holter_status io_size(uint64_t *bytes, struct io_file *file, holter_error *err)
                      error_text(text, -error));
 }
 
+void io_expect(struct io_file *file, uint64_t offset, uint64_t bytes)
+{
+    if (file->io->backend->expect != NULL && bytes > 0 && (file->flags & IO_DIRECT) == 0)
+        file->io->backend->expect(file, offset, bytes);
+}
+
 holter_status io_check_linked(struct io_file *file, holter_error *err)
 {
     if (file->io->backend->is_linked(file))

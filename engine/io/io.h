@@ -92,6 +92,11 @@ const char *io_path(const struct io_file *file); /* as opened; borrowed until io
 bool io_is_direct(const struct io_file *file);
 holter_status io_size(uint64_t *bytes, struct io_file *file, holter_error *err);
 /**
+ * A hint that these bytes will be read soon, so that the system may fetch them, several places at once,
+ * while the caller computes. It cannot fail and may do nothing. Cost: a system call.
+ */
+void io_expect(struct io_file *file, uint64_t offset, uint64_t bytes);
+/**
  * HOLTER_IO: no name leads to the open file any more, it was unlinked or another took its place.
  * Then who opens it now gets another file, and locks and maps of this one are shared with nobody.
  */

@@ -27,6 +27,7 @@ struct io_backend {
     void (*close)(struct io_file *file);
     void (*abandon)(struct io_file *file);
     int (*size)(uint64_t *bytes, struct io_file *file);
+    void (*expect)(struct io_file *file, uint64_t offset, uint64_t bytes); /* NULL: no such hint */
     bool (*is_linked)(struct io_file *file);
     int (*stat)(struct io_stat *out, struct io *io, const char *path);
     int (*make_dir)(struct io *io, const char *path);

@@ -412,6 +412,13 @@ static int posix_list(struct io_names *out, struct io *io, const char *path)
     return error;
 }
 
+static void posix_expect(struct io_file *base, uint64_t offset, uint64_t bytes)
+{
+    struct posix_file *file = (struct posix_file *)base;
+    if (offset <= INT64_MAX && bytes <= INT64_MAX - offset)
+        (void)posix_fadvise(file->descriptor, (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
+}
+
 static int posix_space(struct io_space *out, struct io *io, const char *path)
 {
     (void)io;
@@ -857,6 +864,7 @@ static const struct io_backend posix_backend = {
     .sync_dir = posix_sync_dir,
     .list = posix_list,
     .space = posix_space,
+    .expect = posix_expect,
     .queue_open = posix_queue_open,
     .queue_close = posix_queue_close,
     .submit = posix_submit,

@@ -144,26 +144,63 @@ static holter_status lend(void *context, struct segment **segment, const struct 
     return status;
 }
 
-/* Of a file of which nothing is known. HOLTER_NOT_FOUND: the user has no section there. */
-static holter_status read_section(struct query_source *source, holter_error *err)
+/* A file that may have a section of the user. */
+struct prospect {
+    const struct manifest_file *file;
+    struct segment *segment;  /* where nothing is known of it */
+    struct segment_user user; /* its place there .. */
+    bool is_found;            /* .. which there is */
+};
+
+/*
+ * Of files of which nothing is known: where the user's sections lie. All but the first are told what will
+ * be read of them before any is waited for.
+ */
+static holter_status find_sections(struct query_view *view, struct prospect *prospects,
+                                   const struct shard_outline *known, size_t count,
+                                   holter_error *err)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (known[i].is_known)
+            continue;
+        holter_status status =
+            shard_segment(&prospects[i].segment, view->snapshot, prospects[i].file, err);
+        if (status != HOLTER_OK)
+            return status;
+        if (unknown++ > 0)
+            segment_user_expect(prospects[i].segment, view->spec.user);
+    }
+    unknown = 0;
+    for (size_t i = 0; i < count; i++) {
+        holter_error own = { 0 };
+        if (known[i].is_known)
+            continue;
+        holter_status status = segment_user_find(&prospects[i].user, prospects[i].segment,
+                                                 view->queue, view->spec.user, &own);
+        if (status == HOLTER_NOT_FOUND) {
+            shard_outlines_keep(outlines_of(view), view->asked_at, prospects[i].file->id,
+                                view->spec.user, NULL);
+        } else if (status != HOLTER_OK) {
+            if (err != NULL)
+                *err = own;
+            return status;
+        }
+        prospects[i].is_found = status == HOLTER_OK;
+        if (prospects[i].is_found && unknown++ > 0)
+            segment_section_expect(prospects[i].segment, &prospects[i].user);
+    }
+    return HOLTER_OK;
+}
+
+static holter_status read_section(struct query_source *source, const struct segment_user *user,
+                                  holter_error *err)
 {
     struct query_view *view = source->view;
     const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
-    struct segment_user user;
-    holter_error own = { 0 };
-    holter_status status = shard_segment(&source->segment, view->snapshot, source->file, err);
-    if (status != HOLTER_OK)
-        return status;
-    status = segment_user_find(&user, source->segment, view->queue, view->spec.user, &own);
-    if (status == HOLTER_NOT_FOUND)
-        shard_outlines_keep(outlines_of(view), view->asked_at, source->file->id, view->spec.user,
-                            NULL);
-    else if (status != HOLTER_OK && err != NULL)
-        *err = own;
+    holter_status status = source_open(source, user->key_generation, err);
     if (status == HOLTER_OK)
-        status = source_open(source, user.key_generation, err);
-    if (status == HOLTER_OK)
-        status = segment_section_open(&source->section, source->segment, &user, view->queue,
+        status = segment_section_open(&source->section, source->segment, user, view->queue,
                                       shard->arena, source->key, err);
     if (status != HOLTER_OK)
         return status;
@@ -175,14 +212,14 @@ static holter_status read_section(struct query_source *source, holter_error *err
 }
 
 /* A file in which the user has no section is passed over. */
-static holter_status open_source(struct query_view *view, const struct manifest_file *file,
+static holter_status open_source(struct query_view *view, struct prospect *prospect,
                                  const struct shard_outline *known, holter_error *err)
 {
     struct query_source *source = &view->sources[view->source_count];
     holter_status status;
-    if (known->is_known && known->outline == NULL)
+    if (known->is_known ? known->outline == NULL : !prospect->is_found)
         return HOLTER_OK;
-    *source = (struct query_source){ .view = view, .file = file };
+    *source = (struct query_source){ .view = view, .file = prospect->file };
     if (known->is_known) {
         const struct shard_spec *shard = shard_spec_get(shard_snapshot_shard(view->snapshot));
         struct segment_lender lender = {
@@ -192,7 +229,9 @@ static holter_status open_source(struct query_view *view, const struct manifest_
         source->outline_bytes = segment_outline_bytes(known->outline);
         status = segment_section_of(&source->section, known->outline, &lender, err);
     } else {
-        status = read_section(source, err);
+        source->segment = prospect->segment;
+        prospect->segment = NULL;
+        status = read_section(source, &prospect->user, err);
     }
     if (status == HOLTER_OK)
         status = add_tombstones(view, segment_section_tombstones(source->section), err);
@@ -200,7 +239,7 @@ static holter_status open_source(struct query_view *view, const struct manifest_
         view->source_count++;
     else
         close_source(view, source);
-    return status == HOLTER_NOT_FOUND ? HOLTER_OK : status;
+    return status;
 }
 
 static holter_status open_sources(struct query_view *view, holter_error *err)
@@ -209,10 +248,10 @@ static holter_status open_sources(struct query_view *view, holter_error *err)
     size_t count = 0;
     view->sources = core_calloc(version->file_count, sizeof *view->sources);
     view->runs = core_calloc(version->file_count + 1, sizeof *view->runs);
-    const struct manifest_file **files = core_calloc(version->file_count, sizeof *files);
+    struct prospect *prospects = core_calloc(version->file_count, sizeof *prospects);
     struct shard_outline *known = core_calloc(version->file_count, sizeof *known);
     holter_status status = HOLTER_OK;
-    if (view->sources == NULL || view->runs == NULL || files == NULL || known == NULL) {
+    if (view->sources == NULL || view->runs == NULL || prospects == NULL || known == NULL) {
         status = error_set(err, HOLTER_NO_MEMORY, "query: %zu files", version->file_count);
         goto done;
     }
@@ -221,16 +260,19 @@ static holter_status open_sources(struct query_view *view, holter_error *err)
         if (!is_of_interest(view, file) || !reaches_into(view, file)) /* Q1, Q3 */
             continue;
         known[count].file = file->id;
-        files[count++] = file;
+        prospects[count++].file = file;
     }
     view->asked_at = shard_outlines_find(outlines_of(view), view->spec.user, known, count);
+    status = find_sections(view, prospects, known, count, err);
     for (size_t i = 0; status == HOLTER_OK && i < count; i++)
-        status = open_source(view, files[i], &known[i], err);
+        status = open_source(view, &prospects[i], &known[i], err);
 done:
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         segment_outline_unref(known[i].outline);
+        shard_segment_release(view->snapshot, prospects[i].segment);
+    }
     free(known);
-    free(files);
+    free(prospects);
     return status;
 }
 
@@ -442,6 +484,18 @@ static enum merge_verdict take_whole(void *context, const struct merge_ahead *ah
     return spec->take_block(spec->take_context, ahead->about, ahead->blocks);
 }
 
+/* All but the first are told what will be read of them before any is waited for. */
+static void expect_runs(struct query_view *view)
+{
+    size_t count = 0;
+    if (view->spec.take_block != NULL) /* which may suffice */
+        return;
+    for (size_t i = 0; i < view->source_count; i++) {
+        if (view->sources[i].run != NULL && count++ > 0)
+            segment_run_expect(view->sources[i].run);
+    }
+}
+
 holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,
                                holter_error *err)
 {
@@ -463,6 +517,7 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
         segment_run_merge(source->run, &view->runs[run_count++], source->file->sequence_min,
                           source->file->sequence_max); /* M4 */
     }
+    expect_runs(view);
     if (view->memory_series != NULL)
         merge_memory_run(&view->runs[run_count++], &view->memory_run,
                          &view->memory_series->columns);

@@ -157,6 +157,10 @@ holter_status segment_user_at(struct segment_user *out, struct segment *segment,
 holter_status segment_user_find(struct segment_user *out, struct segment *segment,
                                 struct io_queue *queue, uint64_t user, holter_error *err);
 
+/** A hint that segment_user_find, segment_section_open follow: io_expect. Nothing where it is known. */
+void segment_user_expect(struct segment *segment, uint64_t user);
+void segment_section_expect(struct segment *segment, const struct segment_user *user);
+
 struct segment_section; /* a user's opened index */
 
 struct segment_series {
@@ -246,6 +250,8 @@ struct segment_pool;
 holter_status segment_run_plan(struct segment_run **out, struct segment_section *section,
                                size_t series, int64_t from, int64_t to, int64_t ends_after,
                                struct segment_pool *pool, holter_error *err);
+/** A hint that all of it will be read soon, as far as that can be told without a read: io_expect. */
+void segment_run_expect(struct segment_run *run);
 void segment_run_close(struct segment_run *run);
 /** *out owned: segment_pool_free. Errors: HOLTER_NO_MEMORY. */
 holter_status segment_pool_new(struct segment_pool **out, holter_error *err);

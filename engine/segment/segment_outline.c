@@ -124,6 +124,12 @@ static uint64_t tail_offset(const struct segment_user *user)
     return begin < user->index_offset ? begin : user->index_offset;
 }
 
+void segment_section_expect(struct segment *segment, const struct segment_user *user)
+{
+    uint64_t begin = tail_offset(user);
+    io_expect(segment->file, begin, user->section_offset + user->section_bytes - begin);
+}
+
 /* *bytes [*offset, the section's end): a bad sector outside of the index is no concern of it. */
 static holter_status tail_read(uint8_t **bytes, uint64_t *offset,
                                const struct segment_access *access, holter_error *err)

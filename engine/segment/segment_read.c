@@ -279,6 +279,20 @@ holter_status segment_user_find(struct segment_user *out, struct segment *segmen
     return user_not_found(segment, user, err);
 }
 
+void segment_user_expect(struct segment *segment, uint64_t user)
+{
+    const struct segment_summary *summary = &segment->footer.summary;
+    if (user < summary->user_min || user > summary->user_max)
+        return;
+    uint32_t number =
+        page_guess(0, segment->footer.page_count, user, summary->user_min, summary->user_max, 0);
+    const struct segment_page *kept =
+        atomic_load_explicit(&segment->pages[number % SEGMENT_PAGES_KEPT], memory_order_acquire);
+    if (kept == NULL || kept->number != number)
+        io_expect(segment->file, segment_page_offset(&segment->footer, number, 0),
+                  SEGMENT_PAGE_BYTES);
+}
+
 struct segment_traits segment_traits_get(const struct segment *segment)
 {
     return segment->footer.traits;

@@ -16,6 +16,7 @@
 enum {
     POOL_SPARES = 4,
     READ_BYTES = 64 << 10, /* of neighbouring pieces that are read at once */
+    EXPECT_BYTES = 4 * READ_BYTES,
 };
 
 struct segment_section {
@@ -527,6 +528,35 @@ holter_status segment_run_open(struct segment_run **out, struct segment_section 
 done:
     segment_run_close(run);
     return status;
+}
+
+/* From the first block that is wanted to the last, EXPECT_BYTES at most; without headers: all or nothing. */
+void segment_run_expect(struct segment_run *run)
+{
+    const struct segment_outline *outline = run->section->outline;
+    const struct segment_series *series = &run->entry->series;
+    const struct segment_headers *headers = segment_outline_known(outline, run->series);
+    uint64_t begin = 0, end = run->entry->payload_bytes;
+    if (outline->is_whole ||
+        (headers == NULL && (series->begin_min < run->from || series->begin_max >= run->to)))
+        return;
+    if (headers != NULL) {
+        size_t first = 0, last = headers->count;
+        while (first < last && !is_wanted(run, &headers->blocks[first]))
+            first++;
+        while (last > first && !is_wanted(run, &headers->blocks[last - 1]))
+            last--;
+        if (first == last)
+            return;
+        begin = headers->places[first].piece_offset;
+        end = headers->places[last - 1].piece_offset + headers->places[last - 1].piece_bytes +
+              CRYPTO_TAG_BYTES;
+    }
+    if (section_need(run->section, NULL) != HOLTER_OK) /* it is told when it is read */
+        return;
+    io_expect(run->section->segment->file,
+              outline->user.section_offset + run->entry->payload_offset + begin,
+              end - begin < EXPECT_BYTES ? end - begin : EXPECT_BYTES);
 }
 
 void segment_run_close(struct segment_run *run)
