@@ -185,10 +185,38 @@ static void coded_seeds(void)
     codec_scratch_free(scratch);
 }
 
+/* Nights of four stages, which follow each other but for a pause here and there. */
+static void spells_seed(void)
+{
+    enum { ROWS = 400 };
+    static const struct schema schema = { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_ENUM } };
+    struct codec_scratch *scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    struct columns rows;
+    struct random random = { 1 };
+    struct row row = { .time = 1700000000000000000 };
+    columns_init(&rows, &schema);
+    for (size_t i = 0; i < ROWS; i++) {
+        row.time += row.duration + (i % 7 == 6 ? 60000000000 * (int64_t)(i % 50) : 0);
+        row.duration = 30000000000 * (int64_t)random_below(&random, 1 + random_below(&random, 40));
+        row.field[0] = (int64_t)random_below(&random, 4);
+        core_assert(columns_append(&rows, &row));
+    }
+    struct buffer seed = seed_begin(4);
+    schema_encode(&seed, &schema);
+    buffer_append_u16(&seed, ROWS);
+    buffer_append_i64(&seed, rows.time[0]);
+    codec_block_encode(&seed, &rows, 0, ROWS, false, scratch);
+    seed_end("columns", "spells", &seed);
+    columns_release(&rows);
+    codec_scratch_free(scratch);
+}
+
 static void columns_seeds(void)
 {
     shape_seeds();
     coded_seeds();
+    spells_seed();
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
         for (uint8_t with_revision = 0; with_revision < 1 + kind % 2; with_revision++) {
             char name[32];

@@ -16,7 +16,7 @@
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
 
 /* Stored, above the unit. A new one also needs: blocks.md, the reader in tests/. */
-enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2, TIME_RATE = 3 };
+enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2, TIME_RATE = 3, TIME_SPELLS = 4 };
 
 /* Stored. What a gap equals: sleep stages follow each other, a beat comes when its interval is over. */
 enum gap_source {
@@ -70,6 +70,15 @@ static int64_t *only_field(const struct columns *c)
 {
     return c->schema.kind == SAMPLE_INSTANT && c->schema.field_count == 1 &&
                    c->schema.types[0] == FIELD_INT
+               ? c->field[0]
+               : NULL;
+}
+
+/* The only field of intervals, where it may go with their times and durations, or NULL. */
+static int64_t *only_value(const struct columns *c)
+{
+    return c->schema.kind == SAMPLE_INTERVAL && c->schema.field_count == 1 &&
+                   (c->schema.types[0] == FIELD_INT || c->schema.types[0] == FIELD_ENUM)
                ? c->field[0]
                : NULL;
 }
@@ -330,6 +339,14 @@ static bool decode_pairs(struct codec_rows *rows, int64_t *values, struct reader
                         &rows->is_rising);
 }
 
+static bool decode_spells(struct columns *out, struct reader *r, size_t count, int64_t begin)
+{
+    size_t at = out->count;
+    int64_t *values = out->field[0] + at;
+    return spells_decode(out->time + at, out->duration + at, values, r, count, begin) &&
+           (out->schema.types[0] != FIELD_ENUM || !codec_has_negative(values, count));
+}
+
 /* *with_values: the values of the only field came along. */
 static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_values,
                          struct reader *r, size_t count, int64_t begin,
@@ -362,6 +379,9 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
         return derived_read(d, out, r, count);
     case TIME_RATE:
         return decode_rate(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
+    case TIME_SPELLS:
+        *with_values = only_value(out) != NULL;
+        return *with_values && d->unit == 0 && decode_spells(out, r, count, begin);
     default:
         return false;
     }
@@ -402,9 +422,32 @@ static holter_status decode_texts(struct columns *c, int64_t *words, struct read
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
+/* What was appended from `start` on gives way to spells, where these take fewer bytes. */
+static void prefer_spells(const struct encoder *e, const struct columns *c, size_t first,
+                          size_t count, size_t start)
+{
+    struct buffer *out = e->out;
+    size_t end = out->bytes;
+    const int64_t *only = only_value(c);
+    if (e->cold == NULL || only == NULL || out->failed)
+        return;
+    buffer_append_u8(out, TIME_SPELLS << TIME_UNIT_BITS);
+    bool are_spells =
+        spells_encode(out, e->cold, c->time + first, c->duration + first, only + first, count);
+    size_t bytes = out->bytes - end;
+    if (out->failed)
+        return;
+    if (are_spells && bytes < end - start) {
+        memmove(out->data + start, out->data + end, bytes);
+        end = start + bytes;
+    }
+    out->bytes = end;
+}
+
 static void encode_columns(const struct encoder *e, const struct columns *c, size_t first,
                            size_t count, bool with_revision)
 {
+    size_t start = e->out->bytes;
     bool is_done = encode_times(e, c, first, count);
     if (c->schema.kind == SAMPLE_INTERVAL) {
         core_assert(!codec_has_negative(c->duration + first, count));
@@ -421,6 +464,7 @@ static void encode_columns(const struct encoder *e, const struct columns *c, siz
         else
             encoder_array(e, values, count);
     }
+    prefer_spells(e, c, first, count, start);
     for (size_t i = 0; i < count; i++) {
         e->words[i] = c->flags[first + i];
         core_assert((e->words[i] & SAMPLE_FLAGS_SPARE) == 0);
@@ -537,7 +581,8 @@ static holter_status decode_columns(struct codec_rows *rows, struct reader *r, s
         return HOLTER_CORRUPT;
     if (derived.is_derived)
         rows->flags_count = rows->sequence_count = at;
-    if (out->schema.kind == SAMPLE_INTERVAL && !decode_natural(out->duration + at, r, count))
+    if (out->schema.kind == SAMPLE_INTERVAL && !is_done &&
+        !decode_natural(out->duration + at, r, count))
         return HOLTER_CORRUPT;
     for (size_t f = is_done ? 1 : 0; f < out->schema.field_count; f++) {
         holter_status status = decode_field(out, f, r, count);

@@ -8,6 +8,11 @@
 #include "codec_impl.h"
 #include "codec_rans.h"
 
+struct spell_symbol {
+    uint8_t state, symbol;
+};
+enum { SPELL_SYMBOLS_MAX = 3 * CODEC_BLOCK_ROWS_MAX }; /* of a block */
+
 struct codec_scratch {
     int64_t words[CODEC_BLOCK_ROWS_MAX]; /* of the block: gaps, mantissas, lengths, flags */
     uint16_t at[CODEC_BLOCK_ROWS_MAX];   /* of the block: places of floats that are no decimals */
@@ -18,6 +23,10 @@ struct codec_scratch {
     uint8_t symbols[3][CODEC_BLOCK_ROWS_MAX]; /* of the best model so far, the one at hand, pairs */
     struct buffer trial;
     struct rans_scratch rans;
+    struct spell_scratch {
+        struct spell_symbol symbols[SPELL_SYMBOLS_MAX];
+        uint16_t words[SPELL_SYMBOLS_MAX];
+    } spells;
 };
 
 /**
@@ -59,6 +68,18 @@ struct codec_ahead {
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns, struct codec_ahead *ahead, const struct reader *next,
                   bool *is_rising);
+
+/* ---- spells (codec_spell.c) ------------------------------------------------------------------ */
+
+/**
+ * Append times but the first, durations and values of intervals. False, and nothing is appended: they
+ * overlap, or are hardly spells. No memory: out->failed.
+ */
+bool spells_encode(struct buffer *out, struct codec_scratch *scratch, const int64_t *time,
+                   const int64_t *duration, const int64_t *value, size_t count);
+/** False: these bytes are no spells, or a time is out of range. */
+bool spells_decode(int64_t *time, int64_t *duration, int64_t *value, struct reader *r, size_t count,
+                   int64_t begin);
 
 /* ---- columns of a block ---------------------------------------------------------------------- */
 

@@ -1,17 +1,17 @@
 """blocks.py -- rows of one series, packed or coded, as the blocks of segments hold them (format-spec/blocks.md)."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 import struct
 
-from columns import INSTANT, INT, INTERVAL, read_columns, read_u64s, take_texts
-from cursor import TIME_MAX, TIME_MIN, U64_MAX, UNITS_NS, wrap
+from columns import ENUM, INSTANT, INT, INTERVAL, read_columns, read_u64s, take_texts
+from cursor import I64_MAX, TIME_MAX, TIME_MIN, U64_MAX, UNITS_NS, wrap
 from models import SLOTS, models
 
 CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL, CODED, CUT, MULTIPLES = range(1, 12)
 SCALED, SINGLE, PREDICTED = 12, 13, 14
-GAPS, PAIRS, DERIVED, RATE = range(4)
+GAPS, PAIRS, DERIVED, RATE, SPELLS = range(5)
 BY_DURATION, BY_FIELD, BY_FIELD_BEFORE = range(3)  # what tells gaps
 ROWS_MAX = 8_192
 SHORT_MAX = 1_024  # the values of an array that may be packed in one piece
@@ -24,6 +24,8 @@ TAPS_MAX, COEFFICIENT_END, COEFFICIENT_BITS = 32, 2**20, 12
 TICKS_END, RATE_ROWS_END = 2**48, 2**32
 LANES, LANES_FEW, MANY = 16, 4, 2_048  # symbols that are not many have few lanes
 STATE_BITS, STATE_MIN = 28, 4_096
+SPELL_VALUES_MAX, SPELL_CLASSES_MAX, EXACT_CLASSES = 16, 128, 8
+WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
 
 # the codes that an array may have: within CHANGES or RUNS, as escapes of a dictionary, as a piece of CUT, as escapes of
 # CODED or of pairs, within MULTIPLES or PREDICTED, as a column; and any of them by its length
@@ -48,7 +50,7 @@ def read_block(c, schema, count, begin, with_revision):
         times = _read_times(c, schema, count, what)
 
     def read_integers(c, count, what):
-        return times.values if what == "ints" and times.values else _read_array(c, count, what)
+        return times.told[what] if what in times.told else _read_array(c, count, what)
 
     rows = read_columns(c, schema, count, with_revision, (read_times, read_integers, _read_floats, _read_texts))
     rows.time = list(accumulate(((gap & U64_MAX) * UNITS_NS[times.unit] for gap in times.gaps_of(rows)[1:]), initial=begin))
@@ -279,6 +281,81 @@ def _read_pairs(c, n):
     return gaps, list(accumulate(changes[1:], lambda value, change: wrap(value + change), initial=first))
 
 
+# ---- spells
+
+def _firsts_of_weights(weights):
+    """The first slot of each symbol; of one without any, that of the next one."""
+    have, total = sum(weight > 0 for weight in weights), sum(WEIGHT_SIZES[weight] for weight in weights)
+    slots = [1 + WEIGHT_SIZES[weight] * (SLOTS - have) // total if weight else 0 for weight in weights]
+    slots[weights.index(max(weights))] += SLOTS - sum(slots)
+    return list(accumulate(slots, initial=0))
+
+
+class _SpellSymbols:
+    """The machine that a block has with it, and the symbols that are coded by it."""
+
+    def __init__(self, c, values):
+        at = c.at
+        classes = c.u8()
+        c.check(1 <= classes <= SPELL_CLASSES_MAX, f"spells: {classes} classes, 1 to {SPELL_CLASSES_MAX} expected", at)
+        self.firsts = []
+        for symbols in [2 * values] * values + [classes] * (values + 1):
+            self.firsts.append(_firsts_of_weights(_cut(c.take((symbols + 1) // 2), symbols, 4)))
+        self.c, self.at = c, c.at
+        self.x = c.u32()
+        c.check(STATE_MIN <= self.x < 1 << STATE_BITS, "spells: a coder's state out of range", self.at)
+        count = c.varint()
+        self.words = iter(struct.unpack(f"<{count}H", c.take(2 * count)))
+
+    def next(self, state):
+        slot, firsts = self.x % SLOTS, self.firsts[state]
+        symbol = bisect_right(firsts, slot) - 1
+        self.x = (firsts[symbol + 1] - firsts[symbol]) * (self.x // SLOTS) + slot - firsts[symbol]
+        if self.x < STATE_MIN:
+            word = next(self.words, None)
+            self.c.check(word is not None, "spells: too few words", self.at)
+            self.x = self.x << 16 | word
+        return symbol
+
+    def end(self):
+        self.c.check(next(self.words, None) is None, "spells: too many words", self.at)
+        self.c.check(self.x == STATE_MIN, f"spells: a coder's state is not {STATE_MIN} at the end", self.at)
+
+
+def _low_bits(number_class):
+    return 0 if number_class < EXACT_CLASSES else 2 + (number_class - EXACT_CLASSES) // 2
+
+
+def _read_spells(c, n):
+    """Gaps, durations and values."""
+    at = c.at
+    count = c.u8()
+    c.check(1 <= count <= SPELL_VALUES_MAX, f"spells: {count} values, 1 to {SPELL_VALUES_MAX} expected", at)
+    listed = [c.zigzag() for _ in range(count)]
+    step = c.varint()
+    c.check(step >= 1, "spells: a step of 0", at)
+    symbols, place, values, classes = _SpellSymbols(c, count), 0, [], []
+    for row in range(n):
+        place, after_pause = divmod(symbols.next(place), 2)
+        c.check(row > 0 or not after_pause, "spells: a pause before the first row", at)
+        values.append(listed[place])
+        classes.append(symbols.next(count) if after_pause else 0)
+        classes.append(symbols.next(count + 1 + place))
+    symbols.end()
+    lows = int.from_bytes(c.take((sum(map(_low_bits, classes)) + 7) // 8), "little")
+    numbers = []
+    for one in classes:
+        width = _low_bits(one)
+        first = one if one < EXACT_CLASSES else (2 + one % 2) << width
+        numbers.append((first + lows % (1 << width)) * step)
+        lows >>= width
+    pauses, durations = numbers[::2], numbers[1::2]
+    c.check(max(durations) <= I64_MAX, "spells: a duration beyond 2^63 - 1", at)
+    gaps = [pause + before for pause, before in zip(pauses, [0] + durations)]
+    c.check(max(gaps) <= U64_MAX, "spells: a time out of range", at)
+    return gaps, durations, values
+
+
 _ARRAYS = {CONSTANT: _read_constant, PACKED: _read_packed, DICTIONARY: _read_dictionary,
            DICTIONARY_ESCAPE: _read_dictionary_escape, CHANGES: _read_changes, RUNS: _read_runs, CODED: _read_coded,
            CUT: _read_cut, MULTIPLES: _read_multiples, PREDICTED: _read_predicted}
@@ -293,7 +370,7 @@ class _Times:
     at: int
     unit: int
     gaps: list = None  # None: another column tells them
-    values: list = None  # of pairs
+    told: dict = field(default_factory=dict)  # columns that came along, by name
     source: int = None
     exceptions: tuple = ()  # places and the gaps there
 
@@ -311,12 +388,18 @@ def _read_times(c, schema, count, what):
     at = c.at
     form, unit = divmod(c.u8(), 8)
     c.check(unit < len(UNITS_NS), f"unknown unit {unit}", at)
-    c.check(form in (GAPS, PAIRS, DERIVED, RATE), f"unknown form {form} of times", at)
+    c.check(form in (GAPS, PAIRS, DERIVED, RATE, SPELLS), f"unknown form {form} of times", at)
     if form == GAPS:
         return _Times(at, unit, _read_array(c, count, what))
     if form == PAIRS:
         c.check(schema.kind == INSTANT and schema.types == (INT,), "pairs where rows are not one int of an instant", at)
-        return _Times(at, unit, *_read_pairs(c, count))
+        gaps, values = _read_pairs(c, count)
+        return _Times(at, unit, gaps, {"ints": values})
+    if form == SPELLS:
+        c.check(schema.kind == INTERVAL and schema.types in ((INT,), (ENUM,)) and unit == 0,
+                "spells where rows are not one int or enum of an interval, or in another unit than 0", at)
+        gaps, durations, values = _read_spells(c, count)
+        return _Times(at, unit, gaps, {"duration": durations, "ints": values, "enums": values})
     if form == RATE:
         return _Times(at, unit, _read_rate(c, count, what))
     source_at = c.at

@@ -300,6 +300,66 @@ def derived(unit, source, told, gaps=packed(4), places_told=(), first=0):
     return column
 
 
+WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
+
+
+def number_class(number):
+    """Its class, how many low bits that has, and these."""
+    if number < 8:
+        return number, 0, 0
+    width = number.bit_length() - 2
+    return 8 + 2 * (width - 2) + (number >> width) % 2, width, number % 2**width
+
+
+def spell_slots(weights):
+    have, total = sum(map(bool, weights)), sum(WEIGHT_SIZES[weight] for weight in weights)
+    slots = [1 + WEIGHT_SIZES[weight] * (4_096 - have) // total if weight else 0 for weight in weights]
+    slots[weights.index(max(weights))] += 4_096 - sum(slots)
+    return slots
+
+
+def spell_bytes(listed, step, rows, classes=None, weigh=None, start=0):
+    """Spells of rows (pause, duration, value), pauses and durations in steps, a pause of None where there is none.
+
+    `weigh` gives the weight of a symbol by its state and how often it is there; `start` is the first row's state.
+    """
+    told, lows, shift, state = [], 0, 0, start
+    for pause, duration, value in rows:
+        place = listed.index(value)
+        told.append((state, 2 * place + (pause is not None)))
+        numbers = ([(len(listed), pause)] if pause is not None else []) + [(len(listed) + 1 + place, duration)]
+        for its_state, number in numbers:
+            its_class, width, low = number_class(number)
+            told.append((its_state, its_class))
+            lows |= low << shift
+            shift += width
+        state = place
+    count = classes or 1 + max(symbol for state, symbol in told if state >= len(listed))
+    machine, data = [], b""
+    for state in range(2 * len(listed) + 1):
+        symbols = 2 * len(listed) if state < len(listed) else count
+        weights = [(weigh or (lambda _, often: min(often, 15)))(state, told.count((state, symbol))) for symbol in range(symbols)]
+        machine.append(spell_slots(weights))
+        data += bytes(low | high << 4 for low, high in zip(weights[::2], (weights[1::2] + [0])))
+    x, words = 4_096, []
+    for state, symbol in reversed(told):
+        first, frequency = sum(machine[state][:symbol]), machine[state][symbol]
+        if x >= frequency << 16:
+            words.append(x & 0xFFFF)
+            x >>= 16
+        quotient, place = divmod(x, frequency)
+        x = quotient << 12 | first + place
+    head = bytes([len(listed)]) + b"".join(map(zigzag, listed)) + varint(step) + bytes([count])
+    coder = struct.pack("<I", x) + varint(len(words)) + struct.pack(f"<{len(words)}H", *words[::-1])
+    return head + data + coder + lows.to_bytes((shift + 7) // 8, "little")
+
+
+def spells(listed, step, rows, **more):
+    def column(time):
+        return list(map(str, time)), b"\x20" + spell_bytes(listed, step, rows, **more)
+    return column
+
+
 def told_already():
     """The values of pairs, which have no bytes of their own."""
     return integers(lambda _: b"")
@@ -687,6 +747,80 @@ def rows_of_derived_times():
            ("field0", of_many_rows, integers(coded(5))), no_flags(1_100))
 
 
+def of_spells(name, listed, step, rows, begin=1_700_000_000 * 10**9, kind=ENUM, **more):
+    time, end = [], begin
+    for pause, duration, _ in rows:
+        time.append(end + (pause or 0) * step)
+        end = time[-1] + duration * step
+    accept(name, schema(kind, interval=True), ("time", time, spells(listed, step, rows, **more)),
+           ("duration", [duration * step for _, duration, _ in rows], told_already()),
+           ("field0", [value for _, _, value in rows], told_already()), no_flags(len(rows)))
+
+
+def night(seed, count):
+    """Rows of four stages, with pauses here and there."""
+    pauses, lengths, stages = noise(seed, count, -30, 40), noise(seed + 1, count, 1, 70), noise(seed + 2, count, 0, 3)
+    return [(pause if row and pause > 0 else None, length, stage) for row, (pause, length, stage) in enumerate(zip(pauses, lengths, stages))]
+
+
+def rows_of_spells():
+    half_a_minute = 30 * 10**9
+    of_spells("spells_of_one_row", [2], half_a_minute, [(None, 3, 2)])
+    of_spells("spells_of_one_value", [2], half_a_minute, [(None, 3, 2), (None, 4, 2), (2, 3, 2)])
+    of_spells("spells", [1, 0, 2, 3], half_a_minute, night(30, 40))
+    of_spells("spells_of_a_longer_night", [0, 1, 2, 3], half_a_minute, night(40, 300))
+    of_spells("spells_of_ints", [I64_MIN, I64_MAX, -1], 1, [(None, 5, -1), (None, 0, I64_MAX), (1, 9, I64_MIN), (None, 2, -1)], kind=INT)
+    of_spells("spells_of_16_values", list(range(15, -1, -1)), 10**9, [(None, 1 + v % 3, v) for v in list(range(16)) * 2])
+    of_spells("spells_in_a_list_with_more", [9, 5, 7, 5], 7, [(None, 6, 5), (3, 1, 7), (None, 2, 5)])
+    of_spells("spells_with_more_classes", [0, 1], 60, [(None, 6, 0), (3, 1, 1), (None, 2, 0)], classes=128)
+    of_spells("spells_of_an_odd_number_of_classes", [0, 1], 60, [(None, 6, 0), (3, 1, 1), (None, 2, 0)], classes=9)
+    of_spells("spells_of_equal_weights", [0, 1], 60, [(None, 6, 0), (3, 1, 1), (None, 2, 0)] * 5, weigh=lambda state, often: 15)
+    of_spells("spells_without_weights_of_some_states", [0, 1], 60, [(None, 0, 0), (None, 0, 1), (None, 3, 0)] * 5,
+              weigh=lambda state, often: 0 if state == 4 else min(often, 15))
+    of_spells("spells_with_each_low_bit", [0], 1, [(None, 2**bit + bit % 2 * 2**(bit - 1) + bit, 0) for bit in range(3, 40)])
+    of_spells("spells_of_all_but_all_time", [0], 1, [(None, I64_MAX, 0), (I64_MAX - 3, 2, 0), (None, I64_MAX, 0)], begin=I64_MIN + 1)
+    of_spells("spells_after_pauses_of_nothing", [0, 1], 60, [(None, 6, 0), (0, 1, 1), (0, 2, 0)])
+
+
+def refused_spells():
+    rows, shape = [(None, 9, 0), (3, 1, 1), (None, 2, 0)], schema(ENUM, interval=True)
+    right = spell_bytes([0, 1], 60, rows)
+
+    def of_bytes(name, data, head=b"\x20", shape=shape, **more):
+        refuse(f"spells_{name}", head + data + ZEROS, shape, **more)
+
+    of_spells("spells_as_the_refused_ones", [0, 1], 60, rows, begin=0)
+    of_bytes("of_instants", right, shape=schema(ENUM))
+    of_bytes("of_two_fields", right, shape=schema(ENUM, ENUM, interval=True))
+    of_bytes("of_a_float", right, shape=schema(FLOAT, interval=True))
+    of_bytes("of_a_text", right, shape=schema(TEXT, interval=True))
+    for unit in (1, 3):
+        of_bytes(f"in_unit_{unit}", right, bytes([0x20 + unit]))
+    of_bytes("of_no_values", b"\x00" + right[1:])
+    of_bytes("of_17_values", spell_bytes(list(range(17)), 60, rows))
+    of_bytes("of_an_enum_below_zero", spell_bytes([0, -1], 60, [(None, 9, 0), (3, 1, -1), (None, 2, 0)]))
+    of_bytes("in_steps_of_nothing", right[:3] + b"\x00" + right[4:])
+    of_bytes("of_no_classes", right[:4] + b"\x00" + right[5:])
+    of_bytes("of_129_classes", spell_bytes([0, 1], 60, rows, classes=129))
+    of_bytes("after_a_first_pause", spell_bytes([0, 1], 60, [(2, 9, 0), (3, 1, 1), (None, 2, 0)]))
+    of_bytes("that_begin_in_another_state", spell_bytes([0, 1], 60, rows, start=1, weigh=lambda state, often: min(often * (state + 1), 15)))
+    of_bytes("of_more_rows", right, count=4)
+    of_bytes("of_fewer_rows", right, count=2)
+    weights_end = 5 + 2 * 2 + 3 * ((right[4] + 1) // 2)
+    for name, x in (("below_4096", 4_095), ("of_2_to_28", 2**28)):
+        of_bytes(f"in_a_state_{name}", right[:weights_end] + struct.pack("<I", x) + right[weights_end + 4:])
+    of_bytes("with_more_words_than_bytes", right[:weights_end + 4] + varint(2**63) + right[weights_end + 5:])
+    of_bytes("that_end_in_another_state", right[:weights_end] + struct.pack("<I", 4_096 + 77) + right[weights_end + 4:])
+    for kept in (0, 1, 3, 4, 5, weights_end - 1, weights_end + 2, weights_end + 4, len(right) - 1):
+        refuse(f"spells_of_{kept}_bytes", b"\x20" + right[:kept], shape)
+    of_bytes("of_a_duration_of_2_to_63", spell_bytes([0], 2, [(None, 2**62, 0), (None, 1, 0), (None, 1, 0)]), begin=I64_MIN + 1)
+    of_bytes("of_a_last_duration_of_2_to_63", spell_bytes([0], 2, [(None, 1, 0), (None, 1, 0), (None, 2**62, 0)]))
+    of_bytes("of_a_duration_over_64_bits", spell_bytes([0], 2**60, [(None, 1, 0), (None, 1, 0), (None, 2**7, 0)]))
+    of_bytes("to_a_last_time_of_int64_max", spell_bytes([0], 1, [(None, 1, 0), (None, 1, 0), (None, 1, 0)]), begin=I64_MAX - 2)
+    of_bytes("after_a_pause_over_64_bits", spell_bytes([0], 2**60, [(None, 1, 0), (2**6, 1, 0), (None, 1, 0)]), begin=I64_MIN + 1)
+    of_bytes("after_a_pause_that_wraps", spell_bytes([0], 1, [(None, I64_MAX, 0), (I64_MAX, 2, 0), (None, 1, 0)]), begin=I64_MIN + 2)
+
+
 def rows_of_rates_and_waves():
     def at_rate(name, unit, ticks, rows, phase, count, begin=0):
         time = [begin + (phase + i * ticks) // rows * UNIT_NS[unit] for i in range(count)]
@@ -1041,8 +1175,8 @@ def lines():
     """The whole text of the file of vectors."""
     VECTORS.clear()
     for make in (rows_of_times, rows_of_ints, rows_of_floats, rows_of_the_rest, rows_of_symbols, rows_of_pairs,
-                 rows_of_derived_times, rows_of_rates_and_waves, rows_of_long_arrays,
-                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_derived_times, refused_rates_and_waves,
+                 rows_of_derived_times, rows_of_spells, rows_of_rates_and_waves, rows_of_long_arrays,
+                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_derived_times, refused_spells, refused_rates_and_waves,
                  refused_long_arrays, refused_columns):
         make()
     return "\n".join(["# Test vectors of blocks.md, printed by tests/reader/blocks_vectors.py; how to read them is told at that "

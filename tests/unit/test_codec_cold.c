@@ -350,6 +350,102 @@ START_TEST(each_form_is_chosen_where_it_is_small)
 }
 END_TEST
 
+/* ---- spells ---------------------------------------------------------------------------------- */
+
+enum { TIME_IS_SPELLS = 4 << 3 };
+
+/* Rows of `values` values; durations and pauses are numbers of up to `bits` bits, in steps. */
+static void fill_spells(struct columns *c, const struct schema *schema, uint64_t seed,
+                        unsigned values, unsigned bits, int64_t step, size_t count)
+{
+    struct random random = { seed };
+    struct row row = { .time = (int64_t)1700000000 * SECOND };
+    int64_t at = row.time;
+    columns_init(c, schema);
+    for (size_t i = 0; i < count; i++) {
+        unsigned wide = 1 + (unsigned)random_below(&random, bits);
+        row.time = at;
+        row.duration = step * (int64_t)random_below(&random, (uint64_t)1 << wide);
+        row.field[0] = 3 * (int64_t)random_below(&random, values);
+        if (schema->types[0] == FIELD_INT && row.field[0] == 0)
+            row.field[0] = INT64_MIN;
+        CHECK(columns_append(c, &row));
+        at += row.duration;
+        if (random_below(&random, 4) == 0)
+            at += step * (int64_t)random_below(&random, (uint64_t)1 << wide);
+    }
+}
+
+START_TEST(spells_come_back_bit_by_bit)
+{
+    static const struct schema kinds[] = {
+        { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_ENUM } },
+        { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_INT } },
+    };
+    static const struct {
+        unsigned values, bits;
+        int64_t step;
+        bool are_spells;
+    } cases[] = {
+        { 1, 1, 1, true },
+        { 4, 6, 30 * (int64_t)SECOND, true },
+        { 16, 10, SECOND, true },
+        { 17, 6, 30 * (int64_t)SECOND, false },
+        { 3, 20, 1000, true },
+        { 2, 2, (int64_t)40000000 * SECOND, true },
+        { 5, 8, 60 * (int64_t)SECOND, true },
+    };
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t k = 0; k < CORE_COUNT(cases) * 2; k++) {
+        for (size_t count = 16; count <= CODEC_BLOCK_ROWS_MAX; count *= 2) {
+            struct columns c;
+            struct buffer bytes;
+            size_t as = k / 2;
+            if (cases[as].step > (int64_t)60 * SECOND && count > 64)
+                continue; /* time ends */
+            fill_spells(&c, &kinds[k % 2], 7 * k + count, cases[as].values, cases[as].bits,
+                        cases[as].step, count);
+            (void)take(scratch, &c, true, k % 3);
+            buffer_init(&bytes);
+            codec_block_encode(&bytes, &c, 0, count, true, scratch);
+            if (count >= 1024 || !cases[as].are_spells)
+                ck_assert_int_eq(bytes.data[0] == TIME_IS_SPELLS, cases[as].are_spells);
+            buffer_release(&bytes);
+            columns_release(&c);
+        }
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+START_TEST(extreme_spells_come_back_bit_by_bit)
+{
+    static const struct schema kind = { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+    static const int64_t durations[] = { 0, 1, 7, 8, 11, 12, 15, 16, INT64_MAX, 1 };
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t last = 0; last < CORE_COUNT(durations); last++) {
+        struct columns c;
+        struct row row = { .time = INT64_MIN + 1 };
+        columns_init(&c, &kind);
+        for (size_t i = 0; i < 200; i++) {
+            row.duration = durations[i % 8];
+            row.field[0] = i % 3 == 0 ? INT64_MAX : INT64_MIN;
+            CHECK(columns_append(&c, &row));
+            row.time += row.duration;
+        }
+        row.time = INT64_MAX - 1; /* the longest pause */
+        row.duration = durations[last];
+        CHECK(columns_append(&c, &row));
+        size_t took = take(scratch, &c, false, 0);
+        CHECK(took < 400);
+        columns_release(&c);
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
 /* ---- damage ---------------------------------------------------------------------------------- */
 
 /* Refused, leaving no rows; or rows, which come back. True: refused. */
@@ -392,6 +488,42 @@ START_TEST(damaged_blocks_are_refused_or_mean_rows)
         }
         CHECK(refused > 0);
         for (size_t cut = 0; cut < bytes.bytes; cut += 1 + bytes.bytes / 150) {
+            uint8_t *exact = malloc(cut + 1);
+            CHECK(exact != NULL);
+            memcpy(exact + 1, bytes.data, cut);
+            CHECK(assert_refused_or_rows(scratch, &c, exact + 1, cut));
+            free(exact);
+        }
+        buffer_release(&bytes);
+        columns_release(&c);
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+START_TEST(damaged_spells_are_refused_or_mean_rows)
+{
+    static const struct schema kind = { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_ENUM } };
+    struct random random = { 77 };
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (unsigned bits = 2; bits <= 12; bits += 5) {
+        struct columns c;
+        struct buffer bytes;
+        size_t refused = 0;
+        fill_spells(&c, &kind, bits, 5, bits, 30 * (int64_t)SECOND, 400);
+        buffer_init(&bytes);
+        codec_block_encode(&bytes, &c, 0, c.count, true, scratch);
+        ck_assert_uint_eq(bytes.data[0], TIME_IS_SPELLS);
+        for (size_t round = 0; round < 2000; round++) {
+            size_t at = random_below(&random, round % 2 == 0 ? 20 : bytes.bytes);
+            uint8_t before = bytes.data[at];
+            bytes.data[at] = (uint8_t)random_below(&random, 256);
+            refused += assert_refused_or_rows(scratch, &c, bytes.data, bytes.bytes);
+            bytes.data[at] = before;
+        }
+        CHECK(refused > 1000);
+        for (size_t cut = 0; cut < bytes.bytes; cut++) {
             uint8_t *exact = malloc(cut + 1);
             CHECK(exact != NULL);
             memcpy(exact + 1, bytes.data, cut);
@@ -704,6 +836,9 @@ int main(void)
     tcase_add_loop_test(tcase, rows_of_every_shape_and_length_come_back_bit_by_bit, 0, SHAPES);
     tcase_add_loop_test(tcase, coded_blocks_are_hardly_larger_than_packed_ones, 0, SHAPES);
     tcase_add_test(tcase, each_form_is_chosen_where_it_is_small);
+    tcase_add_test(tcase, spells_come_back_bit_by_bit);
+    tcase_add_test(tcase, extreme_spells_come_back_bit_by_bit);
+    tcase_add_test(tcase, damaged_spells_are_refused_or_mean_rows);
     tcase_add_loop_test(tcase, damaged_blocks_are_refused_or_mean_rows, 0,
                         (int)CORE_COUNT(schemas));
     tcase_add_loop_test(tcase, any_allocation_may_fail, 0, 2);
