@@ -3,8 +3,8 @@
  *
  * On paper: real heart rate has 1.5 to 1.9 bits of entropy in its gaps and 2.5 to 3 in its changes
  * (tests/simulate/figures.py). Packed columns (format-spec/blocks.md) give a gap 2 bits and a change
- * 3 to 4 with its patches: 0.7 to 0.8 bytes a sample, headers and tags included. A file has some 13
- * to 17 KiB of its own, which few rows in a partition feel; at 30,000 rows a partition it is half a
+ * 3 to 4 with its patches: 0.7 to 0.8 bytes a sample, headers and tags included. A file has some 8
+ * KiB of its own, which few rows in a partition feel; at 30,000 rows a partition it is a quarter of a
  * byte a sample. So has a store: four logs of 4 MiB that are there in advance, two copies of catalog
  * and vault. The whole store tells of stores of its size; the rest is told beside it.
  *

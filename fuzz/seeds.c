@@ -443,8 +443,8 @@ static void segment_seed(const char *name, bool is_sealed, size_t users, size_t 
     segment_file(name, (uint8_t)is_sealed, 0, &summary, &file);
     if (rows > 1000)
         segment_file(name, (uint8_t)(is_sealed | SEGMENT_SEED_PART), 0, &summary, &file);
-    static const uint8_t sectors[] = { 0, 2, 8, 16,
-                                       25 }; /* header, section, directory, footer, zeros */
+    /* header, section, the first directory, its footer, zeros, the last footer */
+    const uint8_t sectors[] = { 0, 2, 4, 5, 8, (uint8_t)(file.bytes / 512 - 1) };
     for (size_t i = 0; !is_sealed && i < CORE_COUNT(sectors); i++)
         segment_file(name, SEGMENT_SEED_BAD, sectors[i], &summary, &file);
     buffer_release(&file);

@@ -15,7 +15,7 @@ enum {
     HEADER_SPARE_BYTES = 447,
     FOOTER_SPARE_BYTES = 304,
     PAGE_SPARE_BYTES = 32,
-    PAGE_CHECKED_BYTES = SEGMENT_PAGE_BYTES - 8,
+    PAGE_CHECKSUM_BYTES = 8,
 };
 
 static const uint8_t header_magic[8] = { 0x89, 'H', 'L', 'T', 'S', 'E', 'G', 'M' };
@@ -175,8 +175,28 @@ static bool is_range(uint64_t count, int64_t low, int64_t middle, int64_t high)
     return low <= middle && middle <= high;
 }
 
+static uint64_t round_up(uint64_t offset, uint64_t unit)
+{
+    return (offset + unit - 1) / unit * unit;
+}
+
+/* Few users have one small page. The second directory and footer lie in no page of the first ones, and end the file. */
+void segment_directory_place(struct segment_footer *footer)
+{
+    uint64_t users = footer->summary.users;
+    footer->page_bytes = SEGMENT_PAGE_BYTES_MIN;
+    while (footer->page_bytes < SEGMENT_PAGE_BYTES && users > segment_page_entries(footer))
+        footer->page_bytes *= 2;
+    uint64_t entries = segment_page_entries(footer);
+    footer->page_count = (uint32_t)(users / entries + (users % entries != 0));
+    footer->directory_offset = round_up(footer->sections_end, SEGMENT_SECTOR_BYTES);
+    uint64_t bytes = (uint64_t)footer->page_count * footer->page_bytes + SEGMENT_FOOTER_BYTES;
+    uint64_t first_end = round_up(footer->directory_offset + bytes, SEGMENT_PAGE_BYTES);
+    footer->summary.bytes = round_up(first_end + bytes, SEGMENT_PAGE_BYTES);
+}
+
 /* The places of a file follow from where its sections end and how many users it has. */
-static holter_status footer_check(const struct segment_footer *footer, uint64_t file_bytes,
+static holter_status footer_check(struct segment_footer *footer, uint64_t file_bytes,
                                   const char **what)
 {
     const struct segment_traits *traits = &footer->traits;
@@ -196,17 +216,18 @@ static holter_status footer_check(const struct segment_footer *footer, uint64_t 
                   summary->tombstone_end))
         return refuse(what, "its range of times falls");
 
-    uint64_t pages =
-        summary->users / SEGMENT_PAGE_ENTRIES + (summary->users % SEGMENT_PAGE_ENTRIES != 0);
-    if (pages != footer->page_count)
-        return refuse(what, "its count of pages does not hold its users");
     if (footer->sections_end <= SEGMENT_SECTIONS_OFFSET || footer->sections_end > file_bytes)
         return refuse(what, "its sections end outside of the file");
-    uint64_t directory =
-        (footer->sections_end + SEGMENT_PAGE_BYTES - 1) / SEGMENT_PAGE_BYTES * SEGMENT_PAGE_BYTES;
-    if (footer->directory_offset != directory ||
-        directory + 2 * pages * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES != file_bytes)
+    if (summary->users > file_bytes / SEGMENT_ENTRY_BYTES)
+        return refuse(what, "its count of pages does not hold its users");
+    struct segment_footer expected = *footer;
+    segment_directory_place(&expected);
+    if (expected.page_count != footer->page_count)
+        return refuse(what, "its count of pages does not hold its users");
+    if (footer->directory_offset != expected.directory_offset ||
+        expected.summary.bytes != file_bytes)
         return refuse(what, "its directory is not where its sections end");
+    footer->page_bytes = expected.page_bytes;
     return HOLTER_OK;
 }
 
@@ -271,27 +292,29 @@ void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct 
 }
 
 uint64_t segment_page_encode(uint8_t out[static SEGMENT_PAGE_BYTES],
+                             const struct segment_footer *footer,
                              const uint8_t id[static SEGMENT_ID_BYTES], uint32_t page,
                              const uint8_t *entries, size_t count)
 {
     core_assert(count > 0);
-    core_assert(count <= SEGMENT_PAGE_ENTRIES);
-    struct writer w = writer_over(out, SEGMENT_PAGE_BYTES);
+    core_assert(count <= segment_page_entries(footer));
+    struct writer w = writer_over(out, footer->page_bytes);
     put_bytes(&w, entries, count * SEGMENT_ENTRY_BYTES);
-    put_zeros(&w, (SEGMENT_PAGE_ENTRIES - count) * SEGMENT_ENTRY_BYTES);
+    put_zeros(&w, (segment_page_entries(footer) - count) * SEGMENT_ENTRY_BYTES);
     put_bytes(&w, id, SEGMENT_ID_BYTES);
     put_u32(&w, page);
     put_u32(&w, (uint32_t)count);
     put_zeros(&w, PAGE_SPARE_BYTES);
-    uint64_t checksum = hash64(out, PAGE_CHECKED_BYTES);
+    uint64_t checksum = hash64(out, footer->page_bytes - PAGE_CHECKSUM_BYTES);
     put_u64(&w, checksum);
     core_assert(w.left == 0 && !w.overrun);
     return checksum;
 }
 
-uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES])
+uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES],
+                               const struct segment_footer *footer)
 {
-    return load_u64(in + PAGE_CHECKED_BYTES);
+    return load_u64(in + footer->page_bytes - PAGE_CHECKSUM_BYTES);
 }
 
 static holter_status entry_decode(struct segment_user *out, struct reader *r,
@@ -330,15 +353,15 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
 {
     const struct segment_summary *summary = &footer->summary;
     core_assert(page < footer->page_count);
-    if (!is_checksum_right(segment_page_checksum(in), in, PAGE_CHECKED_BYTES))
+    size_t entries = segment_page_entries(footer);
+    size_t checked_bytes = footer->page_bytes - PAGE_CHECKSUM_BYTES;
+    if (!is_checksum_right(segment_page_checksum(in, footer), in, checked_bytes))
         return refuse(what, "its checksum is not that of its bytes");
 
     bool is_last = page + 1 == footer->page_count;
-    uint64_t wanted =
-        is_last ? summary->users - (uint64_t)page * SEGMENT_PAGE_ENTRIES : SEGMENT_PAGE_ENTRIES;
-    const uint8_t *tail = in + SEGMENT_PAGE_ENTRIES * SEGMENT_ENTRY_BYTES;
-    struct reader r =
-        reader_over(tail, PAGE_CHECKED_BYTES - SEGMENT_PAGE_ENTRIES * SEGMENT_ENTRY_BYTES);
+    uint64_t wanted = is_last ? summary->users - (uint64_t)page * entries : entries;
+    const uint8_t *tail = in + entries * SEGMENT_ENTRY_BYTES;
+    struct reader r = reader_over(tail, checked_bytes - entries * SEGMENT_ENTRY_BYTES);
     const uint8_t *id = get_bytes(&r, SEGMENT_ID_BYTES);
     uint32_t number = get_u32(&r);
     uint32_t used = get_u32(&r);
@@ -348,8 +371,8 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
         return refuse(what, "it names another page");
     if (used != wanted)
         return refuse(what, "its count of entries does not fit the footer's count of users");
-    if (!is_zero(r.at, r.left) || !is_zero(in + wanted * SEGMENT_ENTRY_BYTES,
-                                           (SEGMENT_PAGE_ENTRIES - wanted) * SEGMENT_ENTRY_BYTES))
+    if (!is_zero(r.at, r.left) ||
+        !is_zero(in + wanted * SEGMENT_ENTRY_BYTES, (entries - wanted) * SEGMENT_ENTRY_BYTES))
         return refuse(what, "its spare bytes are not zero");
 
     struct segment_user users[SEGMENT_PAGE_ENTRIES] = { 0 };
@@ -379,17 +402,15 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
 
 uint64_t segment_page_offset(const struct segment_footer *footer, uint32_t page, int copy)
 {
-    uint64_t directory = footer->directory_offset;
-    if (copy == 1)
-        directory += (uint64_t)footer->page_count * SEGMENT_PAGE_BYTES + SEGMENT_FOOTER_BYTES;
-    return directory + (uint64_t)page * SEGMENT_PAGE_BYTES;
+    uint64_t footer_offset = segment_footer_offset(footer, copy);
+    return footer_offset - (uint64_t)(footer->page_count - page) * footer->page_bytes;
 }
 
 uint64_t segment_footer_offset(const struct segment_footer *footer, int copy)
 {
     if (copy == 1)
         return footer->summary.bytes - SEGMENT_FOOTER_BYTES;
-    return footer->directory_offset + (uint64_t)footer->page_count * SEGMENT_PAGE_BYTES;
+    return footer->directory_offset + (uint64_t)footer->page_count * footer->page_bytes;
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------- */

@@ -17,11 +17,12 @@ enum {
     SEGMENT_HEADER_BYTES = 512,
     SEGMENT_FOOTER_BYTES = 512,
     SEGMENT_SECTIONS_OFFSET = 2 * SEGMENT_HEADER_BYTES,
-    SEGMENT_PAGE_BYTES = 4096,
+    SEGMENT_SECTOR_BYTES = 512,   /* what directory and footers are aligned to */
+    SEGMENT_PAGE_BYTES_MIN = 512, /* of a directory of few users */
+    SEGMENT_PAGE_BYTES = 4096,    /* at most */
     SEGMENT_ENTRY_BYTES = 64,
-    SEGMENT_PAGE_ENTRIES = 63,
-    SEGMENT_TAIL_BYTES = 4096, /* both footers, and the zeros before the second one */
-    SEGMENT_FILE_BYTES_MIN = 4096 + 2 * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES,
+    SEGMENT_PAGE_ENTRIES = 63, /* at most */
+    SEGMENT_FILE_BYTES_MIN = 2 * SEGMENT_PAGE_BYTES,
     SEGMENT_ASSOCIATED_BYTES = 64,
     SEGMENT_SERIES_BYTES_MIN = 16,    /* of an index */
     SEGMENT_BLOCK_BYTES_MIN = 2,      /* of block headers */
@@ -64,6 +65,7 @@ struct segment_identity {
 struct segment_footer {
     struct segment_traits traits;
     struct segment_summary summary; /* id, bytes and footer_hash too */
+    uint32_t page_bytes;            /* of a directory page: follows from the number of users */
     uint32_t page_count;
     uint64_t sections_end;
     uint64_t directory_offset;
@@ -87,8 +89,16 @@ holter_status segment_footer_decode(struct segment_footer *out,
                                     const char **what);
 
 void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct segment_user *user);
-/** `entries` of SEGMENT_ENTRY_BYTES each, `count` of them. Answers the page's checksum. */
+/** Page and place of the directory of so many users, whose sections end at footer->sections_end; and the file's length. */
+void segment_directory_place(struct segment_footer *footer);
+/** The entries that a page has, but for the last one. */
+static inline size_t segment_page_entries(const struct segment_footer *footer)
+{
+    return footer->page_bytes / SEGMENT_ENTRY_BYTES - 1;
+}
+/** A page of footer->page_bytes, with `count` entries of SEGMENT_ENTRY_BYTES each. Answers its checksum. */
 uint64_t segment_page_encode(uint8_t out[static SEGMENT_PAGE_BYTES],
+                             const struct segment_footer *footer,
                              const uint8_t id[static SEGMENT_ID_BYTES], uint32_t page,
                              const uint8_t *entries, size_t count);
 /** Entries of page `page`, into `out`, of which there are *count. Errors: HOLTER_CORRUPT. */
@@ -96,7 +106,9 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
                                   size_t *count, const uint8_t in[static SEGMENT_PAGE_BYTES],
                                   const struct segment_footer *footer, uint32_t page,
                                   const char **what);
-uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES]); /* as stored */
+/** As stored. */
+uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES],
+                               const struct segment_footer *footer);
 
 /** Offsets of directory pages and footers, first copy (0) and second (1). */
 uint64_t segment_page_offset(const struct segment_footer *footer, uint32_t page, int copy);

@@ -53,8 +53,20 @@ static holter_status footer_read_at(struct segment *segment, struct io_queue *qu
     return status;
 }
 
-/* The first footer lies in front of a directory whose size only a footer tells: try them all,
-   the smallest first. */
+/* The first footer is the last of 8 sectors before `end`, or one of those before it. */
+static bool footer_before(struct segment *segment, struct io_queue *queue, uint64_t file_bytes,
+                          uint64_t end)
+{
+    for (unsigned i = 1; i <= SEGMENT_PAGE_BYTES / SEGMENT_SECTOR_BYTES; i++) {
+        uint64_t offset = end - (uint64_t)i * SEGMENT_SECTOR_BYTES;
+        if (footer_read_at(segment, queue, offset, file_bytes, NULL) == HOLTER_OK &&
+            segment_footer_offset(&segment->footer, 0) == offset)
+            return true;
+    }
+    return false;
+}
+
+/* The first footer lies before a directory whose size only a footer tells: try them all, the smallest first. */
 static holter_status footer_read(struct segment *segment, struct io_queue *queue, holter_error *err)
 {
     uint64_t file_bytes = 0;
@@ -68,19 +80,11 @@ static holter_status footer_read(struct segment *segment, struct io_queue *queue
             segment->path, (unsigned long long)file_bytes, SEGMENT_PAGE_BYTES,
             SEGMENT_FILE_BYTES_MIN);
     status = footer_read_at(segment, queue, file_bytes - SEGMENT_FOOTER_BYTES, file_bytes, err);
-    if (!is_damage(status))
-        return status;
-
-    uint64_t pages_max =
-        (file_bytes - SEGMENT_TAIL_BYTES - SEGMENT_PAGE_BYTES) / (2 * SEGMENT_PAGE_BYTES);
-    for (uint64_t pages = 1; pages <= pages_max; pages++) {
-        uint64_t offset = file_bytes - SEGMENT_TAIL_BYTES - pages * SEGMENT_PAGE_BYTES;
-        holter_status other = footer_read_at(segment, queue, offset, file_bytes, NULL);
-        if (other == HOLTER_OK && segment->footer.page_count == pages)
+    for (uint64_t end = file_bytes - SEGMENT_PAGE_BYTES;
+         is_damage(status) && end > 0 && file_bytes - end <= end + SEGMENT_PAGE_BYTES;
+         end -= SEGMENT_PAGE_BYTES) {
+        if (footer_before(segment, queue, file_bytes, end))
             return HOLTER_OK;
-        if (!is_damage(other) && other != HOLTER_OK)
-            return error_set(err, other, "segment '%s': footer at offset %llu cannot be read",
-                             segment->path, (unsigned long long)offset);
     }
     return status; /* with the sentence of the one at the end */
 }
@@ -153,7 +157,8 @@ static holter_status page_read(struct segment_user users[static SEGMENT_PAGE_ENT
         uint8_t bytes[SEGMENT_PAGE_BYTES];
         uint64_t offset = segment_page_offset(&segment->footer, page, copy);
         const char *what = NULL;
-        status = io_read_exactly(queue, segment->file, offset, bytes, sizeof bytes, err);
+        status =
+            io_read_exactly(queue, segment->file, offset, bytes, segment->footer.page_bytes, err);
         if (status == HOLTER_OK) {
             status = segment_page_decode(users, count, bytes, &segment->footer, page, &what);
             if (status != HOLTER_OK)
@@ -211,11 +216,12 @@ holter_status segment_user_at(struct segment_user *out, struct segment *segment,
                          segment->path, (unsigned long long)index,
                          (unsigned long long)segment->footer.summary.users);
     struct segment_user users[SEGMENT_PAGE_ENTRIES];
+    size_t entries = segment_page_entries(&segment->footer);
     size_t count = 0;
     holter_status status =
-        page_read(users, &count, segment, queue, (uint32_t)(index / SEGMENT_PAGE_ENTRIES), err);
+        page_read(users, &count, segment, queue, (uint32_t)(index / entries), err);
     if (status == HOLTER_OK)
-        *out = users[index % SEGMENT_PAGE_ENTRIES];
+        *out = users[index % entries];
     return status;
 }
 
@@ -290,7 +296,7 @@ void segment_user_expect(struct segment *segment, uint64_t user)
         atomic_load_explicit(&segment->pages[number % SEGMENT_PAGES_KEPT], memory_order_acquire);
     if (kept == NULL || kept->number != number)
         io_expect(segment->file, segment_page_offset(&segment->footer, number, 0),
-                  SEGMENT_PAGE_BYTES);
+                  segment->footer.page_bytes);
 }
 
 struct segment_traits segment_traits_get(const struct segment *segment)

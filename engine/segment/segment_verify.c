@@ -143,12 +143,12 @@ static holter_status directory_verify(struct verify *v, int copy, holter_error *
         size_t count = 0;
         uint64_t offset = segment_page_offset(footer, page, copy);
         const char *what = "it cannot be read";
-        if (!bytes_get(v, offset, bytes, sizeof bytes) ||
+        if (!bytes_get(v, offset, bytes, footer->page_bytes) ||
             segment_page_decode(users, &count, bytes, footer, page, &what) != HOLTER_OK) {
             finding(v, offset, "directory page", what);
             continue;
         }
-        hash64_stream_add(hash, bytes + SEGMENT_PAGE_BYTES - 8, 8);
+        hash64_stream_add(hash, bytes + footer->page_bytes - 8, 8);
         if (v->damaged == damaged && page > 0 &&
             (users[0].user <= user_last || users[0].section_offset != section_end))
             finding(v, offset, "directory page", "it does not go on where the one before ends");
@@ -200,11 +200,12 @@ static holter_status sections_verify(struct verify *v, holter_error *err)
 {
     holter_status status = HOLTER_OK;
     uint64_t users = segment_user_count(v->segment);
+    uint64_t entries = segment_page_entries(&v->segment->footer);
     for (uint64_t i = 0; status == HOLTER_OK && i < users; i++) {
         struct segment_user user;
         status = segment_user_at(&user, v->segment, v->queue, i, err);
         if (status == HOLTER_CORRUPT || status == HOLTER_IO) {
-            i += SEGMENT_PAGE_ENTRIES - 1 - i % SEGMENT_PAGE_ENTRIES;
+            i += entries - 1 - i % entries;
             status = HOLTER_OK;
             continue;
         }
@@ -242,9 +243,8 @@ holter_status segment_verify(struct segment *segment, struct io_queue *queue,
     if (status == HOLTER_OK)
         status = directory_verify(&v, 1, err);
     if (status == HOLTER_OK) {
-        uint64_t footer_last = segment_footer_offset(&segment->footer, 1);
-        zeros_verify(&v, footer_last - (SEGMENT_TAIL_BYTES - 2 * SEGMENT_FOOTER_BYTES),
-                     footer_last);
+        zeros_verify(&v, segment_footer_offset(&segment->footer, 0) + SEGMENT_FOOTER_BYTES,
+                     segment_page_offset(&segment->footer, 0, 1));
         footers_verify(&v);
         *damaged += v.damaged;
     }

@@ -137,7 +137,7 @@ static holter_status append(struct segment_writer *writer, const void *bytes, si
 
 static holter_status append_zeros(struct segment_writer *writer, size_t count, holter_error *err)
 {
-    static const uint8_t zeros[CORE_PAGE_BYTES];
+    static const uint8_t zeros[2 * CORE_PAGE_BYTES];
     core_assert(count <= sizeof zeros);
     return append(writer, zeros, count, err);
 }
@@ -535,16 +535,17 @@ static holter_status directory_write(struct segment_writer *writer, uint64_t *di
     if (hash == NULL)
         return no_memory(writer, err);
     holter_status status = HOLTER_OK;
-    uint64_t users = writer->footer.summary.users;
-    for (uint32_t page = 0; status == HOLTER_OK && page < writer->footer.page_count; page++) {
-        uint64_t first = (uint64_t)page * SEGMENT_PAGE_ENTRIES;
-        uint64_t count =
-            users - first < SEGMENT_PAGE_ENTRIES ? users - first : SEGMENT_PAGE_ENTRIES;
+    const struct segment_footer *footer = &writer->footer;
+    uint64_t users = footer->summary.users;
+    uint64_t entries = segment_page_entries(footer);
+    for (uint32_t page = 0; status == HOLTER_OK && page < footer->page_count; page++) {
+        uint64_t first = (uint64_t)page * entries;
+        uint64_t count = users - first < entries ? users - first : entries;
         uint8_t bytes[SEGMENT_PAGE_BYTES];
-        segment_page_encode(bytes, writer->identity.id, page,
+        segment_page_encode(bytes, footer, writer->identity.id, page,
                             writer->directory.data + first * SEGMENT_ENTRY_BYTES, (size_t)count);
-        hash64_stream_add(hash, bytes + SEGMENT_PAGE_BYTES - 8, 8);
-        status = append(writer, bytes, sizeof bytes, err);
+        hash64_stream_add(hash, bytes + footer->page_bytes - 8, 8);
+        status = append(writer, bytes, footer->page_bytes, err);
     }
     *directory_hash = hash64_stream_get(hash);
     hash64_stream_free(hash);
@@ -555,20 +556,15 @@ static holter_status tail_write(struct segment_writer *writer, holter_error *err
 {
     struct segment_footer *footer = &writer->footer;
     uint64_t users = footer->summary.users;
-    uint64_t pages = users / SEGMENT_PAGE_ENTRIES + (users % SEGMENT_PAGE_ENTRIES != 0);
-    if (pages > UINT32_MAX)
+    if (users / SEGMENT_PAGE_ENTRIES >= UINT32_MAX)
         return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many",
                          writer->path_aside, (unsigned long long)users);
-    footer->page_count = (uint32_t)pages;
     footer->sections_end = writer->offset;
-    size_t padding =
-        (SEGMENT_PAGE_BYTES - writer->offset % SEGMENT_PAGE_BYTES) % SEGMENT_PAGE_BYTES;
-    footer->directory_offset = writer->offset + padding;
-    footer->summary.bytes =
-        footer->directory_offset + 2 * pages * SEGMENT_PAGE_BYTES + SEGMENT_TAIL_BYTES;
+    segment_directory_place(footer);
 
     uint8_t bytes[SEGMENT_FOOTER_BYTES];
-    holter_status status = append_zeros(writer, padding, err);
+    holter_status status =
+        append_zeros(writer, (size_t)(footer->directory_offset - writer->offset), err);
     if (status == HOLTER_OK)
         status = directory_write(writer, &footer->directory_hash, err);
     if (status == HOLTER_OK) {
@@ -576,9 +572,10 @@ static holter_status tail_write(struct segment_writer *writer, holter_error *err
         status = append(writer, bytes, sizeof bytes, err);
     }
     if (status == HOLTER_OK)
-        status = directory_write(writer, &footer->directory_hash, err);
+        status =
+            append_zeros(writer, (size_t)(segment_page_offset(footer, 0, 1) - writer->offset), err);
     if (status == HOLTER_OK)
-        status = append_zeros(writer, SEGMENT_TAIL_BYTES - 2 * SEGMENT_FOOTER_BYTES, err);
+        status = directory_write(writer, &footer->directory_hash, err);
     if (status == HOLTER_OK)
         status = append(writer, bytes, sizeof bytes, err);
     if (status == HOLTER_OK)

@@ -14,7 +14,7 @@ from problems import Damage, Newer, Problem, damage
 from seal import TAG_BYTES, open_sealed, subkey
 
 HEADER_MAGIC, FOOTER_MAGIC = b"\x89HLTSEGM", b"\x89HLTSEGF"
-SECTOR_BYTES, PAGE_BYTES, ENTRIES_A_PAGE = 512, 4096, 63
+SECTOR_BYTES, PAGE_BYTES = 512, 4096
 SECTIONS_BEGIN = 1024
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE, ROLLUP = 1, 2, 3, 4, 5
 SERIES_BYTES_LEAST = 16
@@ -47,6 +47,19 @@ class Footer:
     file_bytes: int
     directory_hash: int
     hash: int
+
+    @property
+    def page_bytes(self):
+        """Of a directory page: the smallest of four that has room for all users, else the largest."""
+        return next((size for size in (512, 1024, 2048) if self.users <= size // 64 - 1), PAGE_BYTES)
+
+    @property
+    def page_entries(self):
+        return self.page_bytes // 64 - 1
+
+    @property
+    def directory_bytes(self):
+        return self.page_count * self.page_bytes
 
     @property
     def block_rows(self):
@@ -147,12 +160,11 @@ class Segment:
     def _read_footer(self):
         problems = []
         total = len(self.data)
-        for n in range(0, (total - SECTOR_BYTES) // PAGE_BYTES):
-            base = total - SECTOR_BYTES if n == 0 else total - PAGE_BYTES - PAGE_BYTES * n
+        for base in range(total - SECTOR_BYTES, SECTIONS_BEGIN, -SECTOR_BYTES):
             try:
                 footer = self._parse_footer(base)
-                if n not in (0, footer.page_count):
-                    raise damage(self.path, base + 60, f"{footer.page_count} pages, {n} expected")
+                if base not in (total - SECTOR_BYTES, footer.directory_offset + footer.directory_bytes):
+                    raise damage(self.path, base, "a footer in a wrong place")
                 return footer
             except Problem as problem:
                 problems.append(problem)
@@ -168,7 +180,7 @@ class Segment:
         c.zeros(304)
         f = Footer(tier, tier_class, *numbers, hash=c.u64())
         c.check(HOT <= tier <= COLD and tier_class <= 3 and spare == 0, f"tier {tier}, class {tier_class}", 57)
-        c.check(f.page_count == -(-f.users // ENTRIES_A_PAGE) and f.users >= 1, f"{f.page_count} pages for "
+        c.check(f.page_count == -(-f.users // f.page_entries) and f.users >= 1, f"{f.page_count} pages for "
                 f"{f.users} users", 60)
         c.check((tier == HOT) == (f.partition == I64_MIN), f"partition {f.partition} in tier {tier}", 64)
         span = PARTITION_NS.get(tier)
@@ -180,23 +192,25 @@ class Segment:
         c.check(f.user_min <= f.user_max, "user_min is greater than user_max", 128)
         c.check(f.tombstones or (f.tombstone_begin, f.tombstone_end) == (0, 0), "times without tombstones", 152)
         c.check(f.tombstone_begin <= f.tombstone_end, "tombstones' times that do not rise", 152)
-        c.check(f.directory_offset == -(-f.sections_end // PAGE_BYTES) * PAGE_BYTES
+        c.check(f.directory_offset == -(-f.sections_end // SECTOR_BYTES) * SECTOR_BYTES
                 and f.sections_end >= SECTIONS_BEGIN, f"sections to {f.sections_end}, "
                 f"directory at {f.directory_offset}", 168)
-        length = f.directory_offset + 2 * PAGE_BYTES * f.page_count + PAGE_BYTES
+        copy = f.directory_bytes + SECTOR_BYTES
+        first_end = -(-(f.directory_offset + copy) // PAGE_BYTES) * PAGE_BYTES
+        length = -(-(first_end + copy) // PAGE_BYTES) * PAGE_BYTES
         c.check(f.file_bytes == length == len(self.data), f"{f.file_bytes} file bytes, {length} by the places in it, "
                 f"{len(self.data)} in fact", 184)
         return f
 
     def _read_directory(self):
         f = self.footer
-        copies = (f.directory_offset, f.directory_offset + PAGE_BYTES * f.page_count + SECTOR_BYTES)
+        copies = (f.directory_offset, f.file_bytes - SECTOR_BYTES - f.directory_bytes)
         entries, hashes = [], b""
         for page in range(f.page_count):
             problems = []
             for copy in copies:
                 try:
-                    found, checksum = self._parse_page(page, copy + PAGE_BYTES * page)
+                    found, checksum = self._parse_page(page, copy + f.page_bytes * page)
                     break
                 except Problem as problem:
                     problems.append(problem)
@@ -210,17 +224,19 @@ class Segment:
         return entries
 
     def _parse_page(self, page, base):
-        c = Cursor(self.data[base:base + PAGE_BYTES], self.path, base)
-        checksum = c.data[4088:]
-        c.check(int.from_bytes(checksum, "little") == xxh3_64(c.data[:4088]), "wrong checksum of a directory page", 4088)
+        size, room = self.footer.page_bytes, self.footer.page_entries
+        c = Cursor(self.data[base:base + size], self.path, base)
+        checksum = c.data[size - 8:]
+        c.check(int.from_bytes(checksum, "little") == xxh3_64(c.data[:size - 8]), "wrong checksum of a directory page",
+                size - 8)
         last = page == self.footer.page_count - 1
-        used = self.footer.users - ENTRIES_A_PAGE * page if last else ENTRIES_A_PAGE
+        used = self.footer.users - room * page if last else room
         entries = [Entry(c.u64(), c.u32(), c.u32(), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(), c.u64())
                    for _ in range(used)]
-        c.zeros(64 * (ENTRIES_A_PAGE - used))
-        c.check(c.take(16) == self.file_id, "a directory page of another file", 4032)
+        c.zeros(64 * (room - used))
+        c.check(c.take(16) == self.file_id, "a directory page of another file", size - 64)
         number, count = c.u32(), c.u32()
-        c.check(number == page and count == used, f"page {number} of {count} entries, {page} of {used} expected", 4048)
+        c.check(number == page and count == used, f"page {number} of {count} entries, {page} of {used} expected", size - 48)
         c.zeros(32)
         return entries, checksum
 
@@ -228,7 +244,7 @@ class Segment:
         f = self.footer
         end, last = SECTIONS_BEGIN, None
         for index, e in enumerate(entries):
-            offset = at + PAGE_BYTES * (index // ENTRIES_A_PAGE) + 64 * (index % ENTRIES_A_PAGE)
+            offset = at + f.page_bytes * (index // f.page_entries) + 64 * (index % f.page_entries)
             if last is not None and e.user <= last:
                 raise damage(self.path, offset, "users do not rise")
             if not 17 <= e.index_bytes <= e.bytes or e.offset != end or e.bytes > f.sections_end - end:
@@ -274,7 +290,7 @@ class Segment:
             found += [min(t.begin for t in tombstones), max(t.end for t in tombstones)]
             expected += [f.tombstone_begin, f.tombstone_end]
         if found != expected:
-            raise damage(self.path, f.directory_offset + PAGE_BYTES * f.page_count + 96,
+            raise damage(self.path, f.directory_offset + f.directory_bytes + 96,
                          f"the sections hold {found}, the footer says {expected}")
 
     def _piece(self, entry, key, at, count, kind):

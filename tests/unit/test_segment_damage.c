@@ -27,7 +27,8 @@ struct damage {
     struct segment_summary summary;
     char path[64];
     struct buffer bytes;
-    uint64_t sections_end, directory_offset;
+    uint64_t sections_end, directory_offset, second_directory;
+    size_t page_bytes;
 };
 
 /* Seeds whose contents are small (one piece each) or larger; the second of them unsealed. */
@@ -60,6 +61,8 @@ static void damage_init(struct damage *d, int number)
     segment_close(segment);
     d->sections_end = footer.sections_end;
     d->directory_offset = footer.directory_offset;
+    d->second_directory = segment_page_offset(&footer, 0, 1);
+    d->page_bytes = footer.page_bytes;
 }
 
 static void damage_release(struct damage *d)
@@ -274,7 +277,7 @@ START_TEST(both_copies_gone_is_told)
         bytes[pairs[i][0]] ^= 1;
         bytes[pairs[i][1]] ^= 2;
     }
-    uint64_t second = first + SEGMENT_FOOTER_BYTES;
+    uint64_t second = d.second_directory;
     bytes[d.directory_offset + 9] ^= 1;
     bytes[second + 8] ^= 1;
     damage_heal(&d);
@@ -307,12 +310,11 @@ START_TEST(a_lying_directory_is_refused)
         at = at % SEGMENT_ENTRY_BYTES / 4 == 2
                  ? at - 8
                  : at; /* nor a key generation, which the caller follows */
-        uint8_t *page = d.bytes.data + d.directory_offset +
-                        (i % 2) * (SEGMENT_PAGE_BYTES + SEGMENT_FOOTER_BYTES);
+        uint8_t *page = d.bytes.data + (i % 2 == 0 ? d.directory_offset : d.second_directory);
         uint8_t was = page[at];
         page[at] ^= (uint8_t)(1u << random_below(&random, 8));
-        struct writer w = writer_over(page + SEGMENT_PAGE_BYTES - 8, 8);
-        put_u64(&w, hash64(page, SEGMENT_PAGE_BYTES - 8));
+        struct writer w = writer_over(page + d.page_bytes - 8, 8);
+        put_u64(&w, hash64(page, d.page_bytes - 8));
         damage_heal(&d);
         CHECK(segment_open(&segment, &d.world.spec, d.summary.id, 0, &err) == HOLTER_OK);
         CHECK(damage_verify(&d) > 0);
@@ -321,8 +323,8 @@ START_TEST(a_lying_directory_is_refused)
         refused += status != HOLTER_OK;
         segment_close(segment);
         page[at] = was;
-        w = writer_over(page + SEGMENT_PAGE_BYTES - 8, 8);
-        put_u64(&w, hash64(page, SEGMENT_PAGE_BYTES - 8));
+        w = writer_over(page + d.page_bytes - 8, 8);
+        put_u64(&w, hash64(page, d.page_bytes - 8));
     }
     ck_assert_uint_gt(refused, 100);
     damage_release(&d);

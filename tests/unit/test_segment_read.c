@@ -333,10 +333,10 @@ static const struct segment_footer footer_sample = {
                  .tombstones = 2,
                  .tombstone_begin = 4,
                  .tombstone_end = 9,
-                 .bytes = 8192 + 16384 + 4096 },
+                 .bytes = 16384 + 8192 + 4096 },
     .page_count = 2,
     .sections_end = 5000,
-    .directory_offset = 8192,
+    .directory_offset = 5120,
     .directory_hash = 77,
 };
 
