@@ -306,7 +306,26 @@ static uint64_t read_end_of(const struct segment_run *run, size_t index)
     return end;
 }
 
-/* The plain piece that holds a block. Blocks come in their order, so pieces are opened in theirs. */
+/* Open the piece of a block, which is read, unless it is opened: pieces are opened in their order. */
+static holter_status piece_open(struct segment_run *run, const struct segment_place *place,
+                                holter_error *err)
+{
+    const struct segment_outline *outline = run->section->outline;
+    uint64_t payload = outline->user.section_offset + run->entry->payload_offset;
+    uint64_t end = place->piece_offset + place->piece_bytes + CRYPTO_TAG_BYTES;
+    if (end <= run->open_end)
+        return HOLTER_OK;
+    struct segment_access access = access_of(run->section);
+    holter_status status =
+        segment_access_open(&access, SEGMENT_PIECE_PAYLOAD, payload + place->piece_offset,
+                            run->memory.bytes + (place->piece_offset - run->read_begin),
+                            (size_t)(end - place->piece_offset), err);
+    if (status == HOLTER_OK)
+        run->open_end = end;
+    return status;
+}
+
+/* The plain piece that holds a block. */
 static holter_status run_piece(struct segment_run *run, size_t index, const uint8_t **plain,
                                holter_error *err)
 {
@@ -335,18 +354,12 @@ static holter_status run_piece(struct segment_run *run, size_t index, const uint
             return status;
         run->read_end = read_end;
     }
-    uint8_t *piece = run->memory.bytes + (place->piece_offset - run->read_begin);
-    if (end > run->open_end) {
-        struct segment_access access = access_of(section);
-        status = segment_access_open(&access, SEGMENT_PIECE_PAYLOAD, payload + place->piece_offset,
-                                     piece, (size_t)(end - place->piece_offset), err);
-        if (status != HOLTER_OK) {
-            run->read_end = run->read_begin; /* what did not open is not there */
-            return status;
-        }
-        run->open_end = end;
+    status = piece_open(run, place, err);
+    if (status != HOLTER_OK) {
+        run->read_end = run->read_begin; /* what did not open is not there */
+        return status;
     }
-    *plain = piece;
+    *plain = run->memory.bytes + (place->piece_offset - run->read_begin);
     return HOLTER_OK;
 }
 
@@ -356,15 +369,23 @@ static const char *path_of(const struct segment_section *section)
     return section->segment != NULL ? section->segment->path : "(known from before)";
 }
 
-/* The block behind one, where it is wanted and lies in the same piece. */
-static bool next_in_piece(struct codec_next *next, const struct segment_run *run, size_t index,
-                          const uint8_t *plain)
+/*
+ * The block behind one, where it is wanted and was read with it: also of the next piece, which is opened
+ * now. One that does not open is told when its turn comes.
+ */
+static bool next_at_hand(struct codec_next *next, struct segment_run *run, size_t index,
+                         const uint8_t *plain)
 {
     const struct segment_headers *headers = run->headers;
-    if (index == run->entry->series.blocks || headers->places[index].starts_piece ||
-        !is_wanted(run, &headers->blocks[index]))
+    if (index == run->entry->series.blocks || !is_wanted(run, &headers->blocks[index]))
         return false;
     const struct segment_place *place = &headers->places[index];
+    if (place->starts_piece) {
+        if (place->piece_offset + place->piece_bytes + CRYPTO_TAG_BYTES > run->read_end ||
+            piece_open(run, place, NULL) != HOLTER_OK)
+            return false;
+        plain = run->memory.bytes + (place->piece_offset - run->read_begin);
+    }
     next->bytes = reader_over(plain + place->offset, place->bytes);
     next->count = headers->blocks[index].rows;
     return true;
@@ -378,7 +399,7 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     struct columns *columns = &run->memory.rows.columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
     struct codec_next next;
-    bool has_next = next_in_piece(&next, run, index + 1, plain);
+    bool has_next = next_at_hand(&next, run, index + 1, plain);
     holter_status status =
         codec_block_decode_next(&run->memory.rows, &r, block->rows, block->begin_min,
                                 place->has_revision, run->entry->revision_base,
