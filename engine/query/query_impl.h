@@ -43,6 +43,7 @@ struct query_view {
     int64_t reach; /* what begins from here on, up to spec.to, matters (Q2) */
     struct io_queue *queue;
     struct segment_pool *pool;
+    uint64_t pool_taken_at;
     struct query_source *sources; /* in the order of the version's files */
     size_t source_count;
     uint64_t asked_at; /* shard_outlines_find */

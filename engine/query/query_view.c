@@ -321,7 +321,7 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
     if (status == HOLTER_OK)
         status = io_queue_open(&view->queue, shard->io, IO_QUEUE_DEPTH_MAX, err);
     if (status == HOLTER_OK)
-        status = segment_pool_new(&view->pool, err);
+        status = shard_pool_take(&view->pool, &view->pool_taken_at, outlines_of(view), err);
     if (status == HOLTER_OK)
         status = open_sources(view, err);
     return status;
@@ -334,7 +334,8 @@ void query_view_release(struct query_view *view)
         close_source(view, &view->sources[i]);
     free(view->sources);
     free(view->runs);
-    segment_pool_free(view->pool);
+    if (view->pool != NULL)
+        shard_pool_give(outlines_of(view), view->pool_taken_at, view->pool);
     memtable_rows_release(&view->memory);
     tombstones_release(&view->tombstones);
     io_queue_close(view->queue);

@@ -255,7 +255,9 @@ void segment_run_expect(struct segment_run *run);
 void segment_run_close(struct segment_run *run);
 /** *out owned: segment_pool_free. Errors: HOLTER_NO_MEMORY. */
 holter_status segment_pool_new(struct segment_pool **out, holter_error *err);
-void segment_pool_free(struct segment_pool *pool);
+void segment_pool_free(struct segment_pool *pool); /* wipes what was read */
+/** Before it is kept for another query: let go of all but 2 MiB at most, and count blocks anew. */
+void segment_pool_trim(struct segment_pool *pool);
 /** Blocks that its runs have decoded. */
 uint64_t segment_pool_decoded(const struct segment_pool *pool);
 /** Fill in a merge_run that reads from `run`: not exact, about each block its segment_block, with the segment's sequence range. */

@@ -15,6 +15,7 @@
 
 enum {
     POOL_SPARES = 4,
+    SPARES_KEPT = 2,       /* from query to query; each may be 0.7 MiB */
     READ_BYTES = 64 << 10, /* of neighbouring pieces that are read at once */
     EXPECT_BYTES = 4 * READ_BYTES,
 };
@@ -189,6 +190,26 @@ static void memory_release(struct memory *memory)
     *memory = (struct memory){ 0 };
 }
 
+static void wipe(void *memory, size_t bytes)
+{
+    if (memory != NULL)
+        crypto_wipe(memory, bytes);
+}
+
+/* Rows and pieces of whoever was read last. */
+static void memory_wipe(struct memory *memory)
+{
+    struct columns *c = &memory->rows.columns;
+    wipe(memory->bytes, memory->byte_capacity);
+    if (!memory->has_columns)
+        return;
+    wipe(c->time, c->capacity * sizeof *c->time);
+    wipe(c->duration, c->capacity * sizeof *c->time);
+    for (size_t f = 0; f < c->schema.field_count; f++)
+        wipe(c->field[f], c->capacity * sizeof *c->field[f]);
+    wipe(c->text.data, c->text.capacity);
+}
+
 holter_status segment_pool_new(struct segment_pool **out, holter_error *err)
 {
     *out = calloc(1, sizeof **out);
@@ -200,9 +221,30 @@ void segment_pool_free(struct segment_pool *pool)
 {
     if (pool == NULL)
         return;
-    while (pool->count > 0)
-        memory_release(&pool->spare[--pool->count]);
+    while (pool->count > 0) {
+        struct memory *memory = &pool->spare[--pool->count];
+        memory_wipe(memory);
+        memory_release(memory);
+    }
     free(pool);
+}
+
+void segment_pool_trim(struct segment_pool *pool)
+{
+    size_t kept = 0;
+    pool->decoded = 0;
+    for (size_t i = 0; i < pool->count; i++) {
+        struct memory *memory = &pool->spare[i];
+        bool is_large = memory->byte_capacity > 2 * READ_BYTES ||
+                        memory->rows.columns.text.capacity > 2 * READ_BYTES;
+        if (kept < SPARES_KEPT && !is_large) {
+            pool->spare[kept++] = *memory;
+            continue;
+        }
+        memory_wipe(memory);
+        memory_release(memory);
+    }
+    pool->count = kept;
 }
 
 static void init_rows(struct codec_rows *rows, const struct schema *schema)

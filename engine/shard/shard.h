@@ -188,9 +188,17 @@ uint64_t shard_outlines_find(struct shard_outlines *outlines, uint64_t user,
  */
 void shard_outlines_keep(struct shard_outlines *outlines, uint64_t asked_at, const uint8_t *file,
                          uint64_t user, struct segment_outline *outline);
-/** Drop those of users that are gone. */
+/** Drop those of users that are gone, and memory of earlier queries. */
 void shard_outlines_forget(struct shard_outlines *outlines,
                            bool (*is_gone)(void *context, uint64_t user), void *context);
+/**
+ * Memory that an earlier query read with, or new. *out owned: shard_pool_give. Answers *taken_at for
+ * that. Errors: HOLTER_NO_MEMORY.
+ */
+holter_status shard_pool_take(struct segment_pool **out, uint64_t *taken_at,
+                              struct shard_outlines *outlines, holter_error *err);
+/** Keep it for a later query, or free it. No run of it is open. NULL does nothing. */
+void shard_pool_give(struct shard_outlines *outlines, uint64_t taken_at, struct segment_pool *pool);
 struct shard_outlines_stat {
     size_t count, bytes, bytes_max;
     uint64_t found, missed;
