@@ -475,11 +475,11 @@ bench_run = BENCH_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unkno
 	--dir $(BENCH_DIR) $(if $(filter size codec,$(1)),--holter $(OUT)/holter)
 
 BENCH_SHARED := $(call objects,bench/bench.c bench/real.c bench/series.c tools/cohort.c)
-$(filter-out %/bench_codec,$(BENCH_BINARIES)): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(BENCH_SHARED) $(OUT)/libholter.a
+$(filter-out %/bench_codec %/bench_scan,$(BENCH_BINARIES)): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(BENCH_SHARED) $(OUT)/libholter.a
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
 # codecs are inside the engine, and local symbols of libholter.a
-$(OUT)/bench/bench_codec: $(OUT)/bench/bench_codec.o $(call objects,bench/coders.c bench/columns_zstd.c bench/counts.c) \
+$(OUT)/bench/bench_codec $(OUT)/bench/bench_scan: $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(call objects,bench/coders.c bench/columns_zstd.c bench/counts.c) \
     $(BENCH_SHARED) $(ENGINE_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 

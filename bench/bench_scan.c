@@ -5,16 +5,21 @@
  * On paper: a packed block of heart rate decodes at some 1 ns a row; its 0.8 bytes are opened at 1.3
  * GB/s, 0.6 ns. So a thread that reads from the page cache can have at most 1 / (1 / decoding + bytes /
  * opening) rows a second, and two threads twice as many: the bound, of which the three parts are
- * measured in the run (decoding: the scan of a store that is not sealed, so reading is in it). A whole
- * block of an aggregate costs its header, 10 bytes for a thousand rows; what is left is opening a
- * user's part of each file, some 15 us.
+ * measured in the run: the store's own rows in the codec's blocks, decoded one after the other, and
+ * their bytes; the cipher. Shares of it are by the time that threads computed, so that other work on the
+ * machine hardly shows. What a whole series says costs the same for a thousand rows and a million: a
+ * microsecond a file where its headers are known from before, and else a read, the opening and decoding
+ * of the headers, 8 us.
  *
  * Method: two stores of one cohort's heart rate, one sealed and one not, asked when everything is in
  * memory, flushed, compacted to warm, and cold where there is such a tier. The pages of the files are in
  * the cache, or dropped before each pass (from disk). All questions are asked in turn, pass by pass; each
- * must find equally many rows in every tier. A pass warms up. One user: one call after the other for each.
+ * must find equally many rows in every tier. A pass warms up. A second handle of each store may keep
+ * nothing, so that each of its queries is the first. --users and --days: of another cohort. One user: one call after the other for each. Reads are
+ * system calls as the system counts them (/proc/self/io).
  */
 #include "bench.h"
+#include "coders.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -26,21 +31,37 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 2, LABEL_BYTES_MAX = 96, PASSES_MAX = 9, PIECE_BYTES = 16 << 10 };
+enum {
+    THREADS_MAX = 2,
+    LABEL_BYTES_MAX = 96,
+    PASSES_MAX = 9,
+    PIECE_BYTES = 16 << 10,
+    DECODED_ROWS_MAX = 100000000
+};
 
-enum question { TIME_AND_VALUE, ONE_DAY, SUM_OF_BLOCKS, SUM_OF_ROWS, SUM_BY_DAY, QUESTIONS };
+enum question {
+    TIME_AND_VALUE,
+    ONE_DAY,
+    SUM_OF_BLOCKS,
+    SUM_AT_FIRST,
+    SUM_OF_ROWS,
+    SUM_BY_DAY,
+    QUESTIONS
+};
 
 static const char *const question_names[QUESTIONS] = {
     "time and value",    /* a scan of all, added up */
     "one day",           /* a scan of one day of each */
     "sum, from headers", /* sum, least and greatest by year */
-    "sum, from rows",    /* the same and the first value, which needs rows */
+    "sum, at first",     /* the same of who was not asked for before */
+    "sum, from rows",    /* the same of a scan */
     "sum by day",
 };
 
 struct place {
     struct bench_store store;
-    const char *name; /* of its directory */
+    holter_store *forgetful; /* a handle that keeps nothing */
+    const char *name;        /* of its directory */
     bool is_sealed;
     uint32_t days;
 };
@@ -52,9 +73,40 @@ struct work {
     enum question question;
     uint32_t first, step; /* of its users */
     uint64_t rows, sum;
+    double computed_s;
 };
 
 /* ---- questions ------------------------------------------------------------------------------- */
+
+/* All times and values, in four sums, so that adding takes little of a scan's time. */
+static uint64_t add_up(const holter_columns *columns)
+{
+    const int64_t *times = columns->time_ns, *values = columns->fields[0].integer;
+    uint64_t sums[4] = { 0 };
+    size_t i = 0;
+    for (; i + 4 <= columns->count; i += 4) {
+        for (size_t k = 0; k < 4; k++)
+            sums[k] += (uint64_t)times[i + k] + (uint64_t)values[i + k];
+    }
+    for (; i < columns->count; i++)
+        sums[0] += (uint64_t)times[i] + (uint64_t)values[i];
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+/* Sum, least and greatest of a batch, as an aggregate has them. */
+static uint64_t tally(const holter_columns *columns)
+{
+    const int64_t *values = columns->fields[0].integer;
+    int64_t sum = 0, least = values[0], greatest = values[0];
+    for (size_t i = 0; i < columns->count; i++) {
+        sum += values[i];
+        least = values[i] < least ? values[i] : least;
+        greatest = values[i] > greatest ? values[i] : greatest;
+    }
+    if (least > greatest)
+        bench_fail("the least of a batch is above its greatest");
+    return (uint64_t)sum;
+}
 
 static void scan(struct work *work, uint64_t user)
 {
@@ -70,10 +122,7 @@ static void scan(struct work *work, uint64_t user)
     }
     bench_try(holter_scan(&cursor, work->snapshot, &spec, &err), &err);
     while ((status = holter_cursor_next(cursor, &columns, &err)) == HOLTER_OK) {
-        uint64_t sum = 0;
-        for (size_t i = 0; i < columns.count; i++)
-            sum += (uint64_t)columns.time_ns[i] + (uint64_t)columns.fields[0].integer[i];
-        work->sum += sum;
+        work->sum += work->question == SUM_OF_ROWS ? tally(&columns) : add_up(&columns);
         work->rows += columns.count;
     }
     if (status != HOLTER_DONE)
@@ -94,8 +143,6 @@ static void aggregate(struct work *work, uint64_t user)
         .every = { .calendar = work->question == SUM_BY_DAY ? HOLTER_DAYS : HOLTER_YEARS },
         .functions = HOLTER_FN_SUM | HOLTER_FN_MIN | HOLTER_FN_MAX,
     };
-    if (work->question == SUM_OF_ROWS)
-        spec.functions |= HOLTER_FN_FIRST;
     bench_try(holter_aggregate(&aggregator, work->snapshot, &spec, &err), &err);
     while ((status = holter_aggregate_next(aggregator, &windows, &err)) == HOLTER_OK) {
         for (size_t i = 0; i < windows.count; i++) {
@@ -110,7 +157,8 @@ static void aggregate(struct work *work, uint64_t user)
 
 static void ask(struct work *work, uint64_t user)
 {
-    if (work->question == TIME_AND_VALUE || work->question == ONE_DAY)
+    if (work->question == TIME_AND_VALUE || work->question == ONE_DAY ||
+        work->question == SUM_OF_ROWS)
         scan(work, user);
     else
         aggregate(work, user);
@@ -120,34 +168,45 @@ static void *run_thread(void *context)
 {
     struct work *work = context;
     struct bench_store *store = &work->place->store;
+    double begin_s = bench_thread_s();
     for (uint32_t i = work->first; i < store->user_count; i += work->step)
         ask(work, store->users[i]);
+    work->computed_s = bench_thread_s() - begin_s;
     return NULL;
 }
 
-/* Rows a second of all users, the snapshot included. *rows, *sum: what was found. */
-static double pass(struct place *place, enum question question, uint32_t threads, uint64_t *rows,
-                   uint64_t *sum)
+/* What a pass found, and how fast. */
+struct found {
+    uint64_t rows, sum;
+    double rate;     /* rows a second of all users, the snapshot included */
+    double computed; /* the same of the time that all threads computed, times threads */
+};
+
+static struct found pass(struct place *place, enum question question, uint32_t threads)
 {
     struct work works[THREADS_MAX];
     pthread_t ids[THREADS_MAX];
     holter_error err = { 0 };
     holter_snapshot *snapshot;
-    double begin_s = bench_now_s();
-    bench_try(holter_snapshot_open(&snapshot, place->store.store, &err), &err);
+    struct found found = { 0 };
+    double computed_s = 0, begin_s = bench_now_s();
+    holter_store *store = question == SUM_AT_FIRST ? place->forgetful : place->store.store;
+    bench_try(holter_snapshot_open(&snapshot, store, &err), &err);
     for (uint32_t i = 0; i < threads; i++) {
-        works[i] = (struct work){ place, snapshot, question, i, threads, 0, 0 };
+        works[i] = (struct work){ place, snapshot, question, i, threads, 0, 0, 0 };
         if (pthread_create(&ids[i], NULL, run_thread, &works[i]) != 0)
             bench_fail("no thread");
     }
-    *rows = *sum = 0;
     for (uint32_t i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
-        *rows += works[i].rows;
-        *sum += works[i].sum;
+        found.rows += works[i].rows;
+        found.sum += works[i].sum;
+        computed_s += works[i].computed_s;
     }
     holter_snapshot_close(snapshot);
-    return (double)*rows / (bench_now_s() - begin_s);
+    found.rate = (double)found.rows / (bench_now_s() - begin_s);
+    found.computed = (double)found.rows * threads / computed_s;
+    return found;
 }
 
 /* ---- what bounds it -------------------------------------------------------------------------- */
@@ -168,6 +227,53 @@ static double cipher_rate(void)
             bench_fail("what was sealed does not open");
     }
     return (double)pieces * PIECE_BYTES / (bench_now_s() - begin_s);
+}
+
+static double median(const struct bench_series *series)
+{
+    double sorted[PASSES_MAX];
+    size_t count = series->count < PASSES_MAX ? series->count : PASSES_MAX;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+        for (; at > 0 && sorted[at - 1] > series->samples[i]; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = series->samples[i];
+    }
+    return count == 0 ? 0 : sorted[(count - 1) / 2];
+}
+
+/* Rows a second of the store's heart rate in blocks of the codec; *bytes: of a row in them. */
+static double decode_rate(const struct place *place, const char *codec, double *bytes)
+{
+    const struct coder *coder = &coders[0];
+    struct series_set set;
+    struct groups groups = { 0 };
+    struct blocks blocks = { 0 };
+    holter_error err = { 0 };
+    for (size_t i = 0; i < coder_count; i++)
+        coder = strcmp(coders[i].name, codec) == 0 ? &coders[i] : coder;
+    bench_try(series_read(&set, bench_path(place->name), cohort_metric_name(COHORT_HEART_RATE),
+                          DECODED_ROWS_MAX, &err),
+              &err);
+    for (size_t s = 0; s < set.count; s++) {
+        for (size_t at = 0; at < set.series[s].count; at += GROUP_ROWS)
+            groups_add(&groups, group_of(&set, &set.series[s], at));
+    }
+    buffer_init(&blocks.bytes);
+    blocks_add_all(&blocks, coder, &groups);
+    *bytes = (double)blocks.bytes.bytes / (double)groups.rows;
+    struct bench_series rates = { 0 };
+    for (int turn = 0; turn < (bench_is_quick() ? 3 : PASSES_MAX); turn++) {
+        double begin_s = bench_thread_s();
+        blocks_decode_in_turn(&blocks, &groups.at[0]->schema);
+        bench_add(&rates, (double)groups.rows / (bench_thread_s() - begin_s));
+    }
+    double rate = median(&rates);
+    free(rates.samples);
+    blocks_release(&blocks);
+    groups_release(&groups);
+    series_release(&set);
+    return rate;
 }
 
 static double bytes_per_row(const struct place *place)
@@ -227,7 +333,9 @@ static void drop_pages(const char *path)
 
 struct figures {
     struct bench_series rates[QUESTIONS][THREADS_MAX];
-    struct bench_series disk[THREADS_MAX];
+    struct bench_series computed[QUESTIONS][THREADS_MAX];
+    double reads[QUESTIONS]; /* a user, in the last pass of one thread */
+    struct bench_series disk[THREADS_MAX], sum_disk[THREADS_MAX];
     struct bench_series one_user;
 };
 
@@ -245,6 +353,22 @@ static void measure_one_user(struct place *place, struct figures *figures)
     holter_snapshot_close(work.snapshot);
 }
 
+/* Read calls of this process so far; 0 where the system does not count them. */
+static uint64_t read_calls(void)
+{
+    char line[LABEL_BYTES_MAX];
+    uint64_t calls = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "syscr: ", 7) == 0)
+            calls = strtoull(line + 7, NULL, 10);
+    }
+    fclose(file);
+    return calls;
+}
+
 /* Every question once, of a store; what it answers has to be what it answered before. */
 static void measure_pass(struct place *place, struct figures *figures,
                          uint64_t answers[QUESTIONS][2], bool has_files, bool is_warm_up)
@@ -253,46 +377,43 @@ static void measure_pass(struct place *place, struct figures *figures,
     struct figures *into = is_warm_up ? &dropped : figures;
     for (unsigned question = 0; question < QUESTIONS; question++) {
         for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
-            uint64_t rows, sum;
-            double rate = pass(place, (enum question)question, threads, &rows, &sum);
+            uint64_t calls = read_calls();
+            uint64_t own = read_calls() - calls;
+            struct found found = pass(place, (enum question)question, threads);
+            if (threads == 1)
+                figures->reads[question] =
+                    (double)(read_calls() - calls - 2 * own) / place->store.user_count;
             if (answers[question][0] == 0) {
-                answers[question][0] = rows;
-                answers[question][1] = sum;
+                answers[question][0] = found.rows;
+                answers[question][1] = found.sum;
             }
-            if (rows != answers[question][0] || sum != answers[question][1])
+            if (found.rows != answers[question][0] || found.sum != answers[question][1])
                 bench_fail("%s: found %" PRIu64 " rows, expected %" PRIu64 ", or another sum",
-                           question_names[question], rows, answers[question][0]);
-            bench_add(&into->rates[question][threads - 1], rate);
+                           question_names[question], found.rows, answers[question][0]);
+            bench_add(&into->rates[question][threads - 1], found.rate);
+            bench_add(&into->computed[question][threads - 1], found.computed);
         }
     }
     for (uint32_t threads = 1; has_files && threads <= THREADS_MAX; threads++) {
-        uint64_t rows, sum;
         drop_pages(bench_path(place->name));
-        bench_add(&into->disk[threads - 1], pass(place, TIME_AND_VALUE, threads, &rows, &sum));
+        bench_add(&into->disk[threads - 1], pass(place, TIME_AND_VALUE, threads).rate);
+        drop_pages(bench_path(place->name));
+        bench_add(&into->sum_disk[threads - 1], pass(place, SUM_AT_FIRST, threads).rate);
     }
     measure_one_user(place, into);
     if (!is_warm_up)
         return;
     for (unsigned question = 0; question < QUESTIONS; question++) {
-        for (uint32_t threads = 0; threads < THREADS_MAX; threads++)
+        for (uint32_t threads = 0; threads < THREADS_MAX; threads++) {
             free(dropped.rates[question][threads].samples);
+            free(dropped.computed[question][threads].samples);
+        }
     }
-    for (uint32_t threads = 0; threads < THREADS_MAX; threads++)
+    for (uint32_t threads = 0; threads < THREADS_MAX; threads++) {
         free(dropped.disk[threads].samples);
-    free(dropped.one_user.samples);
-}
-
-static double median(const struct bench_series *series)
-{
-    double sorted[PASSES_MAX];
-    size_t count = series->count < PASSES_MAX ? series->count : PASSES_MAX;
-    for (size_t i = 0; i < count; i++) {
-        size_t at = i;
-        for (; at > 0 && sorted[at - 1] > series->samples[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = series->samples[i];
+        free(dropped.sum_disk[threads].samples);
     }
-    return count == 0 ? 0 : sorted[(count - 1) / 2];
+    free(dropped.one_user.samples);
 }
 
 static void report(const struct place *place, const char *tier, struct figures *figures)
@@ -304,51 +425,67 @@ static void report(const struct place *place, const char *tier, struct figures *
             snprintf(figure, sizeof figure, "%s, %u thread%s", question_names[question], threads,
                      threads > 1 ? "s" : "");
             bench_report(at, figure, "rows/s", &figures->rates[question][threads - 1]);
+            free(figures->computed[question][threads - 1].samples);
         }
+        snprintf(figure, sizeof figure, "%s, reads", question_names[question]);
+        bench_report_one(at, figure, "calls/user", figures->reads[question]);
     }
     for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
         snprintf(figure, sizeof figure, "from disk, %u thread%s", threads, threads > 1 ? "s" : "");
         if (figures->disk[threads - 1].count > 0)
             bench_report(at, figure, "rows/s", &figures->disk[threads - 1]);
+        snprintf(figure, sizeof figure, "sum, at first, from disk, %u thread%s", threads,
+                 threads > 1 ? "s" : "");
+        if (figures->sum_disk[threads - 1].count > 0)
+            bench_report(at, figure, "rows/s", &figures->sum_disk[threads - 1]);
     }
     bench_report(at, "one user after the other", "rows/s", &figures->one_user);
 }
 
-/* Of the scan of time and value by all threads. */
-static void report_bound(const struct place *sealed, const char *tier, double decoding,
-                         double found)
+/* Of the scan of time and value. */
+static void report_bound(const struct place *sealed, const char *tier, const char *codec,
+                         const double found[THREADS_MAX])
 {
-    char at[LABEL_BYTES_MAX];
+    char at[LABEL_BYTES_MAX], figure[LABEL_BYTES_MAX];
+    double bytes, decoding = decode_rate(sealed, codec, &bytes);
     double opening = cipher_rate();
-    double bytes = bytes_per_row(sealed);
-    double bound = THREADS_MAX / (1 / decoding + bytes / opening);
+    double bound = 1 / (1 / decoding + bytes / opening);
     snprintf(at, sizeof at, "sealed, %s", tier);
-    if (bytes <= 0)
-        return;
     bench_report_one(at, "opening pieces", "B/s", opening);
-    bench_report_one(at, "bytes of files", "B/row", bytes);
-    bench_report_one(at, "bound, 2 threads", "rows/s", bound);
-    bench_report_one(at, "of the bound", "%", 100 * found / bound);
+    bench_report_one(at, "decoding blocks", "rows/s", decoding);
+    bench_report_one(at, "bytes of blocks", "B/row", bytes);
+    bench_report_one(at, "bytes of files", "B/row", bytes_per_row(sealed));
+    bench_report_one(at, "bound, 1 thread", "rows/s", bound);
+    for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
+        snprintf(figure, sizeof figure, "of the bound, %u thread%s", threads,
+                 threads > 1 ? "s" : "");
+        bench_report_one(at, figure, "%", 100 * found[threads - 1] / (threads * bound));
+    }
 }
 
-static void measure(struct place *places, const char *tier, uint64_t answers[QUESTIONS][2])
+/* `codec`: of the tier's blocks; NULL: it has none. */
+static void measure(struct place *places, const char *tier, const char *codec,
+                    uint64_t answers[QUESTIONS][2])
 {
     struct figures figures[2] = { 0 };
     uint32_t passes = bench_is_quick() ? 1 : PASSES_MAX;
-    bool has_files = bytes_per_row(&places[0]) > 0;
     for (uint32_t i = 0; i <= passes; i++) {
         for (unsigned p = 0; p < 2; p++)
-            measure_pass(&places[p], &figures[p], answers, has_files, i == 0);
+            measure_pass(&places[p], &figures[p], answers, codec != NULL, i == 0);
     }
-    double decoding = median(&figures[1].rates[TIME_AND_VALUE][0]);
-    double found = median(&figures[0].rates[TIME_AND_VALUE][THREADS_MAX - 1]);
-    double headers = median(&figures[0].rates[SUM_OF_BLOCKS][0]);
-    double rows = median(&figures[0].rates[SUM_OF_ROWS][0]);
+    double found[THREADS_MAX];
+    for (uint32_t threads = 0; threads < THREADS_MAX; threads++)
+        found[threads] = median(&figures[0].computed[TIME_AND_VALUE][threads]);
+    double headers = median(&figures[0].computed[SUM_OF_BLOCKS][0]);
+    double first = median(&figures[0].computed[SUM_AT_FIRST][0]);
+    double rows = median(&figures[0].computed[SUM_OF_ROWS][0]);
     for (unsigned p = 0; p < 2; p++)
         report(&places[p], tier, &figures[p]);
-    report_bound(&places[0], tier, decoding, found);
-    if (has_files)
-        bench_report_one("sealed", tier, "x, headers against rows", headers / rows);
+    if (codec == NULL)
+        return;
+    report_bound(&places[0], tier, codec, found);
+    bench_report_one("sealed", tier, "x, headers against rows", headers / rows);
+    bench_report_one("sealed", tier, "x, at first", first / rows);
 }
 
 static void measure_latest(struct bench_store *store, const char *tier)
@@ -380,14 +517,18 @@ static void measure_latest(struct bench_store *store, const char *tier)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-static void make(struct place *place)
+static void make(struct place *place, uint32_t users, uint32_t days)
 {
     static const bool wanted[COHORT_METRICS] = { [COHORT_HEART_RATE] = true };
     const holter_options options = { .no_auto_flush = 1, .memory_bytes_max = UINT64_C(1) << 30 };
     const holter_create_options create = { .no_sealing = !place->is_sealed };
-    place->days = bench_is_quick() ? 2 : 30;
-    bench_store_make_as(&place->store, place->name, bench_is_quick() ? 2 : 20, &create, &options);
+    place->days = days;
+    bench_store_make_as(&place->store, place->name, users, &create, &options);
     bench_store_fill(&place->store, place->days, wanted);
+    holter_error err = { 0 };
+    bench_try(holter_open(&place->forgetful, bench_path(place->name),
+                          &(holter_options){ .read_only = 1, .memory_bytes_max = 1 }, &err),
+              &err);
 }
 
 static void compact(struct place *places, holter_tier to)
@@ -404,27 +545,34 @@ int main(int count, char **arguments)
 {
     struct place places[] = { { .name = "sealed", .is_sealed = true }, { .name = "open" } };
     uint64_t answers[QUESTIONS][2] = { { 0 } };
-    bench_begin("scan", count, arguments, NULL, NULL);
+    const char *users_text = NULL, *days_text = NULL;
+    const struct bench_option options[] = { { "--users", "COUNT", &users_text },
+                                            { "--days", "COUNT", &days_text } };
+    bench_begin_with("scan", count, arguments, options, CORE_COUNT(options));
+    uint32_t users = bench_number("--users", users_text, 1, 1000, bench_is_quick() ? 2 : 20);
+    uint32_t days = bench_number("--days", days_text, 1, 365, bench_is_quick() ? 2 : 30);
     if (sodium_init() < 0)
         bench_fail("libsodium cannot be used");
     for (unsigned p = 0; p < 2; p++)
-        make(&places[p]);
-    measure(places, "unflushed", answers);
+        make(&places[p], users, days);
+    measure(places, "unflushed", NULL, answers);
     measure_latest(&places[0].store, "unflushed");
     compact(places, HOLTER_HOT);
-    measure(places, "hot", answers);
+    measure(places, "hot", "packed 1024", answers);
     measure_latest(&places[0].store, "hot");
     compact(places, HOLTER_WARM);
-    measure(places, "warm", answers);
+    measure(places, "warm", "packed 1024", answers);
     measure_latest(&places[0].store, "warm");
     compact(places, HOLTER_COLD);
     if (has_cold(&places[0])) {
-        measure(places, "cold", answers);
+        measure(places, "cold", "cold 8192", answers);
         measure_latest(&places[0].store, "cold");
     }
     bench_report_one("all", "rows", "rows", (double)answers[TIME_AND_VALUE][0]);
-    for (unsigned p = 0; p < 2; p++)
+    for (unsigned p = 0; p < 2; p++) {
+        holter_close(places[p].forgetful);
         bench_store_close(&places[p].store);
+    }
     bench_end();
     return 0;
 }

@@ -202,6 +202,26 @@ void blocks_decode(const struct coder *coder, const struct blocks *blocks, struc
     }
 }
 
+void blocks_decode_in_turn(const struct blocks *blocks, const struct schema *schema)
+{
+    struct codec_rows rows = { 0 };
+    columns_init(&rows.columns, schema);
+    for (size_t i = 0; i < blocks->count; i++) {
+        const struct block *block = &blocks->at[i];
+        struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
+        struct codec_next next = { 0 };
+        bool has_next = i + 1 < blocks->count;
+        if (has_next)
+            next = (struct codec_next){
+                reader_over(blocks->bytes.data + block[1].offset, block[1].bytes), block[1].count
+            };
+        if (codec_block_decode_next(&rows, &r, block->count, block->begin, false, 0,
+                                    has_next ? &next : NULL) != HOLTER_OK)
+            bench_fail("a block does not decode");
+    }
+    codec_rows_release(&rows);
+}
+
 void blocks_check(const struct coder *coder, const struct blocks *blocks, const struct columns *c)
 {
     struct columns back;

@@ -60,6 +60,8 @@ void blocks_clear(struct blocks *blocks);
 void blocks_release(struct blocks *blocks);
 /** Each block by itself into *out, which is of their schema and holds the last one then. */
 void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct columns *out);
+/** Of a coder of the engine: one after the other into the same rows, as a scan does. */
+void blocks_decode_in_turn(const struct blocks *blocks, const struct schema *schema);
 /** Fails where rows do not come back as they went in. */
 void blocks_check(const struct coder *coder, const struct blocks *blocks,
                   const struct columns *group);
