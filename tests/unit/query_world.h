@@ -96,7 +96,7 @@ static void world_keys_put(void *context, const struct crypto_key *key)
     world->keys_held--;
 }
 
-static struct world *world_new(uint64_t seed)
+static inline struct world *world_new(uint64_t seed)
 {
     struct world *world = calloc(1, sizeof *world);
     CHECK(world != NULL);
@@ -123,7 +123,7 @@ static struct world *world_new(uint64_t seed)
     return world;
 }
 
-static void world_free(struct world *world)
+static inline void world_free(struct world *world)
 {
     shard_close(world->shard);
     CHECK(world->keys_held == 0);

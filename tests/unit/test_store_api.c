@@ -448,6 +448,45 @@ END_TEST
 
 /* ---- erased users ---------------------------------------------------------------------------- */
 
+/* Entries of outlines that the handle's shards keep. */
+static size_t outlines_kept(const holter_store *store)
+{
+    size_t count = 0;
+    for (size_t s = 0; s < store->regions[0].shard_count; s++) {
+        if (store->regions[0].shards[s] != NULL)
+            count += shard_outlines_stat(shard_outlines_of(store->regions[0].shards[s])).count;
+    }
+    return count;
+}
+
+START_TEST(what_was_read_of_an_erased_user_is_kept_by_nobody)
+{
+    holter_snapshot *snapshot;
+    size_t kept[2];
+    world_init(&(holter_create_options){ .shards = 2, .no_sealing = _i == 1 }, NULL);
+    OK(world_open(1));
+    TEXT_IS(commit(world.store[0], "heart_rate/1: 1=60 @1 heart_rate/1: 1=61"), "AA");
+    compact(world.store[0]);
+    TEXT_IS(commit(world.store[0], "heart_rate/1: 2=60 @1 heart_rate/1: 2=61"), "AA");
+    flush(world.store[0]);
+    for (size_t at = 0; at < 2; at++) {
+        TEXT_IS(ask(world.store[at], 1), "heart_rate/1: 1=61 2=61");
+        kept[at] = outlines_kept(world.store[at]);
+        ck_assert_uint_ge(kept[at], 2);
+        TEXT_IS(ask(world.store[at], 0), "heart_rate/1: 1=60 2=60");
+        ck_assert_uint_gt(outlines_kept(world.store[at]), kept[at]);
+    }
+    world_erase(world.store[0], world.users[0]);
+    ck_assert_uint_eq(outlines_kept(world.store[0]), kept[0]);
+    OK(holter_snapshot_open(&snapshot, world.store[1], &err)); /* any call */
+    ck_assert_uint_eq(outlines_kept(world.store[1]), kept[1]);
+    holter_snapshot_close(snapshot);
+    for (size_t at = 0; at < 2; at++)
+        TEXT_IS(ask(world.store[at], 1), "heart_rate/1: 1=61 2=61");
+    world_release();
+}
+END_TEST
+
 START_TEST(an_erased_user_is_gone_everywhere)
 {
     char id[HOLTER_USER_ID_BYTES_MAX + 1];
@@ -1160,6 +1199,7 @@ int main(void)
     tcase_add_test(tcase, users_of_one_handle_are_users_of_all);
     tcase_add_test(tcase, sources_are_seen_by_all_and_read_back_whole);
     tcase_add_loop_test(tcase, an_erased_user_is_gone_everywhere, 0, 2);
+    tcase_add_loop_test(tcase, what_was_read_of_an_erased_user_is_kept_by_nobody, 0, 2);
     tcase_add_loop_test(tcase, frames_and_sections_of_erased_users_alone_are_no_damage, 0, 3);
     tcase_add_loop_test(tcase, a_scan_gives_what_is_asked_for, 0, 3 * (int)CORE_COUNT(scan_cases));
     tcase_add_test(tcase, a_wrong_question_is_told);
