@@ -44,7 +44,10 @@ enum {
     TRIAL_BYTES = ARRAY_ROWS_MAX * 16, /* an array takes 8 bytes a value and 13, or little more */
     TAPS_MAX = 32,                     /* stored */
     TAPS_TRIED = 16,
+    TAPS_FEW = 8,
+    TAP_BYTES = 2, /* about what one takes */
     TAP_BITS = 12,
+    TAP_HALF = 1 << (TAP_BITS - 1),
     TAP_LIMIT = 1 << 20, /* stored: coefficients are smaller */
     TAPS_LEAST = 2048,   /* shorter arrays are not worth coefficients */
     NEAR = 1 << 24       /* so are larger values: sums of products are exact in doubles */
@@ -248,7 +251,24 @@ static int64_t foretold(const int64_t *less_base, size_t i, const int64_t *taps,
     size_t known = i < tap_count ? i : tap_count;
     for (size_t k = 0; k < known; k++)
         sum += (uint64_t)taps[k] * (uint64_t)less_base[i - 1 - k];
-    return (int64_t)sum >> TAP_BITS;
+    return (int64_t)(sum + TAP_HALF) >> TAP_BITS;
+}
+
+struct predictor {
+    size_t count;
+    int64_t taps[TAPS_TRIED], base;
+};
+
+/* In the form they are stored in. False: one is too large. */
+static bool taps_of(int64_t *taps, const double *exact, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        double tap = exact[k] * (1 << TAP_BITS);
+        if (!(tap > -TAP_LIMIT + 1 && tap < TAP_LIMIT - 1))
+            return false;
+        taps[k] = (int64_t)(tap < 0 ? tap - 0.5 : tap + 0.5);
+    }
+    return true;
 }
 
 /* Coefficients that leave the least squares, by the Levinson-Durbin recursion (J. Makhoul, Linear
@@ -276,33 +296,93 @@ static bool find_taps(int64_t *taps, const int64_t *less_base, size_t count)
             a[k] = before[k] - reflected * before[order - k];
         error *= 1 - reflected * reflected;
     }
-    for (size_t k = 0; k < TAPS_TRIED; k++) {
-        double tap = a[k + 1] * (1 << TAP_BITS);
-        if (!(tap > -TAP_LIMIT + 1 && tap < TAP_LIMIT - 1))
-            return false;
-        taps[k] = (int64_t)(tap < 0 ? tap - 0.5 : tap + 0.5);
-    }
-    return true;
+    return taps_of(taps, a + 1, TAPS_TRIED);
 }
 
-/* Residuals go to s->foretold. False: nothing to gain is likely. */
-static bool predict(struct codec_scratch *s, int64_t *taps, int64_t *base, const int64_t *values,
+/* Few coefficients that leave the least squares, each weighed by how calm the signal was before it: between the beats
+   of a heart there is little but noise, and these are most samples. Normal equations, by Cholesky's factors.
+   False: there are none. */
+static bool find_taps_of_calm(int64_t *taps, const int64_t *less_base, size_t count)
+{
+    enum { N = TAPS_FEW };
+    double sums[N][N + 1] = { 0 };
+    double solved[N];
+    double change = 0;
+    for (size_t i = N; i < count; i++) {
+        double weight = 1 / ((1 + change) * (1 + change));
+        const int64_t *before = less_base + i - 1;
+        double x[N + 1];
+        for (size_t k = 0; k < N; k++)
+            x[k] = (double)*(before - k);
+        x[N] = (double)less_base[i];
+        for (size_t j = 0; j < N; j++)
+            for (size_t k = j; k <= N; k++)
+                sums[j][k] += weight * x[j] * x[k];
+        double size = x[N] > x[0] ? x[N] - x[0] : x[0] - x[N];
+        change = 0.8 * change + 0.2 * size;
+    }
+    /* The factor takes the place of the upper half, but for being divided by its diagonal. */
+    for (size_t j = 0; j < N; j++) {
+        double pivot = sums[j][j] * (1 + 1e-7);
+        if (!(pivot > 0))
+            return false;
+        for (size_t i = j + 1; i < N; i++) {
+            double by = sums[j][i] / pivot;
+            for (size_t k = i; k <= N; k++)
+                sums[i][k] -= by * sums[j][k];
+        }
+        sums[j][j] = pivot;
+    }
+    for (size_t j = N; j-- > 0;) {
+        double rest = sums[j][N];
+        for (size_t k = j + 1; k < N; k++)
+            rest -= sums[j][k] * solved[k];
+        solved[j] = rest / sums[j][j];
+    }
+    return taps_of(taps, solved, N);
+}
+
+/* Values less base to s->residuals, and what is left of rows [from, from + count) to s->foretold. */
+static void foretell(struct codec_scratch *s, const int64_t *values, size_t from, size_t count,
+                     const struct predictor *by)
+{
+    for (size_t i = 0; i < from + count; i++)
+        s->residuals[i] = wrap_sub_i64(values[i], by->base);
+    for (size_t i = from; i < from + count; i++)
+        s->foretold[i - from] = s->residuals[i] - foretold(s->residuals, i, by->taps, by->count);
+}
+
+/* Of two, by what a stretch in the middle takes. What is left of all values goes to s->foretold. False: nothing to gain
+   is likely. */
+static bool predict(struct codec_scratch *s, struct predictor *by, const int64_t *values,
                     size_t count)
 {
+    struct predictor calm = { .count = TAPS_FEW };
     if (count < TAPS_LEAST)
         return false;
-    *base = middle_of_few(values, count);
+    calm.base = by->base = middle_of_few(values, count);
     for (size_t i = 0; i < count; i++) {
-        int64_t off = wrap_sub_i64(values[i], *base);
+        int64_t off = wrap_sub_i64(values[i], by->base);
         if (off <= -NEAR || off >= NEAR)
             return false;
         s->residuals[i] = off;
     }
-    if (!find_taps(taps, s->residuals, count))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        s->foretold[i] = s->residuals[i] - foretold(s->residuals, i, taps, TAPS_TRIED);
-    return true;
+    by->count = TAPS_TRIED;
+    bool is_there = find_taps(by->taps, s->residuals, count);
+    if (find_taps_of_calm(calm.taps, s->residuals, count)) {
+        size_t bytes = SIZE_MAX;
+        if (is_there) {
+            foretell(s, values, (count - TAPS_LEAST) / 2, TAPS_LEAST, by);
+            bytes = plan_coded(s, s->foretold, TAPS_LEAST, SIZE_MAX).bytes;
+        }
+        foretell(s, values, (count - TAPS_LEAST) / 2, TAPS_LEAST, &calm);
+        if (plan_coded(s, s->foretold, TAPS_LEAST, SIZE_MAX).bytes < bytes)
+            *by = calm;
+        is_there = true;
+    }
+    if (is_there)
+        foretell(s, values, 0, count, by);
+    return is_there;
 }
 
 static uint64_t common_factor(const int64_t *values, size_t count)
@@ -323,21 +403,23 @@ static uint64_t common_factor(const int64_t *values, size_t count)
 static bool predicted_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                              size_t count, size_t bytes)
 {
-    int64_t taps[TAPS_TRIED];
-    int64_t base;
-    if (!predict(s, taps, &base, values, count))
-        return false;
+    struct predictor by;
     memcpy(s->symbols[2], s->symbols[0], count);
-    struct coded_plan coded = plan_coded(s, s->foretold, count, bytes - bytes / 64);
+    if (!predict(s, &by, values, count)) {
+        memcpy(s->symbols[0], s->symbols[2], count);
+        return false;
+    }
+    size_t takes = TAP_BYTES * (by.count + 1) + bytes / 64; /* and a reader's time */
+    struct coded_plan coded = plan_coded(s, s->foretold, count, bytes > takes ? bytes - takes : 0);
     if (coded.tables == NULL) {
         memcpy(s->symbols[0], s->symbols[2], count);
         return false;
     }
     buffer_append_u8(out, ARRAY_PREDICTED);
-    buffer_append_u8(out, TAPS_TRIED);
-    for (size_t k = 0; k < TAPS_TRIED; k++)
-        buffer_append_zigzag(out, taps[k]);
-    buffer_append_zigzag(out, base);
+    buffer_append_u8(out, (uint8_t)by.count);
+    for (size_t k = 0; k < by.count; k++)
+        buffer_append_zigzag(out, by.taps[k]);
+    buffer_append_zigzag(out, by.base);
     coded_encode(out, s, s->foretold, count, &coded);
     return true;
 }
@@ -363,7 +445,7 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
     }
     size_t start = out->bytes;
     struct coded_plan coded = plan_coded(s, values, count, SIZE_MAX);
-    if (factor <= 1 && coded.tables != NULL && coded.model == MODEL_RESIDUALS && coded.order > 0 &&
+    if (coded.tables != NULL && coded.order > 0 &&
         predicted_encode(out, s, values, count, coded.bytes))
         return;
     if (coded.tables == NULL || coded.bytes > packed_bytes(s, values, count) / 5 * 4) {
@@ -476,7 +558,7 @@ static bool coded_decode(int64_t *out, struct reader *r, size_t count)
     return true;
 }
 
-/* Codes 1 to 6, and those that only stand outermost. */
+/* Codes 1 to 6, and those that stand outermost, or in multiples. */
 static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code)
 {
     if (code == ARRAY_CODED)
@@ -513,17 +595,21 @@ static bool predicted_decode(int64_t *values, struct reader *r, size_t count)
     return true;
 }
 
+static bool unfactored_decode(int64_t *out, struct reader *r, size_t count, uint8_t code)
+{
+    return code == ARRAY_PREDICTED ? predicted_decode(out, r, count)
+                                   : decode_by_code(out, r, count, code);
+}
+
 bool block_array_decode(int64_t *out, struct reader *r, size_t count)
 {
     core_assert(count > 0);
     core_assert(count <= CODEC_BLOCK_ROWS_MAX);
     uint8_t code = get_u8(r);
-    if (code == ARRAY_PREDICTED)
-        return predicted_decode(out, r, count);
     if (code != ARRAY_MULTIPLES)
-        return decode_by_code(out, r, count, code);
+        return unfactored_decode(out, r, count, code);
     uint64_t factor = get_varint(r);
-    if (r->overrun || factor == 0 || !decode_by_code(out, r, count, get_u8(r)))
+    if (r->overrun || factor == 0 || !unfactored_decode(out, r, count, get_u8(r)))
         return false;
     for (size_t i = 0; i < count; i++)
         out[i] = (int64_t)((uint64_t)out[i] * factor);

@@ -20,7 +20,7 @@ GROUP_ROW_BYTES = 64  # of a group: one lane word of each lane
 PATCHED = 0x80
 EXPONENT_MAX = 18
 SHIFT_MAX = 56
-TAPS_MAX, COEFFICIENT_END, COEFFICIENT_BITS = 32, 2**20, 12
+TAPS_MAX, COEFFICIENT_END, COEFFICIENT_BITS, COEFFICIENT_HALF = 32, 2**20, 12, 2**11
 TICKS_END, RATE_ROWS_END = 2**48, 2**32
 LANES, LANES_FEW, MANY = 16, 4, 2_048  # symbols that are not many have few lanes
 STATE_BITS, STATE_MIN = 28, 4_096
@@ -28,13 +28,14 @@ SPELL_VALUES_MAX, SPELL_CLASSES_MAX, EXACT_CLASSES = 16, 128, 8
 WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
 
 # the codes that an array may have: within CHANGES or RUNS, as escapes of a dictionary, as a piece of CUT, as escapes of
-# CODED or of pairs, within MULTIPLES or PREDICTED, as a column; and any of them by its length
+# CODED or of pairs, within PREDICTED, within MULTIPLES, as a column; and any of them by its length
 NESTED = (CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE)
 ESCAPES = (CONSTANT, PACKED)
 PIECE = NESTED + (CHANGES, RUNS)
 ESCAPED = PIECE + (CUT,)
-FACTORED = PIECE + (CODED, CUT)
-COLUMN = FACTORED + (MULTIPLES, PREDICTED)
+RESIDUALS = PIECE + (CODED, CUT)
+FACTORED = RESIDUALS + (PREDICTED,)
+COLUMN = FACTORED + (MULTIPLES,)
 SHORT = PIECE + (CODED, MULTIPLES, PREDICTED)
 LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED)
 
@@ -196,9 +197,9 @@ def _read_predicted(c, n, what):
     c.check(all(abs(one) < COEFFICIENT_END for one in coefficients), f"{what}: a coefficient of over 20 bits", at)
     base = c.zigzag()
     before, values = [0] * taps, []  # the last ones, the nearest first
-    for residual in _read_array(c, n, what, FACTORED):
+    for residual in _read_array(c, n, what, RESIDUALS):
         foretold = wrap(sum(one * value for one, value in zip(coefficients, before)))
-        before = [wrap(residual + (foretold >> COEFFICIENT_BITS))] + before[:-1]
+        before = [wrap(residual + (wrap(foretold + COEFFICIENT_HALF) >> COEFFICIENT_BITS))] + before[:-1]
         values.append(wrap(base + before[0]))
     return values
 

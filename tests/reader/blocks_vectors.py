@@ -160,7 +160,7 @@ def predicted(coefficients, base, nested):
         parts, residuals = [signed(value - base) for value in values], []
         for i, part in enumerate(parts):
             total = sum(c * parts[i - tap] for tap, c in enumerate(coefficients, 1) if i >= tap)
-            residuals.append(signed(part - (signed(total) // 4_096)))
+            residuals.append(signed(part - (signed(total + 2_048) // 4_096)))
         return b"\x0e" + bytes([len(coefficients)]) + b"".join(map(zigzag, coefficients)) + zigzag(base) + nested(residuals)
     return encode
 
@@ -836,6 +836,8 @@ def rows_of_rates_and_waves():
     of_many("predicted_by_three", wave, predicted([7_000, -3_500, 11], -1_000, packed(13)))
     of_many("predicted_by_32_and_coded", wave, predicted([(-1)**i * i * 9 for i in range(32)], 0, coded(3, shift=5, escapes=packed(13))))
     of_ints("predicted_that_wraps", [I64_MAX, I64_MIN, 5, I64_MAX - 9], predicted([2**20 - 1, 1 - 2**20], I64_MIN, packed(64)))
+    of_many("predicted_by_halves", list(range(-9, 10)), predicted([2_048], 0, packed(5)))
+    of_many("multiples_predicted", [5 * value for value in wave], multiples(5, predicted([7_000, -3_500], 3, packed(13))))
     of_many("predicted_1025_values", [0] * 1_020 + [9, 8, -7, 6, 5], predicted([4_096], 0, cut(packed(5), constant())))
     singles = [1.5, -2.25, 0.0, 1e-45, -3e38]
     words = [struct.unpack("<I", struct.pack("<f", one))[0] for one in singles] + [1 << 31]  # and -0.0
@@ -1104,7 +1106,7 @@ def refused_rates_and_waves():
         refuse(f"predicted_by_{name}", of_int(b"\x0e" + head + ZEROS))
     refuse("predicted_multiples", of_int(b"\x0e\x01\x00\x00" + multiples(1, constant())([5, 5, 5])))
     refuse("predicted_predicted", of_int(b"\x0e\x01\x00\x00" + predicted([1], 0, constant())([0, 0, 0])))
-    refuse("multiples_predicted", of_int(b"\x0b\x02" + predicted([1], 0, constant())([0, 0, 0])))
+    refuse("multiples_of_multiples_predicted", of_int(b"\x0b\x02\x0b\x02" + predicted([1], 0, constant())([0, 0, 0])))
     for name, word in (("0", 0), ("below_0", 0xBF800000), ("infinity", 0x7F800000), ("nan", 0x7FC00000)):
         refuse(f"scale_of_{name}", GAPS + b"\x0c" + struct.pack("<I", word) + ZEROS + b"\x00" + ZEROS, schema(FLOAT))
     for m in (2**24, -2**24 - 1):

@@ -317,6 +317,13 @@ START_TEST(each_form_is_chosen_where_it_is_small)
             ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1], cases[k].model);
         buffer_release(&bytes);
     }
+    for (size_t i = 0; i < ROWS; i++)
+        values[i] = 5 * ((int64_t)(sin((double)i / 20) * 3000) + (int64_t)random_below(&random, 5));
+    struct buffer wave = coded_ints(times, values, ROWS);
+    ck_assert_uint_eq(wave.data[TIMES_BYTES], MULTIPLES);
+    ck_assert_uint_eq(wave.data[TIMES_BYTES + 1], 5);
+    ck_assert_uint_eq(wave.data[TIMES_BYTES + 2], PREDICTED);
+    buffer_release(&wave);
     for (unsigned model = 1; model <= CODEC_MODELS; model++) {
         size_t state = model_find(model)->model->start;
         if (model_find(model)->model->gaps != NULL)
