@@ -3,7 +3,7 @@
  *
  *     | unit | gaps of time | duration | field 0 | .. | flags | revision |
  *
- * Every column of integers is an array (codec_array.c, codec_cold.c), floats are codec_float.c.
+ * Every column of integers is an array (codec_array.c, codec_cold.c), floats are codec_float.c, texts codec_text.c.
  *
  * A decoder works behind the last row of its columns and counts the rows in at the end, so a refusal
  * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_bytes.c.
@@ -388,38 +388,6 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
     return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
-/* ---- texts ----------------------------------------------------------------------------------- */
-
-static void encode_texts(const struct encoder *e, const struct columns *c, size_t field,
-                         size_t first, size_t count)
-{
-    int64_t *lengths = e->words;
-    uint32_t bytes;
-    for (size_t i = 0; i < count; i++) {
-        columns_text(c, field, first + i, &bytes);
-        core_assert(bytes <= CODEC_TEXT_BYTES_MAX);
-        lengths[i] = bytes;
-    }
-    encoder_array(e, lengths, count);
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *text = columns_text(c, field, first + i, &bytes);
-        buffer_append(e->out, text, bytes);
-    }
-}
-
-static holter_status decode_texts(struct columns *c, int64_t *words, struct reader *r, size_t count)
-{
-    uint64_t total = 0;
-    if (!block_array_decode(words, r, count))
-        return HOLTER_CORRUPT;
-    for (size_t i = 0; i < count; i++) {
-        if (words[i] < 0 || words[i] > CODEC_TEXT_BYTES_MAX)
-            return HOLTER_CORRUPT;
-        total += (uint64_t)words[i];
-    }
-    return codec_texts_take(c, words, r, count, total);
-}
-
 /* ---- columns --------------------------------------------------------------------------------- */
 
 /* What was appended from `start` on gives way to spells, where these take fewer bytes. */
@@ -460,7 +428,7 @@ static void encode_columns(const struct encoder *e, const struct columns *c, siz
         if (type == FIELD_FLOAT)
             floats_encode(e, values, count);
         else if (type == FIELD_TEXT)
-            encode_texts(e, c, f, first, count);
+            texts_encode(e, c, f, first, count);
         else
             encoder_array(e, values, count);
     }
@@ -526,7 +494,7 @@ static holter_status decode_field(struct columns *c, size_t field, struct reader
         is_right = floats_decode(values, r, count);
         break;
     default:
-        return decode_texts(c, values, r, count);
+        return texts_decode(c, values, r, count);
     }
     return is_right ? HOLTER_OK : HOLTER_CORRUPT;
 }

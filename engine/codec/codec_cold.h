@@ -103,5 +103,10 @@ static inline void encoder_array(const struct encoder *e, const int64_t *values,
 void floats_encode(const struct encoder *e, const int64_t *values, size_t count);
 /** False: these bytes are none. */
 bool floats_decode(int64_t *out, struct reader *r, size_t count);
+/** Texts. No memory: out->failed. */
+void texts_encode(const struct encoder *e, const struct columns *c, size_t field, size_t first,
+                  size_t count);
+/** To the columns' text, and their places to `words`. HOLTER_CORRUPT; HOLTER_NO_MEMORY. */
+holter_status texts_decode(struct columns *c, int64_t *words, struct reader *r, size_t count);
 
 #endif

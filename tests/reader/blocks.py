@@ -6,11 +6,13 @@ from itertools import accumulate
 import struct
 
 from columns import ENUM, INSTANT, INT, INTERVAL, read_columns, read_u64s, take_texts
-from cursor import I64_MAX, TIME_MAX, TIME_MIN, U64_MAX, UNITS_NS, wrap
+from cursor import Cursor, I64_MAX, TIME_MAX, TIME_MIN, U64_MAX, UNITS_NS, wrap
 from models import SLOTS, models
+from native import zstd_content
 
 CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL, CODED, CUT, MULTIPLES = range(1, 12)
-SCALED, SINGLE, PREDICTED = 12, 13, 14
+SCALED, SINGLE, PREDICTED, TEXTS_ZSTD = 12, 13, 14, 15
+ZSTD_TEXT_BYTES_MAX = 65_535 + 1_048_576
 GAPS, PAIRS, DERIVED, RATE, SPELLS = range(5)
 BY_DURATION, BY_FIELD, BY_FIELD_BEFORE = range(3)  # what tells gaps
 ROWS_MAX = 8_192
@@ -494,4 +496,13 @@ def _read_singles(c, count, what):
 
 def _read_texts(c, count, what):
     at = c.at
-    return take_texts(c, _read_array(c, count, what), at)
+    if not c.left or c.data[c.at] != TEXTS_ZSTD:
+        return take_texts(c, _read_array(c, count, what), at)
+    c.u8()
+    lengths = _read_array(c, count, what)
+    total = sum(lengths)
+    c.check(min(lengths) >= 0 and 1 <= total <= ZSTD_TEXT_BYTES_MAX, f"{what}: texts of {total} bytes in a frame", at)
+    frame = c.take(c.varint())
+    plain = zstd_content(frame, total)
+    c.check(plain is not None, f"{what}: no Zstandard frame of {total} bytes", at)
+    return take_texts(Cursor(plain, f"{what}, unpacked", 0), lengths, 0)

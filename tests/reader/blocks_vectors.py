@@ -404,6 +404,20 @@ def texts(encode):
     return column
 
 
+def zstd_frame(content, said=None):
+    """RFC 8878: a frame of one raw block, whose content is of less than 256 bytes and named."""
+    block = (1 | len(content) << 3).to_bytes(3, "little") + content
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(content) if said is None else said]) + block
+
+
+def zstd_texts(encode, frame=zstd_frame, more=b""):
+    def column(values):
+        packed_up = frame(b"".join(values)) + more
+        head = b"\x0f" + encode([len(value) for value in values]) + varint(len(packed_up))
+        return [value.hex() or "-" for value in values], head + packed_up
+    return column
+
+
 # ---- vectors
 
 VECTORS = []
@@ -572,6 +586,8 @@ def rows_of_the_rest():
     accept("texts_of_one_length", schema(TEXT), by_the_second(3), ("field0", [b"aa", b"\xff\xff", b"cc"], texts(constant())),
            no_flags(3))
     accept("empty_texts", schema(TEXT), by_the_second(3), ("field0", [b""] * 3, texts(packed(0))), no_flags(3))
+    of_three = schema(TEXT), by_the_second(3), ("field0", [b"aa", b"", b"c"], zstd_texts(packed(2, base=0))), no_flags(3)
+    accept("texts_in_a_frame", *of_three)
     accept("a_long_text", schema(TEXT), by_the_second(2), ("field0", [b"", b"x" * 400], texts(packed(1, base=0))), no_flags(2))
 
 
@@ -1167,6 +1183,13 @@ def refused_columns():
     refuse("text_longer_than_allowed", GAPS + b"\x01" + zigzag(1_048_577) + ZEROS, schema(TEXT))
     refuse("text_of_less_than_no_bytes", GAPS + b"\x02\x01\x01" + bits([1, 1, 0], 1) + ZEROS, schema(TEXT))
     refuse("texts_that_end_early", GAPS + b"\x01\x08" + b"abcd" + ZEROS, schema(TEXT))
+    of_three = [b"aa", b"", b"c"]
+    for name, frame, more in (("names_another_size", lambda b: zstd_frame(b, 4), b""), ("has_a_byte_behind", zstd_frame, b"\x00"),
+                              ("is_none", lambda b: b"aac", b""), ("ends_early", lambda b: zstd_frame(b)[:-1], b""),
+                              ("comes_twice", lambda b: 2 * zstd_frame(b), b"")):
+        refuse(f"texts_frame_{name}", GAPS + zstd_texts(packed(2, base=0), frame, more)(of_three)[1] + ZEROS, schema(TEXT))
+    refuse("texts_frame_of_nothing", GAPS + zstd_texts(constant())([b""] * 3)[1] + ZEROS, schema(TEXT))
+    refuse("texts_frame_that_ends_early", GAPS + b"\x0f\x01\x02\x7f", schema(TEXT))
     refuse("no_flags", GAPS + ZEROS)
     refuse("no_revisions", GAPS + ZEROS + ZEROS, with_revision=1)
     refuse("revisions_that_nobody_told_of", GAPS + ZEROS + ZEROS + ZEROS)

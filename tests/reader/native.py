@@ -1,7 +1,4 @@
-"""native.py -- XXH3 and XChaCha20-Poly1305 out of the system's libxxhash and libsodium, by ctypes.
-
-libzstd is looked for by its own pages' readers only: no page of format 0.1 uses it.
-"""
+"""native.py -- XXH3, XChaCha20-Poly1305 and Zstandard out of the system's libxxhash, libsodium and libzstd, by ctypes."""
 
 import ctypes
 import ctypes.util
@@ -29,6 +26,14 @@ _xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 _xxhash.XXH3_128bits.restype = _Hash128
 _xxhash.XXH3_128bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
+_zstd = _library("zstd", "libzstd.so.1")
+_zstd.ZSTD_decompress.restype = ctypes.c_size_t
+_zstd.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+_zstd.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
+_zstd.ZSTD_findFrameCompressedSize.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+_zstd.ZSTD_getFrameContentSize.restype = ctypes.c_ulonglong
+_zstd.ZSTD_getFrameContentSize.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+
 _sodium = _library("sodium", "libsodium.so.23")
 if _sodium.sodium_init() < 0:
     raise Problem("libsodium does not start")
@@ -50,6 +55,16 @@ def xxh3_128(data):
     """As it is stored: the low, then the high half, each little-endian."""
     hashed = _xxhash.XXH3_128bits(bytes(data), len(data))
     return hashed.low.to_bytes(8, "little") + hashed.high.to_bytes(8, "little")
+
+
+def zstd_content(frame, size):
+    """The `size` bytes that a frame contains and says it contains, or None where it is no such frame."""
+    frame = bytes(frame)
+    if (_zstd.ZSTD_getFrameContentSize(frame, len(frame)) != size
+            or _zstd.ZSTD_findFrameCompressedSize(frame, len(frame)) != len(frame)):
+        return None
+    plain = ctypes.create_string_buffer(size)
+    return plain.raw[:size] if _zstd.ZSTD_decompress(plain, size, frame, len(frame)) == size else None
 
 
 def aead_open(key, nonce, associated, sealed):
