@@ -196,20 +196,63 @@ static holter_status lane_fill(struct query_aggregate *a, struct lane *lane, hol
     return status;
 }
 
+static double real_of(int64_t word)
+{
+    double value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+/* -0.0 is below 0.0, so that no order of rows matters. */
+static bool is_below(double a, double b)
+{
+    return a < b || (a == b && signbit(a) && !signbit(b));
+}
+
 /*
- * Which columns headers suffice for: counts, and integers' sums, least and greatest. Not floats': their
- * sums there are not exact, their least value knows nothing of the sign of a zero, and what is not finite
- * counts with the flagged.
+ * Which columns headers suffice for: counts, integers' sums, least and greatest of integers and floats. Not
+ * sums of floats: a header's pair of doubles is rounded, and a sum here is that of all values, rounded once.
  */
 static bool headers_suffice(const struct query_aggregate *a)
 {
+    bool has_sums = has_function(a, HOLTER_FN_SUM) || has_function(a, HOLTER_FN_MEAN);
     if ((a->spec.functions & (HOLTER_FN_FIRST | HOLTER_FN_LAST)) != 0)
         return false;
     for (size_t f = 0; f < a->spec.schema.field_count; f++) {
-        if (a->spec.schema.types[f] == FIELD_FLOAT)
+        if (a->spec.schema.types[f] == FIELD_FLOAT && has_field(a, f) && has_sums)
             return false;
     }
     return true;
+}
+
+/*
+ * Of floats a header counts what is not finite with the flagged, flagged or not, and does not tell which
+ * sign a zero has, while here -0.0 is less than 0.0.
+ */
+static bool floats_are_told(const struct query_aggregate *a, const struct segment_block *block)
+{
+    for (size_t f = 0; f < a->spec.schema.field_count; f++) {
+        if (a->spec.schema.types[f] != FIELD_FLOAT)
+            continue;
+        if (block->flagged > 0)
+            return false;
+        if (has_field(a, f) && (a->spec.functions & (HOLTER_FN_MIN | HOLTER_FN_MAX)) != 0 &&
+            (real_of(block->field[f].min) == 0 || real_of(block->field[f].max) == 0))
+            return false;
+    }
+    return true;
+}
+
+static void take_extremes(const struct query_aggregate *a, struct tally *tally, size_t field,
+                          int64_t min, int64_t max)
+{
+    bool is_float = a->spec.schema.types[field] == FIELD_FLOAT;
+    if (a->samples == 0 ||
+        (is_float ? is_below(real_of(min), real_of(tally->min)) : min < tally->min))
+        tally->min = min;
+    if (a->samples == 0 ||
+        (is_float ? is_below(real_of(tally->max), real_of(max)) : max > tally->max))
+        tally->max = max;
 }
 
 /* Of headers_suffice. The sum of an interval is its share, which is the whole where it ends in time. */
@@ -222,18 +265,17 @@ static enum merge_verdict take_block(void *context, const struct segment_block *
         return MERGE_WAIT; /* the window comes first */
     bool may_last = block->end_max > a->end || block->end_max == INT64_MAX; /* or later */
     if (!a->is_taking || block->begin_min < a->begin || block->begin_max >= a->end ||
-        (a->has_shares && may_last))
+        (a->has_shares && may_last) || !floats_are_told(a, block))
         return MERGE_READ;
     for (size_t f = 0; kept > 0 && f < a->spec.schema.field_count; f++) {
         struct tally *tally = &a->tallies[f];
-        if (!has_field(a, f) || a->spec.schema.types[f] != FIELD_INT)
+        uint8_t type = a->spec.schema.types[f];
+        if (!has_field(a, f) || (type != FIELD_INT && type != FIELD_FLOAT))
             continue;
-        tally->total.whole += (int128)((uint128)(uint64_t)block->field[f].sum_high << 64 |
-                                       (uint64_t)block->field[f].sum_low);
-        if (a->samples == 0 || block->field[f].min < tally->min)
-            tally->min = block->field[f].min;
-        if (a->samples == 0 || block->field[f].max > tally->max)
-            tally->max = block->field[f].max;
+        if (type == FIELD_INT)
+            tally->total.whole += (int128)((uint128)(uint64_t)block->field[f].sum_high << 64 |
+                                           (uint64_t)block->field[f].sum_low);
+        take_extremes(a, tally, f, block->field[f].min, block->field[f].max);
     }
     a->samples += kept;
     a->parts += kept;
@@ -417,19 +459,6 @@ static void take_integers(const struct query_aggregate *a, struct tally *tally,
         tally->min = min;
         tally->max = max;
     }
-}
-
-static double real_of(int64_t word)
-{
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
-/* -0.0 is below 0.0, so that no order of rows matters. */
-static bool is_below(double a, double b)
-{
-    return a < b || (a == b && signbit(a) && !signbit(b));
 }
 
 static void take_reals(const struct query_aggregate *a, struct tally *tally, const int64_t *values,

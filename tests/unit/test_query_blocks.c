@@ -5,6 +5,8 @@
  * other is decoded; and both ways give the same. Method: one series of known blocks, asked once as
  * headers suffice, once with `first`, which they do not know; counted are blocks passed and decoded.
  */
+#include <math.h>
+
 #include "query_world.h"
 
 #define STEP INT64_C(1000000000)
@@ -158,6 +160,95 @@ START_TEST(intervals_that_last_over_a_window_are_decoded)
 }
 END_TEST
 
+/* ---- floats ---------------------------------------------------------------------------------- */
+
+static const struct schema float_schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_FLOAT } };
+
+/* Of metric 4; `odd` stands in the middle of block 2, with `flags`. */
+static struct world *world_of_floats(double odd, uint16_t flags)
+{
+    struct world *world = world_new(7);
+    struct wal_part part = { .metric = 4, .source = 1 };
+    uint64_t sequence;
+    columns_init(&part.columns, &float_schema);
+    for (size_t i = 0; i < ROWS; i++) {
+        bool is_odd = i == 2 * CODEC_PACKED_ROWS_MAX + 500;
+        double value = is_odd ? odd : 1.25 + (double)(i * 37 % 101) / 3;
+        struct row row = { .time = begin_of(0) + (int64_t)i * STEP, .flags = is_odd ? flags : 0 };
+        memcpy(&row.field[0], &value, sizeof value);
+        CHECK(columns_append(&part.columns, &row));
+    }
+    world_write(world, 0, NULL, 0, &part, &sequence);
+    columns_release(&part.columns);
+    CHECK_OK(shard_flush(NULL, world->shard, true, &err));
+    return world;
+}
+
+struct floats {
+    uint64_t samples, excluded, passed;
+    int64_t least, greatest; /* bits */
+};
+
+static struct floats ask_floats(struct world *world, uint32_t functions)
+{
+    struct floats answer = { 0 };
+    struct shard_snapshot *snapshot;
+    struct query_aggregate *aggregate;
+    holter_windows windows;
+    uint64_t decoded;
+    struct query_aggregate_spec spec = {
+        .rows = { .user = world_users[0], .metric = 4, .from = INT64_MIN, .to = INT64_MAX },
+        .schema = float_schema,
+        .every = { .calendar = HOLTER_YEARS },
+        .fields = 1,
+        .functions = functions | HOLTER_FN_MIN | HOLTER_FN_MAX,
+    };
+    CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
+    CHECK_OK(query_aggregate_open(&aggregate, snapshot, &spec, &err));
+    CHECK_OK(query_aggregate_next(aggregate, &windows, &err));
+    CHECK(windows.count == 1);
+    answer.samples = windows.samples[0];
+    answer.excluded = windows.excluded[0];
+    memcpy(&answer.least, &windows.fields[0].min[0].real, sizeof answer.least);
+    memcpy(&answer.greatest, &windows.fields[0].max[0].real, sizeof answer.greatest);
+    query_aggregate_blocks(aggregate, &answer.passed, &decoded);
+    ck_assert_uint_eq(answer.passed + decoded, BLOCKS);
+    query_aggregate_close(aggregate);
+    shard_snapshot_close(snapshot);
+    return answer;
+}
+
+static const struct {
+    double odd;
+    uint16_t flags;
+    uint64_t passed;
+} float_cases[] = {
+    { 2.5, 0, BLOCKS },
+    { -7.5, 0, BLOCKS },
+    { 1e300, 0, BLOCKS },
+    { -0.0, 0, BLOCKS - 1 }, /* the header may say 0.0 */
+    { 0.0, 0, BLOCKS - 1 },
+    { -9, SAMPLE_OUT_OF_RANGE, BLOCKS - 1 },
+    { INFINITY, SAMPLE_NON_FINITE, BLOCKS - 1 },
+    { -INFINITY, 0, BLOCKS - 1 }, /* which counts here, and not in the header */
+};
+
+START_TEST(extremes_of_floats_come_from_headers_that_tell_them)
+{
+    struct world *world = world_of_floats(float_cases[_i].odd, float_cases[_i].flags);
+    struct floats headers = ask_floats(world, 0);
+    struct floats rows = ask_floats(world, HOLTER_FN_FIRST);
+    ck_assert_uint_eq(headers.passed, float_cases[_i].passed);
+    ck_assert_uint_eq(rows.passed, 0);
+    ck_assert_uint_eq(headers.samples, rows.samples);
+    ck_assert_uint_eq(headers.excluded, rows.excluded);
+    ck_assert_int_eq(headers.least, rows.least);
+    ck_assert_int_eq(headers.greatest, rows.greatest);
+    ck_assert_uint_eq(ask_floats(world, HOLTER_FN_SUM).passed, 0); /* sums are rounded in headers */
+    world_free(world);
+}
+END_TEST
+
 START_TEST(headers_and_rows_agree)
 {
     static const int64_t widths[] = { 0, 2, 3600 * STEP, 7 * 86400 * STEP };
@@ -199,6 +290,8 @@ int main(void)
     tcase_add_test(tcase, blocks_between_which_other_rows_lie_are_decoded);
     tcase_add_test(tcase, blocks_in_which_rows_are_hidden_are_decoded);
     tcase_add_test(tcase, intervals_that_last_over_a_window_are_decoded);
+    tcase_add_loop_test(tcase, extremes_of_floats_come_from_headers_that_tell_them, 0,
+                        CORE_COUNT(float_cases));
     tcase_add_loop_test(tcase, headers_and_rows_agree, 0, 30);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
