@@ -334,6 +334,7 @@ static holter_status headers_decode(struct segment_headers **out,
         goto done;
     status = HOLTER_NO_MEMORY;
     what = "no memory to decode them";
+    core_assert(count > 0);                  /* or the index had been refused */
     blocks = malloc(count * sizeof *blocks); /* decoding zeroes them; bytes bound the count */
     headers = calloc(1, sizeof *headers);
     if (blocks == NULL || headers == NULL)

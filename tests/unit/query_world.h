@@ -182,6 +182,22 @@ static void world_write(struct world *world, int user, struct wal_tombstone *tom
     world_keys_put(world, key);
 }
 
+/* `rows` rows of metric 1 a second apart, with values drawn from one seed. */
+static inline void world_write_series(struct world *world, int user, int64_t from, size_t rows)
+{
+    struct wal_part part = { .metric = 1, .source = 1 };
+    struct random random = { 5 };
+    uint64_t sequence;
+    columns_init(&part.columns, &world_schemas[0]);
+    for (size_t i = 0; i < rows; i++) {
+        struct row row = { .time = from + (int64_t)i * INT64_C(1000000000) };
+        row.field[0] = (int64_t)random_below(&random, 200) - 20;
+        CHECK(columns_append(&part.columns, &row));
+    }
+    world_write(world, user, NULL, 0, &part, &sequence);
+    columns_release(&part.columns);
+}
+
 static bool world_has_row(const struct columns *columns, const struct row *row, int metric,
                           size_t key)
 {

@@ -12,21 +12,6 @@
 
 enum { FILES = 4, ROWS = 8 * CODEC_PACKED_ROWS_MAX };
 
-static void write_rows(struct world *world, int user, int64_t from)
-{
-    struct wal_part part = { .metric = 1, .source = 1 };
-    struct random random = { 5 };
-    uint64_t sequence;
-    columns_init(&part.columns, &world_schemas[0]);
-    for (size_t i = 0; i < ROWS; i++) {
-        struct row row = { .time = from + (int64_t)i * STEP };
-        row.field[0] = (int64_t)random_below(&random, 200) - 20;
-        CHECK(columns_append(&part.columns, &row));
-    }
-    world_write(world, user, NULL, 0, &part, &sequence);
-    columns_release(&part.columns);
-}
-
 static struct world *world_of_files(uint64_t outline_bytes_max)
 {
     struct world *world = world_new(7);
@@ -35,7 +20,7 @@ static struct world *world_of_files(uint64_t outline_bytes_max)
     CHECK_OK(shard_open(&world->shard, &world->spec, &err));
     for (int file = 0; file < FILES; file++) {
         for (int user = 0; user < WORLD_USERS; user++)
-            write_rows(world, user, world_week(1) + (int64_t)file * ROWS * STEP);
+            world_write_series(world, user, world_week(1) + (int64_t)file * ROWS * STEP, ROWS);
         CHECK_OK(shard_flush(NULL, world->shard, true, &err));
     }
     return world;
