@@ -1,5 +1,6 @@
 /*
- * fuzz_segment.c -- a hostile segment: opened, every user found, every section and block read, verified.
+ * fuzz_segment.c -- a hostile segment: opened, every user found, every section and block read, and read again
+ * from its outline, verified.
  *
  * Input: a byte of options, the file's id, then the file in pages (fuzz.h). Its last byte, whatever else it is, names a
  * sector that cannot be read, where that is asked for.
@@ -56,6 +57,61 @@ static void read_series(struct fuzz_world *world, struct segment_section *sectio
     segment_run_close(run);
 }
 
+/* What is ahead, block by block and together, is as sound as what is read. */
+static void look_ahead(struct fuzz_world *world, struct segment_section *section, size_t index)
+{
+    struct segment_run *run = NULL;
+    struct merge_run merge;
+    struct merge_ahead ahead;
+    holter_status status;
+    if (segment_run_plan(&run, section, index, INT64_MIN, INT64_MAX, INT64_MAX, NULL,
+                         &world->err) != HOLTER_OK)
+        return;
+    segment_run_expect(run);
+    segment_run_merge(run, &merge, 1, 2);
+    status = merge.peek(&merge, true, &ahead, &world->err);
+    core_assert(status != HOLTER_OK || (ahead.first <= ahead.last && ahead.next == INT64_MAX));
+    while ((status = merge.peek(&merge, false, &ahead, &world->err)) == HOLTER_OK) {
+        core_assert(ahead.first <= ahead.last && ahead.last <= ahead.next);
+        merge.pass(&merge, false);
+    }
+    fuzz_check(status, &world->err);
+    segment_run_close(run);
+}
+
+struct lending {
+    struct segment *segment;
+    uint8_t options;
+};
+
+static holter_status lend(void *context, struct segment **segment, const struct crypto_key **key,
+                          holter_error *err)
+{
+    struct lending *lending = context;
+    (void)err;
+    *segment = lending->segment;
+    *key = fuzz_key((lending->options & IS_SEALED) != 0);
+    return HOLTER_OK;
+}
+
+/* Once more from the outline of a section that is closed. */
+static void read_known(struct fuzz_world *world, struct segment *segment,
+                       struct segment_outline *outline, uint8_t options)
+{
+    struct segment_section *section;
+    struct lending lending = { segment, options };
+    struct segment_lender lender = {
+        .lend = lend, .context = &lending, .queue = world->queue, .arena = fuzz_arena()
+    };
+    if (segment_section_of(&section, outline, &lender, &world->err) != HOLTER_OK)
+        return;
+    for (size_t i = 0; i < segment_section_series_count(section); i++) {
+        look_ahead(world, section, i);
+        read_series(world, section, i, (options & IS_PART) == 0);
+    }
+    segment_section_close(section);
+}
+
 static void read_user(struct fuzz_world *world, struct segment *segment,
                       const struct segment_user *user, uint8_t options)
 {
@@ -68,7 +124,11 @@ static void read_user(struct fuzz_world *world, struct segment *segment,
     (void)segment_section_tombstones(section);
     for (size_t i = 0; i < segment_section_series_count(section); i++)
         read_series(world, section, i, (options & IS_PART) != 0);
+    struct segment_outline *outline = segment_outline_ref(segment_section_outline(section));
     segment_section_close(section);
+    read_known(world, segment, outline, options);
+    core_assert(segment_outline_bytes(outline) > 0);
+    segment_outline_unref(outline);
 }
 
 static void read_users(struct fuzz_world *world, struct segment *segment, uint8_t options)
