@@ -152,7 +152,7 @@ static double encode_rate(const struct coder *coder, struct blocks *blocks,
 }
 
 static double decode_rate(const struct coder *coder, const struct blocks *blocks,
-                          struct columns *out, size_t rows)
+                          struct decoded *out, size_t rows)
 {
     double begin_s = bench_thread_s();
     size_t times = 0;
@@ -172,11 +172,11 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
     struct bench_series by_fast[CODERS_MAX] = { 0 };
     struct bench_series by_small[CODERS_MAX] = { 0 };
     struct blocks blocks = { 0 };
-    struct columns out;
+    struct decoded out;
     size_t fast = coder_of_zstd(1);
     size_t small = coder_of_zstd(19);
     size_t repeats = bench_is_quick() ? 1 : REPEATS;
-    columns_init(&out, &groups->at[0]->schema);
+    decoded_init(&out, &groups->at[0]->schema);
     for (size_t repeat = 0; repeat <= repeats; repeat++) { /* the first one warms up */
         double rates[CODERS_MAX];
         for (size_t i = 0; i < coder_count; i++) {
@@ -202,7 +202,7 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
         bench_report(at, "decode x zstd -1", "x", &by_fast[i]);
         bench_report(at, "decode x zstd -19", "x", &by_small[i]);
     }
-    columns_release(&out);
+    decoded_release(&out);
     blocks_release(&blocks);
 }
 

@@ -43,16 +43,16 @@ static holter_status decode_block_of_engine(struct columns *out, struct reader *
 
 /* A new codec of the engine is a line here, before zstd's. */
 const struct coder coders[] = {
-    { "log 8192", 8192, encode_log, decode_log, 0 },
-    { "packed 1024", CODEC_PACKED_ROWS_MAX, encode_packed, decode_block_of_engine, 0 },
-    { "cold 4096", 4096, encode_cold, decode_block_of_engine, 0 },
-    { "cold 8192", CODEC_BLOCK_ROWS_MAX, encode_cold, decode_block_of_engine, 0 },
-    { "zstd -1 1024", 1024, NULL, NULL, 1 },
-    { "zstd -3 1024", 1024, NULL, NULL, 3 },
-    { "zstd -19 1024", 1024, NULL, NULL, 19 },
-    { "zstd -1 8192", GROUP_ROWS, NULL, NULL, 1 },
-    { "zstd -3 8192", GROUP_ROWS, NULL, NULL, 3 },
-    { "zstd -19 8192", GROUP_ROWS, NULL, NULL, 19 },
+    { "log 8192", 8192, encode_log, decode_log, 0, false },
+    { "packed 1024", CODEC_PACKED_ROWS_MAX, encode_packed, decode_block_of_engine, 0, true },
+    { "cold 4096", 4096, encode_cold, decode_block_of_engine, 0, true },
+    { "cold 8192", CODEC_BLOCK_ROWS_MAX, encode_cold, decode_block_of_engine, 0, true },
+    { "zstd -1 1024", 1024, NULL, NULL, 1, false },
+    { "zstd -3 1024", 1024, NULL, NULL, 3, false },
+    { "zstd -19 1024", 1024, NULL, NULL, 19, false },
+    { "zstd -1 8192", GROUP_ROWS, NULL, NULL, 1, false },
+    { "zstd -3 8192", GROUP_ROWS, NULL, NULL, 3, false },
+    { "zstd -19 8192", GROUP_ROWS, NULL, NULL, 19, false },
 };
 const size_t coder_count = CORE_COUNT(coders);
 _Static_assert(CORE_COUNT(coders) <= CODERS_MAX, "arrays of totals hold all coders");
@@ -194,18 +194,9 @@ static void decode_block(const struct coder *coder, struct columns *out,
         bench_fail("%s: a block has bytes that its rows do not take", coder->name);
 }
 
-void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct columns *out)
+/* One after the other in the same rows, as a scan does: a block is decoded beside the next one. */
+static void decode_in_turn(struct codec_rows *rows, const struct blocks *blocks)
 {
-    for (size_t i = 0; i < blocks->count; i++) {
-        columns_clear(out);
-        decode_block(coder, out, blocks, i);
-    }
-}
-
-void blocks_decode_in_turn(const struct blocks *blocks, const struct schema *schema)
-{
-    struct codec_rows rows = { 0 };
-    columns_init(&rows.columns, schema);
     for (size_t i = 0; i < blocks->count; i++) {
         const struct block *block = &blocks->at[i];
         struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
@@ -215,11 +206,35 @@ void blocks_decode_in_turn(const struct blocks *blocks, const struct schema *sch
             next = (struct codec_next){
                 reader_over(blocks->bytes.data + block[1].offset, block[1].bytes), block[1].count
             };
-        if (codec_block_decode_next(&rows, &r, block->count, block->begin, false, 0,
+        if (codec_block_decode_next(rows, &r, block->count, block->begin, false, 0,
                                     has_next ? &next : NULL) != HOLTER_OK)
             bench_fail("a block does not decode");
     }
-    codec_rows_release(&rows);
+}
+
+void decoded_init(struct decoded *decoded, const struct schema *schema)
+{
+    *decoded = (struct decoded){ 0 };
+    columns_init(&decoded->columns, schema);
+    columns_init(&decoded->rows.columns, schema);
+}
+
+void decoded_release(struct decoded *decoded)
+{
+    columns_release(&decoded->columns);
+    codec_rows_release(&decoded->rows);
+}
+
+void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct decoded *out)
+{
+    if (coder->is_block) {
+        decode_in_turn(&out->rows, blocks);
+        return;
+    }
+    for (size_t i = 0; i < blocks->count; i++) {
+        columns_clear(&out->columns);
+        decode_block(coder, &out->columns, blocks, i);
+    }
 }
 
 void blocks_check(const struct coder *coder, const struct blocks *blocks, const struct columns *c)

@@ -20,7 +20,8 @@ struct coder {
     size_t rows; /* of a block, GROUP_ROWS at most */
     void (*encode)(struct buffer *out, const struct columns *c, size_t first, size_t count);
     holter_status (*decode)(struct columns *out, struct reader *r, size_t count, int64_t begin);
-    int level; /* zstd, where there are no functions */
+    int level;     /* zstd, where there are no functions */
+    bool is_block; /* of a segment: decoded in turn */
 };
 
 /** Those of the engine first. */
@@ -58,10 +59,15 @@ void blocks_add(struct blocks *blocks, const struct coder *coder, const struct c
 void blocks_add_all(struct blocks *blocks, const struct coder *coder, const struct groups *groups);
 void blocks_clear(struct blocks *blocks);
 void blocks_release(struct blocks *blocks);
-/** Each block by itself into *out, which is of their schema and holds the last one then. */
-void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct columns *out);
-/** Of a coder of the engine: one after the other into the same rows, as a scan does. */
-void blocks_decode_in_turn(const struct blocks *blocks, const struct schema *schema);
+/** Where blocks are decoded to, each in the place of the one before. */
+struct decoded {
+    struct columns columns;
+    struct codec_rows rows; /* of blocks of a segment */
+};
+void decoded_init(struct decoded *decoded, const struct schema *schema);
+void decoded_release(struct decoded *decoded);
+/** One after the other, as a log or a scan is read. */
+void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct decoded *out);
 /** Fails where rows do not come back as they went in. */
 void blocks_check(const struct coder *coder, const struct blocks *blocks,
                   const struct columns *group);

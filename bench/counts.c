@@ -89,10 +89,10 @@ __attribute__((noinline)) static size_t counted_encode(const struct coder *coder
 
 __attribute__((noinline)) static size_t counted_decode(const struct coder *coder,
                                                        const struct blocks *blocks,
-                                                       struct columns *out)
+                                                       struct decoded *out)
 {
     blocks_decode(coder, blocks, out);
-    return out->count;
+    return out->columns.count + out->rows.columns.count;
 }
 
 /* What was counted the index-th time, from 1: "totals: N" of a file that callgrind wrote. */
@@ -183,11 +183,11 @@ int counts_run(const char *path)
 {
     struct groups groups;
     struct blocks blocks = { 0 };
-    struct columns out;
+    struct decoded out;
     read_counted(&groups, path);
     if (groups.count == 0)
         return 1;
-    columns_init(&out, &groups.at[0]->schema);
+    decoded_init(&out, &groups.at[0]->schema);
     for (size_t l = 0; l < COUNTED_LOOPS; l++) {
         if (!codec_loops_use(counted_loops[l].loops))
             continue;
@@ -200,7 +200,7 @@ int counts_run(const char *path)
                 bench_fail("%s: nothing was counted", coders[i].name);
         }
     }
-    columns_release(&out);
+    decoded_release(&out);
     blocks_release(&blocks);
     groups_release(&groups);
     return 0;
