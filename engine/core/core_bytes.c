@@ -153,10 +153,17 @@ void put_zeros(struct writer *w, size_t count)
     w->left -= count;
 }
 
+/* Written out, as compilers make one store of it then, and of a loop eight. */
 static void little_endian(uint8_t out[static 8], uint64_t value)
 {
-    for (size_t i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (8 * i));
+    out[0] = (uint8_t)value;
+    out[1] = (uint8_t)(value >> 8);
+    out[2] = (uint8_t)(value >> 16);
+    out[3] = (uint8_t)(value >> 24);
+    out[4] = (uint8_t)(value >> 32);
+    out[5] = (uint8_t)(value >> 40);
+    out[6] = (uint8_t)(value >> 48);
+    out[7] = (uint8_t)(value >> 56);
 }
 
 static void put_little_endian(struct writer *w, uint64_t value, size_t count)

@@ -77,7 +77,7 @@ static holter_status aggregator_open(holter_aggregator **out, holter_snapshot *s
         return error_set(err, HOLTER_INVALID, "found a range that ends before it begins");
     holter_status status = store_snapshot_of_user(&of, snapshot, spec->user, err);
     if (status == HOLTER_OK)
-        status = holter_metric_by_number(store, spec->metric, &metric, err);
+        status = store_metric_by_number(store, spec->metric, &metric, err);
     if (status == HOLTER_OK)
         status = check_fields(&asked.fields, spec, &metric, err);
     if (status != HOLTER_OK)

@@ -94,7 +94,11 @@ holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
                             const struct crypto_key **key, uint32_t *newest, holter_error *err);
 void store_key_put(void *context, const struct crypto_key *key);
 
-/* store_metrics.c: under the mutex */
+/* store_metrics.c */
+/** As holter_metric_by_number, in a call that has refreshed: nothing newer is looked for. Takes the mutex. */
+holter_status store_metric_by_number(holter_store *store, uint32_t number, holter_metric *out,
+                                     holter_error *err);
+/* under the mutex */
 holter_status store_metric_view(const holter_metric **out, holter_store *store,
                                 const struct catalog_metric *metric, holter_error *err);
 void store_metrics_free(holter_store *store);

@@ -148,17 +148,31 @@ holter_status holter_metric_find(holter_store *store, const char *name, holter_m
     return status;
 }
 
+static holter_status metric_by_number(holter_store *store, uint32_t number, holter_metric *out,
+                                      holter_error *err)
+{
+    const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
+    if (metric == NULL)
+        return error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
+    return show(out, store, metric, err);
+}
+
+holter_status store_metric_by_number(holter_store *store, uint32_t number, holter_metric *out,
+                                     holter_error *err)
+{
+    io_mutex_lock(store->mutex);
+    holter_status status = metric_by_number(store, number, out, err);
+    io_mutex_unlock(store->mutex);
+    return status;
+}
+
 holter_status holter_metric_by_number(holter_store *store, uint32_t number, holter_metric *out,
                                       holter_error *err)
 {
     holter_status status = store_read_begin(store, err);
     if (status != HOLTER_OK)
         return status;
-    const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
-    if (metric == NULL)
-        status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
-    else
-        status = show(out, store, metric, err);
+    status = metric_by_number(store, number, out, err);
     store_read_end(store);
     return status;
 }
