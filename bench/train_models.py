@@ -299,7 +299,7 @@ def residuals(number, name, data):
     drift = [[b[0] - a[0] - 300 for a, b in zip(s, s[1:])] for s in sugar]  # of a clock meant to tick every 300 s
     sugar = values_of(sugar)
     counted = None
-    for runs, weight in ((changes(hearts, 0, 1), 0.5), (changes(beats, 4, 1), 1),
+    for runs, weight in ((changes(hearts, 0, 1), 0.5), (changes(beats, 5, 1), 1), (changes(beats, 4, 1), 1), (changes(beats, 3, 1), 0.5), (changes(beats, 2, 1), 0.25),
                          (changes(sugar, 0, 2), 1), (changes(sugar, 0, 1), 1), (drift, 1)):
         counted = model.count(runs, weight, counted)
 

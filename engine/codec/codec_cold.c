@@ -153,8 +153,12 @@ static void try_residuals(struct coded_plan *best, struct codec_scratch *s, cons
         return;
     residuals_of(s->residuals, values, count, order, plan.base);
     try_model(best, s, plan, count);
-    if (plan.shift > 0)
+    if (plan.shift > 0) { /* one bit more is noise, or is none */
+        plan.shift++;
+        if (plan.shift <= SHIFT_MAX)
+            try_model(best, s, plan, count);
         return;
+    }
     if (order > 1) {
         plan.order = 1;
         residuals_of(s->residuals, values, count, plan.order, plan.base);
@@ -306,7 +310,7 @@ static bool find_taps_of_calm(int64_t *taps, const int64_t *less_base, size_t co
 {
     enum { N = TAPS_FEW };
     double sums[N][N + 1] = { 0 };
-    double solved[N];
+    double solved[N] = { 0 };
     double change = 0;
     for (size_t i = N; i < count; i++) {
         double weight = 1 / ((1 + change) * (1 + change));
