@@ -23,18 +23,31 @@ enum gap_source {
     GAP_IS_DURATION_BEFORE = 0,
     GAP_IS_VALUE = 1,
     GAP_IS_VALUE_BEFORE = 2,
-    GAP_SOURCES
+    GAP_SOURCES,
+    GAP_SOURCE_STARTS = 4 /* added: exceptions are told by their starts */
 };
 
 enum {
     TIME_UNIT_BITS = 3,
     UNIT_SECOND = 3,
+    STARTS_LEAST = 4,    /* fewer exceptions are hardly told by starts */
     SOURCE_ROWS = 32,    /* tell whether a source is worth a look */
     RATE_TICK_BITS = 48, /* stored: of the ticks between rows */
     RATE_ROW_BITS = 32,  /* stored: of the rows that they are between */
     RATE_LEAST = 16,     /* fewer rows are not worth one */
     RATE_HZ_MAX = 100000
 };
+
+/* There are two forms of the same, from `begin` and from `middle` on: the shorter one stays. */
+static void keep_shorter(struct buffer *out, size_t begin, size_t middle)
+{
+    size_t bytes = out->bytes - middle;
+    if (bytes < middle - begin) {
+        memmove(out->data + begin, out->data + middle, bytes);
+        middle = begin + bytes;
+    }
+    out->bytes = middle;
+}
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
@@ -121,6 +134,42 @@ static enum gap_source choose_source(const struct columns *c, size_t first, unsi
     return GAP_SOURCES;
 }
 
+/* Times since row 0 less what the source has of the row itself: where a measurement begins. */
+static int64_t start_of(const struct columns *c, size_t first, enum gap_source source,
+                        unsigned unit, size_t i)
+{
+    uint64_t since = (uint64_t)c->time[first + i] - (uint64_t)c->time[first];
+    uint64_t own = source == GAP_IS_VALUE ? (uint64_t)c->field[0][first + i] : 0;
+    return (int64_t)(since / (uint64_t)codec_unit_ns[unit] - own);
+}
+
+/* The exceptions of a source once more, by places in an array and by starts, each less the one before; what was appended
+   from `begin` on gives way where this takes fewer bytes. `words` has room for two of each. */
+static void prefer_starts(const struct encoder *e, const struct columns *c, size_t first,
+                          unsigned unit, enum gap_source source, int64_t *words, size_t exceptions,
+                          size_t begin)
+{
+    struct buffer *out = e->out;
+    size_t end = out->bytes;
+    int64_t *starts = words + exceptions;
+    int64_t start = start_of(c, first, source, unit, 0);
+    size_t at = 0;
+    for (size_t i = 0; i < exceptions; i++) {
+        int64_t next = start_of(c, first, source, unit, e->at[i]);
+        starts[i] = wrap_sub_i64(next, start);
+        start = next;
+        words[i] = (int64_t)(e->at[i] - at - 1);
+        at = e->at[i];
+    }
+    buffer_append_u8(out, (uint8_t)(TIME_DERIVED << TIME_UNIT_BITS | unit));
+    buffer_append_u8(out, (uint8_t)(source + GAP_SOURCE_STARTS));
+    buffer_append_varint(out, exceptions);
+    encoder_array(e, words, exceptions);
+    encoder_array(e, starts, exceptions);
+    if (!out->failed)
+        keep_shorter(out, begin, end);
+}
+
 /* Gaps that another column tells, but for a few. `gaps` are lost. */
 static void encode_derived(const struct encoder *e, const struct columns *c, size_t first,
                            unsigned unit, enum gap_source source, int64_t *gaps, size_t count)
@@ -130,6 +179,7 @@ static void encode_derived(const struct encoder *e, const struct columns *c, siz
     const int64_t *from = source_of(c, first, source, in_unit);
     uint64_t factor = is_duration ? (uint64_t)codec_unit_ns[unit] : 1;
     size_t exceptions = 0;
+    size_t begin = e->out->bytes;
     for (size_t i = 1; i < count; i++) {
         int64_t gap = (int64_t)((uint64_t)gaps[i] * factor);
         if (gap == from[i - 1])
@@ -143,6 +193,8 @@ static void encode_derived(const struct encoder *e, const struct columns *c, siz
     places_encode(e->out, e->at, exceptions);
     if (exceptions > 0)
         encoder_array(e, gaps, exceptions);
+    if (exceptions >= STARTS_LEAST)
+        prefer_starts(e, c, first, in_unit, source, gaps, exceptions, begin);
 }
 
 /* Rows at an even rate: `rows` of them in `ticks` units, each time rounded down to a unit. */
@@ -260,29 +312,72 @@ struct derived {
     bool is_derived;
     unsigned unit;
     uint8_t source;
+    bool by_starts;
     size_t exceptions;
 };
+
+/* Places that are told in an array, each by what lies between it and the one before. False: one is too large. */
+static bool places_read(uint16_t *places, int64_t *words, struct reader *r, size_t exceptions,
+                        size_t count)
+{
+    uint64_t at = 0;
+    if (exceptions > 0 && !block_array_decode(words, r, exceptions))
+        return false;
+    for (size_t i = 0; i < exceptions; i++) {
+        if ((uint64_t)words[i] >= count - at - 1)
+            return false;
+        at += (uint64_t)words[i] + 1;
+        places[i] = (uint16_t)at;
+    }
+    return true;
+}
 
 /* Exceptions wait where flags and sequences come in the end: places here, gaps there. */
 static bool derived_read(struct derived *d, struct columns *out, struct reader *r, size_t count)
 {
-    d->is_derived = true;
-    d->source = get_u8(r);
+    uint16_t *places = out->flags + out->count;
+    int64_t *gaps = (int64_t *)(out->sequence + out->count);
+    uint8_t source = get_u8(r);
     uint64_t exceptions = get_varint(r);
-    if (r->overrun || exceptions > count ||
-        source_of(out, out->count, d->source, d->unit) == NULL ||
-        !places_decode(out->flags + out->count, r, exceptions, count))
+    d->is_derived = true;
+    d->by_starts = source >= GAP_SOURCE_STARTS;
+    d->source = source % GAP_SOURCE_STARTS;
+    if (r->overrun || exceptions > count || source >= 2 * GAP_SOURCE_STARTS ||
+        source_of(out, out->count, d->source, d->unit) == NULL)
         return false;
     d->exceptions = exceptions;
-    return exceptions == 0 ||
-           block_array_decode((int64_t *)(out->sequence + out->count), r, exceptions);
+    return (d->by_starts ? places_read(places, gaps, r, exceptions, count)
+                         : places_decode(places, r, exceptions, count)) &&
+           (exceptions == 0 || block_array_decode(gaps, r, exceptions));
+}
+
+/* Starts, each less the one before, become gaps. All sums wrap: what is no time is found out later. */
+static void gaps_of_starts(int64_t *gaps, const uint16_t *places, size_t exceptions,
+                           const int64_t *from, int64_t first_own, bool is_own, size_t count)
+{
+    int64_t at = 0;
+    int64_t start = is_own ? wrap_sub_i64(0, first_own) : 0;
+    size_t next = 0;
+    for (size_t i = 1; i < count && next < exceptions; i++) {
+        if (places[next] == i) {
+            start = wrap_add_i64(start, gaps[next]);
+            gaps[next] = wrap_sub_i64(is_own ? wrap_add_i64(start, from[i - 1]) : start, at);
+            at = wrap_add_i64(at, gaps[next++]);
+        } else {
+            at = wrap_add_i64(at, from[i - 1]);
+        }
+    }
 }
 
 static bool derived_times(struct columns *out, const struct derived *d, size_t count, int64_t begin)
 {
     int64_t *time = out->time + out->count;
     const int64_t *from = source_of(out, out->count, d->source, d->unit);
-    const int64_t *gaps = (const int64_t *)(out->sequence + out->count);
+    int64_t *gaps = (int64_t *)(out->sequence + out->count);
+    bool is_own = d->source == GAP_IS_VALUE;
+    if (d->by_starts)
+        gaps_of_starts(gaps, out->flags + out->count, d->exceptions, from,
+                       is_own ? out->field[0][out->count] : 0, is_own, count);
     for (size_t i = 1; i < count; i++)
         time[i] = from[i - 1];
     for (size_t i = 0; i < d->exceptions; i++)
@@ -402,14 +497,12 @@ static void prefer_spells(const struct encoder *e, const struct columns *c, size
     buffer_append_u8(out, TIME_SPELLS << TIME_UNIT_BITS);
     bool are_spells =
         spells_encode(out, e->cold, c->time + first, c->duration + first, only + first, count);
-    size_t bytes = out->bytes - end;
     if (out->failed)
         return;
-    if (are_spells && bytes < end - start) {
-        memmove(out->data + start, out->data + end, bytes);
-        end = start + bytes;
-    }
-    out->bytes = end;
+    if (are_spells)
+        keep_shorter(out, start, end);
+    else
+        out->bytes = end;
 }
 
 static void encode_columns(const struct encoder *e, const struct columns *c, size_t first,

@@ -15,6 +15,7 @@ SCALED, SINGLE, PREDICTED, TEXTS_ZSTD = 12, 13, 14, 15
 ZSTD_TEXT_BYTES_MAX = 65_535 + 1_048_576
 GAPS, PAIRS, DERIVED, RATE, SPELLS = range(5)
 BY_DURATION, BY_FIELD, BY_FIELD_BEFORE = range(3)  # what tells gaps
+BY_STARTS = 4  # added: exceptions are told by starts
 ROWS_MAX = 8_192
 SHORT_MAX = 1_024  # the values of an array that may be packed in one piece
 GROUP_WORDS = 512
@@ -375,15 +376,31 @@ class _Times:
     gaps: list = None  # None: another column tells them
     told: dict = field(default_factory=dict)  # columns that came along, by name
     source: int = None
-    exceptions: tuple = ()  # places and the gaps there
+    by_starts: bool = False
+    exceptions: tuple = ()  # places and the gaps, or starts, there
 
     def gaps_of(self, rows):
         if self.gaps:
             return self.gaps
         told = rows.duration if self.source == BY_DURATION else rows.fields[0]
         gaps = list(told) if self.source == BY_FIELD else [0] + told[:-1]
-        for place, gap in self.exceptions:
+        return self._gaps_by_starts(gaps) if self.by_starts else self._gaps_but(gaps, self.exceptions)
+
+    @staticmethod
+    def _gaps_but(gaps, exceptions):
+        for place, gap in exceptions:
             gaps[place] = gap
+        return gaps
+
+    def _gaps_by_starts(self, gaps):
+        starts = dict(self.exceptions)
+        own = gaps if self.source == BY_FIELD else [0] * len(gaps)
+        time, start = 0, -own[0]
+        for row in range(1, len(gaps)):
+            if row in starts:
+                start += starts[row]
+                gaps[row] = wrap(start + own[row] - time)
+            time += gaps[row]
         return gaps
 
 
@@ -406,14 +423,15 @@ def _read_times(c, schema, count, what):
     if form == RATE:
         return _Times(at, unit, _read_rate(c, count, what))
     source_at = c.at
-    source = c.u8()
-    c.check(source in (BY_DURATION, BY_FIELD, BY_FIELD_BEFORE), f"times that the unknown column {source} tells", source_at)
+    by_starts, source = divmod(c.u8(), BY_STARTS)
+    c.check(by_starts < 2 and source in (BY_DURATION, BY_FIELD, BY_FIELD_BEFORE), f"times that the unknown column {source} tells", source_at)
     if source == BY_DURATION:
         c.check(schema.kind == INTERVAL, "times that durations tell, which instants have not", source_at)
         c.check(unit == 0, f"times that durations tell, in unit {unit}", at)
     else:
         c.check(schema.types[0] == INT, "times that a field tells which is no int", source_at)
-    return _Times(at, unit, source=source, exceptions=_read_exceptions(c, count, what))
+    exceptions = _read_starts(c, count, what) if by_starts else _read_exceptions(c, count, what)
+    return _Times(at, unit, source=source, by_starts=by_starts == 1, exceptions=exceptions)
 
 
 def _read_rate(c, count, what):
@@ -432,6 +450,21 @@ def _read_exceptions(c, count, what):
     c.check(exceptions <= count, f"{what}: {exceptions} exceptions of {count} gaps", at)
     places = _read_places(c, exceptions, count, what)
     return list(zip(places, _read_array(c, exceptions, what) if exceptions else ()))
+
+
+def _read_starts(c, count, what):
+    """Places and the starts there, each start less the one before."""
+    at = c.at
+    exceptions = c.varint()
+    c.check(exceptions <= count, f"{what}: {exceptions} exceptions of {count} gaps", at)
+    if exceptions == 0:
+        return []
+    places, place = [], 0
+    for between in _read_array(c, exceptions, what):
+        place += 1 + (between & U64_MAX)
+        places.append(place)
+    c.check(place < count, f"{what}: an exception at row {place} of {count}", at)
+    return list(zip(places, _read_array(c, exceptions, what)))
 
 
 def _bits_of(doubles):

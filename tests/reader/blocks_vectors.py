@@ -354,6 +354,18 @@ def spell_bytes(listed, step, rows, classes=None, weigh=None, start=0):
     return head + data + coder + lows.to_bytes((shift + 7) // 8, "little")
 
 
+def by_starts(unit, source, told, at, places_told, starts_told):
+    """As derived, with exceptions at the rows `at`, told by starts; arrays encode places and starts."""
+    def column(time):
+        own = told if source == 1 else [0] * len(time)
+        starts = [(time[i] - time[0]) // UNIT_NS[unit] - own[i] for i in [0, *at]]
+        steps = [signed(after - before) for before, after in zip(starts, starts[1:])]
+        between = [after - before - 1 for before, after in zip([0, *at], at)]
+        data = bytes([unit + 16, source + 4]) + varint(len(at))
+        return list(map(str, time)), data + (places_told(between) + starts_told(steps) if at else b"")
+    return column
+
+
 def spells(listed, step, rows, **more):
     def column(time):
         return list(map(str, time)), b"\x20" + spell_bytes(listed, step, rows, **more)
@@ -758,6 +770,18 @@ def rows_of_derived_times():
     accept("beats_and_a_text", schema(INT, TEXT, key=1), ("time", [0, 60, 90], derived(0, 1, [30, 60, 30])),
            ("field0", [30, 60, 30], integers(dictionary(30, 60))), ("field1", [b"a", b"b", b"a"], texts(constant())), no_flags(3),
            ("revision", [1, 2, 3], integers(packed(2))))
+    measured = [begin + 10**9 * second for second in (0, 90, 4_000, 100_000)]
+    apart = [at + sum(rates[:i + 1]) * 10**6 for at in measured for i in range(7)]
+    of_ints_timed("beats_of_measurements", apart, rates * 4, by_starts(2, 1, rates * 4, [7, 14, 21], constant(), multiples(1_000, packed(17))))
+    of_ints_timed("beats_of_measurements_by_the_beat_before", apart[:3] + apart[7:9], rates[:3] + rates[:2],
+                  by_starts(2, 2, rates[:3] + rates[:2], [1, 2, 3, 4], constant(), packed(17)))
+    of_ints_timed("starts_of_no_exceptions", time, rates, by_starts(2, 1, rates, [], None, None))
+    of_ints_timed("starts_told_for_a_gap_that_is_told_too", time, rates, by_starts(2, 1, rates, [1, 2, 6], packed(2), packed(13)))
+    of_ints_timed("starts_that_wrap", [I64_MIN + 1, I64_MAX - 1, I64_MAX - 1], [I64_MAX, I64_MIN, 0],
+                  by_starts(0, 1, [I64_MAX, I64_MIN, 0], [1, 2], constant(), packed(64)))
+    accept("stages_by_starts", schema(ENUM, interval=True),
+           ("time", [begin, begin + 90 * 10**9, begin + 1_000 * minute], by_starts(0, 0, [0] * 3, [1, 2], constant(), packed(50))),
+           ("duration", [30 * 10**9, minute, 1], integers(packed(37))), ("field0", [1] * 3, integers(constant())), no_flags(3))
     of_many_rows = [1] * 1_100
     accept("beats_of_1100_rows", schema(INT), ("time", [0] * 1_100, derived(3, 2, of_many_rows, gaps=cut(constant(), packed(0)))),
            ("field0", of_many_rows, integers(coded(5))), no_flags(1_100))
@@ -1083,8 +1107,16 @@ def refused_derived_times():
 
     accept("derived_as_the_refused_ones", schema(INT), ("time", [0, 1, 2], lambda _: (["0", "1", "2"], b"\x10\x01\x00")),
            ("field0", [1] * 3, integers(lambda _: int_of_one)), no_flags(3))
-    for source in (3, 255):
+    for source in (3, 7, 8, 255):
         of_derived(f"by_column_{source}", bytes([16, source, 0]))
+    of_derived("by_starts_of_more_rows", b"\x10\x05\x04\x01\x00\x01\x00")
+    of_derived("by_a_start_beyond_the_rows", b"\x10\x05\x01\x01\x04\x01\x00")
+    of_derived("by_starts_beyond_the_rows", b"\x10\x05\x02\x02\x00\x01\x02\x01\x00")
+    of_derived("by_a_start_far_beyond_the_rows", b"\x10\x05\x01\x01\x01\x01\x00")
+    of_derived("by_starts_whose_places_wrap", b"\x10\x05\x02" + packed(64)([0, -1]) + b"\x01\x00")
+    of_derived("by_starts_that_fall", b"\x10\x05\x01\x01\x00\x01\x03")
+    of_derived("by_starts_without_an_array", b"\x10\x05\x01\x01\x00")
+    of_derived("by_durations_of_instants_and_starts", b"\x10\x04\x00")
     of_derived("by_durations_of_instants", b"\x10\x00\x00")
     for unit in (1, 4):
         of_derived(f"by_durations_in_unit_{unit}", bytes([16 + unit, 0, 0]), schema(INT, interval=True), int_of_one + ZEROS)

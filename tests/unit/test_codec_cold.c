@@ -357,6 +357,33 @@ START_TEST(each_form_is_chosen_where_it_is_small)
 }
 END_TEST
 
+START_TEST(beats_of_measurements_come_back_bit_by_bit)
+{
+    enum { MEASUREMENTS = 40, TIME_IS_DERIVED = 2 << 3 | 2 /* in milliseconds */, BY_STARTS = 4 };
+    for (unsigned begins = 0; begins < 2;
+         begins++) { /* a beat is told by its end, or by its begin */
+        static int64_t times[MEASUREMENTS * 100], values[MEASUREMENTS * 100];
+        struct random random = { 5 + begins };
+        size_t count = 0;
+        int64_t second = 1700000000;
+        for (size_t m = 0; m < MEASUREMENTS; m++) {
+            int64_t at = second * SECOND;
+            size_t beats = 60 + (size_t)random_below(&random, 40);
+            for (size_t i = 0; i < beats; i++, count++) {
+                values[count] = 700 + (int64_t)random_below(&random, 200);
+                times[count] = at + (begins ? 0 : values[count] * (SECOND / 1000));
+                at += values[count] * (SECOND / 1000);
+            }
+            second += 200 + (int64_t)random_below(&random, 100000);
+        }
+        struct buffer bytes = coded_ints(times, values, count);
+        ck_assert_uint_eq(bytes.data[0], TIME_IS_DERIVED);
+        ck_assert_uint_eq(bytes.data[1], BY_STARTS + 1 + begins);
+        buffer_release(&bytes);
+    }
+}
+END_TEST
+
 /* ---- spells ---------------------------------------------------------------------------------- */
 
 enum { TIME_IS_SPELLS = 4 << 3 };
@@ -843,6 +870,7 @@ int main(void)
     tcase_add_loop_test(tcase, rows_of_every_shape_and_length_come_back_bit_by_bit, 0, SHAPES);
     tcase_add_loop_test(tcase, coded_blocks_are_hardly_larger_than_packed_ones, 0, SHAPES);
     tcase_add_test(tcase, each_form_is_chosen_where_it_is_small);
+    tcase_add_test(tcase, beats_of_measurements_come_back_bit_by_bit);
     tcase_add_test(tcase, spells_come_back_bit_by_bit);
     tcase_add_test(tcase, extreme_spells_come_back_bit_by_bit);
     tcase_add_test(tcase, damaged_spells_are_refused_or_mean_rows);
