@@ -102,7 +102,6 @@ static void decode_rollup(const struct segment_series *series, const struct read
     struct segment_rollup again = { 0 };
     struct buffer bytes;
     const char *what = NULL;
-    size_t varying;
     uint64_t rows = 0;
     buffer_init(&bytes);
     holter_status status = segment_rollup_decode(&rollup, r->at, r->left, series, true, &what);
@@ -116,8 +115,7 @@ static void decode_rollup(const struct segment_series *series, const struct read
     }
     if (status == HOLTER_OK) {
         core_assert(rows == series->rows);
-        core_assert(
-            segment_rollup_encode(&bytes, &varying, &rollup, &series->schema, scratch_get()));
+        core_assert(segment_rollup_encode(&bytes, &rollup, &series->schema, scratch_get()));
         status = segment_rollup_decode(&again, bytes.data, bytes.bytes, series, true, &what);
         core_assert(status == HOLTER_OK);
         core_assert(segment_rollup_is_equal(&again, &rollup, &series->schema));

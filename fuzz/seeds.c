@@ -525,7 +525,6 @@ static void rollup_seed(const char *name, const struct schema *schema, size_t ro
     struct columns columns;
     struct buffer tombstones, index, plain;
     struct random random = { rows };
-    size_t varying;
     buffer_init(&tombstones);
     buffer_init(&index);
     buffer_init(&plain);
@@ -540,7 +539,7 @@ static void rollup_seed(const char *name, const struct schema *schema, size_t ro
         time += INT64_C(1000000000) * (int64_t)(random_below(&random, 100) == 0 ? 7000 : 60);
     }
     core_assert(segment_rollup_add(&rollup, &columns, 0, rows));
-    core_assert(segment_rollup_encode(&plain, &varying, &rollup, schema, scratch));
+    core_assert(segment_rollup_encode(&plain, &rollup, schema, scratch));
     struct segment_entry entry = { .series = { .metric = 3,
                                                .source = 1,
                                                .schema = *schema,

@@ -214,11 +214,8 @@ void segment_rollup_release(struct segment_rollup *rollup);
 /** Rows of one series that follow those before; segment_rollup_fits holds. False: no memory. */
 bool segment_rollup_add(struct segment_rollup *rollup, const struct columns *c, size_t first,
                         size_t count);
-/**
- * False: the rows had no room in a rollup, or there were none; nothing is appended then. *varying: its
- * arrays that are not the same in all buckets, so the values that a reader has to decode for each.
- */
-bool segment_rollup_encode(struct buffer *out, size_t *varying, const struct segment_rollup *rollup,
+/** False: the rows had no room in a rollup, or there were none; nothing is appended then. */
+bool segment_rollup_encode(struct buffer *out, const struct segment_rollup *rollup,
                            const struct schema *schema, struct codec_scratch *scratch);
 /**
  * *out as all zeros, or used before. Without `with_states` the states are not read, nor what is behind
@@ -274,6 +271,8 @@ struct segment_outline {
     size_t tail_bytes;
     struct segment_index index;
     _Atomic(struct segment_headers *) *headers; /* of each series; NULL: not read yet */
+    _Atomic(struct segment_headers *)
+        *rollups; /* likewise: its buckets, as blocks without places */
 };
 
 /** `access` is borrowed for the call. Errors: those of segment_section_open. Cost: one read. */
@@ -282,10 +281,16 @@ holter_status segment_outline_open(struct segment_outline **out,
 /** Of a series, where they were read; else NULL. */
 const struct segment_headers *segment_outline_known(const struct segment_outline *outline,
                                                     size_t series);
+const struct segment_headers *segment_outline_known_rollup(const struct segment_outline *outline,
+                                                           size_t series);
 /** Read and decode those that are not known. *out is borrowed from the outline. Cost: at most one read. */
 holter_status segment_outline_headers(const struct segment_headers **out,
                                       struct segment_outline *outline, size_t series,
                                       const struct segment_access *access, holter_error *err);
+/** The rollup of a series that has one, known or read now. *out is borrowed from the outline. */
+holter_status segment_outline_rollup(const struct segment_headers **out,
+                                     struct segment_outline *outline, size_t series,
+                                     const struct segment_access *access, holter_error *err);
 /** Read a series' rollup: *rollup as all zeros, or used before; there is one. Cost: at most one read. */
 holter_status segment_outline_rollup_read(struct segment_rollup *rollup,
                                           const struct segment_outline *outline, size_t series,

@@ -105,6 +105,10 @@ void segment_rollup_clear(struct segment_rollup *rollup)
 
 void segment_rollup_release(struct segment_rollup *rollup)
 {
+    if (rollup->buckets != NULL)
+        crypto_wipe(rollup->buckets, rollup->capacity * sizeof *rollup->buckets);
+    if (rollup->states != NULL)
+        crypto_wipe(rollup->states, rollup->state_capacity * sizeof *rollup->states);
     free(rollup->buckets);
     free(rollup->states);
     *rollup = (struct segment_rollup){ 0 };
@@ -225,17 +229,10 @@ struct arrays {
     struct codec_scratch *scratch;
     int64_t values[SEGMENT_BUCKETS_MAX];
     size_t count;
-    size_t varying; /* arrays so far whose values are not all equal */
 };
 
 static void array_end(struct arrays *a)
 {
-    for (size_t i = 1; i < a->count; i++) {
-        if (a->values[i] != a->values[0]) {
-            a->varying++;
-            break;
-        }
-    }
     codec_array_encode(a->out, a->values, a->count, a->scratch);
 }
 
@@ -361,7 +358,7 @@ static void states_encode(struct arrays *a, const int64_t *states, size_t words,
     }
 }
 
-bool segment_rollup_encode(struct buffer *out, size_t *varying, const struct segment_rollup *rollup,
+bool segment_rollup_encode(struct buffer *out, const struct segment_rollup *rollup,
                            const struct schema *schema, struct codec_scratch *scratch)
 {
     struct arrays a = { .out = out, .scratch = scratch, .count = rollup->count };
@@ -392,7 +389,6 @@ bool segment_rollup_encode(struct buffer *out, size_t *varying, const struct seg
         states_encode(&a, states, words, schema->kind == SAMPLE_INTERVAL ? segment_units[unit] : 1);
         states += LABELS;
     }
-    *varying = a.varying;
     return true;
 }
 

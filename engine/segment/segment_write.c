@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A rollup is written where it puts few values in the place of many rows, and few bytes: notes/0006. */
-enum { ROLLUP_ROWS_MIN = 1024, ROLLUP_VALUE_ROWS = 8, ROLLUP_PAYLOAD_SHARE = 4 };
+/* A rollup is written where its bytes stand for many rows, and are few beside the payload's: notes/0006. */
+enum { ROLLUP_ROWS_MIN = 1024, ROLLUP_BYTE_ROWS = 8, ROLLUP_PAYLOAD_SHARE = 2 };
 
 enum writer_name { NAME_NONE = 0, NAME_ASIDE, NAME_FINAL };
 
@@ -345,21 +345,18 @@ static holter_status rollup_write(struct segment_writer *writer, struct segment_
     const struct schema *schema = &entry->series.schema;
     size_t before = writer->rollups.bytes;
     uint64_t rows = entry->series.rows;
-    size_t varying = 0;
-    if (rows < ROLLUP_ROWS_MIN || rows / ROLLUP_VALUE_ROWS < writer->rollup.count)
+    if (rows < ROLLUP_ROWS_MIN)
         return HOLTER_OK;
     if (writer->rollup_scratch == NULL)
         writer->rollup_scratch = codec_scratch_new();
     if (writer->rollup_scratch == NULL)
         return no_memory(writer, err);
-    if (!segment_rollup_encode(&writer->rollups, &varying, &writer->rollup, schema,
-                               writer->rollup_scratch))
+    if (!segment_rollup_encode(&writer->rollups, &writer->rollup, schema, writer->rollup_scratch))
         return HOLTER_OK;
     if (writer->rollups.failed)
         return no_memory(writer, err);
     uint64_t bytes = writer->rollups.bytes - before;
-    if (rows / ROLLUP_VALUE_ROWS < writer->rollup.count * varying ||
-        bytes > entry->payload_bytes / ROLLUP_PAYLOAD_SHARE)
+    if (bytes > rows / ROLLUP_BYTE_ROWS || bytes > entry->payload_bytes / ROLLUP_PAYLOAD_SHARE)
         writer->rollups.bytes = before;
     else
         entry->rollup_bytes = bytes;

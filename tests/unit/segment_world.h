@@ -403,6 +403,8 @@ static inline holter_status user_check(struct world *world, struct segment *segm
         CHECK(series->rows == expected->series[s].rows.count);
         CHECK(schema_is_equal(&series->schema, &expected->series[s].rows.schema));
         status = series_check(section, s, &expected->series[s], segment_block_rows(&traits), err);
+        if (status == HOLTER_OK)
+            status = segment_series_verify(section, s, err);
     }
     segment_section_close(section);
     crypto_key_free(key);

@@ -138,6 +138,20 @@ START_TEST(a_writer_does_not_grow_with_rows)
 }
 END_TEST
 
+/* One more series, which gets a rollup. */
+static void dense_make(struct content_user *user)
+{
+    struct random random = { 5 };
+    struct content_series *series = &user->series[user->series_count++];
+    *series = (struct content_series){ .metric = 1000, .source = 1 };
+    columns_init(&series->rows, &world_schemas[0]);
+    for (size_t i = 0; i < 1500; i++) {
+        struct row row = { .time = (int64_t)i * 5000000000,
+                           .field = { (int64_t)random_below(&random, 100) } };
+        CHECK(columns_append(&series->rows, &row));
+    }
+}
+
 START_TEST(each_allocation_may_fail)
 {
     struct world world;
@@ -145,6 +159,8 @@ START_TEST(each_allocation_may_fail)
     struct segment_summary summary = { 0 };
     real_init(&world, _i == 0);
     content_make(&content, 21, 4, 4, 5000);
+    dense_make(&content.users[0]);
+    content.tier = 2;
     for (int for_ever = 0; for_ever < 2; for_ever++) {
         unsigned long n = 0;
         for (bool has_failed = true; has_failed; n++) {
@@ -156,6 +172,7 @@ START_TEST(each_allocation_may_fail)
                 CHECK(real_clear(&world) == 0);
         }
         ck_assert_uint_gt(n, 20);
+        ck_assert_uint_gt(summary.rollup_bytes, 0);
         n = 0;
         for (bool has_failed = true; has_failed; n++) {
             alloc_fail_arm(n, for_ever == 1);

@@ -179,13 +179,12 @@ START_TEST(a_rollup_says_what_its_rows_say)
         struct columns rows;
         struct buffer plain;
         const char *what = NULL;
-        size_t varying = 0;
         buffer_init(&plain);
         make_rows(&rows, &kinds[seed % CORE_COUNT(kinds)],
                   &shapes[random_below(&random, CORE_COUNT(shapes))], seed,
                   1 + random_below(&random, 2000));
         gather(&found, &rows, seed);
-        if (segment_rollup_encode(&plain, &varying, &found, &rows.schema, scratch)) {
+        if (segment_rollup_encode(&plain, &found, &rows.schema, scratch)) {
             struct segment_series series = series_of(&rows);
             rollup_check(&found, &rows);
             ck_assert_msg(segment_rollup_decode(&told, plain.data, plain.bytes, &series, true,
@@ -220,12 +219,11 @@ START_TEST(changed_bytes_are_refused_or_mean_another_rollup)
         struct columns rows;
         struct buffer plain;
         const char *what = NULL;
-        size_t varying = 0;
         size_t refused = 0;
         buffer_init(&plain);
         make_rows(&rows, &kinds[k], &shapes[0], 9 + k, 700);
         gather(&rollup, &rows, 1);
-        CHECK(segment_rollup_encode(&plain, &varying, &rollup, &rows.schema, scratch));
+        CHECK(segment_rollup_encode(&plain, &rollup, &rows.schema, scratch));
         struct segment_series series = series_of(&rows);
         for (size_t i = 0; i < plain.bytes * 256; i++) {
             uint8_t was = plain.data[i / 256];
@@ -271,7 +269,6 @@ static bool has_room(const struct schema *schema, int64_t from, int64_t step, si
     struct codec_scratch *scratch = codec_scratch_new();
     struct columns rows;
     struct buffer plain;
-    size_t varying;
     buffer_init(&plain);
     columns_init(&rows, schema);
     for (size_t i = 0; i < count; i++) {
@@ -280,7 +277,7 @@ static bool has_room(const struct schema *schema, int64_t from, int64_t step, si
         CHECK(columns_append(&rows, &row));
     }
     CHECK(segment_rollup_add(&rollup, &rows, 0, count));
-    bool fits = segment_rollup_encode(&plain, &varying, &rollup, schema, scratch);
+    bool fits = segment_rollup_encode(&plain, &rollup, schema, scratch);
     CHECK(fits || plain.bytes == 0);
     if (fits) {
         struct segment_series series = series_of(&rows);
@@ -406,7 +403,7 @@ START_TEST(long_series_of_warm_and_cold_files_have_one)
         ck_assert_uint_gt(write_series(&world, tier, &kinds[1], seconds, 1500),
                           20); /* in one piece */
         ck_assert_uint_eq(write_series(&world, tier, &kinds[0], seconds, 1000), 0);
-        ck_assert_uint_eq(write_series(&world, tier, &kinds[0], minutes, 20000), 0);
+        ck_assert_uint_eq(write_series(&world, tier, &kinds[2], minutes, 20000), 0);
         ck_assert_uint_eq(write_series(&world, tier, &kinds[0], &shapes[3], 20000), 0);
     }
     world_release(&world);
