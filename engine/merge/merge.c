@@ -196,7 +196,7 @@ static holter_status look_ahead(struct merge *merge, struct head *top, enum merg
     for (int more = 1; more >= 0 && *verdict == MERGE_READ; more--) {
         *all = more != 0;
         holter_status status = run->peek(run, *all, ahead, err);
-        if (status == HOLTER_NOT_FOUND && *all)
+        if (status == HOLTER_NOT_FOUND)
             continue;
         if (status != HOLTER_OK)
             return status;

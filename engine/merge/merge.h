@@ -79,8 +79,8 @@ enum merge_verdict {
 struct merge_run {
     /**
      * What is known of the next block before it is read, or with `all` of all that are left together, and
-     * passing over what was seen last. HOLTER_DONE: there is none; HOLTER_NOT_FOUND: of all together
-     * nothing is known. NULL, both: nothing ever is.
+     * passing over what was seen last. HOLTER_DONE: there is none; HOLTER_NOT_FOUND: nothing is known
+     * of what was asked for. NULL, both: nothing ever is.
      */
     holter_status (*peek)(struct merge_run *run, bool all, struct merge_ahead *out,
                           holter_error *err);

@@ -24,12 +24,14 @@ struct query_spec {
         void *context,
         uint32_t metric); /* as in shard_spec, with its class_context; NULL: ask all files */
     /**
-     * Asked of a block, from its header, or of `blocks` of a series told as one, of which all rows stand, are
+     * Asked of a block, from its header, or of `blocks` of a series told as one, or of a half hour, of which all rows stand, are
      * asked for, and are alone. NULL: all are read.
      */
     enum merge_verdict (*take_block)(void *context, const struct segment_block *block,
                                      size_t blocks);
     void *take_context;
+    bool
+        by_half_hours; /* of series that have a rollup, its half hours in the place of blocks (`blocks` 0) */
 };
 
 struct query_scan;
@@ -106,6 +108,8 @@ void query_aggregate_close(struct query_aggregate *aggregate);
 /** Blocks of files whose headers sufficed, and such as were decoded, so far. */
 void query_aggregate_blocks(const struct query_aggregate *aggregate, uint64_t *passed,
                             uint64_t *decoded);
+/** Half hours that rollups answered. */
+uint64_t query_aggregate_half_hours(const struct query_aggregate *aggregate);
 /** *out is borrowed until the next call. HOLTER_DONE at the end. */
 holter_status query_aggregate_next(struct query_aggregate *aggregate, holter_windows *out,
                                    holter_error *err);

@@ -12,7 +12,8 @@
  *
  * Where the header of a block tells what is asked for, and its rows all stand and begin in the window at
  * hand, they are not read (take_block): so of long windows only the edges are decoded. A block that begins
- * beyond the window waits for its own.
+ * beyond the window waits for its own. Of a series that has a rollup its half hours are asked for in the
+ * place of blocks: so of windows that begin and end with one nothing is decoded.
  *
  *   A1  Between windows each lane's next row begins at or after the end of the window before.
  *   A2  Each open interval began before that end and ends after it.
@@ -72,8 +73,9 @@ struct query_aggregate {
     size_t open_count, open_capacity;
     int64_t begin, end; /* the window at hand; before the first: end is `from` */
 
-    bool is_taking;  /* rows of the window at hand are being taken: blocks may be, too */
-    uint64_t passed; /* blocks taken by their headers */
+    bool is_taking;      /* rows of the window at hand are being taken: blocks may be, too */
+    uint64_t passed;     /* blocks taken by their headers */
+    uint64_t half_hours; /* taken */
     uint64_t samples, excluded, parts;
     int64_t first_time, last_time;
     struct tally tallies[SCHEMA_FIELDS_MAX];
@@ -255,6 +257,17 @@ static void take_extremes(const struct query_aggregate *a, struct tally *tally, 
         tally->max = max;
 }
 
+/* Which of these rollups have, too, and whether windows hold half hours enough to ask for them. */
+static bool half_hours_suffice(const struct query_aggregate *a)
+{
+    const int64_t half_hour_ns = INT64_C(1800) * 1000000000;
+    bool has_extremes = has_function(a, HOLTER_FN_MIN) || has_function(a, HOLTER_FN_MAX);
+    const holter_every *every = &a->spec.every;
+    return (a->spec.schema.kind == SAMPLE_INSTANT || !has_extremes) &&
+           (every->calendar != HOLTER_FIXED || every->width_ns % half_hour_ns == 0 ||
+            every->width_ns / half_hour_ns >= 4);
+}
+
 /* Of headers_suffice. The sum of an interval is its share, which is the whole where it ends in time. */
 static enum merge_verdict take_block(void *context, const struct segment_block *block,
                                      size_t blocks)
@@ -281,6 +294,7 @@ static enum merge_verdict take_block(void *context, const struct segment_block *
     a->parts += kept;
     a->excluded += block->flagged;
     a->passed += blocks;
+    a->half_hours += blocks == 0;
     return MERGE_TAKEN;
 }
 
@@ -294,6 +308,7 @@ static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot
     struct query_spec spec = a->spec.rows;
     spec.take_block = headers_suffice(a) ? take_block : NULL;
     spec.take_context = a;
+    spec.by_half_hours = headers_suffice(a) && half_hours_suffice(a);
     holter_status status = query_scan_open(&scan, snapshot, &spec, err);
     if (status == HOLTER_OK)
         status = query_scan_list(&series, &count, scan, err);
@@ -351,6 +366,11 @@ void query_aggregate_blocks(const struct query_aggregate *a, uint64_t *passed, u
     *decoded = 0;
     for (size_t i = 0; i < a->lane_count; i++)
         *decoded += query_scan_decoded(a->lanes[i].scan);
+}
+
+uint64_t query_aggregate_half_hours(const struct query_aggregate *a)
+{
+    return a->half_hours;
 }
 
 /* ---- the window at hand ---------------------------------------------------------------------- */

@@ -438,8 +438,8 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
 /* ---- merging the series at hand -------------------------------------------------------------- */
 
 /*
- * *reach: of one source, the least begin of a block that may last beyond `from` (Q2), where that is
- * lower.
+ * *reach: of one source, the least begin of a block, or half hour, that may last beyond `from` (Q2), where
+ * that is lower.
  */
 static holter_status source_reach(int64_t *reach, const struct query_source *source, int64_t from,
                                   holter_error *err)
@@ -448,18 +448,15 @@ static holter_status source_reach(int64_t *reach, const struct query_source *sou
     if (source->series == NULL ||
         !may_last(from, source->series->begin_min, source->series->end_max))
         return HOLTER_OK;
-    holter_status status =
-        segment_run_open(&run, source->section, source->next - 1, from, INT64_MAX, INT64_MAX, err);
+    holter_status status = segment_run_plan(&run, source->section, source->next - 1, from,
+                                            INT64_MAX, INT64_MAX, NULL, err);
     if (status != HOLTER_OK)
         return status;
-    size_t count = segment_run_block_count(run);
-    for (size_t i = 0; i < count; i++) {
-        const struct segment_block *block = segment_run_block(run, i);
-        if (may_last(from, block->begin_min, block->end_max))
-            *reach = least(*reach, block->begin_min);
-    }
+    if (source->view->spec.by_half_hours)
+        segment_run_by_half_hours(run);
+    status = segment_run_reach(reach, run, err);
     segment_run_close(run);
-    return HOLTER_OK;
+    return status;
 }
 
 /* Q2, of the series at hand. */
@@ -515,6 +512,8 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
                                                 reach, to, INT64_MAX, view->pool, err);
         if (status != HOLTER_OK)
             return status;
+        if (view->spec.by_half_hours)
+            segment_run_by_half_hours(source->run);
         segment_run_merge(source->run, &view->runs[run_count++], source->file->sequence_min,
                           source->file->sequence_max); /* M4 */
     }

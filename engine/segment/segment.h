@@ -252,6 +252,16 @@ holter_status segment_run_plan(struct segment_run **out, struct segment_section 
                                struct segment_pool *pool, holter_error *err);
 /** A hint that all of it will be read soon, as far as that can be told without a read: io_expect. */
 void segment_run_expect(struct segment_run *run);
+/**
+ * Of a run that was planned, with `ends_after` INT64_MAX: what is ahead is told by the half hours of the
+ * series' rollup, as blocks of which a run may take or read each alone. Without effect where there is none.
+ */
+void segment_run_by_half_hours(struct segment_run *run);
+/**
+ * *reach becomes the least begin of what is told as one (blocks, or half hours) and begins before the run's
+ * `from` and ends after it, where that is lower.
+ */
+holter_status segment_run_reach(int64_t *reach, struct segment_run *run, holter_error *err);
 void segment_run_close(struct segment_run *run);
 /** *out owned: segment_pool_free. Errors: HOLTER_NO_MEMORY. */
 holter_status segment_pool_new(struct segment_pool **out, holter_error *err);

@@ -1,16 +1,16 @@
 /*
- * segment_outline.c -- the outline of a user's section: its index, and the block headers that were asked
- * for.
+ * segment_outline.c -- the outline of a user's section: its index, and the block headers and rollups that
+ * were asked for.
  *
- *     section: | pieces of payload .. | block headers .. | index |
- *                                 |<------- one read ----------->|   begins at a page of the file
+ *     section: | pieces of payload .. | rollups .. | block headers .. | index |
+ *                                           |<------ one read -------------->|   begins at a page
  *
  * An outline is read once and kept by whoever counts it, without the file and without a key: what it
- * tells needs neither any more. Headers join it as they are asked for, a series at a time; of two
+ * tells needs neither any more. Headers and rollups join it as they are asked for, a series at a time; of two
  * threads that read the same ones the later drops its own. What an outline held is wiped when the last
  * count goes.
  *
- * Pair: an outline's `headers` are stored with release and loaded with acquire.
+ * Pair: an outline's `headers` and `rollups` are stored with release and loaded with acquire.
  */
 #include "segment_impl.h"
 
@@ -73,7 +73,10 @@ void segment_outline_unref(struct segment_outline *outline)
         return;
     for (size_t i = 0; outline->headers != NULL && i < outline->index.count; i++)
         headers_free(atomic_load_explicit(&outline->headers[i], memory_order_relaxed));
+    for (size_t i = 0; outline->rollups != NULL && i < outline->index.count; i++)
+        headers_free(atomic_load_explicit(&outline->rollups[i], memory_order_relaxed));
     free(outline->headers);
+    free(outline->rollups);
     if (outline->index.entries != NULL)
         crypto_wipe(outline->index.entries, outline->index.count * sizeof *outline->index.entries);
     segment_index_release(&outline->index);
@@ -237,11 +240,12 @@ holter_status segment_outline_open(struct segment_outline **out,
     holter_status status = index_read(outline, access, err);
     if (status == HOLTER_OK) {
         outline->headers = core_calloc(outline->index.count, sizeof *outline->headers);
-        if (outline->headers == NULL)
+        outline->rollups = core_calloc(outline->index.count, sizeof *outline->rollups);
+        if (outline->headers == NULL || outline->rollups == NULL)
             status = no_memory(access, err);
     }
     if (status == HOLTER_OK) {
-        size_t series_bytes = sizeof *outline->index.entries + sizeof *outline->headers;
+        size_t series_bytes = sizeof *outline->index.entries + 2 * sizeof *outline->headers;
         atomic_init(&outline->bytes,
                     sizeof *outline + outline->plain_bytes + outline->tail_bytes +
                         outline->index.count * series_bytes +
@@ -399,6 +403,24 @@ static holter_status plain_piece(uint8_t **piece, const uint8_t **plain, size_t 
     return status;
 }
 
+/* Into its place, unless another thread was faster. Answers what is there then. */
+static const struct segment_headers *headers_publish(struct segment_outline *outline,
+                                                     _Atomic(struct segment_headers *) *place,
+                                                     struct segment_headers *headers)
+{
+    struct segment_headers *there = NULL;
+    size_t block_bytes = sizeof *headers->blocks + headers->field_count * sizeof *headers->fields +
+                         (headers->places != NULL ? sizeof *headers->places : 0);
+    if (!atomic_compare_exchange_strong_explicit(place, &there, headers, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
+        headers_free(headers);
+        return there;
+    }
+    atomic_fetch_add_explicit(&outline->bytes, sizeof *headers + (headers->count + 1) * block_bytes,
+                              memory_order_relaxed);
+    return headers;
+}
+
 const struct segment_headers *segment_outline_known(const struct segment_outline *outline,
                                                     size_t series)
 {
@@ -413,27 +435,15 @@ holter_status segment_outline_headers(const struct segment_headers **out,
     const uint8_t *plain = NULL;
     const struct segment_entry *entry = &outline->index.entries[series];
     size_t bytes = (size_t)entry->header_bytes;
-    struct segment_headers *headers = NULL, *there = NULL;
+    struct segment_headers *headers = NULL;
     holter_status status = plain_piece(&piece, &plain, &bytes, outline, access,
                                        SEGMENT_PIECE_BLOCKS, entry->header_offset, err);
     if (status == HOLTER_OK)
         status = headers_decode(&headers, outline, access, series, plain, bytes, err);
     free_wiped(piece, piece != NULL ? bytes : 0);
-    if (status != HOLTER_OK)
-        return status;
-    if (atomic_compare_exchange_strong_explicit(&outline->headers[series], &there, headers,
-                                                memory_order_acq_rel, memory_order_acquire)) {
-        size_t block_bytes = sizeof *headers->blocks + sizeof *headers->places +
-                             headers->field_count * sizeof *headers->fields;
-        atomic_fetch_add_explicit(&outline->bytes,
-                                  sizeof *headers + (headers->count + 1) * block_bytes,
-                                  memory_order_relaxed);
-        *out = headers;
-    } else {
-        headers_free(headers); /* another thread was faster */
-        *out = there;
-    }
-    return HOLTER_OK;
+    if (status == HOLTER_OK)
+        *out = headers_publish(outline, &outline->headers[series], headers);
+    return status;
 }
 
 /* ---- rollups --------------------------------------------------------------------------------- */
@@ -463,5 +473,51 @@ holter_status segment_outline_rollup_read(struct segment_rollup *rollup,
                       what);
 done:
     free_wiped(piece, piece != NULL ? bytes : 0);
+    return status;
+}
+
+const struct segment_headers *segment_outline_known_rollup(const struct segment_outline *outline,
+                                                           size_t series)
+{
+    return atomic_load_explicit(&outline->rollups[series], memory_order_acquire);
+}
+
+/* Without places, as buckets have none. */
+static struct segment_headers *headers_of_rollup(const struct segment_rollup *rollup,
+                                                 size_t field_count)
+{
+    struct segment_headers *headers = calloc(1, sizeof *headers);
+    if (headers == NULL)
+        return NULL;
+    headers->count = rollup->count;
+    headers->field_count = field_count;
+    headers->blocks = core_calloc(rollup->count + 1, sizeof *headers->blocks);
+    headers->fields = core_calloc(rollup->count + 1, field_count * sizeof *headers->fields);
+    if (headers->blocks == NULL || headers->fields == NULL) {
+        headers_free(headers);
+        return NULL;
+    }
+    for (size_t i = 0; i < rollup->count; i++)
+        headers_put(headers, i, &rollup->buckets[i]);
+    return headers;
+}
+
+holter_status segment_outline_rollup(const struct segment_headers **out,
+                                     struct segment_outline *outline, size_t series,
+                                     const struct segment_access *access, holter_error *err)
+{
+    struct segment_rollup rollup = { 0 };
+    struct segment_headers *headers = NULL;
+    size_t field_count = outline->index.entries[series].series.schema.field_count;
+    holter_status status =
+        segment_outline_rollup_read(&rollup, outline, series, access, false, err);
+    if (status == HOLTER_OK) {
+        headers = headers_of_rollup(&rollup, field_count);
+        if (headers == NULL)
+            status = no_memory(access, err);
+    }
+    if (status == HOLTER_OK)
+        *out = headers_publish(outline, &outline->rollups[series], headers);
+    segment_rollup_release(&rollup);
     return status;
 }

@@ -6,6 +6,14 @@
  *     run:     block headers of the outline, then some pieces read at once, opened one by one, each
  *              block decoded into the same columns
  *
+ * A run that goes by half hours stands before a row, where a bucket of the rollup begins or a block does:
+ *
+ *     blocks   | 0 . . . . . . . . . . | 1 . . . . . . . . . . |
+ *     buckets  | 9:00 . . | 9:30 . . . : . . | 10:00 . . | 10:30
+ *
+ * A bucket that is not taken is read: its rows in the one block, then those in the next, each block decoded
+ * once. Whole blocks are not looked at, as after them no bucket begins.
+ *
  * Pieces and columns belong to the run, so a block is borrowed until the next read. A run that has come
  * to its end leaves its memory to the next one of its pool.
  */
@@ -42,6 +50,14 @@ struct segment_pool {
     uint64_t decoded; /* blocks */
 };
 
+/* Where a run stands that goes by half hours. */
+struct place_in_rollup {
+    const struct segment_headers *buckets; /* the outline's; NULL: not looked at yet */
+    size_t bucket;                         /* the next one, or the one at hand */
+    uint64_t row;                          /* of the series: the next one */
+    uint64_t bucket_row, block_row;        /* where bucket and block begin */
+};
+
 struct segment_run {
     struct segment_section *section;
     size_t series;
@@ -52,7 +68,10 @@ struct segment_run {
     bool has_memory;
     const struct segment_headers *headers; /* the outline's; NULL: not looked at yet */
     size_t next;                           /* block to look at */
-    struct segment_block shown;            /* that was asked for last */
+    size_t decoded;                        /* the block in memory.rows and one more; 0: none */
+    bool by_half_hours;                    /* as asked for, and the series has a rollup */
+    struct place_in_rollup at;
+    struct segment_block shown; /* that was asked for last */
     /* Payload [read_begin, read_end) of the series is in memory.bytes; pieces up to open_end are
        opened. */
     uint64_t read_begin, read_end, open_end;
@@ -283,6 +302,7 @@ static void memory_leave(struct segment_run *run)
         memory_release(&run->memory);
     run->memory = (struct memory){ 0 };
     run->has_memory = false;
+    run->decoded = 0;
 }
 
 static bool reserve_bytes(struct memory *memory, uint64_t bytes)
@@ -384,7 +404,7 @@ static holter_status run_piece(struct segment_run *run, size_t index, const uint
         return status;
     uint64_t end = place->piece_offset + place->piece_bytes + CRYPTO_TAG_BYTES;
     if (end > run->read_end) {
-        uint64_t read_end = read_end_of(run, index);
+        uint64_t read_end = run->by_half_hours ? end : read_end_of(run, index);
         uint64_t bytes = read_end - place->piece_offset;
         run->read_begin = run->read_end = run->open_end = place->piece_offset;
         if (!reserve_bytes(&run->memory, bytes))
@@ -419,7 +439,8 @@ static bool next_at_hand(struct codec_next *next, struct segment_run *run, size_
                          const uint8_t *plain)
 {
     const struct segment_headers *headers = run->headers;
-    if (index == run->entry->series.blocks || !is_wanted(run, &headers->blocks[index]))
+    if (run->by_half_hours || index == run->entry->series.blocks ||
+        !is_wanted(run, &headers->blocks[index]))
         return false;
     const struct segment_place *place = &headers->places[index];
     if (place->starts_piece) {
@@ -468,6 +489,106 @@ static bool find_wanted(struct segment_run *run)
     return run->next < blocks;
 }
 
+/* ---- by half hours ---- */
+
+/* The rollup; and the place of the first rows that are wanted. */
+static holter_status rollup_load(struct segment_run *run, holter_error *err)
+{
+    struct place_in_rollup *at = &run->at;
+    struct segment_section *section = run->section;
+    holter_status status = HOLTER_OK;
+    if (at->buckets != NULL)
+        return HOLTER_OK;
+    at->buckets = segment_outline_known_rollup(section->outline, run->series);
+    if (at->buckets == NULL) {
+        status = section_need(section, err);
+        if (status != HOLTER_OK)
+            return status;
+        struct segment_access access = access_of(section);
+        status = segment_outline_rollup(&at->buckets, section->outline, run->series, &access, err);
+    }
+    if (status != HOLTER_OK)
+        return status;
+    (void)find_wanted(run);
+    for (size_t i = 0; i < run->next; i++)
+        at->block_row += run->headers->blocks[i].rows;
+    at->row = at->block_row;
+    return HOLTER_OK;
+}
+
+/* Go to the next row that is wanted, its bucket and its block; no later row is taken yet. False: none. */
+static bool find_wanted_row(struct segment_run *run)
+{
+    struct place_in_rollup *at = &run->at;
+    const struct segment_headers *buckets = at->buckets;
+    while (at->bucket < buckets->count &&
+           (at->row >= at->bucket_row + buckets->blocks[at->bucket].rows ||
+            !is_wanted(run, &buckets->blocks[at->bucket])))
+        at->bucket_row += buckets->blocks[at->bucket++].rows;
+    if (at->bucket == buckets->count)
+        return false;
+    at->row = at->row > at->bucket_row ? at->row : at->bucket_row;
+    while (at->row >= at->block_row + run->headers->blocks[run->next].rows)
+        at->block_row += run->headers->blocks[run->next++].rows;
+    return true;
+}
+
+/* As run_peek, of a bucket. Nothing is told of one whose rows were read in part. */
+static holter_status bucket_peek(struct segment_run *run, struct merge_ahead *out)
+{
+    const struct place_in_rollup *at = &run->at;
+    const struct segment_header *bucket = &at->buckets->blocks[at->bucket];
+    if (at->row > at->bucket_row)
+        return HOLTER_NOT_FOUND;
+    segment_headers_block(&run->shown, at->buckets, at->bucket);
+    *out = (struct merge_ahead){
+        .first = bucket->begin_min,
+        .last = bucket->begin_max,
+        .next = at->bucket + 1 < at->buckets->count ? bucket[1].begin_min : INT64_MAX,
+        .about = &run->shown,
+    };
+    return HOLTER_OK;
+}
+
+static int64_t row_begin(const struct segment_run *run)
+{
+    const struct place_in_rollup *at = &run->at;
+    return at->row > at->bucket_row ? run->headers->blocks[run->next].begin_min
+                                    : at->buckets->blocks[at->bucket].begin_min;
+}
+
+/* Of the block at hand, decoded, the rows that begin in the bucket at hand. */
+static holter_status bucket_rows(struct segment_run *run, size_t *first, size_t *count,
+                                 holter_error *err)
+{
+    struct place_in_rollup *at = &run->at;
+    int64_t begin = run->memory.rows.columns.time[at->row - at->block_row];
+    if (begin != row_begin(run))
+        return error_set(err, HOLTER_CORRUPT,
+                         "segment '%s': user #%016llx: half hour %zu of metric %u, source %u is "
+                         "not what the rollup says",
+                         path_of(run->section),
+                         (unsigned long long)run->section->outline->user.user, at->bucket,
+                         run->entry->series.metric, run->entry->series.source);
+    uint64_t block_end = at->block_row + run->headers->blocks[run->next].rows;
+    uint64_t bucket_end = at->bucket_row + at->buckets->blocks[at->bucket].rows;
+    uint64_t end = block_end < bucket_end ? block_end : bucket_end;
+    *first = (size_t)(at->row - at->block_row);
+    *count = (size_t)(end - at->row);
+    at->row = end;
+    return HOLTER_OK;
+}
+
+/* ---- what a merge asks ---- */
+
+/* False: there is none. */
+static bool find_next(struct segment_run *run)
+{
+    if (run->next == run->entry->series.blocks)
+        return false;
+    return run->at.buckets != NULL ? find_wanted_row(run) : find_wanted(run);
+}
+
 static int64_t run_next_begin(const struct merge_run *merge)
 {
     struct segment_run *run = merge->context;
@@ -475,7 +596,9 @@ static int64_t run_next_begin(const struct merge_run *merge)
         return INT64_MAX;
     if (run->headers == NULL)
         return run->entry->series.begin_min;
-    return find_wanted(run) ? run->headers->blocks[run->next].begin_min : INT64_MAX;
+    if (!find_next(run))
+        return INT64_MAX;
+    return run->at.buckets != NULL ? row_begin(run) : run->headers->blocks[run->next].begin_min;
 }
 
 static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ahead *out,
@@ -486,12 +609,16 @@ static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ah
     if (run->next == blocks)
         return HOLTER_DONE;
     holter_status status = run_load(run, err);
+    if (status == HOLTER_OK && !all && run->by_half_hours)
+        status = rollup_load(run, err);
     if (status != HOLTER_OK)
         return status;
-    if (!find_wanted(run))
+    if (!find_next(run))
         return HOLTER_DONE;
-    if (all && (run->next > 0 || !run->headers->has_total))
+    if (all && (run->next > 0 || run->at.row > 0 || !run->headers->has_total))
         return HOLTER_NOT_FOUND;
+    if (!all && run->by_half_hours)
+        return bucket_peek(run, out);
     if (all) {
         segment_headers_block(&run->shown, run->headers, blocks);
         *out = (struct merge_ahead){
@@ -518,7 +645,31 @@ static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ah
 static void run_pass(struct merge_run *merge, bool all)
 {
     struct segment_run *run = merge->context;
-    run->next = all ? run->entry->series.blocks : run->next + 1;
+    struct place_in_rollup *at = &run->at;
+    if (all)
+        run->next = run->entry->series.blocks;
+    else if (run->by_half_hours)
+        at->row += at->buckets->blocks[at->bucket].rows;
+    else
+        run->next++;
+}
+
+/* The next block into memory.rows. */
+static holter_status run_decode(struct segment_run *run, holter_error *err)
+{
+    const uint8_t *plain = NULL;
+    if (!run->has_memory)
+        memory_take(run);
+    run->decoded = 0;
+    holter_status status = run_piece(run, run->next, &plain, err);
+    if (status == HOLTER_OK)
+        status = block_decode(run, run->next, plain, err);
+    if (status != HOLTER_OK)
+        return status;
+    run->decoded = run->next + 1;
+    if (run->pool != NULL)
+        run->pool->decoded++;
+    return HOLTER_OK;
 }
 
 static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first,
@@ -528,29 +679,27 @@ static holter_status run_read(struct merge_run *merge, const struct columns **bl
     holter_status status = HOLTER_OK;
     if (run->next < run->entry->series.blocks)
         status = run_load(run, err);
+    if (status == HOLTER_OK && run->by_half_hours && run->next < run->entry->series.blocks)
+        status = rollup_load(run, err);
     if (status != HOLTER_OK)
         return status;
-    if (run->next == run->entry->series.blocks || !find_wanted(run)) {
+    if (!find_next(run)) {
         if (run->pool != NULL && run->has_memory)
             memory_leave(run);
         return HOLTER_DONE;
     }
 
-    const uint8_t *plain = NULL;
-    if (!run->has_memory)
-        memory_take(run);
-    status = run_piece(run, run->next, &plain, err);
-    if (status == HOLTER_OK)
-        status = block_decode(run, run->next, plain, err);
+    if (run->decoded != run->next + 1)
+        status = run_decode(run, err);
     if (status != HOLTER_OK)
         return status;
-    run->next++;
-    if (run->pool != NULL)
-        run->pool->decoded++;
-    merge->is_rising = run->memory.rows.is_rising;
     *block = &run->memory.rows.columns;
     *first = 0;
     *count = run->memory.rows.columns.count;
+    merge->is_rising = run->memory.rows.is_rising;
+    if (run->by_half_hours)
+        return bucket_rows(run, first, count, err);
+    run->next++;
     return HOLTER_OK;
 }
 
@@ -572,6 +721,29 @@ holter_status segment_run_plan(struct segment_run **out, struct segment_section 
     run->ends_after = ends_after;
     run->pool = pool;
     *out = run;
+    return HOLTER_OK;
+}
+
+void segment_run_by_half_hours(struct segment_run *run)
+{
+    core_assert(run->headers == NULL);
+    core_assert(run->ends_after == INT64_MAX);
+    run->by_half_hours = run->entry->rollup_bytes > 0;
+}
+
+holter_status segment_run_reach(int64_t *reach, struct segment_run *run, holter_error *err)
+{
+    holter_status status = run_load(run, err);
+    if (status == HOLTER_OK && run->by_half_hours)
+        status = rollup_load(run, err);
+    if (status != HOLTER_OK)
+        return status;
+    const struct segment_headers *told = run->by_half_hours ? run->at.buckets : run->headers;
+    for (size_t i = 0; i < told->count; i++) {
+        const struct segment_header *one = &told->blocks[i];
+        if (one->begin_min < run->from && one->end_max > run->from && one->begin_min < *reach)
+            *reach = one->begin_min;
+    }
     return HOLTER_OK;
 }
 

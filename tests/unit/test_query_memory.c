@@ -88,6 +88,12 @@ static holter_status aggregate_numbers(struct shard_snapshot *snapshot, uint64_t
                      HOLTER_FN_SUM | HOLTER_FN_MEAN | HOLTER_FN_MIN | HOLTER_FN_MAX, count);
 }
 
+/* As far as half hours suffice. */
+static holter_status aggregate_days(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+{
+    return aggregate(snapshot, user, 0, 1, HOLTER_FN_SUM | HOLTER_FN_MAX, count);
+}
+
 static holter_status aggregate_texts(struct shard_snapshot *snapshot, uint64_t user,
                                      uint64_t *count)
 {
@@ -95,8 +101,9 @@ static holter_status aggregate_texts(struct shard_snapshot *snapshot, uint64_t u
 }
 
 static holter_status (*const queries[])(struct shard_snapshot *snapshot, uint64_t user,
-                                        uint64_t *count) = { scan_all, find_latest, list_series,
-                                                             aggregate_numbers, aggregate_texts };
+                                        uint64_t *count) = { scan_all,       find_latest,
+                                                             list_series,    aggregate_numbers,
+                                                             aggregate_days, aggregate_texts };
 
 static bool is_anyone(void *context, uint64_t user)
 {
@@ -105,18 +112,38 @@ static bool is_anyone(void *context, uint64_t user)
     return true;
 }
 
+/* A series that gets a rollup. */
+static void write_dense(struct world *world)
+{
+    struct wal_part part = { .metric = 1, .source = 1 };
+    uint64_t sequence;
+    columns_init(&part.columns, &world_schemas[0]);
+    for (size_t i = 0; i < 1500; i++) {
+        struct row row = { .time = world_week(1) + (int64_t)(i + 1000) * 5000000000,
+                           .field = { (int64_t)random_below(&world->random, 100) } };
+        CHECK(columns_append(&part.columns, &row));
+    }
+    world_write(world, 0, NULL, 0, &part, &sequence);
+    columns_release(&part.columns);
+}
+
 START_TEST(each_allocation_may_fail)
 {
     struct world *world = world_new(4);
     struct shard_snapshot *snapshot;
     struct compaction_result result;
+    uint64_t rollup_bytes = 0;
+    write_dense(world);
     for (int i = 0; i < 60; i++) {
         world_commit(world);
         if (i == 20 || i == 40)
             CHECK_OK(shard_flush(NULL, world->shard, true, &err));
         if (i == 20)
             CHECK_OK(shard_compact(&result, world->shard, TIER_WARM, 0, NULL, NULL, &err));
+        if (i == 20)
+            rollup_bytes = result.rollup_bytes;
     }
+    ck_assert_uint_gt(rollup_bytes, 0);
     CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
     uint64_t user = world_users[0], expected, count;
     CHECK_OK(queries[_i](snapshot, user, &expected));
