@@ -24,7 +24,7 @@
 
 __extension__ typedef __int128 int128;
 
-enum { ROLLUP_FORM = 1, LABELS = SEGMENT_LABELS_MAX };
+enum { ROLLUP_FORM = 2, LABELS = SEGMENT_LABELS_MAX };
 
 static holter_status refuse(const char **what, const char *sentence)
 {
@@ -236,6 +236,12 @@ static void array_end(struct arrays *a)
     codec_array_encode(a->out, a->values, a->count, a->scratch);
 }
 
+/* From the last row of the bucket before. */
+static uint64_t gap_of(const struct segment_block *buckets, size_t i)
+{
+    return (uint64_t)buckets[i].begin_min - (uint64_t)buckets[i - 1].begin_max;
+}
+
 static uint64_t end_span_of(const struct segment_block *bucket)
 {
     return (uint64_t)bucket->end_max - (uint64_t)bucket->begin_max;
@@ -256,7 +262,7 @@ static bool unit_divides(uint64_t unit, const struct segment_rollup *rollup,
     bool is_interval = schema->kind == SAMPLE_INTERVAL;
     for (size_t i = 0; i < rollup->count; i++) {
         const struct segment_block *bucket = &rollup->buckets[i];
-        if (into_bucket(bucket->begin_min) % unit != 0 ||
+        if ((i > 0 && gap_of(rollup->buckets, i) % unit != 0) ||
             left_of_bucket(bucket->begin_max) % unit != 0 ||
             (is_interval && end_span_of(bucket) % unit != 0))
             return false;
@@ -269,20 +275,17 @@ static void times_encode(struct arrays *a, const struct segment_rollup *rollup,
 {
     const struct segment_block *buckets = rollup->buckets;
     for (size_t i = 1; i < a->count; i++)
-        a->values[i] = bucket_of(buckets[i].begin_min) - bucket_of(buckets[i - 1].begin_min) - 1;
+        a->values[i] = (int64_t)(gap_of(buckets, i) / unit);
     a->values[0] = a->count > 1 ? a->values[1] : 0;
+    array_end(a);
+    for (size_t i = 0; i < a->count; i++)
+        a->values[i] = (int64_t)(left_of_bucket(buckets[i].begin_max) / unit);
     array_end(a);
     for (size_t i = 0; i < a->count; i++)
         a->values[i] = buckets[i].rows;
     array_end(a);
     for (size_t i = 0; i < a->count; i++)
         a->values[i] = buckets[i].flagged;
-    array_end(a);
-    for (size_t i = 0; i < a->count; i++)
-        a->values[i] = (int64_t)(into_bucket(buckets[i].begin_min) / unit);
-    array_end(a);
-    for (size_t i = 0; i < a->count; i++)
-        a->values[i] = (int64_t)(left_of_bucket(buckets[i].begin_max) / unit);
     array_end(a);
     if (schema->kind != SAMPLE_INTERVAL)
         return;
@@ -364,6 +367,10 @@ bool segment_rollup_encode(struct buffer *out, const struct segment_rollup *roll
     struct arrays a = { .out = out, .scratch = scratch, .count = rollup->count };
     if (rollup->is_lost || rollup->count == 0)
         return false;
+    for (size_t i = 1; i < rollup->count; i++) {
+        if (gap_of(rollup->buckets, i) > INT64_MAX)
+            return false;
+    }
     for (size_t f = 0; f < schema->field_count; f++) {
         if (schema->types[f] == FIELD_INT && !ints_fit(rollup, schema, f))
             return false;
@@ -426,26 +433,6 @@ static holter_status not_an_array(struct decoding *d)
     return refuse(d->what, "an array of it is not valid, or out of range");
 }
 
-/* Each begin_min becomes that of its bucket. */
-static holter_status buckets_decode(struct decoding *d, uint64_t span)
-{
-    struct segment_block *buckets = d->rollup->buckets;
-    size_t count = d->rollup->count;
-    int64_t bucket = bucket_of(d->series->begin_min);
-    int64_t last = bucket_of(d->series->begin_max);
-    if (!naturals_next(d, span))
-        return not_an_array(d);
-    for (size_t i = 0; i < count; i++) {
-        bucket += i > 0 ? d->values[i] + 1 : 0;
-        if (bucket > last)
-            break;
-        buckets[i].begin_min = bucket * SEGMENT_BUCKET_NS;
-    }
-    if (bucket != last)
-        return refuse(d->what, "its buckets are not those of the series' times");
-    return HOLTER_OK;
-}
-
 static holter_status counts_decode(struct decoding *d)
 {
     struct segment_block *buckets = d->rollup->buckets;
@@ -472,43 +459,53 @@ static holter_status counts_decode(struct decoding *d)
     return HOLTER_OK;
 }
 
+/* Gaps are put into end_max first, as the one array ends before the other begins. */
 static holter_status times_decode(struct decoding *d)
 {
     struct segment_block *buckets = d->rollup->buckets;
     const struct segment_series *series = d->series;
     size_t count = d->rollup->count;
-    uint64_t most = (uint64_t)SEGMENT_BUCKET_NS / d->unit;
+    bool is_right = true;
+    int64_t at = series->begin_min;
+    if (!naturals_next(d, (uint64_t)INT64_MAX / d->unit))
+        return not_an_array(d);
+    for (size_t i = 0; i < count; i++)
+        buckets[i].end_max = i > 0 ? (int64_t)((uint64_t)d->values[i] * d->unit) : 0;
+    if (!naturals_next(d, (uint64_t)SEGMENT_BUCKET_NS / d->unit))
+        return not_an_array(d);
+    for (size_t i = 0; is_right && i < count; i++) {
+        uint64_t left = (uint64_t)d->values[i] * d->unit;
+        int64_t bucket = bucket_of(at);
+        is_right = checked_add_i64(&at, at, buckets[i].end_max) && at <= series->begin_max &&
+                   (i == 0 || bucket_of(at) > bucket) && left > 0 && left <= left_of_bucket(at);
+        if (!is_right)
+            break;
+        buckets[i].begin_min = at;
+        at += (int64_t)(left_of_bucket(at) - left);
+        buckets[i].begin_max = buckets[i].end_max = at;
+    }
+    if (!is_right || at != series->begin_max)
+        return refuse(d->what, "the times of its buckets are not those of the series");
+    return HOLTER_OK;
+}
+
+static holter_status ends_decode(struct decoding *d)
+{
+    struct segment_block *buckets = d->rollup->buckets;
+    size_t count = d->rollup->count;
     bool is_right = true;
     int64_t end_max = INT64_MIN;
-    if (!naturals_next(d, most - 1))
+    bool is_interval = d->series->schema.kind == SAMPLE_INTERVAL;
+    if (is_interval && !naturals_next(d, (uint64_t)INT64_MAX / d->unit))
         return not_an_array(d);
     for (size_t i = 0; i < count; i++) {
-        /* Its end may be beyond all times, but not the last begin before it. */
-        buckets[i].end_max = buckets[i].begin_min;
-        is_right = checked_add_i64(&buckets[i].begin_min, buckets[i].begin_min,
-                                   (int64_t)((uint64_t)d->values[i] * d->unit)) &&
-                   is_right;
-    }
-    if (!naturals_next(d, most))
-        return not_an_array(d);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t into = (most - (uint64_t)d->values[i]) * d->unit;
-        is_right = checked_add_i64(&buckets[i].begin_max, buckets[i].end_max, (int64_t)into) &&
-                   d->values[i] > 0 && buckets[i].begin_max >= buckets[i].begin_min && is_right;
-        buckets[i].end_max = buckets[i].begin_max;
-    }
-    if (series->schema.kind == SAMPLE_INTERVAL) {
-        if (!naturals_next(d, (uint64_t)INT64_MAX / d->unit))
-            return not_an_array(d);
-        for (size_t i = 0; i < count; i++)
+        if (is_interval)
             is_right = checked_add_i64(&buckets[i].end_max, buckets[i].begin_max,
                                        (int64_t)((uint64_t)d->values[i] * d->unit)) &&
                        is_right;
-    }
-    for (size_t i = 0; i < count; i++)
         end_max = buckets[i].end_max > end_max ? buckets[i].end_max : end_max;
-    if (!is_right || buckets[0].begin_min != series->begin_min ||
-        buckets[count - 1].begin_max != series->begin_max || end_max != series->end_max)
+    }
+    if (!is_right || end_max != d->series->end_max)
         return refuse(d->what, "the times of its buckets are not those of the series");
     return HOLTER_OK;
 }
@@ -633,11 +630,11 @@ holter_status segment_rollup_decode(struct segment_rollup *out, const uint8_t *p
     if (with_states && words > 0)
         memset(out->states, 0, (size_t)(count * words) * sizeof *out->states);
     out->count = (size_t)count;
-    holter_status status = buckets_decode(&d, span);
+    holter_status status = times_decode(&d);
     if (status == HOLTER_OK)
         status = counts_decode(&d);
     if (status == HOLTER_OK)
-        status = times_decode(&d);
+        status = ends_decode(&d);
     if (status == HOLTER_OK)
         status = fields_decode(&d, with_states);
     if (status == HOLTER_OK && with_states && unit + 1 < SEGMENT_UNITS &&

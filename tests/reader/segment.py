@@ -19,7 +19,7 @@ SECTIONS_BEGIN = 1024
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE, ROLLUP = 1, 2, 3, 4, 5
 SERIES_BYTES_LEAST = 16
 PACKED_FORM = 2
-ROLLUP_FORM = 1
+ROLLUP_FORM = 2
 BUCKET_NS = 1_800_000_000_000
 BUCKETS_MAX, LABELS_MAX = 1_344, 16
 
@@ -569,17 +569,16 @@ def _read_rollup(c, s):
         c.check(min(values) >= 0, f"{what}: a value below 0", at)
         return values
 
-    gaps, rows, flagged, firsts, lefts = (naturals(what) for what in ("gaps", "rows", "flagged", "firsts", "lefts"))
+    gaps, lefts, rows, flagged = (naturals(what) for what in ("gaps", "lefts", "rows", "flagged"))
     ends = naturals("ends") if interval else [0] * n
-    number, buckets = s.begin_min // BUCKET_NS, []
+    last, buckets = s.begin_min, []
     for index in range(n):
-        number += gaps[index] + 1 if index else 0
-        begin = number * BUCKET_NS
-        last = begin + BUCKET_NS - lefts[index] * scale
-        buckets.append(Bucket(number, rows[index], flagged[index], begin + firsts[index] * scale, last,
-                              last + ends[index] * scale))
-    c.check(all(b.first // BUCKET_NS == b.number == b.last // BUCKET_NS and b.first <= b.last for b in buckets),
-            "a row beyond its half hour", at)
+        first = last + gaps[index] * scale if index else s.begin_min
+        number = first // BUCKET_NS
+        last = (number + 1) * BUCKET_NS - lefts[index] * scale
+        c.check(first <= last and lefts[index] and (not buckets or buckets[-1].number < number),
+                "a row beyond its half hour", at)
+        buckets.append(Bucket(number, rows[index], flagged[index], first, last, last + ends[index] * scale))
     c.check((buckets[0].first, buckets[-1].last, max(b.end for b in buckets)) == (s.begin_min, s.begin_max, s.end_max),
             "the times of a rollup are not those of its series", at)
     c.check(sum(rows) == s.row_count and min(rows) >= 1, "the rows of a rollup are not those of its series", at)
@@ -594,7 +593,7 @@ def _read_rollup(c, s):
             by_field[field], times = _read_states(c, n, naturals, scale if interval else 1)
             timed += times
     c.end()
-    spans = [v * scale for v in firsts + lefts + ends] + (timed if interval else [])
+    spans = [v * scale for v in gaps[1:] + lefts + ends] + (timed if interval else [])
     c.check(unit == largest_unit(spans), f"unit {unit} is not the largest that divides a rollup's times", 1)
     for index, bucket in enumerate(buckets):
         bucket.figures = tuple(by_field[field][index] for field in range(len(s.schema.types)))
