@@ -95,7 +95,9 @@ typedef struct holter_aggregator holter_aggregator;
  *          function that does not fit a field (the sentence says which fit); HOLTER_NOT_FOUND no
  *          such user or metric; HOLTER_EXPIRED the user is erased; those of holter_scan.
  * Cost     a scan for each source, advanced together; of counts, and of integers' sum, mean, min and max,
- *          only the blocks at the edges of windows and where rows of several files meet. Memory: a batch of rows a source, and what
+ *          only the blocks at the edges of windows and where rows of several files meet; of long series in
+ *          warm and cold files, not even at edges that are those of half hours of UTC (of intervals: without
+ *          min and max). Memory: a batch of rows a source, and what
  *          lasts over the edge of the window at hand, however long the range.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **out,

@@ -390,6 +390,73 @@ static uint64_t write_series(struct world *world, uint8_t tier, const struct sch
     return bytes;
 }
 
+/* Bytes of a rollup that mean another one of equal size: its last byte that may change so. */
+static void change_rollup(struct buffer *plain, const struct segment_series *series)
+{
+    struct segment_rollup was = { 0 };
+    struct segment_rollup now = { 0 };
+    const char *what;
+    CHECK(segment_rollup_decode(&was, plain->data, plain->bytes, series, true, &what) == HOLTER_OK);
+    for (size_t i = plain->bytes; i-- > 0;) {
+        plain->data[i] ^= 1;
+        if (segment_rollup_decode(&now, plain->data, plain->bytes, series, true, &what) ==
+                HOLTER_OK &&
+            !segment_rollup_is_equal(&was, &now, &series->schema))
+            break;
+        plain->data[i] ^= 1;
+        CHECK(i > 0);
+    }
+    segment_rollup_release(&was);
+    segment_rollup_release(&now);
+}
+
+START_TEST(a_rollup_that_its_rows_do_not_say_is_found)
+{
+    struct content_user user = { .user = 7, .series_count = 1 };
+    struct content content = { .tier = 2, .users = &user, .user_count = 1 };
+    struct world world;
+    struct segment_summary summary;
+    struct segment *segment = NULL;
+    struct buffer file, plain;
+    char path[64];
+    buffer_init(&file);
+    buffer_init(&plain);
+    world_init(&world, 4, false);
+    user.series[0].metric = user.series[0].source = 1;
+    make_rows(&user.series[0].rows, &kinds[0], &shapes[0], 5, 20000);
+    CHECK(content_write(&world, &content, &summary, &err) == HOLTER_OK);
+    CHECK(segment_open(&segment, &world.spec, summary.id, 0, &err) == HOLTER_OK);
+    struct segment_section *section = open_section(&world, segment, 7);
+    struct segment_outline *outline = segment_section_outline(section);
+    const struct segment_entry *entry = &outline->index.entries[0];
+    CHECK(segment_series_verify(section, 0, &err) == HOLTER_OK);
+
+    content_path(path, summary.id);
+    CHECK(sim_file_read(&file, world.sim, path) == HOLTER_OK);
+    struct segment_piece piece = { 7, user.key_generation, SEGMENT_PIECE_ROLLUP,
+                                   outline->user.section_offset + entry->rollup_offset };
+    buffer_append(&plain, file.data + piece.offset, entry->rollup_bytes);
+    CHECK(segment_piece_open(plain.data, plain.bytes, &segment->identity, &piece, NULL));
+    plain.bytes -= CRYPTO_TAG_BYTES;
+    change_rollup(&plain, &entry->series);
+    segment_piece_seal(file.data + piece.offset, plain.data, plain.bytes, &segment->identity,
+                       &piece, NULL);
+    CHECK(sim_file_write(world.sim, path, file.data, file.bytes) == HOLTER_OK);
+    segment_section_close(section);
+    section = open_section(&world, segment, 7);
+    ck_assert_int_eq(segment_series_verify(section, 0, &err), HOLTER_CORRUPT);
+    ck_assert_ptr_nonnull(
+        strstr(err.message, "rollup of metric 1, source 1 is not what its rows say"));
+
+    segment_section_close(section);
+    segment_close(segment);
+    columns_release(&user.series[0].rows);
+    buffer_release(&file);
+    buffer_release(&plain);
+    world_release(&world);
+}
+END_TEST
+
 START_TEST(long_series_of_warm_and_cold_files_have_one)
 {
     const struct shape *seconds = &shapes[0];
@@ -418,6 +485,7 @@ int main(void)
     tcase_add_test(tests, a_rollup_says_what_its_rows_say);
     tcase_add_test(tests, changed_bytes_are_refused_or_mean_another_rollup);
     tcase_add_test(tests, what_does_not_fit_has_no_rollup);
+    tcase_add_test(tests, a_rollup_that_its_rows_do_not_say_is_found);
     tcase_add_loop_test(tests, long_series_of_warm_and_cold_files_have_one, 0, 2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
