@@ -79,6 +79,36 @@ static void look_ahead(struct fuzz_world *world, struct segment_section *section
     segment_run_close(run);
 }
 
+/* By half hours: every other one is read, or all that nothing is told of. */
+static void go_by_half_hours(struct fuzz_world *world, struct segment_section *section,
+                             size_t index)
+{
+    struct segment_run *run = NULL;
+    struct merge_run merge;
+    struct merge_ahead ahead;
+    const struct columns *block = NULL;
+    size_t first, count;
+    holter_status status = HOLTER_OK;
+    if (segment_run_plan(&run, section, index, INT64_MIN, INT64_MAX, INT64_MAX, NULL,
+                         &world->err) != HOLTER_OK)
+        return;
+    segment_run_by_half_hours(run);
+    segment_run_merge(run, &merge, 1, 2);
+    for (size_t i = 0; status == HOLTER_OK || status == HOLTER_NOT_FOUND; i++) {
+        status = merge.peek(&merge, false, &ahead, &world->err);
+        core_assert(status != HOLTER_OK || ahead.first <= ahead.last);
+        if (status == HOLTER_OK && i % 2 == 0) {
+            merge.pass(&merge, false);
+        } else if (status == HOLTER_OK || status == HOLTER_NOT_FOUND) {
+            status = merge.read(&merge, &block, &first, &count, &world->err);
+            core_assert(status != HOLTER_OK || (count > 0 && first + count <= block->count));
+        }
+    }
+    fuzz_check(status, &world->err);
+    segment_run_close(run);
+    fuzz_check(segment_series_verify(section, index, &world->err), &world->err);
+}
+
 struct lending {
     struct segment *segment;
     uint8_t options;
@@ -107,6 +137,7 @@ static void read_known(struct fuzz_world *world, struct segment *segment,
         return;
     for (size_t i = 0; i < segment_section_series_count(section); i++) {
         look_ahead(world, section, i);
+        go_by_half_hours(world, section, i);
         read_series(world, section, i, (options & IS_PART) == 0);
     }
     segment_section_close(section);
