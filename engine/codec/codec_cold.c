@@ -6,7 +6,7 @@
  * the two before. Its upper bits are a symbol, its lower ones are stored as they are, where the scale
  * is so large that they are noise. What no symbol means is an escape, kept aside.
  *
- * Waves are foretold by a sum of the 16 values before, each times a coefficient that the array has;
+ * Waves are foretold by a sum of the 8 or 16 values before, each times a coefficient that the array has;
  * what is left is an array again.
  *
  * Heart rate is gaps and changes in pairs: a device that stores a sample when the rate has changed
