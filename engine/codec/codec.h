@@ -183,7 +183,7 @@ struct codec_rows {
     int64_t revision;
     size_t flags_count, revision_count, sequence_count;
 };
-void codec_rows_release(struct codec_rows *rows);
+void codec_rows_release(struct codec_rows *rows); /* wipes what it knows of a next block */
 /** The bytes of a block that will perhaps be decoded next, and how many rows it has. */
 struct codec_next {
     struct reader bytes;

@@ -426,7 +426,8 @@ static bool decode_pairs(struct codec_rows *rows, int64_t *values, struct reader
                          int64_t begin, unsigned unit, const struct codec_next *next)
 {
     struct reader coming = next == NULL ? reader_over(NULL, 0) : next->bytes;
-    bool is_pairs = get_u8(&coming) >> TIME_UNIT_BITS == TIME_PAIRS && next->count == count;
+    bool is_pairs =
+        get_u8(&coming) >> TIME_UNIT_BITS == TIME_PAIRS && next != NULL && next->count == count;
     if (is_pairs && rows->ahead == NULL)
         rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
     return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
@@ -705,6 +706,10 @@ holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r,
 void codec_rows_release(struct codec_rows *rows)
 {
     columns_release(&rows->columns);
-    free(rows->ahead);
+    if (rows->ahead != NULL) {
+        memset(rows->ahead, 0, sizeof *rows->ahead);
+        __asm__ volatile("" : : "r"(rows->ahead) : "memory"); /* or the compiler leaves it out */
+        free(rows->ahead);
+    }
     rows->ahead = NULL;
 }
