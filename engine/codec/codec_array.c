@@ -278,16 +278,19 @@ static void rank(struct ranked *ranked, size_t count)
     }
 }
 
-/* *ranked: the distinct values, up to DISTINCT of them. */
+/* *ranked: the distinct values; of more than DISTINCT those that are not rare. */
 static size_t ranked_by_tally(struct ranked *ranked, const struct tally *t)
 {
-    size_t taken = 0;
-    for (size_t v = 0; v <= t->range.span; v++) {
-        if (t->count[v] == 0)
-            continue;
-        if (taken == DISTINCT)
-            return 0; /* a list would hardly pay */
-        ranked[taken++] = (struct ranked){ t->range.min + (int64_t)v, t->count[v] };
+    size_t taken = DISTINCT + 1;
+    for (size_t least = 1; taken > DISTINCT; least *= 2) {
+        taken = 0;
+        for (size_t v = 0; v <= t->range.span && taken <= DISTINCT; v++) {
+            if (t->count[v] < least)
+                continue;
+            if (taken < DISTINCT)
+                ranked[taken] = (struct ranked){ t->range.min + (int64_t)v, t->count[v] };
+            taken++;
+        }
     }
     return taken;
 }
