@@ -367,6 +367,26 @@ START_TEST(loops_that_are_chosen_give_the_same_bytes)
 }
 END_TEST
 
+/* A list of what is common, however many different values the rest has: a bit each, and the rest in 10. */
+START_TEST(a_common_value_among_many_rare_ones_is_a_list)
+{
+    int64_t values[ROWS];
+    struct buffer bytes;
+    struct random random = { 4 };
+    buffer_init(&bytes);
+    for (size_t i = 0; i < ROWS; i++)
+        values[i] = i % 3 != 0 ? 0 : 1 + (int64_t)(i * 691 % 1000);
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t other = random_below(&random, ROWS);
+        int64_t value = values[i];
+        values[i] = values[other];
+        values[other] = value;
+    }
+    ck_assert_uint_lt(encoded(&bytes, values, ROWS), ROWS / 8 + ROWS / 3 * 10 / 8 + 40);
+    buffer_release(&bytes);
+}
+END_TEST
+
 START_TEST(the_form_is_the_one_that_suits)
 {
     static const struct {
@@ -511,6 +531,7 @@ int main(void)
     tcase_add_test(tcase, every_instruction_set_reads_and_writes_the_same);
     tcase_add_loop_test(tcase, arrays_of_every_shape_come_back, 0, SHAPES);
     tcase_add_loop_test(tcase, loops_that_are_chosen_give_the_same_bytes, 0, SHAPES);
+    tcase_add_test(tcase, a_common_value_among_many_rare_ones_is_a_list);
     tcase_add_test(tcase, the_form_is_the_one_that_suits);
     tcase_add_loop_test(tcase, no_bytes_make_a_decoder_overrun, 0, SHAPES);
     tcase_add_test(tcase, what_the_page_forbids_is_refused);
