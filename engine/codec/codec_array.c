@@ -414,6 +414,7 @@ static void encode_packed(struct buffer *out, const int64_t *values, size_t coun
         patches += words[i] >> by->width != 0;
     }
     for (size_t i = 0; i < patches; i++) {
+        /* cppcheck-suppress uninitvar ; there are no patches but of words */
         highs[i] = zigzag_encode((int64_t)words[at[i]] >> by->width);
         any_high |= highs[i];
     }

@@ -30,9 +30,10 @@ DEFINE_WORD(16)
 DEFINE_WORD(32)
 DEFINE_WORD(64)
 
-/* Words of a row to OUT, from up to two rows of lane words. */
-#define DEFINE_UNPACK(NAME, BITS, OUT, BASE)                                                       \
-    static void NAME(OUT *restrict out, const uint8_t *restrict in, unsigned width, BASE base)     \
+/* Words of a row to numbers of TO bits, from up to two rows of lane words of BITS. */
+#define DEFINE_UNPACK(NAME, BITS, TO)                                                              \
+    static void NAME(int##TO##_t *restrict out, const uint8_t *restrict in, unsigned width,        \
+                     int##TO##_t base)                                                             \
     {                                                                                              \
         enum { LANE_BITS = (BITS), LANES = LANES_GROUP / LANE_BITS };                              \
         const uint##BITS##_t mask =                                                                \
@@ -45,24 +46,24 @@ DEFINE_WORD(64)
             if (shift + width <= LANE_BITS) {                                                      \
                 for (unsigned lane = 0; lane < LANES; lane++) {                                    \
                     uint##BITS##_t word = (uint##BITS##_t)(word_##BITS(low, lane) >> shift);       \
-                    out[lane] = (OUT)(base + (BASE)(uint##BITS##_t)(word & mask));                 \
+                    out[lane] = (int##TO##_t)((uint##TO##_t)base + (uint##BITS##_t)(word & mask)); \
                 }                                                                                  \
             } else {                                                                               \
                 for (unsigned lane = 0; lane < LANES; lane++) {                                    \
                     uint##BITS##_t word = (uint##BITS##_t)(word_##BITS(low, lane) >> shift);       \
                     uint##BITS##_t more = (uint##BITS##_t)(word_##BITS(high, lane) << back);       \
                     word = (uint##BITS##_t)(word | more);                                          \
-                    out[lane] = (OUT)(base + (BASE)(uint##BITS##_t)(word & mask));                 \
+                    out[lane] = (int##TO##_t)((uint##TO##_t)base + (uint##BITS##_t)(word & mask)); \
                 }                                                                                  \
             }                                                                                      \
             out += LANES;                                                                          \
         }                                                                                          \
     }
 
-DEFINE_UNPACK(unpack_16, 16, int64_t, uint64_t)
-DEFINE_UNPACK(unpack_32, 32, int64_t, uint64_t)
-DEFINE_UNPACK(unpack_64, 64, int64_t, uint64_t)
-DEFINE_UNPACK(lanes_unpack_small, 16, int32_t, int32_t)
+DEFINE_UNPACK(unpack_16, 16, 64)
+DEFINE_UNPACK(unpack_32, 32, 64)
+DEFINE_UNPACK(unpack_64, 64, 64)
+DEFINE_UNPACK(lanes_unpack_small, 16, 32)
 
 #define DEFINE_PACK(BITS, TYPE)                                                                    \
     static void pack_##BITS(uint8_t *restrict out, const uint64_t *restrict words, unsigned width) \
@@ -479,11 +480,11 @@ static void lanes_range(int64_t *min, int64_t *max, const int64_t *values, size_
 static void lanes_unpack(int64_t *out, const uint8_t *in, unsigned width, int64_t base)
 {
     if (width <= 16)
-        unpack_16(out, in, width, (uint64_t)base);
+        unpack_16(out, in, width, base);
     else if (width <= 32)
-        unpack_32(out, in, width, (uint64_t)base);
+        unpack_32(out, in, width, base);
     else
-        unpack_64(out, in, width, (uint64_t)base);
+        unpack_64(out, in, width, base);
 }
 
 static void lanes_pack(uint8_t *out, const uint64_t *words, unsigned width)
