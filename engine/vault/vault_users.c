@@ -207,6 +207,7 @@ void vault_users_add(struct users *u, const struct vault_entry *entry, const uin
     core_assert(blob != NULL);
     u->living[entry->is_long]++;
     added->blob = (uint32_t)u->blobs[entry->is_long].count;
+    /* cppcheck-suppress nullPointer ; only who is erased has none */
     memcpy(vault_chunks_append(&u->blobs[entry->is_long]), blob, blob_bytes(entry->is_long));
     table_put(&u->by_id, hash_of_id(entry->id_hash), index);
 }
