@@ -498,6 +498,19 @@ static bool assert_refused_or_rows(struct codec_scratch *scratch, const struct c
     return status != HOLTER_OK;
 }
 
+/* No beginning of a block is one, read from a place of just its size. */
+static void assert_cuts_refused(struct codec_scratch *scratch, const struct columns *c,
+                                const struct buffer *bytes, size_t step)
+{
+    for (size_t cut = 0; cut < bytes->bytes; cut += step) {
+        uint8_t *exact = malloc(cut + 1);
+        CHECK(exact != NULL);
+        memcpy(exact + 1, bytes->data, cut);
+        CHECK(assert_refused_or_rows(scratch, c, exact + 1, cut));
+        free(exact);
+    }
+}
+
 START_TEST(damaged_blocks_are_refused_or_mean_rows)
 {
     const struct schema *schema = &schemas[(size_t)_i % CORE_COUNT(schemas)];
@@ -521,13 +534,7 @@ START_TEST(damaged_blocks_are_refused_or_mean_rows)
             bytes.data[at] = before;
         }
         CHECK(refused > 0);
-        for (size_t cut = 0; cut < bytes.bytes; cut += 1 + bytes.bytes / 150) {
-            uint8_t *exact = malloc(cut + 1);
-            CHECK(exact != NULL);
-            memcpy(exact + 1, bytes.data, cut);
-            CHECK(assert_refused_or_rows(scratch, &c, exact + 1, cut));
-            free(exact);
-        }
+        assert_cuts_refused(scratch, &c, &bytes, 1 + bytes.bytes / 150);
         buffer_release(&bytes);
         columns_release(&c);
     }
@@ -557,13 +564,7 @@ START_TEST(damaged_spells_are_refused_or_mean_rows)
             bytes.data[at] = before;
         }
         CHECK(refused > 1000);
-        for (size_t cut = 0; cut < bytes.bytes; cut++) {
-            uint8_t *exact = malloc(cut + 1);
-            CHECK(exact != NULL);
-            memcpy(exact + 1, bytes.data, cut);
-            CHECK(assert_refused_or_rows(scratch, &c, exact + 1, cut));
-            free(exact);
-        }
+        assert_cuts_refused(scratch, &c, &bytes, 1);
         buffer_release(&bytes);
         columns_release(&c);
     }
@@ -845,6 +846,16 @@ START_TEST(what_was_decoded_ahead_is_used_only_where_it_is_meant)
         struct reader r = reader_over(place, bytes[1].bytes / 2);
         CHECK(codec_block_decode_next(&rows, &r, c[1].count, c[1].time[0], false, 0, NULL) ==
               HOLTER_CORRUPT);
+
+        struct codec_rows fresh = {
+            0
+        }; /* without memory for the next block this one is read alone */
+        columns_init(&fresh.columns, &schema);
+        CHECK(block_is(&fresh, &c[0], bytes[0].data, bytes[0].bytes, NULL));
+        alloc_fail_arm(0, true);
+        bool is_read = block_is(&fresh, &c[0], bytes[0].data, bytes[0].bytes, &of_place);
+        CHECK(alloc_fail_disarm() && is_read && fresh.ahead == NULL);
+        codec_rows_release(&fresh);
 
         place[bytes[1].bytes / 2] ^= 1; /* the next block is damaged: this one is not */
         CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place));
