@@ -11,7 +11,7 @@ endif
 ifndef V
 Q := @
 endif
-CFLAGS_BASE := -std=c17 -g -fno-strict-aliasing -fvisibility=hidden -fPIC -Wall -Wextra -Wpedantic \
+CFLAGS_BASE := -std=c17 -g -ffp-contract=off -fno-strict-aliasing -fvisibility=hidden -fPIC -Wall -Wextra -Wpedantic \
 	-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wvla \
 	-Wimplicit-fallthrough -Wundef -Wwrite-strings -D_FILE_OFFSET_BITS=64 -D_POSIX_C_SOURCE=200809L
 ifdef WERROR

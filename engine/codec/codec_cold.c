@@ -248,14 +248,23 @@ static void coded_encode(struct buffer *out, struct codec_scratch *s, const int6
 
 /* ---- linear prediction ----------------------------------------------------------------------- */
 
-/* What is foretold for value i, by those before it less base; before the first stand zeros. */
-static int64_t foretold(const int64_t *less_base, size_t i, const int64_t *taps, size_t tap_count)
+/* What is foretold for value i, by those before it less base; before the first stand zeros. The nearest one comes
+   last: when values are decoded, only its product waits for it. */
+static inline int64_t foretold(const int64_t *less_base, size_t i, const int64_t *taps,
+                               size_t tap_count)
 {
-    uint64_t sum = 0;
-    size_t known = i < tap_count ? i : tap_count;
-    for (size_t k = 0; k < known; k++)
-        sum += (uint64_t)taps[k] * (uint64_t)less_base[i - 1 - k];
-    return (int64_t)(sum + TAP_HALF) >> TAP_BITS;
+    uint64_t sum = TAP_HALF;
+    size_t k = i < tap_count ? i : tap_count;
+    const int64_t *before = less_base + i - k;
+    for (; k % 4 != 0; k--)
+        sum += (uint64_t)taps[k - 1] * (uint64_t)*before++;
+    for (; k > 0; k -= 4, before += 4) {
+        sum += (uint64_t)taps[k - 1] * (uint64_t)before[0];
+        sum += (uint64_t)taps[k - 2] * (uint64_t)before[1];
+        sum += (uint64_t)taps[k - 3] * (uint64_t)before[2];
+        sum += (uint64_t)taps[k - 4] * (uint64_t)before[3];
+    }
+    return (int64_t)sum >> TAP_BITS;
 }
 
 struct predictor {
@@ -277,22 +286,19 @@ static bool taps_of(int64_t *taps, const double *exact, size_t count)
 
 /* Coefficients that leave the least squares, by the Levinson-Durbin recursion (J. Makhoul, Linear
    prediction: a tutorial review, Proceedings of the IEEE 63(4), 1975, equations 38a to 38e). False: there are none. */
-static bool find_taps(int64_t *taps, const int64_t *less_base, size_t count)
+static bool find_taps(int64_t *taps, const int32_t *near, size_t count)
 {
-    double lag[TAPS_TRIED + 1], a[TAPS_TRIED + 1] = { 0 }, before[TAPS_TRIED + 1];
-    for (size_t k = 0; k <= TAPS_TRIED; k++) {
-        double sum = 0;
-        for (size_t i = k; i < count; i++)
-            sum += (double)less_base[i] * (double)less_base[i - k];
-        lag[k] = sum;
-    }
-    double error = lag[0] * (1 + 1e-9);
+    double a[TAPS_TRIED + 1] = { 0 }, before[TAPS_TRIED + 1];
+    int64_t lag[LANES_LAGS];
+    _Static_assert((int)LANES_LAGS == (int)TAPS_TRIED + 1, "a lag for each coefficient, and none");
+    codec_lanes()->lags(lag, near, count);
+    double error = (double)lag[0] * (1 + 1e-9);
     for (size_t order = 1; order <= TAPS_TRIED; order++) {
         if (!(error > 0))
             return false;
-        double reflected = lag[order];
+        double reflected = (double)lag[order];
         for (size_t k = 1; k < order; k++)
-            reflected -= a[k] * lag[order - k];
+            reflected -= a[k] * (double)lag[order - k];
         reflected /= error;
         memcpy(before, a, sizeof a);
         a[order] = reflected;
@@ -306,24 +312,18 @@ static bool find_taps(int64_t *taps, const int64_t *less_base, size_t count)
 /* Few coefficients that leave the least squares, each weighed by how calm the signal was before it: between the beats
    of a heart there is little but noise, and these are most samples. Normal equations, by Cholesky's factors.
    False: there are none. */
-static bool find_taps_of_calm(int64_t *taps, const int64_t *less_base, size_t count)
+static bool find_taps_of_calm(int64_t *taps, const int32_t *near, size_t count)
 {
     enum { N = TAPS_FEW };
-    double sums[N][N + 1] = { 0 };
+    struct lanes_calm calm;
+    double sums[N][N + 1];
     double solved[N] = { 0 };
-    double change = 0;
-    for (size_t i = N; i < count; i++) {
-        double weight = 1 / ((1 + change) * (1 + change));
-        const int64_t *before = less_base + i - 1;
-        double x[N + 1];
+    _Static_assert((int)LANES_CALM == (int)TAPS_FEW, "as many values as coefficients");
+    codec_lanes()->calm(&calm, near, count);
+    for (size_t j = 0; j < N; j++) { /* the nearest value comes first */
         for (size_t k = 0; k < N; k++)
-            x[k] = (double)*(before - k);
-        x[N] = (double)less_base[i];
-        for (size_t j = 0; j < N; j++)
-            for (size_t k = j; k <= N; k++)
-                sums[j][k] += weight * x[j] * x[k];
-        double size = x[N] > x[0] ? x[N] - x[0] : x[0] - x[N];
-        change = 0.8 * change + 0.2 * size;
+            sums[j][k] = calm.squares[N - 1 - j][N - 1 - k];
+        sums[j][N] = calm.products[N - 1 - j];
     }
     /* The factor takes the place of the upper half, but for being divided by its diagonal. */
     for (size_t j = 0; j < N; j++) {
@@ -346,14 +346,21 @@ static bool find_taps_of_calm(int64_t *taps, const int64_t *less_base, size_t co
     return taps_of(taps, solved, N);
 }
 
-/* Values less base to s->residuals, and what is left of rows [from, from + count) to s->foretold. */
-static void foretell(struct codec_scratch *s, const int64_t *values, size_t from, size_t count,
-                     const struct predictor *by)
+/* What is left of rows [from, from + count) to s->foretold. */
+static void foretell(struct codec_scratch *s, size_t from, size_t count, const struct predictor *by)
 {
-    for (size_t i = 0; i < from + count; i++)
-        s->residuals[i] = wrap_sub_i64(values[i], by->base);
-    for (size_t i = from; i < from + count; i++)
-        s->foretold[i - from] = s->residuals[i] - foretold(s->residuals, i, by->taps, by->count);
+    int64_t head[TAPS_TRIED];
+    int32_t taps[TAPS_TRIED];
+    size_t at = from;
+    for (; at < by->count && at < from + count; at++) {
+        for (size_t i = 0; i < at; i++)
+            head[i] = s->near[i];
+        s->foretold[at - from] = s->near[at] - foretold(head, at, by->taps, by->count);
+    }
+    for (size_t k = 0; k < by->count; k++)
+        taps[k] = (int32_t)by->taps[k];
+    codec_lanes()->untold(s->foretold + (at - from), s->near + at, from + count - at, taps,
+                          by->count, TAP_BITS);
 }
 
 /* Of two, by what a stretch in the middle takes. What is left of all values goes to s->foretold. False: nothing to gain
@@ -369,23 +376,23 @@ static bool predict(struct codec_scratch *s, struct predictor *by, const int64_t
         int64_t off = wrap_sub_i64(values[i], by->base);
         if (off <= -NEAR || off >= NEAR)
             return false;
-        s->residuals[i] = off;
+        s->near[i] = (int32_t)off;
     }
     by->count = TAPS_TRIED;
-    bool is_there = find_taps(by->taps, s->residuals, count);
-    if (find_taps_of_calm(calm.taps, s->residuals, count)) {
+    bool is_there = find_taps(by->taps, s->near, count);
+    if (find_taps_of_calm(calm.taps, s->near, count)) {
         size_t bytes = SIZE_MAX;
         if (is_there) {
-            foretell(s, values, (count - TAPS_LEAST) / 2, TAPS_LEAST, by);
+            foretell(s, (count - TAPS_LEAST) / 2, TAPS_LEAST, by);
             bytes = plan_coded(s, s->foretold, TAPS_LEAST, SIZE_MAX).bytes;
         }
-        foretell(s, values, (count - TAPS_LEAST) / 2, TAPS_LEAST, &calm);
+        foretell(s, (count - TAPS_LEAST) / 2, TAPS_LEAST, &calm);
         if (plan_coded(s, s->foretold, TAPS_LEAST, SIZE_MAX).bytes < bytes)
             *by = calm;
         is_there = true;
     }
     if (is_there)
-        foretell(s, values, 0, count, by);
+        foretell(s, 0, count, by);
     return is_there;
 }
 

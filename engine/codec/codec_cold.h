@@ -18,7 +18,8 @@ struct codec_scratch {
     uint16_t at[CODEC_BLOCK_ROWS_MAX];   /* of the block: places of floats that are no decimals */
     int64_t quotients[CODEC_BLOCK_ROWS_MAX]; /* values by their common factor */
     int64_t residuals[CODEC_BLOCK_ROWS_MAX];
-    int64_t foretold[CODEC_BLOCK_ROWS_MAX]; /* residuals of linear prediction */
+    int32_t near[CODEC_BLOCK_ROWS_MAX];     /* values less base, where linear prediction is tried */
+    int64_t foretold[CODEC_BLOCK_ROWS_MAX]; /* residuals of it */
     int64_t escapes[CODEC_BLOCK_ROWS_MAX];
     uint8_t symbols[3][CODEC_BLOCK_ROWS_MAX]; /* of the best model so far, the one at hand, pairs */
     struct buffer trial;

@@ -21,6 +21,16 @@ enum {
     LANES_SUM_VALUES = 1024, /* at most: whole rows */
     LANES_PAIRS = 64,
     LANES_TURN = 16,
+    LANES_LAGS = 17,
+    LANES_CALM = 8,
+};
+
+/** Eight numbers side by side, whatever a register holds. */
+typedef double lanes_calm_row __attribute__((vector_size(LANES_CALM * sizeof(double))));
+
+/** With x the LANES_CALM values before y, the earliest first, weighed: x * x and x * y, added up over all y. */
+struct lanes_calm {
+    lanes_calm_row squares[LANES_CALM], products;
 };
 
 /** Rows of which a symbol tells the gap before each and the change to it; one in seconds, say. */
@@ -61,6 +71,16 @@ struct codec_lanes {
     void (*pairs)(int64_t *time, int64_t *values, const struct lanes_pairs *pairs);
     /** From [steps][RANS_LANES] bytes to [RANS_LANES][steps]; there are LANES_TURN steps or more. */
     void (*turn)(uint8_t *out, const uint8_t *by_step, size_t steps);
+    /** sums[k], for k below LANES_LAGS: values[i] * values[i - k], added up over all i from k on. It does not wrap. */
+    void (*lags)(int64_t *sums, const int32_t *values, size_t count);
+    /** For y from values[LANES_CALM] on. Sums of doubles are in the same order everywhere, so to the bit the same. */
+    void (*calm)(struct lanes_calm *sums, const int32_t *values, size_t count);
+    /**
+     * out[i] = values[i] - (half + taps[0] * values[i - 1] + taps[1] * values[i - 2] + .. >> shift), where half rounds;
+     * the tap_count values before the first can be read, and no sum wraps.
+     */
+    void (*untold)(int64_t *out, const int32_t *values, size_t count, const int32_t *taps,
+                   size_t tap_count, unsigned shift);
     rans_run *rans;
     rans_run_two *rans_two; /* NULL: two at a time are no quicker */
 };

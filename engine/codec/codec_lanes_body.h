@@ -477,6 +477,59 @@ static void lanes_range(int64_t *min, int64_t *max, const int64_t *values, size_
     *max = greatest;
 }
 
+/* ---- linear prediction ----------------------------------------------------------------------- */
+
+static void lanes_lags(int64_t *sums, const int32_t *values, size_t count)
+{
+    for (size_t lag = 0; lag < LANES_LAGS; lag++) {
+        int64_t sum = 0;
+        for (size_t i = lag; i < count; i++)
+            sum += (int64_t)values[i] * values[i - lag];
+        sums[lag] = sum;
+    }
+}
+
+/* The weight of a value is the less, the more those before it changed of late. */
+static void lanes_calm(struct lanes_calm *sums, const int32_t *values, size_t count)
+{
+    typedef int32_t eight __attribute__((vector_size(LANES_CALM * sizeof(int32_t))));
+    struct lanes_calm at = { 0 };
+    double change = 0;
+    for (size_t i = LANES_CALM; i < count; i++) {
+        double weight = 1 / ((1 + change) * (1 + change));
+        eight before;
+        memcpy(&before, values + i - LANES_CALM, sizeof before);
+        lanes_calm_row x = __builtin_convertvector(before, lanes_calm_row);
+        lanes_calm_row weighed = weight * x;
+        for (unsigned k = 0; k < LANES_CALM; k++)
+            at.squares[k] += weighed[k] * x;
+        at.products += weighed * (double)values[i];
+        int32_t step = values[i] - values[i - 1];
+        change = 0.8 * change + 0.2 * (step < 0 ? -step : step);
+    }
+    *sums = at;
+}
+
+static void lanes_untold(int64_t *restrict out, const int32_t *restrict values, size_t count,
+                         const int32_t *restrict taps, size_t tap_count, unsigned shift)
+{
+    enum { SOME = 64 };
+    for (size_t done = 0; done < count; done += SOME) {
+        int64_t sums[SOME];
+        size_t some = count - done < SOME ? count - done : SOME;
+        const int32_t *at = values + done;
+        for (size_t i = 0; i < some; i++)
+            sums[i] = (int64_t)1 << (shift - 1);
+        for (size_t k = 0; k < tap_count; k++) {
+            const int32_t *before = at - k - 1;
+            for (size_t i = 0; i < some; i++)
+                sums[i] += (int64_t)taps[k] * before[i];
+        }
+        for (size_t i = 0; i < some; i++)
+            out[done + i] = at[i] - (sums[i] >> shift);
+    }
+}
+
 static void lanes_unpack(int64_t *out, const uint8_t *in, unsigned width, int64_t base)
 {
     if (width <= 16)
@@ -506,6 +559,9 @@ const struct codec_lanes CODEC_LANES = {
     .sums = lanes_sums,
     .pairs = lanes_pairs,
     .turn = lanes_turn,
+    .lags = lanes_lags,
+    .calm = lanes_calm,
+    .untold = lanes_untold,
     .rans = LANES_RANS,
     .rans_two = LANES_RANS_TWO,
 };

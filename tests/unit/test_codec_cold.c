@@ -251,6 +251,67 @@ START_TEST(coded_blocks_are_hardly_larger_than_packed_ones)
 }
 END_TEST
 
+/* The loops at hand write what the first ones wrote. */
+static void assert_loops_write_the_same(const struct columns *c, struct codec_scratch *scratch)
+{
+    struct buffer first, bytes;
+    buffer_init(&first);
+    buffer_init(&bytes);
+    for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
+        if (!codec_loops_use((enum codec_loops)loops))
+            continue;
+        struct buffer *to = loops == CODEC_LOOPS_PLAIN ? &first : &bytes;
+        buffer_clear(&bytes);
+        codec_block_encode(to, c, 0, c->count, true, scratch);
+        CHECK(!to->failed);
+        CHECK(to == &first ||
+              (to->bytes == first.bytes && memcmp(to->data, first.data, first.bytes) == 0));
+    }
+    CHECK(codec_loops_use(CODEC_LOOPS_BEST));
+    buffer_release(&first);
+    buffer_release(&bytes);
+}
+
+START_TEST(all_loops_write_the_same_bytes)
+{
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t s = 0; s < CORE_COUNT(schemas); s++) {
+        for (size_t n = 0; n < CORE_COUNT(counts); n++) {
+            struct columns c;
+            fill(&c, &schemas[s], 77 * (uint64_t)_i + s, _i % SHAPES, counts[n]);
+            assert_loops_write_the_same(&c, scratch);
+            columns_release(&c);
+        }
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+/* The greatest values that are foretold, in waves of every length: their sums of products come close to 2^61. */
+START_TEST(the_largest_waves_come_back_bit_by_bit)
+{
+    const int64_t most = (1 << 24) - 1;
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (size_t half = 1; half <= 1024; half = half * 3 + 1) {
+        struct columns c;
+        struct random random = { half };
+        columns_init(&c, &schemas[0]);
+        for (size_t i = 0; i < CODEC_BLOCK_ROWS_MAX; i++) {
+            int64_t off = (int64_t)random_below(&random, 3);
+            struct row row = { .time = (int64_t)i * SECOND };
+            row.field[0] = i % 32 == 0 ? 0 : i / half % 2 == 0 ? most - off : off - most;
+            CHECK(columns_append(&c, &row));
+        }
+        (void)take(scratch, &c, false, 0);
+        assert_loops_write_the_same(&c, scratch);
+        columns_release(&c);
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
 /* ---- which form ------------------------------------------------------------------------------ */
 
 /* The coded block of ints, whose bytes the caller gives back. */
@@ -880,6 +941,8 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, rows_of_every_shape_and_length_come_back_bit_by_bit, 0, SHAPES);
     tcase_add_loop_test(tcase, coded_blocks_are_hardly_larger_than_packed_ones, 0, SHAPES);
+    tcase_add_loop_test(tcase, all_loops_write_the_same_bytes, 0, SHAPES);
+    tcase_add_test(tcase, the_largest_waves_come_back_bit_by_bit);
     tcase_add_test(tcase, each_form_is_chosen_where_it_is_small);
     tcase_add_test(tcase, beats_of_measurements_come_back_bit_by_bit);
     tcase_add_test(tcase, spells_come_back_bit_by_bit);
