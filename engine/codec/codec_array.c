@@ -545,7 +545,7 @@ bool places_decode(uint16_t *at, struct reader *r, size_t places, size_t count)
 {
     uint64_t next = 0;
     for (size_t i = 0; i < places; i++) {
-        uint64_t gap = r->left > 0 && *r->at < 0x80 ? get_u8(r) : get_varint(r);
+        uint64_t gap = get_varint(r);
         if (r->overrun || gap >= count || next + gap >= count)
             return false;
         at[i] = (uint16_t)(next + gap);
@@ -607,7 +607,7 @@ static bool decode_leaf(int64_t *out, struct reader *r, size_t count)
 }
 
 /* Indexes are unpacked into the places of the values. */
-static bool decode_dictionary(int64_t *out, struct reader *r, size_t count, bool has_escapes)
+static bool decode_wide_dictionary(int64_t *out, struct reader *r, size_t count, bool has_escapes)
 {
     int64_t list[ENTRIES_MAX];
     int64_t escapes[ROWS];
@@ -692,6 +692,7 @@ static bool decode_small_escapes(int32_t *out, struct reader *r, size_t count)
 /* Index `entries` is an escape's. */
 static bool decode_small_dictionary(int32_t *out, struct reader *r, size_t count, bool has_escapes)
 {
+    enum { LIST_LEAST = 16 };
     int32_t list[ENTRIES_MAX];
     int32_t escapes[ROWS];
     size_t entries = (size_t)get_u8(r) + 1;
@@ -703,16 +704,31 @@ static bool decode_small_dictionary(int32_t *out, struct reader *r, size_t count
             return false;
         list[i] = (int32_t)value;
     }
-    memset(list + entries, 0, (ENTRIES_MAX - entries) * sizeof *list);
+    unsigned greatest = (unsigned)(has_escapes ? entries : entries - 1);
+    size_t words = (size_t)1 << bits_of(greatest); /* that may come */
+    for (size_t i = entries; i < words || i < LIST_LEAST; i++)
+        list[i] = 0;
     struct small_places escaped;
-    if (r->overrun || !unpack_listed(out, &escaped, r, count, list,
-                                     (unsigned)(has_escapes ? entries : entries - 1)))
+    if (r->overrun || !unpack_listed(out, &escaped, r, count, list, greatest))
         return false;
     if (!has_escapes)
         return true;
     if (escaped.count == 0 || !decode_small_escapes(escapes, r, escaped.count))
         return false;
     small_replace(out, &escaped, escapes);
+    return true;
+}
+
+static bool decode_dictionary(int64_t *out, struct reader *r, size_t count, bool has_escapes)
+{
+    struct small_values small;
+    struct reader before = *r;
+    if (!decode_small_dictionary(small.at, r, count, has_escapes)) {
+        *r = before;
+        return decode_wide_dictionary(out, r, count, has_escapes);
+    }
+    for (size_t i = 0; i < count; i++)
+        out[i] = small.at[i];
     return true;
 }
 

@@ -407,18 +407,27 @@ static bool decode_equal_gaps(int64_t *time, struct reader *r, size_t count, int
 static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int64_t begin,
                               unsigned unit, bool *is_rising)
 {
-    enum { SECOND_BITS = 30 }; /* of its nanoseconds */
+    enum { SECOND_BITS = 30 /* of its nanoseconds */, MINUTE_ZEROS = 11 /* of its, behind */ };
     struct small_values gaps;
     struct reader before = *r;
     const int64_t room = ((int64_t)SMALL_END * CODEC_PACKED_ROWS_MAX) << SECOND_BITS;
-    if (count > CODEC_PACKED_ROWS_MAX || unit > UNIT_SECOND || begin > INT64_MAX - 1 - room ||
+    if (count > CODEC_PACKED_ROWS_MAX || begin > INT64_MAX - 1 - room ||
         !array_decode_small(&gaps, r, count))
         return false;
-    int32_t least = small_sums(time, &gaps, count, begin, (uint32_t)codec_unit_ns[unit]);
+    bool is_minutes = unit > UNIT_SECOND; /* too many nanoseconds for a factor of small_sums */
+    int64_t scale = is_minutes ? codec_unit_ns[unit] >> MINUTE_ZEROS : codec_unit_ns[unit];
+    int32_t least = small_sums(time, &gaps, count, is_minutes ? 0 : begin, (uint32_t)scale);
     *is_rising = least > 0;
-    if (least < 0)
+    bool is_right = least >= 0;
+    if (is_minutes && is_right) {
+        uint64_t left = (uint64_t)INT64_MAX - 1 - (uint64_t)begin;
+        is_right = (uint64_t)time[count - 1] <= left >> MINUTE_ZEROS;
+        for (size_t i = 0; is_right && i < count; i++)
+            time[i] = wrap_add_i64(begin, time[i] * (1 << MINUTE_ZEROS));
+    }
+    if (!is_right)
         *r = before;
-    return least >= 0;
+    return is_right;
 }
 
 /* Pairs, whose symbols may come together with those of the next block. */

@@ -63,8 +63,8 @@ struct small_values {
 bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, int32_t base);
 /** Where among small values some stand. */
 struct small_places {
-    uint32_t found[SMALL_STRETCHES]; /* a bit for each value */
-    size_t count;
+    uint32_t found[SMALL_STRETCHES]; /* a bit for each value, of `stretches` stretches */
+    size_t stretches, count;
 };
 /**
  * Read words of as many bits as `greatest` has, and give what the list has for them; *places: where the greatest one

@@ -50,6 +50,9 @@ struct codec_lanes {
     void (*pack)(uint8_t *out, const uint64_t *words, unsigned width);
     /** And back, each with `base` added, which wraps. */
     void (*unpack)(int64_t *out, const uint8_t *in, unsigned width, int64_t base);
+    /** Words one after another in one run of bits, of which there are `bytes`: what is no whole group. */
+    void (*tail)(int64_t *out, const uint8_t *in, size_t bytes, size_t count, unsigned width,
+                 int64_t base);
     /** The least and the greatest of 1 or more values. */
     void (*range)(int64_t *min, int64_t *max, const int64_t *values, size_t count);
     /** Words to 32 bits, of at most LANES_SMALL_BITS. */

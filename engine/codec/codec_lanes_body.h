@@ -65,6 +65,63 @@ DEFINE_UNPACK(unpack_32, 32, 64)
 DEFINE_UNPACK(unpack_64, 64, 64)
 DEFINE_UNPACK(lanes_unpack_small, 16, 32)
 
+/* Where the next word of a run of bits begins. */
+struct tail_at {
+    const uint8_t *in;
+    size_t bytes; /* that can be read there */
+    unsigned bit; /* of the first, 0 to 7 */
+};
+
+static inline void tail_go_on(struct tail_at *at, size_t bits)
+{
+    bits += at->bit;
+    at->in += bits / 8;
+    at->bytes -= bits / 8;
+    at->bit = bits % 8;
+}
+
+/* Words until there are fewer than 9 bytes, in which any word lies. Eight narrow ones lie in 8. Answers how many. */
+static inline size_t tail_some(int64_t *restrict out, struct tail_at *at, size_t count,
+                               unsigned width, int64_t base)
+{
+    typedef uint64_t eight __attribute__((vector_size(64)));
+    const uint64_t mask = UINT64_MAX >> (64 - width);
+    eight shifts = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    size_t i = 0;
+    shifts *= width;
+    for (; 8 * width + at->bit <= 64 && i + 8 <= count && at->bytes >= 8; i += 8) {
+        eight words = (word_64(at->in, 0) >> at->bit >> shifts & mask) + (uint64_t)base;
+        memcpy(out + i, &words, sizeof words);
+        tail_go_on(at, (size_t)8 * width);
+    }
+    for (; i < count && at->bytes > 8; i++) {
+        uint64_t word = word_64(at->in, 0) >> at->bit;
+        word |= (uint64_t)at->in[8] << 1 << (63 - at->bit);
+        out[i] = (int64_t)((word & mask) + (uint64_t)base);
+        tail_go_on(at, width);
+    }
+    return i;
+}
+
+static void lanes_tail(int64_t *restrict out, const uint8_t *restrict in, size_t bytes,
+                       size_t count, unsigned width, int64_t base)
+{
+    uint8_t rest[8 + 9] = { 0 };
+    struct tail_at at = { in, bytes, 0 };
+    if (width == 0) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = base;
+        return;
+    }
+    size_t done = tail_some(out, &at, count, width, base);
+    if (done == count)
+        return;
+    memcpy(rest, at.in, at.bytes);
+    at.in = rest;
+    at.bytes = sizeof rest;
+    (void)tail_some(out + done, &at, count - done, width, base);
+}
+
 #define DEFINE_PACK(BITS, TYPE)                                                                    \
     static void pack_##BITS(uint8_t *restrict out, const uint64_t *restrict words, unsigned width) \
     {                                                                                              \
@@ -553,6 +610,7 @@ static void lanes_pack(uint8_t *out, const uint64_t *words, unsigned width)
 const struct codec_lanes CODEC_LANES = {
     .pack = lanes_pack,
     .unpack = lanes_unpack,
+    .tail = lanes_tail,
     .range = lanes_range,
     .unpack_small = lanes_unpack_small,
     .unpack_listed = lanes_unpack_listed,

@@ -64,14 +64,6 @@ size_t pack_bytes(size_t count, unsigned width)
     return groups * LANES_REGISTER_BYTES * width + tail_bytes(count % LANES_GROUP, width);
 }
 
-/* 8 bytes, the lowest first. */
-static uint64_t window_at(const uint8_t *in)
-{
-    uint64_t bits;
-    memcpy(&bits, in, sizeof bits);
-    return bits;
-}
-
 static uint64_t mask_of(unsigned width)
 {
     return width == 0 ? 0 : UINT64_MAX >> (64 - width);
@@ -99,38 +91,6 @@ static void tail_pack(uint8_t *out, const uint64_t *words, size_t count, unsigne
     }
     if (held > 0)
         *out = (uint8_t)bits;
-}
-
-/* Eight narrow words lie in 8 bytes. Else word by word; a word of up to 56 bits lies in the 8 bytes from the one it
-   begins in, as long as there are so many. */
-static void tail_unpack(int64_t *out, const uint8_t *in, size_t count, unsigned width,
-                        uint64_t base)
-{
-    enum { WINDOW_BITS = 56, WINDOW_BYTES = 8 };
-    const uint8_t *end = in + tail_bytes(count, width);
-    size_t bit = 0;
-    size_t i = 0;
-    for (; width <= 8 && i + 8 <= count && end - in - (ptrdiff_t)(bit / 8) >= WINDOW_BYTES;
-         i += 8) {
-        uint64_t eight = window_at(in + bit / 8);
-        for (unsigned k = 0; k < 8; k++)
-            out[i + k] = (int64_t)(base + (eight >> k * width & mask_of(width)));
-        bit += 8 * (size_t)width;
-    }
-    for (; width <= WINDOW_BITS && i < count && end - in - (ptrdiff_t)(bit / 8) >= WINDOW_BYTES;
-         i++, bit += width)
-        out[i] = (int64_t)(base + (window_at(in + bit / 8) >> bit % 8 & mask_of(width)));
-    for (; i < count; i++) {
-        uint64_t word = 0;
-        for (unsigned done = 0; done < width;) {
-            unsigned in_byte = (unsigned)(bit % 8);
-            unsigned take = width - done < 8 - in_byte ? width - done : 8 - in_byte;
-            word |= ((uint64_t)in[bit / 8] >> in_byte & mask_of(take)) << done;
-            bit += take;
-            done += take;
-        }
-        out[i] = (int64_t)(base + word);
-    }
 }
 
 void pack_append(struct buffer *out, const uint64_t *words, size_t count, unsigned width)
@@ -165,7 +125,7 @@ bool unpack(int64_t *out, struct reader *r, size_t count, unsigned width, int64_
         in += (size_t)LANES_REGISTER_BYTES * width;
         out += LANES_GROUP;
     }
-    tail_unpack(out, in, count, width, (uint64_t)base);
+    codec_lanes()->tail(out, in, tail_bytes(count, width), count, width, base);
     return true;
 }
 
@@ -186,7 +146,7 @@ bool unpack_small(int32_t *out, struct reader *r, size_t count, unsigned width, 
         in += (size_t)LANES_REGISTER_BYTES * width;
         out += LANES_GROUP;
     }
-    tail_unpack(tail, in, count, width, 0);
+    codec_lanes()->tail(tail, in, tail_bytes(count, width), count, width, 0);
     for (size_t i = 0; i < count; i++)
         out[i] = base + (int32_t)tail[i];
     return true;
@@ -201,7 +161,8 @@ bool unpack_listed(int32_t *out, struct small_places *places, struct reader *r, 
     uint32_t *found = places->found;
     core_assert(width <= LANES_LIST_BITS);
     core_assert(count <= CODEC_PACKED_ROWS_MAX);
-    memset(places, 0, sizeof *places);
+    places->count = 0;
+    places->stretches = (count + LANES_STRETCH - 1) / LANES_STRETCH;
     const uint8_t *in = get_bytes(r, pack_bytes(count, width));
     if (r->overrun)
         return false;
@@ -215,9 +176,11 @@ bool unpack_listed(int32_t *out, struct small_places *places, struct reader *r, 
     }
     for (size_t done = 0; done < count; done += LANES_GROUP) { /* more than one only of width 0 */
         size_t some = count - done < LANES_GROUP ? count - done : LANES_GROUP;
-        tail_unpack(tail, in, some, width, 0);
+        codec_lanes()->tail(tail, in, tail_bytes(some, width), some, width, 0);
         for (size_t i = 0; i < some; i++) {
             unsigned word = (unsigned)tail[i];
+            if (i % LANES_STRETCH == 0)
+                found[i / LANES_STRETCH] = 0;
             found[i / LANES_STRETCH] |= (uint32_t)(word == greatest) << i % LANES_STRETCH;
             places->count += word == greatest;
             most = word > most ? word : most;
@@ -229,7 +192,7 @@ bool unpack_listed(int32_t *out, struct small_places *places, struct reader *r, 
 
 void small_replace(int32_t *values, const struct small_places *places, const int32_t *others)
 {
-    for (size_t s = 0; s < SMALL_STRETCHES; s++) {
+    for (size_t s = 0; s < places->stretches; s++) {
         for (uint32_t bits = places->found[s]; bits != 0; bits &= bits - 1)
             values[s * SMALL_STRETCH + (size_t)__builtin_ctz(bits)] = *others++;
     }

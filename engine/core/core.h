@@ -116,19 +116,41 @@ static inline int64_t zigzag_decode(uint64_t value)
 
 struct reader {
     const uint8_t *at;
-    size_t left;
+    size_t left;  /* 0 once there was an overrun */
     bool overrun; /* also set by a varint that is over-long or over 64 bits */
 };
 
 struct reader reader_over(const void *bytes, size_t count);
-uint8_t get_u8(struct reader *r);
+/** What is read means nothing: from here on as after an overrun. */
+void reader_give_up(struct reader *r);
+
+static inline uint8_t get_u8(struct reader *r)
+{
+    if (CORE_UNLIKELY(r->left == 0)) {
+        r->overrun = true;
+        return 0;
+    }
+    r->left--;
+    return *r->at++;
+}
+
 uint16_t get_u16(struct reader *r);
 uint32_t get_u32(struct reader *r);
 uint64_t get_u64(struct reader *r);
 int64_t get_i64(struct reader *r);
+uint64_t get_varint_long(struct reader *r);
+
 /** LEB128, 1 .. 10 bytes, shortest form only. */
-uint64_t get_varint(struct reader *r);
-int64_t get_zigzag(struct reader *r);
+static inline uint64_t get_varint(struct reader *r)
+{
+    return CORE_LIKELY(r->left > 0 && *r->at < 0x80) ? get_u8(r) : get_varint_long(r);
+}
+
+static inline int64_t get_zigzag(struct reader *r)
+{
+    return zigzag_decode(get_varint(r));
+}
+
 /**
  * The next `count` bytes, borrowed from the bytes under the reader; NULL (and overrun) where there
  * are fewer.

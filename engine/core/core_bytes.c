@@ -28,11 +28,16 @@ struct reader reader_over(const void *bytes, size_t count)
     return (struct reader){ .at = bytes, .left = count, .overrun = false };
 }
 
+void reader_give_up(struct reader *r)
+{
+    r->overrun = true;
+    r->left = 0;
+}
+
 const uint8_t *get_bytes(struct reader *r, size_t count)
 {
     if (r->overrun || count > r->left) {
-        r->overrun = true;
-        r->left = 0;
+        reader_give_up(r);
         return NULL;
     }
     const uint8_t *bytes = r->at;
@@ -63,11 +68,6 @@ static uint64_t get_little_endian(struct reader *r, size_t count)
     return value;
 }
 
-uint8_t get_u8(struct reader *r)
-{
-    return (uint8_t)get_little_endian(r, 1);
-}
-
 uint16_t get_u16(struct reader *r)
 {
     return (uint16_t)get_little_endian(r, 2);
@@ -88,13 +88,9 @@ int64_t get_i64(struct reader *r)
     return (int64_t)get_little_endian(r, 8);
 }
 
-uint64_t get_varint(struct reader *r)
+uint64_t get_varint_long(struct reader *r)
 {
     uint64_t value = 0;
-    if (!r->overrun && r->left > 0 && r->at[0] < 0x80) { /* as most are */
-        r->left--;
-        return *r->at++;
-    }
     for (unsigned shift = 0; shift < 70; shift += 7) {
         uint8_t byte = get_u8(r);
         if (r->overrun)
@@ -107,14 +103,8 @@ uint64_t get_varint(struct reader *r)
         if (byte < 0x80)
             return value;
     }
-    r->overrun = true;
-    r->left = 0;
+    reader_give_up(r);
     return 0;
-}
-
-int64_t get_zigzag(struct reader *r)
-{
-    return zigzag_decode(get_varint(r));
 }
 
 bool reader_is_done(const struct reader *r)

@@ -96,7 +96,7 @@ static struct wide get_wide(struct reader *r)
             break; /* over-long, or over 128 bits */
         return value;
     }
-    r->overrun = true;
+    reader_give_up(r);
     return (struct wide){ 0 };
 }
 

@@ -235,7 +235,7 @@ static bool record_next(struct record *out, struct reader *r, const uint8_t *bod
     out->kind = get_u8(r);
     uint64_t bytes = get_varint(r);
     if (r->overrun || bytes > r->left) {
-        r->overrun = true;
+        reader_give_up(r);
         return false;
     }
     out->payload = reader_over(get_bytes(r, (size_t)bytes), (size_t)bytes);
