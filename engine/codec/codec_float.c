@@ -25,9 +25,10 @@ enum float_code { FLOAT_BITS = 7, FLOAT_DECIMAL = 8, FLOAT_SCALED = 12, FLOAT_SI
 enum {
     EXPONENT_MAX = 18,
     FLOAT_SAMPLES = 16,
-    FLOAT_LEAST_EXACT = 8, /* of 9 values, to be decimal */
-    EXCEPTION_BITS = 80,   /* of an exception: its place, its bits */
-    EXPONENT_LONG = 7,     /* decimals of so many places are tried as singles first */
+    FLOAT_LEAST_EXACT = 8,  /* of 9 values, to be decimal */
+    EXCEPTION_BITS = 80,    /* of an exception: its place, its bits */
+    EXPONENT_LONG = 7,      /* decimals of so many places are tried as singles first */
+    SCALE_SAMPLES_FEW = 64, /* which tell most sensors' scale */
     SCALE_SAMPLES = 512,
     SINGLE_EXACT_BITS = 24 /* integers of so many bits are singles */
 };
@@ -187,10 +188,10 @@ static int compare_doubles(const void *a, const void *b)
 
 /* The step that values are multiples of: the least distance between two sizes, then refined by each
    larger one, whose rounding tells ever more of it. 0: there is none. */
-static float find_scale(const int64_t *values, size_t count)
+static float find_scale(const int64_t *values, size_t count, size_t samples)
 {
     double sizes[SCALE_SAMPLES] = { 0 };
-    size_t few = count < SCALE_SAMPLES ? count : SCALE_SAMPLES;
+    size_t few = count < samples ? count : samples;
     for (size_t i = 0; i < few; i++)
         sizes[i] = double_of(values[i] & INT64_MAX);
     qsort(sizes, few, sizeof *sizes, compare_doubles);
@@ -239,16 +240,19 @@ static int64_t single_ordered(uint32_t bits)
 
 static void encode_singles(const struct encoder *e, const int64_t *values, size_t count)
 {
-    float scale = find_scale(values, count);
-    if (scale > 0) {
-        size_t exceptions = to_multiples(e->words, e->at, values, count, scale);
-        if (!is_too_many(exceptions, count)) {
-            buffer_append_u8(e->out, FLOAT_SCALED);
-            buffer_append_u32(e->out, bits_of_single(scale));
-            encoder_array(e, e->words, count);
-            encode_exceptions(e->out, e->at, exceptions, values);
-            return;
-        }
+    size_t exceptions = count;
+    float scale = 0;
+    for (size_t samples = SCALE_SAMPLES_FEW; exceptions > 0 && samples <= SCALE_SAMPLES;
+         samples *= SCALE_SAMPLES / SCALE_SAMPLES_FEW) {
+        scale = find_scale(values, count, samples);
+        exceptions = scale > 0 ? to_multiples(e->words, e->at, values, count, scale) : count;
+    }
+    if (!is_too_many(exceptions, count)) {
+        buffer_append_u8(e->out, FLOAT_SCALED);
+        buffer_append_u32(e->out, bits_of_single(scale));
+        encoder_array(e, e->words, count);
+        encode_exceptions(e->out, e->at, exceptions, values);
+        return;
     }
     for (size_t i = 0; i < count; i++)
         e->words[i] = single_ordered(bits_of_single((float)double_of(values[i])));
