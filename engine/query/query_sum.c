@@ -133,9 +133,31 @@ void whole_sum_add_share(struct whole_sum *sum, int64_t value, int64_t part, int
     }
 }
 
+/* Where a whole number and what it is divided by are doubles, their quotient is rounded once. */
+static bool quotient_of_doubles(double *out, const struct whole_sum *sum, int exponent,
+                                uint64_t count)
+{
+    const int128 exact = (int128)1 << 53;
+    int128 whole = sum->whole;
+    int128 divisor = count;
+    if (sum->fraction != 0 || whole < -exact || whole > exact)
+        return false;
+    for (; exponent > 0; exponent--)
+        whole *= 10;
+    for (; exponent < 0; exponent++)
+        divisor *= 10;
+    if (whole < -exact || whole > exact || divisor > exact)
+        return false;
+    *out = (double)whole / (double)divisor;
+    return true;
+}
+
 double whole_sum_double(const struct whole_sum *sum, int exponent, uint64_t count)
 {
     static const uint64_t ten = 10;
+    double quotient;
+    if (CORE_LIKELY(quotient_of_doubles(&quotient, sum, exponent, count)))
+        return quotient;
     bool is_negative = sum->whole < 0;
     uint128 whole = (uint128)sum->whole;
     uint128 fraction = sum->fraction;
