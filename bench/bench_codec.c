@@ -12,7 +12,9 @@
  * groups of 8,192 rows; each codec encodes a group in blocks of its own length, which the name of a
  * case tells, and decodes them into the same kind of columns. What comes back is compared.
  *   size            all blocks of all groups, headers within blocks included; the first time of a
- *                   block is known from outside (an index) to every codec but the log's.
+ *                   block is known from outside (an index) to every codec but the log's. "own" is cold with
+ *                   models that a series has of its own where they pay, these included; its rates are by
+ *                   models of the groups that are timed, as if they were one series.
  *   encode, decode  samples a second of one core's time, over groups spread over the kind, 131,072
  *                   rows or all; the codecs take turns, and a figure is the median of its turns.
  *   x zstd          ratios within a turn, beside zstd's blocks of 8,192 rows.
@@ -76,6 +78,14 @@ static void measure_sizes(struct totals *totals, const struct kind *kind,
                           const struct series_set *set, const struct series *series)
 {
     struct blocks blocks = { 0 };
+    struct groups early = { 0 };
+    for (size_t first = 0; first < series->count && early.count < CODEC_LEARN_BLOCKS;
+         first += GROUP_ROWS)
+        groups_add(&early, group_of(set, series, first));
+    size_t own_bytes = own_learn(&early);
+    for (size_t i = 0; i < coder_count; i++)
+        totals->bytes[i] += coder_is_own(&coders[i]) ? own_bytes : 0;
+    groups_release(&early);
     for (size_t first = 0; first < series->count; first += GROUP_ROWS) {
         struct columns *c = group_of(set, series, first);
         for (size_t i = 0; i < coder_count; i++) {
@@ -177,6 +187,7 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
     size_t small = coder_of_zstd(19);
     size_t repeats = bench_is_quick() ? 1 : REPEATS;
     decoded_init(&out, &groups->at[0]->schema);
+    (void)own_learn(groups);
     for (size_t repeat = 0; repeat <= repeats; repeat++) { /* the first one warms up */
         double rates[CODERS_MAX];
         for (size_t i = 0; i < coder_count; i++) {

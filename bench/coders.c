@@ -27,18 +27,42 @@ static void encode_packed(struct buffer *out, const struct columns *c, size_t fi
     codec_block_encode(out, c, first, count, false, NULL);
 }
 
-static void encode_cold(struct buffer *out, const struct columns *c, size_t first, size_t count)
+static struct codec_models *own; /* NULL: the rows at hand have none */
+
+static struct codec_scratch *scratch_get(void)
 {
     static struct codec_scratch *scratch; /* for the whole run */
     if (scratch == NULL && (scratch = codec_scratch_new()) == NULL)
         bench_fail("no memory");
-    codec_block_encode(out, c, first, count, false, scratch);
+    return scratch;
+}
+
+static void encode_with(struct buffer *out, const struct columns *c, size_t first, size_t count,
+                        const struct codec_models *models)
+{
+    codec_scratch_use(scratch_get(), models);
+    codec_block_encode(out, c, first, count, false, scratch_get());
+}
+
+static void encode_cold(struct buffer *out, const struct columns *c, size_t first, size_t count)
+{
+    encode_with(out, c, first, count, NULL);
+}
+
+static void encode_own(struct buffer *out, const struct columns *c, size_t first, size_t count)
+{
+    encode_with(out, c, first, count, own);
+}
+
+static holter_status decode_own(struct columns *out, struct reader *r, size_t count, int64_t begin)
+{
+    return codec_block_decode(out, r, count, begin, false, 0, 0, own);
 }
 
 static holter_status decode_block_of_engine(struct columns *out, struct reader *r, size_t count,
                                             int64_t begin)
 {
-    return codec_block_decode(out, r, count, begin, false, 0, 0);
+    return codec_block_decode(out, r, count, begin, false, 0, 0, NULL);
 }
 
 /* A new codec of the engine is a line here, before zstd's. */
@@ -47,6 +71,7 @@ const struct coder coders[] = {
     { "packed 1024", CODEC_PACKED_ROWS_MAX, encode_packed, decode_block_of_engine, 0, true },
     { "cold 4096", 4096, encode_cold, decode_block_of_engine, 0, true },
     { "cold 8192", CODEC_BLOCK_ROWS_MAX, encode_cold, decode_block_of_engine, 0, true },
+    { "own 8192", CODEC_BLOCK_ROWS_MAX, encode_own, decode_own, 0, true },
     { "zstd -1 1024", 1024, NULL, NULL, 1, false },
     { "zstd -3 1024", 1024, NULL, NULL, 3, false },
     { "zstd -19 1024", 1024, NULL, NULL, 19, false },
@@ -60,6 +85,11 @@ _Static_assert(CORE_COUNT(coders) <= CODERS_MAX, "arrays of totals hold all code
 bool coder_is_engine(const struct coder *coder)
 {
     return coder->encode != NULL;
+}
+
+bool coder_is_own(const struct coder *coder)
+{
+    return coder->encode == encode_own;
 }
 
 size_t coder_of_zstd(int level)
@@ -145,6 +175,40 @@ void groups_release(struct groups *groups)
     *groups = (struct groups){ 0 };
 }
 
+size_t own_learn(const struct groups *groups)
+{
+    struct codec_scratch *scratch = scratch_get();
+    struct buffer before, after;
+    size_t count = groups->count < CODEC_LEARN_BLOCKS ? groups->count : CODEC_LEARN_BLOCKS;
+    size_t rows = 0;
+    size_t bytes = 0;
+    buffer_init(&before);
+    buffer_init(&after);
+    codec_models_free(own);
+    own = NULL;
+    codec_scratch_learn(scratch);
+    for (size_t i = 0; i < count; i++) {
+        codec_block_encode(&before, groups->at[i], 0, groups->at[i]->count, false, scratch);
+        rows += groups->at[i]->count;
+    }
+    if (rows >= CODEC_LEARN_ROWS_MIN &&
+        codec_models_learn(&own, scratch, before.bytes) != HOLTER_OK)
+        bench_fail("no memory");
+    for (size_t i = 0; own != NULL && i < count; i++)
+        encode_own(&after, groups->at[i], 0, groups->at[i]->count);
+    if (own != NULL && !codec_models_pay(own, before.bytes, after.bytes)) {
+        codec_models_free(own);
+        own = NULL;
+    }
+    buffer_clear(&after);
+    if (own != NULL)
+        codec_models_encode(&after, own);
+    bytes = after.bytes;
+    buffer_release(&before);
+    buffer_release(&after);
+    return bytes;
+}
+
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
 void blocks_add(struct blocks *blocks, const struct coder *coder, const struct columns *c)
@@ -195,8 +259,10 @@ static void decode_block(const struct coder *coder, struct columns *out,
 }
 
 /* One after the other in the same rows, as a scan does: a block is decoded beside the next one. */
-static void decode_in_turn(struct codec_rows *rows, const struct blocks *blocks)
+static void decode_in_turn(const struct coder *coder, struct codec_rows *rows,
+                           const struct blocks *blocks)
 {
+    codec_rows_use(rows, coder_is_own(coder) ? own : NULL);
     for (size_t i = 0; i < blocks->count; i++) {
         const struct block *block = &blocks->at[i];
         struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
@@ -228,7 +294,7 @@ void decoded_release(struct decoded *decoded)
 void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct decoded *out)
 {
     if (coder->is_block) {
-        decode_in_turn(&out->rows, blocks);
+        decode_in_turn(coder, &out->rows, blocks);
         return;
     }
     for (size_t i = 0; i < blocks->count; i++) {

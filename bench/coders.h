@@ -28,6 +28,8 @@ struct coder {
 extern const struct coder coders[];
 extern const size_t coder_count; /* CODERS_MAX at most */
 bool coder_is_engine(const struct coder *coder);
+/** With the models of own_learn, too. */
+bool coder_is_own(const struct coder *coder);
 /** The index of zstd at that level, with groups as blocks. */
 size_t coder_of_zstd(int level);
 
@@ -43,6 +45,9 @@ struct columns *group_of(const struct series_set *set, const struct series *seri
 void group_free(struct columns *group);
 void groups_add(struct groups *groups, struct columns *group); /* moved */
 void groups_release(struct groups *groups);
+/** Models for the rows that follow, of one series, of which the first groups are given: as the writer of a segment learns
+    them. Answers their bytes; 0: there are none. */
+size_t own_learn(const struct groups *groups);
 
 /* ---- their blocks in a coder ----------------------------------------------------------------- */
 

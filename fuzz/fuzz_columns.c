@@ -2,14 +2,15 @@
  * fuzz_columns.c -- rows of one series, and tombstones, decoded and encoded again.
  *
  * Input: a byte of options. Then tombstones; or a schema, 16 bits of rows, and their columns as a log
- * frame has them; or the time of the first row (64 bits) and the columns of a block, which all loops decode alike.
+ * frame has them; or the time of the first row (64 bits) and the columns of a block, which all loops decode alike;
+ * before these, where the options say so, the series' own models, 16 bits of their length first.
  */
 #include "fuzz.h"
 #include "merge/merge.h"
 
 #include <string.h>
 
-enum option { WITH_REVISION = 1, TOMBSTONES = 2, BLOCK = 4 };
+enum option { WITH_REVISION = 1, TOMBSTONES = 2, BLOCK = 4, OWN_MODELS = 8 };
 
 static void check_bytes(const struct buffer *again, const uint8_t *from, const struct reader *r)
 {
@@ -41,7 +42,8 @@ static void decode_tombstones(struct reader *r)
 }
 
 /* A block has many encodings: the rows have to come back, not the bytes. */
-static void check_block(const struct columns *c, bool with_revision, struct codec_scratch *scratch)
+static void check_block(const struct columns *c, bool with_revision, struct codec_scratch *scratch,
+                        const struct codec_models *models)
 {
     struct buffer again;
     struct columns back;
@@ -50,7 +52,8 @@ static void check_block(const struct columns *c, bool with_revision, struct code
     codec_block_encode(&again, c, 0, c->count, with_revision, scratch);
     core_assert(!again.failed);
     struct reader r = reader_over(again.data, again.bytes);
-    holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 3, 4);
+    holter_status status =
+        codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 3, 4, models);
     core_assert(status == HOLTER_OK);
     core_assert(reader_is_done(&r));
     for (size_t i = 0; i < c->count; i++) {
@@ -61,19 +64,29 @@ static void check_block(const struct columns *c, bool with_revision, struct code
     buffer_release(&again);
 }
 
-static void check_blocks(const struct columns *c, bool with_revision)
+static void check_blocks(const struct columns *c, bool with_revision,
+                         const struct codec_models *models)
 {
     struct codec_scratch *scratch = codec_scratch_new();
     core_assert(scratch != NULL);
-    check_block(c, with_revision, scratch);
+    struct codec_models *learned = NULL;
+    codec_scratch_learn(scratch);
+    check_block(c, with_revision, scratch, NULL);
+    core_assert(codec_models_learn(&learned, scratch, 0) == HOLTER_OK);
+    codec_scratch_use(scratch, learned);
+    check_block(c, with_revision, scratch, learned);
+    codec_scratch_use(scratch, models);
+    check_block(c, with_revision, scratch, models);
+    codec_models_free(learned);
     if (c->count <= CODEC_PACKED_ROWS_MAX)
-        check_block(c, with_revision, NULL);
+        check_block(c, with_revision, NULL, NULL);
     codec_scratch_free(scratch);
 }
 
 /* Each loop that this CPU runs makes the same of a block's bytes, also where it is the next one of itself. */
 static void check_loops(const struct schema *schema, const struct reader *bytes, size_t rows,
-                        int64_t begin, bool with_revision, const struct columns *expected)
+                        int64_t begin, bool with_revision, const struct codec_models *models,
+                        const struct columns *expected)
 {
     const struct codec_next next = { *bytes, rows };
     for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
@@ -81,6 +94,7 @@ static void check_loops(const struct schema *schema, const struct reader *bytes,
             continue;
         struct codec_rows back = { 0 };
         columns_init(&back.columns, schema);
+        codec_rows_use(&back, models);
         for (unsigned time = 0; time < 3; time++) {
             struct reader r = *bytes;
             holter_status status = codec_block_decode_next(&back, &r, rows, begin, with_revision, 3,
@@ -100,7 +114,28 @@ static void check_loops(const struct schema *schema, const struct reader *bytes,
     core_assert(codec_loops_use(CODEC_LOOPS_BEST));
 }
 
-static void decode_rows(struct reader *r, bool with_revision, bool is_block)
+/* NULL: these bytes are none. */
+static struct codec_models *decode_models(struct reader *r)
+{
+    struct codec_models *models = NULL;
+    struct buffer again;
+    size_t bytes = get_u16(r);
+    const uint8_t *from = get_bytes(r, bytes);
+    holter_status status =
+        from != NULL ? codec_models_decode(&models, from, bytes) : HOLTER_CORRUPT;
+    core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
+    if (status != HOLTER_OK) {
+        codec_models_free(models);
+        return NULL;
+    }
+    buffer_init(&again);
+    codec_models_encode(&again, models);
+    core_assert(again.bytes == bytes && memcmp(again.data, from, bytes) == 0);
+    buffer_release(&again);
+    return models;
+}
+
+static void decode_rows(struct reader *r, bool with_revision, bool is_block, bool has_models)
 {
     const uint8_t *from = r->at;
     struct schema schema;
@@ -116,17 +151,19 @@ static void decode_rows(struct reader *r, bool with_revision, bool is_block)
     columns_init(&c, &schema);
     size_t rows = get_u16(r);
     int64_t begin = is_block ? get_i64(r) : 0;
+    struct codec_models *models = is_block && has_models ? decode_models(r) : NULL;
     from = r->at;
     const struct reader before = *r;
-    holter_status status = is_block ? codec_block_decode(&c, r, rows, begin, with_revision, 3, 4)
-                                    : codec_decode(&c, r, rows, with_revision, 3, 4);
+    holter_status status = is_block
+                               ? codec_block_decode(&c, r, rows, begin, with_revision, 3, 4, models)
+                               : codec_decode(&c, r, rows, with_revision, 3, 4);
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     core_assert(c.count == (status == HOLTER_OK ? rows : 0));
     if (is_block)
-        check_loops(&schema, &before, rows, begin, with_revision, &c);
+        check_loops(&schema, &before, rows, begin, with_revision, models, &c);
     if (status == HOLTER_OK) {
         if (is_block) {
-            check_blocks(&c, with_revision);
+            check_blocks(&c, with_revision, models);
         } else {
             buffer_clear(&again);
             codec_encode(&again, &c, 0, c.count, with_revision);
@@ -146,6 +183,7 @@ static void decode_rows(struct reader *r, bool with_revision, bool is_block)
     }
     columns_release(&c);
     buffer_release(&again);
+    codec_models_free(models);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
@@ -155,6 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if ((options & TOMBSTONES) != 0)
         decode_tombstones(&in);
     else
-        decode_rows(&in, (options & WITH_REVISION) != 0, (options & BLOCK) != 0);
+        decode_rows(&in, (options & WITH_REVISION) != 0, (options & BLOCK) != 0,
+                    (options & OWN_MODELS) != 0);
     return 0;
 }

@@ -139,10 +139,45 @@ holter_status codec_decode(struct columns *out, struct reader *r, size_t count, 
 
 enum { CODEC_PACKED_ROWS_MAX = 1024, CODEC_BLOCK_ROWS_MAX = 8192 };
 
-/** Memory with which columns are coded, about 0.4 MiB. NULL: no memory. One thread at a time. */
+/** Memory with which columns are coded, about 0.6 MiB. NULL: no memory. One thread at a time. */
 struct codec_scratch;
 struct codec_scratch *codec_scratch_new(void);
 void codec_scratch_free(struct codec_scratch *scratch);
+
+/**
+ * A series' own models: machines of built-in models with frequencies that were learned from its rows.
+ * Its memory, up to 0.5 MiB for each, is wiped when freed, as it tells of these rows. Any thread.
+ */
+struct codec_models;
+void codec_models_free(struct codec_models *models);
+/**
+ * Code blocks with these models, too; borrowed until another call. NULL, as it is at first: only with
+ * built-in ones.
+ */
+void codec_scratch_use(struct codec_scratch *scratch, const struct codec_models *models);
+/** The same of NULL, and count from now on what blocks are coded as. */
+void codec_scratch_learn(struct codec_scratch *scratch);
+/* From so many blocks of a series, and of so many rows at the least, models are learned. */
+enum { CODEC_LEARN_BLOCKS = 16, CODEC_LEARN_ROWS_MIN = 16384 };
+/**
+ * Models after what was counted, which ends; the blocks took `bytes`. *out: owned; NULL where none would save
+ * enough beside its own bytes, as far as that is told by what symbols cost.
+ * Errors   HOLTER_NO_MEMORY.
+ * Cost     0.2 ms; a millisecond or more where there is something to be gained.
+ */
+holter_status codec_models_learn(struct codec_models **out, struct codec_scratch *scratch,
+                                 size_t bytes);
+/** Blocks that took `before` bytes take `after` with these models: that is worth their bytes and a reader's time. */
+bool codec_models_pay(const struct codec_models *models, size_t before, size_t after);
+/** Append learned models. Bytes: format-spec/models.md. No memory: out->failed. */
+void codec_models_encode(struct buffer *out, const struct codec_models *models);
+/**
+ * All of these bytes as models. *models: owned; NULL, or used before, and so is its memory then: what it was made of
+ * bytes that are equal is not made again. After a failure it has no models.
+ * Errors   HOLTER_CORRUPT, HOLTER_NO_MEMORY.
+ * Cost     about 0.1 ms for each model.
+ */
+holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count);
 
 /**
  * Append rows [first, first + count) in rising order of time, each column in the form that takes the
@@ -155,15 +190,16 @@ void codec_block_encode(struct buffer *out, const struct columns *c, size_t firs
                         bool with_revision, struct codec_scratch *scratch);
 /**
  * As codec_decode; the first row's time is known, and is `begin`. Bytes that no encoder would have
- * chosen are accepted where they mean rows.
+ * chosen are accepted where they mean rows. `models`: the series' own ones; NULL: it has none.
  * Errors   HOLTER_CORRUPT; HOLTER_NO_MEMORY. The rows of *out are unchanged then; *r is not.
  */
 holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
-                                 bool with_revision, int64_t revision, uint64_t sequence);
+                                 bool with_revision, int64_t revision, uint64_t sequence,
+                                 const struct codec_models *models);
 
 /**
  * Append integers that are no column of rows, 1 .. as many as a block has rows, in the same forms ("Arrays"
- * in format-spec/blocks.md); and read `count` of them. No memory: out->failed. False: these bytes are none.
+ * in format-spec/blocks.md), without own models; and read `count` of them. No memory: out->failed. False: these bytes are none.
  */
 void codec_array_encode(struct buffer *out, const int64_t *values, size_t count,
                         struct codec_scratch *scratch);
@@ -176,13 +212,16 @@ bool codec_array_decode(int64_t *out, struct reader *r, size_t count);
  */
 struct codec_rows {
     struct columns columns;
-    bool is_rising;            /* each row begins after the one before it; false: perhaps */
-    struct codec_ahead *ahead; /* what is known of a next block; NULL: nothing yet */
+    bool is_rising;                    /* each row begins after the one before it; false: perhaps */
+    struct codec_ahead *ahead;         /* what is known of a next block; NULL: nothing yet */
+    const struct codec_models *models; /* codec_rows_use has set them */
     /* What the first `.._count` rows of the columns hold, whatever their number of rows. */
     uint16_t flags;
     int64_t revision;
     size_t flags_count, revision_count, sequence_count;
 };
+/** Blocks that follow are of a series with these own models, borrowed until another call; NULL: with none. */
+void codec_rows_use(struct codec_rows *rows, const struct codec_models *models);
 void codec_rows_release(struct codec_rows *rows); /* wipes what it knows of a next block */
 /** The bytes of a block that will perhaps be decoded next, and how many rows it has. */
 struct codec_next {

@@ -318,10 +318,10 @@ struct derived {
 
 /* Places that are told in an array, each by what lies between it and the one before. False: one is too large. */
 static bool places_read(uint16_t *places, int64_t *words, struct reader *r, size_t exceptions,
-                        size_t count)
+                        size_t count, const struct codec_models *models)
 {
     uint64_t at = 0;
-    if (exceptions > 0 && !block_array_decode(words, r, exceptions))
+    if (exceptions > 0 && !block_array_decode(words, r, exceptions, models))
         return false;
     for (size_t i = 0; i < exceptions; i++) {
         if ((uint64_t)words[i] >= count - at - 1)
@@ -333,8 +333,9 @@ static bool places_read(uint16_t *places, int64_t *words, struct reader *r, size
 }
 
 /* Exceptions wait where flags and sequences come in the end: places here, gaps there. */
-static bool derived_read(struct derived *d, struct columns *out, struct reader *r, size_t count)
+static bool derived_read(struct derived *d, struct codec_rows *rows, struct reader *r, size_t count)
 {
+    struct columns *out = &rows->columns;
     uint16_t *places = out->flags + out->count;
     int64_t *gaps = (int64_t *)(out->sequence + out->count);
     uint8_t source = get_u8(r);
@@ -346,9 +347,9 @@ static bool derived_read(struct derived *d, struct columns *out, struct reader *
         source_of(out, out->count, d->source, d->unit) == NULL)
         return false;
     d->exceptions = exceptions;
-    return (d->by_starts ? places_read(places, gaps, r, exceptions, count)
+    return (d->by_starts ? places_read(places, gaps, r, exceptions, count, rows->models)
                          : places_decode(places, r, exceptions, count)) &&
-           (exceptions == 0 || block_array_decode(gaps, r, exceptions));
+           (exceptions == 0 || block_array_decode(gaps, r, exceptions, rows->models));
 }
 
 /* Starts, each less the one before, become gaps. All sums wrap: what is no time is found out later. */
@@ -440,8 +441,8 @@ static bool decode_pairs(struct codec_rows *rows, int64_t *values, struct reader
     if (is_pairs && rows->ahead == NULL)
         rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
     return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
-                        (uint64_t)codec_unit_ns[unit], rows->ahead, is_pairs ? &coming : NULL,
-                        &rows->is_rising);
+                        (uint64_t)codec_unit_ns[unit], rows->models, rows->ahead,
+                        is_pairs ? &coming : NULL, &rows->is_rising);
 }
 
 static bool decode_spells(struct columns *out, struct reader *r, size_t count, int64_t begin)
@@ -473,7 +474,7 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
         }
         if (decode_small_gaps(time, r, count, begin, d->unit, &rows->is_rising))
             return true;
-        if (!block_array_decode(time, r, count))
+        if (!block_array_decode(time, r, count, rows->models))
             return false;
         break;
     case TIME_PAIRS:
@@ -481,7 +482,7 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
         return only != NULL &&
                decode_pairs(rows, only + out->count, r, count, begin, d->unit, next);
     case TIME_DERIVED:
-        return derived_read(d, out, r, count);
+        return derived_read(d, rows, r, count);
     case TIME_RATE:
         return decode_rate(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
     case TIME_SPELLS:
@@ -569,35 +570,38 @@ void codec_array_encode(struct buffer *out, const int64_t *values, size_t count,
     const struct encoder e = { .out = out, .cold = scratch };
     core_assert(count > 0);
     core_assert(count <= (scratch == NULL ? (size_t)CODEC_PACKED_ROWS_MAX : ROWS));
+    core_assert(scratch == NULL || scratch->models == NULL);
     encoder_array(&e, values, count);
 }
 
 bool codec_array_decode(int64_t *out, struct reader *r, size_t count)
 {
-    return count > 0 && count <= ROWS && block_array_decode(out, r, count);
+    return count > 0 && count <= ROWS && block_array_decode(out, r, count, NULL);
 }
 
-static bool decode_natural(int64_t *values, struct reader *r, size_t count)
+static bool decode_natural(int64_t *values, struct reader *r, size_t count,
+                           const struct codec_models *models)
 {
-    return block_array_decode(values, r, count) && !codec_has_negative(values, count);
+    return block_array_decode(values, r, count, models) && !codec_has_negative(values, count);
 }
 
-static holter_status decode_field(struct columns *c, size_t field, struct reader *r, size_t count)
+static holter_status decode_field(struct columns *c, size_t field, struct reader *r, size_t count,
+                                  const struct codec_models *models)
 {
     int64_t *values = c->field[field] + c->count;
     bool is_right = false;
     switch (c->schema.types[field]) {
     case FIELD_INT:
-        is_right = block_array_decode(values, r, count);
+        is_right = block_array_decode(values, r, count, models);
         break;
     case FIELD_ENUM:
-        is_right = decode_natural(values, r, count);
+        is_right = decode_natural(values, r, count, models);
         break;
     case FIELD_FLOAT:
-        is_right = floats_decode(values, r, count);
+        is_right = floats_decode(values, r, count, models);
         break;
     default:
-        return texts_decode(c, values, r, count);
+        return texts_decode(c, values, r, count, models);
     }
     return is_right ? HOLTER_OK : HOLTER_CORRUPT;
 }
@@ -622,7 +626,8 @@ static bool decode_flags(struct codec_rows *rows, size_t at, struct reader *r, s
     *r = before;
     rows->flags_count = rows->revision_count = at;
     int64_t *words = out->revision + at;
-    return block_array_decode(words, r, count) && codec_flags_take(out->flags + at, words, count);
+    return block_array_decode(words, r, count, rows->models) &&
+           codec_flags_take(out->flags + at, words, count);
 }
 
 static bool decode_revisions(struct codec_rows *rows, size_t at, struct reader *r, size_t count,
@@ -632,7 +637,7 @@ static bool decode_revisions(struct codec_rows *rows, size_t at, struct reader *
     if (with_revision || revision != rows->revision)
         rows->revision_count = at;
     if (with_revision)
-        return block_array_decode(revisions + at, r, count);
+        return block_array_decode(revisions + at, r, count, rows->models);
     rows->revision = revision;
     for (; rows->revision_count < at + count; rows->revision_count++)
         revisions[rows->revision_count] = revision;
@@ -653,10 +658,10 @@ static holter_status decode_columns(struct codec_rows *rows, struct reader *r, s
     if (derived.is_derived)
         rows->flags_count = rows->sequence_count = at;
     if (out->schema.kind == SAMPLE_INTERVAL && !is_done &&
-        !decode_natural(out->duration + at, r, count))
+        !decode_natural(out->duration + at, r, count, rows->models))
         return HOLTER_CORRUPT;
     for (size_t f = is_done ? 1 : 0; f < out->schema.field_count; f++) {
-        holter_status status = decode_field(out, f, r, count);
+        holter_status status = decode_field(out, f, r, count, rows->models);
         if (status != HOLTER_OK)
             return status;
     }
@@ -684,9 +689,10 @@ static holter_status decode_block(struct codec_rows *rows, struct reader *r, siz
 }
 
 holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
-                                 bool with_revision, int64_t revision, uint64_t sequence)
+                                 bool with_revision, int64_t revision, uint64_t sequence,
+                                 const struct codec_models *models)
 {
-    struct codec_rows rows = { .columns = *out, .flags_count = out->count };
+    struct codec_rows rows = { .columns = *out, .models = models, .flags_count = out->count };
     rows.revision_count = out->count;
     holter_status status = decode_block(&rows, r, count, begin, with_revision, revision, NULL);
     *out = rows.columns;
@@ -712,13 +718,18 @@ holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r,
     return HOLTER_OK;
 }
 
+void codec_rows_use(struct codec_rows *rows, const struct codec_models *models)
+{
+    rows->models = models;
+    if (rows->ahead != NULL)
+        rows->ahead->at = NULL;
+}
+
 void codec_rows_release(struct codec_rows *rows)
 {
     columns_release(&rows->columns);
-    if (rows->ahead != NULL) {
-        memset(rows->ahead, 0, sizeof *rows->ahead);
-        __asm__ volatile("" : : "r"(rows->ahead) : "memory"); /* or the compiler leaves it out */
-        free(rows->ahead);
-    }
+    if (rows->ahead != NULL)
+        codec_wipe(rows->ahead, sizeof *rows->ahead);
+    free(rows->ahead);
     rows->ahead = NULL;
 }

@@ -33,10 +33,10 @@ enum {
     CODED_LEAST = 96, /* shorter arrays are packed */
     ORDER_MAX = 3,    /* stored */
     ORDER_TRIED_MAX = 2,
-    SHIFT_MAX = 56,       /* stored */
-    SYMBOL_BITS = 1,      /* of a usual residual that its symbol keeps */
-    STEPS_MAX = 255,      /* model 4 has symbols for values below */
-    ESCAPE_BYTES = 4,     /* about what one takes */
+    SHIFT_MAX = 56,  /* stored */
+    SYMBOL_BITS = 1, /* of a usual residual that its symbol keeps */
+    STEPS_MAX = 255, /* model 4 has symbols for values below */
+    LAG_SHARE = 4,   /* a model that takes so much more than packing is no model of these values */
     CODED_HEAD_BYTES = 8, /* code, model, order, base, counts */
     SAMPLES = 32,
     STRETCHES = 8, /* of a block that tell which model suits it */
@@ -99,13 +99,12 @@ struct coded_plan {
     size_t escapes;
 };
 
-/* `plan` with the model; its symbols stay in s->symbols[0] if it is better than `best`. */
-static void try_model(struct coded_plan *best, struct codec_scratch *s, struct coded_plan plan,
-                      size_t count)
+/* `plan` with its model; the symbols stay in s->symbols[0] if it is better than `best`. */
+static void try_tables(struct coded_plan *best, struct codec_scratch *s, struct coded_plan plan,
+                       size_t count)
 {
     size_t bits;
     uint8_t *symbols = s->symbols[1];
-    plan.tables = model_find(plan.model);
     for (size_t i = 0; i < count; i++)
         symbols[i] = model_symbol_of_value(plan.tables, s->residuals[i] >> plan.shift);
     rans_fit(symbols, &plan.escapes, &bits, plan.tables, count);
@@ -115,6 +114,18 @@ static void try_model(struct coded_plan *best, struct codec_scratch *s, struct c
         return;
     *best = plan;
     memcpy(s->symbols[0], symbols, count);
+}
+
+/* By a built-in model, and by the own one of its machine where there is one. */
+static void try_model(struct coded_plan *best, struct codec_scratch *s, struct coded_plan plan,
+                      size_t count)
+{
+    plan.tables = model_find(plan.model);
+    try_tables(best, s, plan, count);
+    plan.model |= MODEL_OWN;
+    plan.tables = models_find(s->models, plan.model);
+    if (plan.tables != NULL)
+        try_tables(best, s, plan, count);
 }
 
 static int64_t middle_of_few(const int64_t *values, size_t count)
@@ -232,6 +243,18 @@ static void escapes_encode(struct buffer *out, struct codec_scratch *s, const in
         cuts_encode(out, s->escapes, escapes);
 }
 
+/* What they are coded as, or would be, is told to who learns. Residuals go to s->residuals. */
+static void coded_learn(struct codec_scratch *s, const int64_t *values, size_t count,
+                        const struct coded_plan *by)
+{
+    residuals_of(s->residuals, values, count, by->order, by->base);
+    if (!s->is_learning)
+        return;
+    for (size_t i = 0; i < count; i++)
+        s->symbols[1][i] = model_symbol_of_value(by->tables, s->residuals[i] >> by->shift);
+    models_count(s, by->tables, s->symbols[1], count);
+}
+
 static void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                          size_t count, const struct coded_plan *by)
 {
@@ -240,7 +263,7 @@ static void coded_encode(struct buffer *out, struct codec_scratch *s, const int6
     buffer_append_u8(out, (uint8_t)(by->shift << 2 | by->order));
     buffer_append_zigzag(out, by->base);
     rans_encode(out, &s->rans, by->tables, s->symbols[0], count);
-    residuals_of(s->residuals, values, count, by->order, by->base);
+    coded_learn(s, values, count, by);
     pack_append(out, (const uint64_t *)s->residuals, count, by->shift);
     buffer_append_varint(out, by->escapes);
     escapes_encode(out, s, s->residuals, s->symbols[0], by->escapes);
@@ -461,7 +484,13 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
         return;
     if (coded.tables == NULL || coded.bytes > packed_bytes(s, values, count) / 5 * 4) {
         cuts_encode(out, values, count);
-        if (coded.tables == NULL || coded.bytes >= out->bytes - start)
+        size_t bytes = out->bytes - start;
+        bool is_larger = coded.tables == NULL || coded.bytes >= bytes;
+        if (is_larger && coded.tables != NULL && coded.bytes - bytes < bytes / LAG_SHARE) {
+            coded_learn(s, values, count, &coded);
+            s->lag[coded.model % MODEL_OWN - 1] += coded.bytes - bytes;
+        }
+        if (is_larger)
             return;
         out->bytes = start;
     }
@@ -545,11 +574,12 @@ static bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols,
     return true;
 }
 
-static bool coded_decode(int64_t *out, struct reader *r, size_t count)
+static bool coded_decode(int64_t *out, struct reader *r, size_t count,
+                         const struct codec_models *models)
 {
     uint8_t symbols[CODEC_BLOCK_ROWS_MAX];
     size_t escapes;
-    const struct model_tables *tables = model_find(get_u8(r));
+    const struct model_tables *tables = models_find(models, get_u8(r));
     unsigned how = get_u8(r);
     unsigned order = how & ORDER_MAX;
     unsigned shift = how >> 2;
@@ -570,10 +600,11 @@ static bool coded_decode(int64_t *out, struct reader *r, size_t count)
 }
 
 /* Codes 1 to 6, and those that stand outermost, or in multiples. */
-static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code)
+static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code,
+                           const struct codec_models *models)
 {
     if (code == ARRAY_CODED)
-        return coded_decode(out, r, count);
+        return coded_decode(out, r, count, models);
     if (code == ARRAY_CUT)
         return count > ARRAY_ROWS_MAX && cuts_decode(out, r, count);
     if (code == ARRAY_CONSTANT) {
@@ -585,7 +616,8 @@ static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t
     return count <= ARRAY_ROWS_MAX && array_decode_by_code(out, r, count, code);
 }
 
-static bool predicted_decode(int64_t *values, struct reader *r, size_t count)
+static bool predicted_decode(int64_t *values, struct reader *r, size_t count,
+                             const struct codec_models *models)
 {
     int64_t taps[TAPS_MAX];
     size_t tap_count = get_u8(r);
@@ -597,7 +629,7 @@ static bool predicted_decode(int64_t *values, struct reader *r, size_t count)
             return false;
     }
     int64_t base = get_zigzag(r);
-    if (r->overrun || !decode_by_code(values, r, count, get_u8(r)))
+    if (r->overrun || !decode_by_code(values, r, count, get_u8(r), models))
         return false;
     for (size_t i = 0; i < count; i++)
         values[i] = wrap_add_i64(values[i], foretold(values, i, taps, tap_count));
@@ -606,21 +638,23 @@ static bool predicted_decode(int64_t *values, struct reader *r, size_t count)
     return true;
 }
 
-static bool unfactored_decode(int64_t *out, struct reader *r, size_t count, uint8_t code)
+static bool unfactored_decode(int64_t *out, struct reader *r, size_t count, uint8_t code,
+                              const struct codec_models *models)
 {
-    return code == ARRAY_PREDICTED ? predicted_decode(out, r, count)
-                                   : decode_by_code(out, r, count, code);
+    return code == ARRAY_PREDICTED ? predicted_decode(out, r, count, models)
+                                   : decode_by_code(out, r, count, code, models);
 }
 
-bool block_array_decode(int64_t *out, struct reader *r, size_t count)
+bool block_array_decode(int64_t *out, struct reader *r, size_t count,
+                        const struct codec_models *models)
 {
     core_assert(count > 0);
     core_assert(count <= CODEC_BLOCK_ROWS_MAX);
     uint8_t code = get_u8(r);
     if (code != ARRAY_MULTIPLES)
-        return unfactored_decode(out, r, count, code);
+        return unfactored_decode(out, r, count, code, models);
     uint64_t factor = get_varint(r);
-    if (r->overrun || factor == 0 || !unfactored_decode(out, r, count, get_u8(r)))
+    if (r->overrun || factor == 0 || !unfactored_decode(out, r, count, get_u8(r), models))
         return false;
     for (size_t i = 0; i < count; i++)
         out[i] = (int64_t)((uint64_t)out[i] * factor);
@@ -650,7 +684,7 @@ static void pairs_stretch(uint8_t *symbols, const struct model_tables *tables, c
 static size_t pairs_try(struct pairs_plan *plan, uint8_t *symbols, const int64_t *gaps,
                         const int64_t *values, size_t count, size_t stretches)
 {
-    const struct model_tables *tables = model_find(plan->model);
+    const struct model_tables *tables = plan->tables;
     size_t bits;
     if (stretches == 0)
         pairs_stretch(symbols, tables, gaps, values, 0, count);
@@ -672,8 +706,11 @@ bool pairs_fit(struct pairs_plan *plan, struct codec_scratch *s, const int64_t *
     size_t least = SIZE_MAX;
     if (count < CODED_LEAST)
         return false;
-    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
-        struct pairs_plan with = { .model = models[m] };
+    for (size_t m = 0; m < 2 * CORE_COUNT(models); m++) { /* and the own ones of their machines */
+        struct pairs_plan with = { .model = (uint8_t)(models[m / 2] + m % 2 * MODEL_OWN) };
+        with.tables = models_find(s->models, with.model);
+        if (with.tables == NULL)
+            continue;
         size_t bytes = pairs_try(&with, s->symbols[2], gaps, values, count, stretches);
         if (bytes >= least)
             continue;
@@ -692,7 +729,11 @@ void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *ga
 {
     buffer_append_u8(out, plan->model);
     buffer_append_zigzag(out, values[0]);
-    rans_encode(out, &s->rans, model_find(plan->model), s->symbols[2], count);
+    rans_encode(out, &s->rans, plan->tables, s->symbols[2], count);
+    if (s->is_learning) {
+        pairs_stretch(s->symbols[1], plan->tables, gaps, values, 0, count);
+        models_count(s, plan->tables, s->symbols[1], count);
+    }
     buffer_append_varint(out, plan->escapes);
     escapes_encode(out, s, gaps, s->symbols[2], plan->escapes);
     residuals_of(s->residuals, values, count, 1, values[0]);
@@ -716,9 +757,10 @@ static bool pairs_are_small(int32_t *small_gaps, int32_t *small_changes, const i
 }
 
 /* What is before the symbols. */
-static const struct model_tables *pairs_head(int64_t *first, struct reader *r)
+static const struct model_tables *pairs_head(int64_t *first, struct reader *r,
+                                             const struct codec_models *models)
 {
-    const struct model_tables *tables = model_find(get_u8(r));
+    const struct model_tables *tables = models_find(models, get_u8(r));
     *first = get_zigzag(r);
     return !r->overrun && tables != NULL && tables->model->gaps != NULL ? tables : NULL;
 }
@@ -737,11 +779,12 @@ static bool ahead_take(struct codec_ahead *ahead, struct reader *r,
 
 /* Those of the block at hand to `symbols`, those of the next one to *ahead. */
 static bool decode_two(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
-                       size_t count, struct codec_ahead *ahead, const struct reader *next)
+                       size_t count, const struct codec_models *models, struct codec_ahead *ahead,
+                       const struct reader *next)
 {
     int64_t first;
     struct reader coming = *next;
-    ahead->tables = pairs_head(&first, &coming);
+    ahead->tables = pairs_head(&first, &coming, models);
     ahead->count = count;
     if (ahead->tables == NULL)
         return rans_decode(symbols, r, tables, count);
@@ -763,27 +806,29 @@ static bool decode_two(uint8_t *symbols, struct reader *r, const struct model_ta
 /* Decoded now, to `room`, or ahead. NULL: these bytes are none. */
 static const uint8_t *pairs_symbols(uint8_t *room, struct reader *r,
                                     const struct model_tables *tables, size_t count,
-                                    struct codec_ahead *ahead, const struct reader *next)
+                                    const struct codec_models *models, struct codec_ahead *ahead,
+                                    const struct reader *next)
 {
     if (ahead != NULL && ahead_take(ahead, r, tables, count))
         return ahead->symbols;
-    bool is_right = ahead != NULL && next != NULL ? decode_two(room, r, tables, count, ahead, next)
-                                                  : rans_decode(room, r, tables, count);
+    bool is_right = ahead != NULL && next != NULL
+                        ? decode_two(room, r, tables, count, models, ahead, next)
+                        : rans_decode(room, r, tables, count);
     return is_right ? room : NULL;
 }
 
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
-                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next,
-                  bool *is_rising)
+                  uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
+                  const struct reader *next, bool *is_rising)
 {
     uint8_t room[CODEC_BLOCK_ROWS_MAX];
     int64_t gaps[ARRAY_ROWS_MAX], changes[ARRAY_ROWS_MAX];
     int32_t small_gaps[ARRAY_ROWS_MAX + SMALL_ROOM], small_changes[ARRAY_ROWS_MAX + SMALL_ROOM];
     size_t escapes;
     int64_t first;
-    const struct model_tables *tables = pairs_head(&first, r);
+    const struct model_tables *tables = pairs_head(&first, r, models);
     const uint8_t *symbols =
-        tables == NULL ? NULL : pairs_symbols(room, r, tables, count, ahead, next);
+        tables == NULL ? NULL : pairs_symbols(room, r, tables, count, models, ahead, next);
     if (symbols == NULL || !escapes_count(&escapes, r, symbols, count))
         return false;
     struct reader from_escapes = *r;
@@ -824,8 +869,10 @@ bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count
 struct codec_scratch *codec_scratch_new(void)
 {
     struct codec_scratch *s = malloc(sizeof *s);
-    if (s != NULL)
+    if (s != NULL) {
         buffer_init(&s->trial);
+        codec_scratch_use(s, NULL);
+    }
     if (s != NULL && !buffer_reserve(&s->trial, TRIAL_BYTES)) {
         free(s);
         return NULL;

@@ -11,6 +11,7 @@
 struct spell_symbol {
     uint8_t state, symbol;
 };
+enum { ESCAPE_BYTES = 4 };                             /* about what an escaped value takes */
 enum { SPELL_SYMBOLS_MAX = 3 * CODEC_BLOCK_ROWS_MAX }; /* of a block */
 
 struct codec_scratch {
@@ -24,6 +25,11 @@ struct codec_scratch {
     uint8_t symbols[3][CODEC_BLOCK_ROWS_MAX]; /* of the best model so far, the one at hand, pairs */
     struct buffer trial;
     struct rans_scratch rans;
+    const struct codec_models *models; /* of the series, beside the built-in ones; NULL: none */
+    bool is_learning;
+    /* Of symbols that were coded, or could be; and by how many bytes such arrays were larger than packed, by model. */
+    uint32_t counts[MODEL_STATES][MODEL_SYMBOLS_MAX];
+    size_t lag[CODEC_MODELS];
     struct spell_scratch {
         struct spell_symbol symbols[SPELL_SYMBOLS_MAX];
         uint16_t words[SPELL_SYMBOLS_MAX];
@@ -37,10 +43,12 @@ struct codec_scratch {
 void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                        size_t count);
 /** Any array of a block, packed or not, 1 .. CODEC_BLOCK_ROWS_MAX values. False: it is none. */
-bool block_array_decode(int64_t *out, struct reader *r, size_t count);
+bool block_array_decode(int64_t *out, struct reader *r, size_t count,
+                        const struct codec_models *models);
 
 struct pairs_plan {
     uint8_t model;
+    const struct model_tables *tables;
     size_t escapes;
 };
 /**
@@ -67,8 +75,16 @@ struct codec_ahead {
  * where each time is known to be after the one before.
  */
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
-                  uint64_t ns, struct codec_ahead *ahead, const struct reader *next,
-                  bool *is_rising);
+                  uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
+                  const struct reader *next, bool *is_rising);
+
+/* ---- own models (codec_own.c) ---------------------------------------------------------------- */
+
+/** As model_find; a number from MODEL_OWN on is that of an own model. NULL: there is none. */
+const struct model_tables *models_find(const struct codec_models *models, unsigned number);
+/** Learn from symbols that a built-in model coded, or would have if its frequencies had let it. */
+void models_count(struct codec_scratch *s, const struct model_tables *tables,
+                  const uint8_t *symbols, size_t count);
 
 /* ---- spells (codec_spell.c) ------------------------------------------------------------------ */
 
@@ -103,11 +119,16 @@ static inline void encoder_array(const struct encoder *e, const int64_t *values,
 /** Doubles by their bits (codec_float.c). No memory: out->failed. */
 void floats_encode(const struct encoder *e, const int64_t *values, size_t count);
 /** False: these bytes are none. */
-bool floats_decode(int64_t *out, struct reader *r, size_t count);
+bool floats_decode(int64_t *out, struct reader *r, size_t count, const struct codec_models *models);
 /** Texts. No memory: out->failed. */
 void texts_encode(const struct encoder *e, const struct columns *c, size_t field, size_t first,
                   size_t count);
 /** To the columns' text, and their places to `words`. HOLTER_CORRUPT; HOLTER_NO_MEMORY. */
-holter_status texts_decode(struct columns *c, int64_t *words, struct reader *r, size_t count);
+holter_status texts_decode(struct columns *c, int64_t *words, struct reader *r, size_t count,
+                           const struct codec_models *models);
+/** A Zstandard frame into an empty buffer. False, and it is empty: it is not smaller; no memory: frame->failed. */
+bool frame_encode(struct buffer *frame, const uint8_t *plain, size_t count, int level);
+/** Its length, the frame, and what it contains: `total` bytes into *out, which has room for them. */
+holter_status frame_decode(struct buffer *out, struct reader *r, size_t total);
 
 #endif

@@ -260,10 +260,12 @@ static void encode_singles(const struct encoder *e, const int64_t *values, size_
     encoder_array(e, e->words, count);
 }
 
-static bool decode_scaled(int64_t *out, struct reader *r, size_t count)
+static bool decode_scaled(int64_t *out, struct reader *r, size_t count,
+                          const struct codec_models *models)
 {
     float scale = single_of(get_u32(r));
-    if (r->overrun || !(scale > 0 && scale <= FLT_MAX) || !block_array_decode(out, r, count))
+    if (r->overrun || !(scale > 0 && scale <= FLT_MAX) ||
+        !block_array_decode(out, r, count, models))
         return false;
     int64_t any = 0;
     for (size_t i = 0; i < count; i++) {
@@ -273,9 +275,10 @@ static bool decode_scaled(int64_t *out, struct reader *r, size_t count)
     return any >> SINGLE_EXACT_BITS == 0;
 }
 
-static bool decode_singles(int64_t *out, struct reader *r, size_t count)
+static bool decode_singles(int64_t *out, struct reader *r, size_t count,
+                           const struct codec_models *models)
 {
-    if (!block_array_decode(out, r, count))
+    if (!block_array_decode(out, r, count, models))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (out[i] < INT32_MIN || out[i] > INT32_MAX)
@@ -335,10 +338,11 @@ static bool decode_float_bits(int64_t *out, struct reader *r, size_t count)
     return true;
 }
 
-static bool decode_decimals(int64_t *out, struct reader *r, size_t count)
+static bool decode_decimals(int64_t *out, struct reader *r, size_t count,
+                            const struct codec_models *models)
 {
     unsigned exponent = get_u8(r);
-    if (r->overrun || exponent > EXPONENT_MAX || !block_array_decode(out, r, count))
+    if (r->overrun || exponent > EXPONENT_MAX || !block_array_decode(out, r, count, models))
         return false;
     for (size_t i = 0; i < count; i++)
         out[i] = bits_of_decimal(out[i], exponent);
@@ -356,17 +360,17 @@ static bool decode_exceptions(int64_t *out, struct reader *r, size_t count)
     return !r->overrun;
 }
 
-bool floats_decode(int64_t *out, struct reader *r, size_t count)
+bool floats_decode(int64_t *out, struct reader *r, size_t count, const struct codec_models *models)
 {
     switch (get_u8(r)) {
     case FLOAT_BITS:
         return decode_float_bits(out, r, count);
     case FLOAT_DECIMAL:
-        return decode_decimals(out, r, count) && decode_exceptions(out, r, count);
+        return decode_decimals(out, r, count, models) && decode_exceptions(out, r, count);
     case FLOAT_SCALED:
-        return decode_scaled(out, r, count) && decode_exceptions(out, r, count);
+        return decode_scaled(out, r, count, models) && decode_exceptions(out, r, count);
     case FLOAT_SINGLE:
-        return decode_singles(out, r, count);
+        return decode_singles(out, r, count, models);
     default:
         return false;
     }

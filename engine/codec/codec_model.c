@@ -1,29 +1,76 @@
 /*
- * codec_model.c -- models unfolded into tables that are looked up by slot, once in a process.
+ * codec_model.c -- models unfolded into tables that are looked up by slot: the built-in ones once in a
+ * process, own ones of a series for whoever asks.
  */
 #include "codec_model.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
-    STATES_ALL = 216, /* of all models; unfolding asserts it */
     BYTE_VALUES = 256,
     GATHER_SLACK = 4,
 };
 
-static uint32_t slots_all[STATES_ALL][MODEL_SUM];
-static uint8_t next_all[STATES_ALL * BYTE_VALUES + GATHER_SLACK];
-static uint32_t ranges_all[STATES_ALL][BYTE_VALUES];
-static uint16_t cost_all[STATES_ALL][BYTE_VALUES];
-static uint8_t likely_all[STATES_ALL];
+static uint32_t slots_all[MODEL_STATES][MODEL_SUM];
+static uint8_t next_all[MODEL_STATES * BYTE_VALUES + GATHER_SLACK];
+static uint32_t ranges_all[MODEL_STATES][BYTE_VALUES];
+static uint16_t cost_all[MODEL_STATES][BYTE_VALUES];
+static uint8_t likely_all[MODEL_STATES];
 static uint8_t of_value_all[CODEC_MODELS][MODEL_VALUES];
 static uint8_t of_pair_all[CODEC_MODELS][MODEL_GAPS * MODEL_CHANGES];
 static uint8_t gap_of_all[CODEC_MODELS][BYTE_VALUES];
 static int8_t change_of_all[CODEC_MODELS][BYTE_VALUES];
 static struct model_tables tables_all[CODEC_MODELS];
 
-/* log2(2^12 / frequency) in 1/256 bit, rounded down: by squaring, a bit of it at a time. */
-static uint16_t cost_of(uint16_t frequency)
+/* ---- frequencies ----------------------------------------------------------------------------- */
+
+/* Stored, by weight: steps of the square root of 2. */
+static const uint32_t sizes[MODEL_WEIGHTS] = {
+    0,    2,    3,    4,    6,     8,     11,    16,    23,    32,   45,
+    64,   91,   128,  181,  256,   362,   512,   724,   1024,  1448, 2048,
+    2896, 4096, 5793, 8192, 11585, 16384, 23170, 32768, 46341, 65536
+};
+
+uint8_t model_weight(uint64_t count, uint64_t most, uint8_t top)
+{
+    static const unsigned near[2] = { 6, 5 }; /* a weight may be so many times too large */
+    uint8_t weight = top;
+    while (weight > 1 && sizes[weight] * most * near[1] > count * sizes[top] * near[0])
+        weight--;
+    return weight;
+}
+
+/* Each symbol that has a weight gets a slot, and its share of the others; what is left of them goes to the
+   first of the greatest weight. */
+void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols)
+{
+    uint32_t sum = 0;
+    uint32_t have = 0;
+    size_t greatest = 0;
+    for (size_t s = 0; s < symbols; s++) {
+        sum += sizes[weights[s]];
+        have += weights[s] != 0;
+        greatest = weights[s] > weights[greatest] ? s : greatest;
+    }
+    uint32_t slots[MODEL_WEIGHTS] = { 0 };
+    for (size_t w = 1; sum > 0 && w < MODEL_WEIGHTS; w++)
+        slots[w] = 1 + sizes[w] * (MODEL_SUM - have) / sum;
+    uint32_t left = MODEL_SUM;
+    for (size_t s = 0; s < symbols; s++)
+        left -= slots[weights[s]];
+    uint32_t slot = 0;
+    for (size_t s = 0; s < symbols; s++) {
+        first[s] = (uint16_t)slot;
+        slot += slots[weights[s]] + (s == greatest ? left : 0);
+    }
+    first[symbols] = (uint16_t)slot;
+    core_assert(slot == MODEL_SUM);
+}
+
+/* By squaring, a bit of it at a time. */
+uint16_t model_cost(uint16_t frequency)
 {
     if (frequency == 0)
         return UINT16_MAX;
@@ -42,26 +89,49 @@ static uint16_t cost_of(uint16_t frequency)
     return (uint16_t)((MODEL_SUM_BITS << MODEL_COST_BITS) - log);
 }
 
-static void unfold_state(const struct codec_model *model, size_t state, size_t row)
+/* ---- unfolding ------------------------------------------------------------------------------- */
+
+/* Rows of tables, a row for each state. */
+struct rows {
+    uint32_t *slots, *ranges;
+    uint16_t *cost;
+    uint8_t *likely;
+};
+
+static void unfold_state(const struct rows *to, size_t row, const uint16_t *first, size_t symbols)
 {
-    const uint16_t *frequencies = model->frequencies + state * model->symbols;
-    size_t slot = 0;
+    uint32_t *slots = to->slots + row * MODEL_SUM;
+    uint32_t *ranges = to->ranges + row * BYTE_VALUES;
+    uint16_t *cost = to->cost + row * BYTE_VALUES;
+    uint8_t likely = 0;
     for (size_t symbol = 0; symbol < BYTE_VALUES; symbol++) {
-        uint16_t frequency = symbol < model->symbols ? frequencies[symbol] : 0;
+        uint32_t slot = first[symbol < symbols ? symbol : symbols];
+        uint32_t frequency = symbol < symbols ? first[symbol + 1] - slot : 0;
+        ranges[symbol] = slot | frequency << 16;
+        cost[symbol] = model_cost((uint16_t)frequency);
+        if (frequency > ranges[likely] >> 16)
+            likely = (uint8_t)symbol;
+        for (uint32_t i = 0; i < frequency; i++)
+            slots[slot + i] = (uint32_t)symbol | frequency << 8 | i << 20;
+    }
+    to->likely[row] = likely;
+    core_assert(first[symbols] == MODEL_SUM);
+    core_assert(first[1] > 0);
+    core_assert(first[1] < MODEL_SUM);
+}
+
+static void unfold_built_in(const struct codec_model *model, size_t state, size_t row)
+{
+    const struct rows to = { slots_all[0], ranges_all[0], cost_all[0], likely_all };
+    uint16_t first[MODEL_SYMBOLS_MAX + 1] = { 0 };
+    for (size_t symbol = 0; symbol < model->symbols; symbol++)
+        first[symbol + 1] =
+            (uint16_t)(first[symbol] + model->frequencies[state * model->symbols + symbol]);
+    unfold_state(&to, row, first, model->symbols);
+    for (size_t symbol = 0; symbol < BYTE_VALUES; symbol++) {
         uint8_t class = model->class_of[symbol < model->symbols ? symbol : 0];
         next_all[row * BYTE_VALUES + symbol] = model->next[state * model->classes + class];
-        ranges_all[row][symbol] = (uint32_t)slot | (uint32_t)frequency << 16;
-        cost_all[row][symbol] = cost_of(frequency);
-        if (frequency > ranges_all[row][likely_all[row]] >> 16)
-            likely_all[row] = (uint8_t)symbol;
-        for (size_t i = 0; i < frequency; i++)
-            slots_all[row][slot + i] =
-                (uint32_t)symbol | (uint32_t)frequency << 8 | (uint32_t)i << 20;
-        slot += frequency;
     }
-    core_assert(slot == MODEL_SUM);
-    core_assert(frequencies[0] > 0);
-    core_assert(frequencies[0] < MODEL_SUM);
 }
 
 static void unfold_symbols(const struct codec_model *model, size_t index)
@@ -102,10 +172,11 @@ static void unfold(void)
     size_t row = 0;
     for (size_t index = 0; index < CODEC_MODELS; index++) {
         const struct codec_model *model = &codec_models[index];
-        core_assert(row + model->states <= STATES_ALL);
+        core_assert(row + model->states <= MODEL_STATES);
         core_assert(model->symbols <= MODEL_SYMBOLS_MAX);
         tables_all[index] = (struct model_tables){
             .model = model,
+            .row = row,
             .slots = slots_all[row],
             .next = next_all + row * BYTE_VALUES,
             .ranges = ranges_all[row],
@@ -118,7 +189,7 @@ static void unfold(void)
         };
         unfold_symbols(model, index);
         for (size_t state = 0; state < model->states; state++, row++)
-            unfold_state(model, state, row);
+            unfold_built_in(model, state, row);
         tables_all[index].next_by_symbol = next_is_by_symbol(tables_all[index].next, model);
     }
 }
@@ -145,4 +216,42 @@ const struct model_tables *model_find(unsigned number)
         return NULL;
     unfold_once();
     return &tables_all[number - 1];
+}
+
+bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
+                      const struct model_tables *base, const uint8_t *weights)
+{
+    enum { STATE_BYTES = (MODEL_SUM + BYTE_VALUES) * 4 + BYTE_VALUES * 2 + 1 };
+    size_t states = base->model->states;
+    size_t symbols = base->model->symbols;
+    struct rows to;
+    *bytes = states * STATE_BYTES;
+    if (*memory == NULL)
+        *memory = malloc(*bytes);
+    if (*memory == NULL)
+        return false;
+    to.slots = *memory;
+    to.ranges = to.slots + states * MODEL_SUM;
+    to.cost = (uint16_t *)(to.ranges + states * BYTE_VALUES);
+    to.likely = (uint8_t *)(to.cost + states * BYTE_VALUES);
+    for (size_t state = 0; state < states; state++, weights += symbols) {
+        uint16_t first[MODEL_SYMBOLS_MAX + 1];
+        size_t at = state * BYTE_VALUES;
+        if (weights[0] != 0) {
+            model_share_slots(first, weights, symbols);
+            unfold_state(&to, state, first, symbols);
+            continue;
+        }
+        memcpy(to.slots + state * MODEL_SUM, base->slots + state * MODEL_SUM,
+               MODEL_SUM * sizeof *to.slots);
+        memcpy(to.ranges + at, base->ranges + at, BYTE_VALUES * sizeof *to.ranges);
+        memcpy(to.cost + at, base->cost + at, BYTE_VALUES * sizeof *to.cost);
+        to.likely[state] = base->likely[state];
+    }
+    *out = *base;
+    out->slots = to.slots;
+    out->ranges = to.ranges;
+    out->cost = to.cost;
+    out->likely = to.likely;
+    return true;
 }

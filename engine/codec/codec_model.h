@@ -4,7 +4,9 @@
  *
  * A model is a machine of a few states. Symbol 0 is the escape; each other one means a value, or a
  * gap and a change. The tables are made by bench/train_models.py and never change under their number;
- * a better one gets a new number. Bytes and meaning: format-spec/models.md, format-spec/models.txt.
+ * a better one gets a new number. A series may have *own* models: the machine of a built-in one with
+ * frequencies that were learned from its rows (codec_own.c). Bytes and meaning: format-spec/models.md,
+ * format-spec/models.txt.
  */
 #ifndef CODEC_CODEC_MODEL_H
 #define CODEC_CODEC_MODEL_H
@@ -21,7 +23,8 @@ enum model_number {
     MODEL_SLOW_CHANGES = 6,
     MODEL_DRIFTING_GAPS = 7,
     MODEL_HEART_RATE_OTHER = 8, /* of the wearer least like the others */
-    CODEC_MODELS = 8
+    CODEC_MODELS = 8,
+    MODEL_OWN = 128 /* added to the number of the model whose machine an own one has */
 };
 
 enum {
@@ -33,6 +36,8 @@ enum {
     MODEL_VALUES = 1024,
     MODEL_GAPS = 64,
     MODEL_CHANGES = 256,
+    MODEL_STATES = 216, /* of all built-in models; unfolding asserts it */
+    MODEL_WEIGHTS = 32, /* stored: weights of symbols are below; 0: it never comes */
 };
 
 /** As it is in codec_tables.c. */
@@ -48,7 +53,8 @@ extern const struct codec_model codec_models[CODEC_MODELS];
 
 /** A model unfolded, to code with. */
 struct model_tables {
-    const struct codec_model *model;
+    const struct codec_model *model; /* the machine; of an own model its frequencies are others */
+    size_t row;                      /* of its first state among those of all built-in models */
     const uint32_t *slots;  /* [states][MODEL_SUM]: symbol | frequency << 8 | slot - first << 20 */
     const uint8_t *next;    /* [states][256] the next state; readable for 4 bytes at each */
     const uint32_t *ranges; /* [states][256] first slot of a symbol | frequency << 16 */
@@ -69,6 +75,24 @@ struct model_tables {
  * Threads: any.
  */
 const struct model_tables *model_find(unsigned number);
+
+/** The weight, 1 to `top`, that is nearest to count / most of that of `top`. */
+uint8_t model_weight(uint64_t count, uint64_t most, uint8_t top);
+/**
+ * First slots of symbols by their weights, and what is behind the last one's: [symbols + 1]. Without any weight
+ * the first symbol has all.
+ */
+void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols);
+/** log2(2^12 / frequency) in 1/256 bit, rounded down; of 0 it is UINT16_MAX. */
+uint16_t model_cost(uint16_t frequency);
+/**
+ * The machine of a built-in model, with frequencies by weights: [states][symbols]. A state without weights keeps those
+ * that it has; any other has one of symbol 0 and of a further one. *memory, *bytes of it, is the
+ * caller's to free; NULL, or of another one with this base. False: no memory.
+ */
+bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
+                      const struct model_tables *base, const uint8_t *weights);
+
 /** The symbol that means a value: 0 where none does. */
 static inline uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value)
 {

@@ -30,10 +30,6 @@ enum {
     LOOKS = MODEL_SUM >> LOOK_SHIFT
 };
 
-/* Stored: 0 never comes. */
-static const uint16_t weights[WEIGHTS] = { 0,  2,  3,  4,  6,  8,   11,  16,
-                                           23, 32, 45, 64, 91, 128, 181, 256 };
-
 /* ---- classes of numbers ---------------------------------------------------------------------- */
 
 static unsigned class_low_bits(unsigned class)
@@ -82,33 +78,6 @@ static unsigned states_of(const struct machine *m)
 static unsigned symbols_in(const struct machine *m, unsigned state)
 {
     return state < m->values ? 2 * m->values : m->classes;
-}
-
-/* Each symbol that has a weight gets a slot, and its share of the others; what is left of them goes to the
-   first of the greatest weight. Without any weights all are the first symbol's. */
-static void share_slots(uint16_t *first, const uint8_t *of, unsigned symbols)
-{
-    unsigned sum = 0;
-    unsigned have = 0;
-    unsigned greatest = 0;
-    for (unsigned s = 0; s < symbols; s++) {
-        sum += weights[of[s]];
-        have += of[s] != 0;
-        greatest = of[s] > of[greatest] ? s : greatest;
-    }
-    unsigned slots[WEIGHTS] = { 0 };
-    for (unsigned w = 1; sum > 0 && w < WEIGHTS; w++)
-        slots[w] = 1 + weights[w] * (MODEL_SUM - have) / sum;
-    unsigned left = MODEL_SUM;
-    for (unsigned s = 0; s < symbols; s++)
-        left -= slots[of[s]];
-    unsigned slot = 0;
-    for (unsigned s = 0; s < symbols; s++) {
-        first[s] = (uint16_t)slot;
-        slot += slots[of[s]] + (s == greatest ? left : 0);
-    }
-    first[symbols] = (uint16_t)slot;
-    core_assert(slot == MODEL_SUM);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -169,7 +138,6 @@ static bool spells_survey(struct spells *s)
 static size_t spells_symbols(struct spells *s, struct spell_symbol *out,
                              uint8_t of[STATES_MAX][CLASSES_MAX])
 {
-    static const unsigned near[2] = { 6, 5 }; /* a weight may be so many times too large */
     uint32_t counts[STATES_MAX][CLASSES_MAX] = { 0 };
     struct machine *m = &s->machine;
     size_t count = 0;
@@ -195,13 +163,10 @@ static size_t spells_symbols(struct spells *s, struct spell_symbol *out,
         uint64_t most = 0;
         for (unsigned symbol = 0; symbol < symbols_in(m, state); symbol++)
             most = counts[state][symbol] > most ? counts[state][symbol] : most;
-        for (unsigned symbol = 0; symbol < symbols_in(m, state); symbol++) {
-            uint64_t share = counts[state][symbol] * (uint64_t)weights[WEIGHTS - 1] * near[0];
-            unsigned weight = share == 0 ? 0 : WEIGHTS - 1;
-            while (weight > 1 && weights[weight] * most * near[1] > share)
-                weight--;
-            of[state][symbol] = (uint8_t)weight;
-        }
+        for (unsigned symbol = 0; symbol < symbols_in(m, state); symbol++)
+            of[state][symbol] = counts[state][symbol] == 0
+                                    ? 0
+                                    : model_weight(counts[state][symbol], most, WEIGHTS - 1);
     }
     return count;
 }
@@ -253,7 +218,7 @@ static void spells_append(struct buffer *out, struct spells *s, struct spell_scr
     struct machine *m = &s->machine;
     size_t count = spells_symbols(s, scratch->symbols, of);
     for (unsigned state = 0; state < states_of(m); state++)
-        share_slots(m->first[state], of[state], symbols_in(m, state));
+        model_share_slots(m->first[state], of[state], symbols_in(m, state));
     uint32_t x = spells_code(m, scratch->symbols, count, scratch->words, &words);
     buffer_append_u8(out, (uint8_t)m->values);
     for (unsigned v = 0; v < m->values; v++)
@@ -312,7 +277,7 @@ static bool read_machine(struct spell_reader *s, struct reader *r)
             return false;
         for (unsigned i = 0; i < symbols; i++)
             of[i] = pairs[i / 2] >> (i % 2 * WEIGHT_BITS) & (WEIGHTS - 1);
-        share_slots(m->first[state], of, symbols);
+        model_share_slots(m->first[state], of, symbols);
         for (unsigned symbol = 0, look = 0; symbol < symbols; symbol++)
             for (; look << LOOK_SHIFT < m->first[state][symbol + 1]; look++)
                 s->look[state][look] = (uint8_t)symbol;

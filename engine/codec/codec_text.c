@@ -18,15 +18,15 @@ enum {
         65535 + CODEC_TEXT_BYTES_MAX /* stored: all texts of a block that a segment has */
 };
 
-/* False: it is not smaller, or there is no memory, and *frame is empty. */
-static bool compress(struct buffer *frame, const struct buffer *texts)
+bool frame_encode(struct buffer *frame, const uint8_t *plain, size_t count, int level)
 {
-    size_t room = ZSTD_compressBound(texts->bytes);
-    if (texts->bytes < ZSTD_LEAST || texts->bytes > ZSTD_TEXT_BYTES_MAX ||
-        !buffer_reserve(frame, room))
+    size_t room = ZSTD_compressBound(count);
+    if (count < ZSTD_LEAST || count > ZSTD_TEXT_BYTES_MAX || !buffer_reserve(frame, room))
         return false;
-    size_t bytes = ZSTD_compress(frame->data, room, texts->data, texts->bytes, ZSTD_LEVEL);
-    if (ZSTD_isError(bytes) || bytes + 4 >= texts->bytes) /* 4: the code and the count of bytes */
+    size_t bytes = ZSTD_compress(frame->data, room, plain, count, level);
+    if (ZSTD_isError(bytes))
+        frame->failed = ZSTD_getErrorCode(bytes) == ZSTD_error_memory_allocation;
+    if (ZSTD_isError(bytes) || bytes + 4 >= count) /* 4: the code and the count of bytes */
         return false;
     frame->bytes = bytes;
     return true;
@@ -44,7 +44,7 @@ static bool encode_zstd(const struct encoder *e, const struct columns *c, size_t
         const uint8_t *text = columns_text(c, field, first + i, &bytes);
         buffer_append(&texts, text, bytes);
     }
-    bool is_smaller = !texts.failed && compress(&frame, &texts);
+    bool is_smaller = !texts.failed && frame_encode(&frame, texts.data, texts.bytes, ZSTD_LEVEL);
     if (is_smaller) {
         buffer_append_u8(e->out, TEXTS_ZSTD);
         encoder_array(e, e->words, count);
@@ -74,8 +74,7 @@ void texts_encode(const struct encoder *e, const struct columns *c, size_t field
     }
 }
 
-/* `total` bytes into *out, which has room for them. */
-static holter_status decompress(struct buffer *out, struct reader *r, size_t total)
+holter_status frame_decode(struct buffer *out, struct reader *r, size_t total)
 {
     uint64_t bytes = get_varint(r);
     const uint8_t *frame = bytes <= r->left ? get_bytes(r, (size_t)bytes) : NULL;
@@ -98,7 +97,7 @@ static holter_status decode_zstd(struct columns *c, int64_t *lengths, struct rea
         return HOLTER_CORRUPT;
     if (!buffer_reserve(&texts, (size_t)total))
         return HOLTER_NO_MEMORY;
-    holter_status status = decompress(&texts, r, (size_t)total);
+    holter_status status = frame_decode(&texts, r, (size_t)total);
     struct reader plain = reader_over(texts.data, (size_t)total);
     if (status == HOLTER_OK)
         status = codec_texts_take(c, lengths, &plain, count, total);
@@ -106,14 +105,15 @@ static holter_status decode_zstd(struct columns *c, int64_t *lengths, struct rea
     return status;
 }
 
-holter_status texts_decode(struct columns *c, int64_t *lengths, struct reader *r, size_t count)
+holter_status texts_decode(struct columns *c, int64_t *lengths, struct reader *r, size_t count,
+                           const struct codec_models *models)
 {
     uint64_t total = 0;
     struct reader before = *r;
     bool is_zstd = get_u8(r) == TEXTS_ZSTD;
     if (!is_zstd)
         *r = before;
-    if (!block_array_decode(lengths, r, count))
+    if (!block_array_decode(lengths, r, count, models))
         return HOLTER_CORRUPT;
     for (size_t i = 0; i < count; i++) {
         if (lengths[i] < 0 || lengths[i] > CODEC_TEXT_BYTES_MAX)

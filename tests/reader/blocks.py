@@ -7,7 +7,7 @@ import struct
 
 from columns import ENUM, INSTANT, INT, INTERVAL, read_columns, read_u64s, take_texts
 from cursor import Cursor, I64_MAX, TIME_MAX, TIME_MIN, U64_MAX, UNITS_NS, wrap
-from models import SLOTS, models
+from models import SLOTS, models, slots_of_weights
 from native import zstd_content
 
 CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL, CODED, CUT, MULTIPLES = range(1, 12)
@@ -28,7 +28,6 @@ TICKS_END, RATE_ROWS_END = 2**48, 2**32
 LANES, LANES_FEW, MANY = 16, 4, 2_048  # symbols that are not many have few lanes
 STATE_BITS, STATE_MIN = 28, 4_096
 SPELL_VALUES_MAX, SPELL_CLASSES_MAX, EXACT_CLASSES = 16, 128, 8
-WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
 
 # the codes that an array may have: within CHANGES or RUNS, as escapes of a dictionary, as a piece of CUT, as escapes of
 # CODED or of pairs, within PREDICTED, within MULTIPLES, as a column; and any of them by its length
@@ -43,8 +42,9 @@ SHORT = PIECE + (CODED, MULTIPLES, PREDICTED)
 LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED)
 
 
-def read_block(c, schema, count, begin, with_revision):
+def read_block(c, schema, count, begin, with_revision, own_models=None):
     """The rows of a block whose first time is `begin`; the caller sees that the bytes end with them."""
+    c.own_models = own_models or {}
     c.check(1 <= count <= ROWS_MAX, f"{count} rows in a block, 1 to {ROWS_MAX} expected")
 
     times = None
@@ -212,7 +212,7 @@ def _read_predicted(c, n, what):
 def _read_model(c, kind, what):
     at = c.at
     number = c.u8()
-    model = models().get(number)
+    model = c.own_models.get(number) or models().get(number)
     c.check(model is not None and model.kind == kind, f"{what}: no model {number} of {kind}", at)
     return model
 
@@ -287,14 +287,6 @@ def _read_pairs(c, n):
 
 # ---- spells
 
-def _firsts_of_weights(weights):
-    """The first slot of each symbol; of one without any, that of the next one."""
-    have, total = sum(weight > 0 for weight in weights), sum(WEIGHT_SIZES[weight] for weight in weights)
-    slots = [1 + WEIGHT_SIZES[weight] * (SLOTS - have) // total if weight else 0 for weight in weights]
-    slots[weights.index(max(weights))] += SLOTS - sum(slots)
-    return list(accumulate(slots, initial=0))
-
-
 class _SpellSymbols:
     """The machine that a block has with it, and the symbols that are coded by it."""
 
@@ -304,7 +296,8 @@ class _SpellSymbols:
         c.check(1 <= classes <= SPELL_CLASSES_MAX, f"spells: {classes} classes, 1 to {SPELL_CLASSES_MAX} expected", at)
         self.firsts = []
         for symbols in [2 * values] * values + [classes] * (values + 1):
-            self.firsts.append(_firsts_of_weights(_cut(c.take((symbols + 1) // 2), symbols, 4)))
+            weights = _cut(c.take((symbols + 1) // 2), symbols, 4)
+            self.firsts.append(list(accumulate(slots_of_weights(weights), initial=0)))
         self.c, self.at = c, c.at
         self.x = c.u32()
         c.check(STATE_MIN <= self.x < 1 << STATE_BITS, "spells: a coder's state out of range", self.at)

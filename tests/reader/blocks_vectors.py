@@ -240,6 +240,49 @@ def escaped_of(values, *arrays):
     return varint(len(values)) + b"".join(array(list(column)) for array, column in zip(arrays, zip(*values)))
 
 
+WEIGHT_SIZES = [0, 2] + [round(2 ** ((weight + 1) / 2)) for weight in range(2, 32)]
+
+
+def slots_of(weights):
+    """Of each symbol, in a state."""
+    have, total = sum(map(bool, weights)), sum(WEIGHT_SIZES[weight] for weight in weights)
+    slots = [1 + WEIGHT_SIZES[weight] * (4_096 - have) // total if weight else 0 for weight in weights]
+    slots[weights.index(max(weights))] += 4_096 - sum(slots)
+    return slots
+
+
+def zstd_runs(content):
+    """RFC 8878: a frame of a few hundred bytes or more whose size is named; long runs of a byte are blocks of their own."""
+    pieces = [b""]
+    for byte, run in groupby(content):
+        run = bytes(run)
+        if len(run) > 8:
+            pieces += [run, b""]
+        else:
+            pieces[-1] += run
+    pieces = [piece for piece in pieces if piece]
+    data = b""
+    for index, piece in enumerate(pieces):
+        is_run, is_last = len(piece) > 8 and len(set(piece)) == 1, index + 1 == len(pieces)
+        data += (is_last | is_run << 1 | len(piece) << 3).to_bytes(3, "little") + piece[:1 if is_run else None]
+    return b"\x28\xb5\x2f\xfd\x60" + (len(content) - 256).to_bytes(2, "little") + data
+
+
+def own_models(weights, frame=zstd_runs, numbers=None):
+    """Own models as they are stored, known by their numbers from here on. `weights`: by number, then by state, by symbol."""
+    content = b""
+    for number, told in weights.items():
+        base = MODELS[number]
+        own = MODELS[128 + number] = dict(base, frequencies=list(base["frequencies"]))
+        for state in range(len(base["next"])):
+            of_state = [told.get(state, {}).get(symbol, 0) for symbol in range(len(base["classes"]))]
+            content += bytes(of_state)
+            if any(of_state):
+                own["frequencies"][state] = slots_of(of_state)
+    stored = frame(content)
+    return bytes([len(numbers or weights), *(numbers or weights)]) + varint(len(stored)) + stored
+
+
 def coded(number, order=0, shift=0, base=None, escapes=packed(4), first=0, pad=0, avoid=()):
     """Residuals below 2^shift in lows; `escapes` encodes those without a symbol, also at the indexes `avoid`.
 
@@ -300,22 +343,12 @@ def derived(unit, source, told, gaps=packed(4), places_told=(), first=0):
     return column
 
 
-WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
-
-
 def number_class(number):
     """Its class, how many low bits that has, and these."""
     if number < 8:
         return number, 0, 0
     width = number.bit_length() - 2
     return 8 + 2 * (width - 2) + (number >> width) % 2, width, number % 2**width
-
-
-def spell_slots(weights):
-    have, total = sum(map(bool, weights)), sum(WEIGHT_SIZES[weight] for weight in weights)
-    slots = [1 + WEIGHT_SIZES[weight] * (4_096 - have) // total if weight else 0 for weight in weights]
-    slots[weights.index(max(weights))] += 4_096 - sum(slots)
-    return slots
 
 
 def spell_bytes(listed, step, rows, classes=None, weigh=None, start=0):
@@ -339,7 +372,7 @@ def spell_bytes(listed, step, rows, classes=None, weigh=None, start=0):
     for state in range(2 * len(listed) + 1):
         symbols = 2 * len(listed) if state < len(listed) else count
         weights = [(weigh or (lambda _, often: min(often, 15)))(state, told.count((state, symbol))) for symbol in range(symbols)]
-        machine.append(spell_slots(weights))
+        machine.append(slots_of(weights))
         data += bytes(low | high << 4 for low, high in zip(weights[::2], (weights[1::2] + [0])))
     x, words = 4_096, []
     for state, symbol in reversed(told):
@@ -448,15 +481,15 @@ def schema(*types, interval=False, key=255):
     return bytes([2 if interval else 1, len(types), key, *types])
 
 
-def vector(name, kind, shape, count, with_revision, begin, data, lines=()):
+def vector(name, kind, shape, count, with_revision, begin, data, lines=(), models=b""):
     told = [f"vector {name}", f"kind {kind}", f"schema {shape.hex()}", f"count {count}", f"with_revision {with_revision}",
-            f"begin {begin}", f"bytes {data.hex()}".rstrip()] + [f"{line} {' '.join(repeated(words))}" for line, words in lines]
+            f"begin {begin}", *([f"models {models.hex()}"] if models else []), f"bytes {data.hex()}".rstrip()] + [f"{line} {' '.join(repeated(words))}" for line, words in lines]
     assert (count <= ROWS_MAX or not lines) and max(map(len, told)) <= LINE_MAX, (name, max(map(len, told)))
     assert f"vector {name}" not in {known.splitlines()[0] for known in VECTORS}, name
     VECTORS.append("\n".join(told) + "\n")
 
 
-def accept(name, shape, *columns):
+def accept(name, shape, *columns, models=b""):
     """Each of `columns` is the name of its line, its values and how they become bytes, in the order of the page."""
     data, lines = b"", []
     for line, values, column in columns:
@@ -467,11 +500,11 @@ def accept(name, shape, *columns):
     fields = [f"field{index}" for index in range(shape[1])]
     expected = ["time"] + ["duration"] * (shape[0] == 2) + fields + ["flags"] + ["revision"] * (names[-1] == "revision")
     assert names == expected and len({len(words) for _, words in lines}) == 1, name
-    vector(name, "rows", shape, len(lines[0][1]), int(names[-1] == "revision"), columns[0][1][0], data, lines)
+    vector(name, "rows", shape, len(lines[0][1]), int(names[-1] == "revision"), columns[0][1][0], data, lines, models)
 
 
-def refuse(name, data, shape=schema(INT), count=3, with_revision=0, begin=0):
-    vector(name, "refuse", shape, count, with_revision, begin, data)
+def refuse(name, data, shape=schema(INT), count=3, with_revision=0, begin=0, models=b""):
+    vector(name, "refuse", shape, count, with_revision, begin, data, models=models)
 
 
 def no_flags(count):
@@ -733,6 +766,61 @@ def rows_of_pairs():
     long_gaps, long_rates = noise(19, 1_099, 4, 6), [72] + [72 + v for v in summed(noise(20, 1_099, -1, 1))]
     of_pairs("pairs_of_1100_rows", 1, 3, long_gaps, long_rates, first=(5, 0))
     of_pairs("pairs_of_1100_rows_escaped", 1, 0, [0] * 1_099, [1] * 1_100, gaps=constant(), changes=cut(packed(0), constant()))
+
+
+OWN_WEIGHTS = {state: {0: 1, 127: 9, 128: 20, 129: 31, 130: 12, 131 + state: 7} for state in range(6, 16)}  # of model 3
+
+
+def rows_of_own_models():
+    def of_own(name, models, values, encode):
+        accept(name, schema(INT), by_the_second(len(values)), ("field0", values, integers(encode)), no_flags(len(values)), models=models)
+
+    values = noise(31, 60, -3, 12)
+    stored = own_models({3: OWN_WEIGHTS})
+    of_own("own_coded", stored, values, coded(131))
+    accept("own_coded_in_many_lanes", schema(INT), at_once(2_050),
+           ("field0", noise(32, 2_050, -1, 2), integers(coded(131, pad=129))), no_flags(2_050), models=stored)
+    of_own("own_beside_the_built_in_one", stored, values, coded(3))
+    of_own("own_of_one_state", own_models({3: {10: {0: 31, 128: 31}}}), values, coded(131))
+    of_own("own_of_no_state", own_models({3: {}}), values, coded(131))
+    of_own("own_of_all_symbols", own_models({3: {10: {symbol: 1 + symbol % 31 for symbol in range(256)}}}), values, coded(131))
+    stored = own_models({1: {10: {0: 3, 40: 31, 41: 30, 60: 9}}, 3: OWN_WEIGHTS})
+    of_own("own_of_two", stored, values, coded(131))
+    seconds, rates = noise(33, 39, 3, 9), [72] + [72 + v for v in summed(noise(34, 39, -1, 1))]
+    time = [0]
+    for step in seconds:
+        time.append(time[-1] + step * 10**9)
+    accept("own_pairs", schema(INT), ("time", time, pairs(129, 3, rates, first=(5, 0))), ("field0", rates, told_already()), no_flags(40),
+           models=stored)
+
+
+def refused_own_models():
+    stored, right = own_models({3: OWN_WEIGHTS}), coded(131)(noise(31, 60, -3, 12))
+
+    def of_own(name, models, data=right):
+        refuse(f"own_{name}", GAPS + data + ZEROS, count=60, models=models)
+
+    of_own("that_are_not_there", b"")
+    of_own("of_another_number", stored, b"\x09\x84" + right[2:])
+    of_own("of_number_128", stored, b"\x09\x80" + right[2:])
+    of_own("of_pairs_as_values", own_models({1: {}}), b"\x09\x81" + right[2:])
+    of_own("none", b"\x00" + stored[2:])
+    of_own("more_than_are_told", b"\x02" + stored[1:])
+    of_own("with_a_byte_behind", stored + b"\x00")
+    of_own("that_end_early", stored[:-1])
+    of_own("without_a_frame", stored[:2])
+    for number in (0, 99, 131):
+        of_own(f"of_model_{number}", own_models({3: OWN_WEIGHTS}, numbers=[number]))
+    of_own("that_fall", own_models({3: OWN_WEIGHTS, 1: {}}))
+    of_own("that_come_twice", own_models({3: OWN_WEIGHTS}, lambda content: zstd_runs(2 * content), [3, 3]))
+    of_own("of_a_weight_too_many", own_models({3: OWN_WEIGHTS}, lambda content: zstd_runs(content + b"\x00")))
+    of_own("of_a_weight_too_few", own_models({3: OWN_WEIGHTS}, lambda content: zstd_runs(content[:-1])))
+    of_own("whose_frame_names_another_size", own_models({3: OWN_WEIGHTS}, lambda content: zstd_runs(content).replace(
+        (len(content) - 256).to_bytes(2, "little"), (len(content) - 257).to_bytes(2, "little"), 1)))
+    of_own("of_two_frames", own_models({3: OWN_WEIGHTS}, lambda content: zstd_runs(content[:1_000]) + zstd_runs(content[1_000:])))
+    of_own("without_an_escape", own_models({3: {3: {1: 5}}}))
+    of_own("of_an_escape_alone", own_models({3: {3: {0: 5}}}))
+    of_own("of_weight_32", own_models({3: {}}, lambda content: zstd_runs(b"\x01\x20" + content[2:])))
 
 
 def rows_of_derived_times():
@@ -1231,9 +1319,9 @@ def refused_columns():
 def lines():
     """The whole text of the file of vectors."""
     VECTORS.clear()
-    for make in (rows_of_times, rows_of_ints, rows_of_floats, rows_of_the_rest, rows_of_symbols, rows_of_pairs,
+    for make in (rows_of_times, rows_of_ints, rows_of_floats, rows_of_the_rest, rows_of_symbols, rows_of_pairs, rows_of_own_models,
                  rows_of_derived_times, rows_of_spells, rows_of_rates_and_waves, rows_of_long_arrays,
-                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_derived_times, refused_spells, refused_rates_and_waves,
+                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_own_models, refused_derived_times, refused_spells, refused_rates_and_waves,
                  refused_long_arrays, refused_columns):
         make()
     return "\n".join(["# Test vectors of blocks.md, printed by tests/reader/blocks_vectors.py; how to read them is told at that "

@@ -29,6 +29,8 @@ def largest_unit(values):
 
 
 class Cursor:
+    own_models = {}  # by number: of the series whose block this is
+
     def __init__(self, data, file, base=0):
         self.data, self.file, self.base, self.at = bytes(data), file, base, 0
 

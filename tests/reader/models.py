@@ -1,13 +1,18 @@
 """models.py -- the models of coded arrays: what format-spec/models.md says of the numbers in models.txt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 import os
 
+from native import zstd_content
+
 SLOTS = 4_096
 SYMBOLS_MAX = 256  # the escape among them
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "format-spec", "models.txt")
+WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1_024, 1_448, 2_048, 2_896, 4_096,
+                5_793, 8_192, 11_585, 16_384, 23_170, 32_768, 46_341, 65_536)
+OWN = 128  # added to the number of a model whose frequencies are a series' own
 MEANINGS = {"values": ("values",), "pairs": ("gaps", "changes")}  # by kind
 
 
@@ -103,3 +108,32 @@ def models():
     """Those of the format, by number."""
     with open(PATH, encoding="ascii") as file:
         return parse_models(file.read())
+
+
+def slots_of_weights(weights):
+    """How many slots each symbol has; without any weight the first one has all."""
+    have, total = sum(weight > 0 for weight in weights), sum(WEIGHT_SIZES[weight] for weight in weights)
+    slots = [1 + WEIGHT_SIZES[weight] * (SLOTS - have) // total if weight else 0 for weight in weights]
+    slots[weights.index(max(weights))] += SLOTS - sum(slots)
+    return slots
+
+
+def read_own_models(c):
+    """A series' own models, by number; the caller sees that the bytes end with them."""
+    at = c.at
+    numbers = list(c.take(c.u8()))
+    c.check(numbers and numbers == sorted(set(numbers)) and set(numbers) <= set(models()), f"own models of {numbers}", at)
+    bases, at = [models()[number] for number in numbers], c.at
+    sizes = [len(base.next) * len(base.classes) for base in bases]
+    weights = zstd_content(c.take(c.varint()), sum(sizes))
+    c.check(weights is not None and max(weights) < len(WEIGHT_SIZES), f"no Zstandard frame of {sum(sizes)} weights", at)
+    own, first = {}, 0
+    for base in bases:
+        frequencies = []
+        for state in range(len(base.next)):
+            of_state = list(weights[first:first + len(base.classes)])
+            first += len(base.classes)
+            c.check((of_state[0] > 0) == any(of_state[1:]), f"model {base.number}: weights of state {state} without, or only, the escape", at)
+            frequencies.append(tuple(slots_of_weights(of_state)) if any(of_state) else base.frequencies[state])
+        own[OWN + base.number] = replace(base, number=OWN + base.number, frequencies=tuple(frequencies))
+    return own

@@ -157,7 +157,12 @@ class Blocks(RowVectors, unittest.TestCase):
 
     @staticmethod
     def decode(c, schema, vector, count, with_revision):
-        return blocks.read_block(c, schema, count, int(vector["begin"][0]), with_revision)
+        own_models = {}
+        if "models" in vector:
+            stored = Cursor(bytes.fromhex(vector["models"][0]), "models")
+            own_models = models.read_own_models(stored)
+            stored.end()
+        return blocks.read_block(c, schema, count, int(vector["begin"][0]), with_revision, own_models)
 
     def test_vectors(self):
         self.check_vectors("blocks.txt", 100)

@@ -112,7 +112,7 @@ static holter_status decode(enum form form, struct columns *out, struct reader *
                             int64_t begin, bool with_revision, int64_t revision, uint64_t sequence)
 {
     if (form == FORM_BLOCK)
-        return codec_block_decode(out, r, count, begin, with_revision, revision, sequence);
+        return codec_block_decode(out, r, count, begin, with_revision, revision, sequence, NULL);
     return codec_decode(out, r, count, with_revision, revision, sequence);
 }
 
@@ -262,7 +262,7 @@ static size_t floats_take(const double *values, size_t count)
     }
     codec_block_encode(&bytes, &c, 0, count, false, NULL);
     struct reader r = reader_over(bytes.data, bytes.bytes);
-    CHECK(codec_block_decode(&back, &r, count, 0, false, 0, 0) == HOLTER_OK);
+    CHECK(codec_block_decode(&back, &r, count, 0, false, 0, 0, NULL) == HOLTER_OK);
     CHECK(reader_is_done(&r));
     for (size_t i = 0; i < count; i++)
         CHECK(is_equal(&back, i, &c, i, false));
@@ -485,7 +485,9 @@ struct vector {
     struct schema schema;
     size_t count;
     bool with_revision;
-    int64_t begin; /* of blocks */
+    int64_t begin;                    /* of blocks */
+    uint8_t models[VECTOR_BYTES_MAX]; /* of blocks: the series' own ones, as stored */
+    size_t model_bytes;
     uint8_t bytes[VECTOR_BYTES_MAX];
     size_t byte_count;
     struct row rows[VECTOR_ROWS_MAX];
@@ -557,6 +559,8 @@ static void parse_line(struct vector *v, char *line)
         v->with_revision = strcmp(value, "1") == 0;
     } else if (strcmp(name, "begin") == 0) {
         v->begin = strtoll(value, NULL, 10);
+    } else if (strcmp(name, "models") == 0) {
+        v->model_bytes = parse_hex(v->models, sizeof v->models, value);
     } else if (strcmp(name, "bytes") == 0) {
         v->byte_count = parse_hex(v->bytes, sizeof v->bytes, value);
     } else if (strcmp(v->kind, "rows") == 0) {
@@ -572,6 +576,21 @@ static void parse_line(struct vector *v, char *line)
     }
 }
 
+/* With its own models, where it names some. */
+static holter_status decode_vector(enum form form, struct columns *back, struct reader *r,
+                                   const struct vector *v)
+{
+    struct codec_models *models = NULL;
+    holter_status status = HOLTER_OK;
+    if (v->model_bytes == 0)
+        return decode(form, back, r, v->count, v->begin, v->with_revision, 0, 0);
+    status = codec_models_decode(&models, v->models, v->model_bytes);
+    if (status == HOLTER_OK)
+        status = codec_block_decode(back, r, v->count, v->begin, v->with_revision, 0, 0, models);
+    codec_models_free(models);
+    return status;
+}
+
 static void assert_rows(enum form form, const struct vector *v)
 {
     struct columns c, back;
@@ -582,8 +601,7 @@ static void assert_rows(enum form form, const struct vector *v)
     if (form == FORM_ROWS)
         assert_means_itself(form, &c, v->bytes, v->byte_count, v->with_revision);
     struct reader r = reader_over(v->bytes, v->byte_count);
-    ck_assert_msg(decode(form, &back, &r, v->count, v->begin, v->with_revision, 0, 0) == HOLTER_OK,
-                  "%s", v->name);
+    ck_assert_msg(decode_vector(form, &back, &r, v) == HOLTER_OK, "%s", v->name);
     ck_assert(reader_is_done(&r));
     for (size_t i = 0; i < v->count; i++)
         ck_assert_msg(is_equal(&back, i, &c, i, v->with_revision), "%s, row %zu", v->name, i);
@@ -596,7 +614,7 @@ static void assert_refused(enum form form, const struct vector *v)
     struct columns back;
     columns_init(&back, &v->schema);
     struct reader r = reader_over(v->bytes, v->byte_count);
-    holter_status status = decode(form, &back, &r, v->count, v->begin, v->with_revision, 0, 0);
+    holter_status status = decode_vector(form, &back, &r, v);
     if (form == FORM_BLOCK && status == HOLTER_OK && !reader_is_done(&r))
         status = HOLTER_CORRUPT; /* by whoever holds the block */
     ck_assert_msg(status == HOLTER_CORRUPT, "%s: status %d", v->name, (int)status);

@@ -188,7 +188,8 @@ static size_t take(struct codec_scratch *scratch, const struct columns *c, bool 
     CHECK(exact != NULL);
     memcpy(exact, bytes.data + 1, bytes.bytes - 1);
     struct reader r = reader_over(exact, bytes.bytes - 1);
-    CHECK(codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 7, 77) == HOLTER_OK);
+    CHECK(codec_block_decode(&back, &r, c->count, c->time[0], with_revision, 7, 77, NULL) ==
+          HOLTER_OK);
     CHECK(reader_is_done(&r));
     assert_equal(&back, c, lead, with_revision);
     for (size_t i = lead; i < back.count; i++) {
@@ -550,7 +551,7 @@ static bool assert_refused_or_rows(struct codec_scratch *scratch, const struct c
     struct columns back;
     columns_init(&back, &c->schema);
     struct reader r = reader_over(bytes, byte_count);
-    holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], true, 0, 77);
+    holter_status status = codec_block_decode(&back, &r, c->count, c->time[0], true, 0, 77, NULL);
     if (status == HOLTER_OK)
         (void)take(scratch, &back, true, 0);
     else
@@ -654,7 +655,7 @@ START_TEST(any_allocation_may_fail)
             struct columns back;
             columns_init(&back, &schemas[5]);
             struct reader r = reader_over(bytes.data, bytes.bytes);
-            CHECK(codec_block_decode(&back, &r, c.count, c.time[0], true, 0, 0) == HOLTER_OK);
+            CHECK(codec_block_decode(&back, &r, c.count, c.time[0], true, 0, 0, NULL) == HOLTER_OK);
             CHECK(reader_is_done(&r));
             assert_equal(&back, &c, 0, true);
             columns_release(&back);
@@ -678,7 +679,7 @@ START_TEST(any_allocation_may_fail)
         columns_init(&back, &schemas[5]);
         struct reader r = reader_over(whole.data, whole.bytes);
         alloc_fail_arm(nth, is_for_ever);
-        holter_status status = codec_block_decode(&back, &r, c.count, c.time[0], true, 0, 0);
+        holter_status status = codec_block_decode(&back, &r, c.count, c.time[0], true, 0, 0, NULL);
         has_failed = alloc_fail_disarm();
         ck_assert_int_eq(status, has_failed ? HOLTER_NO_MEMORY : HOLTER_OK);
         ck_assert_uint_eq(back.count, has_failed ? 0 : c.count);
