@@ -56,13 +56,14 @@ static void decode_blocks(const struct segment_entry *entry, const struct reader
 {
     size_t count = entry->series.blocks;
     const char *what = NULL;
+    struct reader models;
     if (count > r->left / SEGMENT_BLOCK_BYTES_MIN)
         return;
     struct segment_block *blocks = core_calloc(count, sizeof *blocks);
     struct segment_place *places = core_calloc(count, sizeof *places);
     core_assert(blocks != NULL && places != NULL);
-    holter_status status =
-        segment_blocks_decode(blocks, places, r->at, r->left, entry, is_whole, rows_max, &what);
+    holter_status status = segment_blocks_decode(blocks, places, r->at, r->left, entry, is_whole,
+                                                 rows_max, &models, &what);
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     core_assert(status == HOLTER_OK || what != NULL);
     uint64_t rows = 0;
@@ -77,7 +78,7 @@ static void decode_blocks(const struct segment_entry *entry, const struct reader
         struct buffer again;
         buffer_init(&again);
         core_assert(rows == entry->series.rows);
-        segment_blocks_encode(&again, &entry->series.schema, blocks, places, count);
+        segment_blocks_encode(&again, &entry->series.schema, blocks, places, count, models);
         core_assert(!again.failed);
         core_assert(again.bytes == r->left);
         core_assert(memcmp(again.data, r->at, r->left) == 0);

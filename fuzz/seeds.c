@@ -185,6 +185,52 @@ static void coded_seeds(void)
     codec_scratch_free(scratch);
 }
 
+/* A heart rate and a wave of devices that no built-in model knows, by models learned from it. */
+static void own_seeds(void)
+{
+    enum { ROWS = 8000, KINDS = 2 };
+    static const int64_t changes[] = { -7, -5, -4, -2, 0, 0, 0, 2, 4, 5, 7 };
+    static const struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+    struct codec_scratch *scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        char name[16];
+        struct columns rows;
+        struct codec_models *models = NULL;
+        struct buffer stored;
+        struct random random = { kind };
+        struct row row = { .time = 1700000000000000000, .field = { 70 } };
+        columns_init(&rows, &schema);
+        for (size_t i = 0; i < ROWS; i++) {
+            int64_t x = (int64_t)random_below(&random, CORE_COUNT(changes));
+            row.time += 1000000000 * (kind == 0 ? 11 + 2 * (x % 2) : 60);
+            row.field[0] += kind == 0 ? 2 * (x / 2 - 2) : changes[x];
+            core_assert(columns_append(&rows, &row));
+        }
+        buffer_init(&stored);
+        codec_scratch_learn(scratch);
+        codec_block_encode(&stored, &rows, 0, ROWS, false, scratch);
+        core_assert(codec_models_learn(&models, scratch, 0) == HOLTER_OK && models != NULL);
+        buffer_clear(&stored);
+        codec_models_encode(&stored, models);
+        codec_scratch_use(scratch, models);
+        struct buffer seed = seed_begin(12);
+        schema_encode(&seed, &schema);
+        buffer_append_u16(&seed, 2500);
+        buffer_append_i64(&seed, rows.time[0]);
+        buffer_append_u16(&seed, (uint16_t)stored.bytes);
+        buffer_append(&seed, stored.data, stored.bytes);
+        codec_block_encode(&seed, &rows, 0, 2500, false, scratch);
+        snprintf(name, sizeof name, "own-%zu", kind);
+        seed_end("columns", name, &seed);
+        codec_scratch_use(scratch, NULL);
+        codec_models_free(models);
+        buffer_release(&stored);
+        columns_release(&rows);
+    }
+    codec_scratch_free(scratch);
+}
+
 /* Nights of four stages, which follow each other but for a pause here and there. */
 static void spells_seed(void)
 {
@@ -216,6 +262,7 @@ static void columns_seeds(void)
 {
     shape_seeds();
     coded_seeds();
+    own_seeds();
     spells_seed();
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
         for (uint8_t with_revision = 0; with_revision < 1 + kind % 2; with_revision++) {
@@ -485,7 +532,9 @@ static void blocks_seed(const char *name, size_t kind, size_t rows, bool is_whol
     entry.series.begin_max = blocks[count - 1].begin_max;
     struct buffer headers;
     buffer_init(&headers);
-    segment_blocks_encode(&headers, &schemas[kind], blocks, places, count);
+    /* those of sections in pieces have something where models stand: a reader of headers does not look */
+    segment_blocks_encode(&headers, &schemas[kind], blocks, places, count,
+                          reader_over("models", is_whole ? 0 : 6));
     entry.payload_bytes = payload;
     entry.header_bytes = headers.bytes + CRYPTO_TAG_BYTES;
 

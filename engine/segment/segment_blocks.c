@@ -11,7 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCKS_FORM = 2, WIDE_BYTES_MAX = 19 };
+/* Stored. */
+enum blocks_form { BLOCKS_FORM = 2, BLOCKS_FORM_WITH_MODELS = 3 };
+
+enum { WIDE_BYTES_MAX = 19 };
 
 const uint64_t segment_units[SEGMENT_UNITS] = { 1, 1000, 1000000, 1000000000,
                                                 UINT64_C(60000000000) };
@@ -296,11 +299,11 @@ static void field_encode(struct buffer *out, uint8_t type, const struct segment_
 
 void segment_blocks_encode(struct buffer *out, const struct schema *schema,
                            const struct segment_block *blocks, const struct segment_place *places,
-                           size_t count)
+                           size_t count, struct reader models)
 {
     core_assert(count > 0);
     size_t unit = unit_choose(schema, blocks, count);
-    buffer_append_u8(out, BLOCKS_FORM);
+    buffer_append_u8(out, models.left == 0 ? BLOCKS_FORM : BLOCKS_FORM_WITH_MODELS);
     buffer_append_u8(out, (uint8_t)unit);
     for (size_t i = 0; i + 1 < count; i++)
         buffer_append_zigzag(out,
@@ -321,6 +324,7 @@ void segment_blocks_encode(struct buffer *out, const struct schema *schema,
         buffer_append_varint(out, (uint64_t)places[i].bytes << 2 |
                                       (uint64_t)places[i].starts_piece << 1 |
                                       (uint64_t)places[i].has_revision);
+    buffer_append(out, models.at, models.left);
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */
@@ -492,7 +496,7 @@ static holter_status places_decode(struct segment_place *places, struct reader *
 holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places,
                                     const uint8_t *plain, size_t bytes,
                                     const struct segment_entry *entry, bool is_whole,
-                                    uint32_t rows_max, const char **what)
+                                    uint32_t rows_max, struct reader *models, const char **what)
 {
     const struct segment_series *series = &entry->series;
     size_t count = series->blocks;
@@ -502,7 +506,8 @@ holter_status segment_blocks_decode(struct segment_block *blocks, struct segment
     struct reader r = reader_over(plain, bytes);
     uint8_t form = get_u8(&r);
     uint8_t unit = get_u8(&r);
-    if (form != BLOCKS_FORM || unit >= SEGMENT_UNITS)
+    bool has_models = form == BLOCKS_FORM_WITH_MODELS;
+    if ((form != BLOCKS_FORM && !has_models) || unit >= SEGMENT_UNITS)
         return refuse(what, "its form or unit is unknown");
     holter_status status = rows_decode(blocks, &r, series, rows_max, what);
     if (status == HOLTER_OK)
@@ -522,7 +527,8 @@ holter_status segment_blocks_decode(struct segment_block *blocks, struct segment
     }
     if (status == HOLTER_OK)
         status = places_decode(places, &r, entry, is_whole, what);
-    if (status == HOLTER_OK && !reader_is_done(&r))
+    if (status == HOLTER_OK && (r.overrun || (r.left > 0) != has_models))
         status = refuse(what, "it is longer or shorter than its blocks");
+    *models = r;
     return status;
 }

@@ -184,18 +184,20 @@ struct segment_place {
     CODEC_BLOCK_ROWS_MAX. */
 void segment_block_measure(struct segment_block *out, const struct columns *c, size_t first,
                            size_t count);
+/** models: the series' own ones as they are stored; none are left where it has none. */
 void segment_blocks_encode(struct buffer *out, const struct schema *schema,
                            const struct segment_block *blocks, const struct segment_place *places,
-                           size_t count);
+                           size_t count, struct reader models);
 /**
  * Arrays of entry->series.blocks each, which the caller allocated once he saw that `bytes` are at
- * least SEGMENT_BLOCK_BYTES_MIN for each. rows_max: of a block in this file.
+ * least SEGMENT_BLOCK_BYTES_MIN for each. rows_max: of a block in this file. *models: those of `plain` that are the
+ * series' own models, which are not looked at; none are left where it has none.
  * Errors   HOLTER_CORRUPT.
  */
 holter_status segment_blocks_decode(struct segment_block *blocks, struct segment_place *places,
                                     const uint8_t *plain, size_t bytes,
                                     const struct segment_entry *entry, bool is_whole,
-                                    uint32_t rows_max, const char **what);
+                                    uint32_t rows_max, struct reader *models, const char **what);
 
 /* ---- segment_rollup.c: statistics by half hours ---------------------------------------------- */
 
@@ -254,6 +256,9 @@ struct segment_headers {
     struct segment_header *blocks; /* `count` of them, then all of the series in one .. */
     struct segment_field *fields;  /* `field_count` for each, likewise */
     struct segment_place *places;
+    uint8_t
+        *models; /* the series' own ones as they are stored, `model_bytes` of them; NULL: none */
+    size_t model_bytes;
     bool has_total; /* .. whose rows and fields are told, too */
 };
 

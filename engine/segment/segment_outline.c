@@ -63,6 +63,7 @@ static void headers_free(struct segment_headers *headers)
     free_wiped(headers->blocks, count * sizeof *headers->blocks);
     free_wiped(headers->fields, count * headers->field_count * sizeof *headers->fields);
     free_wiped(headers->places, headers->count * sizeof *headers->places);
+    free_wiped(headers->models, headers->model_bytes);
     free(headers);
 }
 
@@ -333,6 +334,7 @@ static holter_status headers_decode(struct segment_headers **out,
     const char *what = "it has fewer bytes than blocks";
     struct segment_block *blocks = NULL;
     struct segment_headers *headers = NULL;
+    struct reader models;
     holter_status status = HOLTER_CORRUPT;
     if (count > bytes / SEGMENT_BLOCK_BYTES_MIN)
         goto done;
@@ -351,7 +353,17 @@ static holter_status headers_decode(struct segment_headers **out,
     if (headers->blocks == NULL || headers->fields == NULL || headers->places == NULL)
         goto done;
     status = segment_blocks_decode(blocks, headers->places, plain, bytes, entry, outline->is_whole,
-                                   outline->block_rows, &what);
+                                   outline->block_rows, &models, &what);
+    if (status == HOLTER_OK && models.left > 0) {
+        headers->models = malloc(models.left);
+        if (headers->models == NULL) {
+            status = HOLTER_NO_MEMORY;
+            what = "no memory for its models";
+        } else {
+            headers->model_bytes = models.left;
+            memcpy(headers->models, models.at, models.left);
+        }
+    }
     if (status != HOLTER_OK)
         goto done;
     for (size_t i = 0; i < count; i++)
@@ -416,7 +428,9 @@ static const struct segment_headers *headers_publish(struct segment_outline *out
         headers_free(headers);
         return there;
     }
-    atomic_fetch_add_explicit(&outline->bytes, sizeof *headers + (headers->count + 1) * block_bytes,
+    atomic_fetch_add_explicit(&outline->bytes,
+                              sizeof *headers + (headers->count + 1) * block_bytes +
+                                  headers->model_bytes,
                               memory_order_relaxed);
     return headers;
 }

@@ -23,7 +23,7 @@
 
 enum {
     POOL_SPARES = 4,
-    SPARES_KEPT = 2,       /* from query to query; each may be 0.7 MiB */
+    SPARES_KEPT = 2,       /* from query to query; each may be 0.7 MiB, with models 1.2 MiB */
     READ_BYTES = 64 << 10, /* of neighbouring pieces that are read at once */
     EXPECT_BYTES = 4 * READ_BYTES,
 };
@@ -42,6 +42,7 @@ struct memory {
     size_t byte_capacity;
     struct codec_rows rows;
     bool has_columns;
+    struct codec_models *models; /* of the series that had some last; NULL: there was none */
 };
 
 struct segment_pool {
@@ -206,6 +207,7 @@ static void memory_release(struct memory *memory)
     free(memory->bytes);
     if (memory->has_columns)
         codec_rows_release(&memory->rows);
+    codec_models_free(memory->models);
     *memory = (struct memory){ 0 };
 }
 
@@ -654,14 +656,44 @@ static void run_pass(struct merge_run *merge, bool all)
         run->next++;
 }
 
+/* The series' own models, unfolded only now that a block is read. */
+static holter_status models_take(struct segment_run *run, holter_error *err)
+{
+    const struct segment_headers *headers = run->headers;
+    struct memory *memory = &run->memory;
+    codec_rows_use(&memory->rows, NULL);
+    if (headers->model_bytes == 0)
+        return HOLTER_OK;
+    holter_status status =
+        codec_models_decode(&memory->models, headers->models, headers->model_bytes);
+    if (status == HOLTER_NO_MEMORY)
+        return run_no_memory(run, err);
+    if (status != HOLTER_OK)
+        return error_set(err, status,
+                         "segment '%s': user #%016llx: the %zu bytes of models of metric %u, "
+                         "source %u are none",
+                         path_of(run->section),
+                         (unsigned long long)run->section->outline->user.user, headers->model_bytes,
+                         run->entry->series.metric, run->entry->series.source);
+    codec_rows_use(&memory->rows, memory->models);
+    return HOLTER_OK;
+}
+
 /* The next block into memory.rows. */
 static holter_status run_decode(struct segment_run *run, holter_error *err)
 {
     const uint8_t *plain = NULL;
-    if (!run->has_memory)
-        memory_take(run);
+    holter_status status = HOLTER_OK;
     run->decoded = 0;
-    holter_status status = run_piece(run, run->next, &plain, err);
+    if (!run->has_memory) {
+        memory_take(run);
+        status = models_take(run, err);
+        if (status != HOLTER_OK) {
+            memory_leave(run);
+            return status;
+        }
+    }
+    status = run_piece(run, run->next, &plain, err);
     if (status == HOLTER_OK)
         status = block_decode(run, run->next, plain, err);
     if (status != HOLTER_OK)

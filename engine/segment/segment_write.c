@@ -3,9 +3,14 @@
  *
  *     rows -> pending block -> piece (16 KiB, sealed) -> chunk (1 MiB, hashed) -> "seg-ID.tmp"
  *
+ * The first blocks of a cold series wait, coded and as rows: once there are CODEC_LEARN_BLOCKS of them, or the series
+ * ends, models are learned from what they were coded as. Where these would save enough, the blocks are coded anew
+ * with them, and kept so if they are smaller by more than the models take; later blocks may use them, too.
+ *
  * What is held in memory: a chunk, a piece, a block, the block headers, rollups and index of the user at
  * hand, 64 bytes for each user of the directory and 8 for each chunk. While a section may still be
- * one piece (S5), its payload is held back too, which is at most 4 KiB.
+ * one piece (S5), its payload is held back too, which is at most 4 KiB. Rows that wait are 131,072 at most: 4.5 MiB of
+ * one field, 13 MiB of eight.
  *
  *   SW1  Every byte is written once, at rising offsets, so that no nonce comes twice.
  *   SW2  After any failure nothing more is written; freeing the writer unlinks the file.
@@ -62,7 +67,14 @@ struct segment_writer {
     struct columns pending;        /* rows of a block that is not full */
     struct columns last;           /* the last row of the block before */
     struct codec_scratch *scratch; /* NULL: blocks are packed only, as the file is not cold */
-    struct buffer piece;           /* blocks not yet sealed */
+    bool is_waiting;               /* its blocks so far are all in `waiting` and `coded` */
+    struct columns waiting;
+    struct buffer coded;         /* blocks that are in no piece yet: the last ones */
+    size_t coded_count;          /* of them */
+    struct buffer again;         /* the same by own models */
+    struct codec_models *models; /* the series' own ones; NULL: none */
+    struct buffer model_bytes;
+    struct buffer piece; /* blocks not yet sealed */
     struct segment_block *blocks;
     struct segment_place *places;
     size_t block_count, block_capacity, place_capacity;
@@ -236,6 +248,84 @@ static bool revisions_measure(struct segment_entry *entry, const struct columns 
     return differs != 0;
 }
 
+/* Blocks that are coded join the piece at hand, or begin the next one. */
+static holter_status coded_place(struct segment_writer *writer, holter_error *err)
+{
+    const uint8_t *from = writer->coded.data;
+    for (; writer->coded_count > 0; writer->coded_count--) {
+        struct segment_place *place = &writer->places[writer->block_count - writer->coded_count];
+        size_t start = writer->piece.bytes;
+        buffer_append(&writer->piece, from, place->bytes);
+        if (writer->piece.failed)
+            return no_memory(writer, err);
+        from += place->bytes;
+        holter_status status = HOLTER_OK;
+        if (writer->is_held &&
+            writer->held.bytes + writer->piece.bytes >= SEGMENT_SMALL_SECTION_BYTES)
+            status = held_write(writer, err);
+        bool is_full = start > 0 && writer->piece.bytes > SEGMENT_PIECE_BYTES;
+        if (status == HOLTER_OK && is_full)
+            status = payload_write(writer, start, err);
+        if (status != HOLTER_OK)
+            return status;
+        place->starts_piece = start == 0 || is_full;
+    }
+    buffer_clear(&writer->coded);
+    return HOLTER_OK;
+}
+
+/* Blocks that follow are coded by built-in models alone. */
+static void models_drop(struct segment_writer *writer)
+{
+    if (writer->scratch != NULL)
+        codec_scratch_use(writer->scratch, NULL);
+    codec_models_free(writer->models);
+    writer->models = NULL;
+    buffer_clear(&writer->model_bytes);
+}
+
+/* All blocks so far by the models, if they take fewer bytes so. False: no memory. */
+static bool code_again(struct segment_writer *writer)
+{
+    uint32_t bytes[CODEC_LEARN_BLOCKS];
+    size_t first = 0;
+    buffer_clear(&writer->again);
+    codec_models_encode(&writer->model_bytes, writer->models);
+    codec_scratch_use(writer->scratch, writer->models);
+    for (size_t i = 0; i < writer->block_count; i++) {
+        size_t start = writer->again.bytes;
+        codec_block_encode(&writer->again, &writer->waiting, first, writer->blocks[i].rows,
+                           writer->places[i].has_revision, writer->scratch);
+        bytes[i] = (uint32_t)(writer->again.bytes - start);
+        first += writer->blocks[i].rows;
+    }
+    if (writer->again.failed || writer->model_bytes.failed)
+        return false;
+    if (!codec_models_pay(writer->models, writer->coded.bytes, writer->again.bytes)) {
+        models_drop(writer);
+        return true;
+    }
+    struct buffer coded = writer->coded;
+    writer->coded = writer->again;
+    writer->again = coded;
+    for (size_t i = 0; i < writer->block_count; i++)
+        writer->places[i].bytes = bytes[i];
+    return true;
+}
+
+/* No block of the series waits any longer. */
+static holter_status waiting_end(struct segment_writer *writer, holter_error *err)
+{
+    holter_status status = HOLTER_OK;
+    writer->is_waiting = false;
+    if (writer->waiting.count >= CODEC_LEARN_ROWS_MIN)
+        status = codec_models_learn(&writer->models, writer->scratch, writer->coded.bytes);
+    if (status != HOLTER_OK || (writer->models != NULL && !code_again(writer)))
+        return no_memory(writer, err);
+    columns_clear(&writer->waiting);
+    return coded_place(writer, err);
+}
+
 static holter_status block_write(struct segment_writer *writer, const struct columns *c,
                                  size_t first, size_t count, holter_error *err)
 {
@@ -278,28 +368,28 @@ static holter_status block_write(struct segment_writer *writer, const struct col
     series->rows += count;
     series->blocks++;
 
-    size_t start = writer->piece.bytes;
-    codec_block_encode(&writer->piece, c, first, count, has_revision, writer->scratch);
-    if (writer->piece.failed)
+    if (writer->block_count == 0 && writer->scratch != NULL &&
+        count == segment_block_rows(&writer->footer.traits)) {
+        writer->is_waiting = true;
+        codec_scratch_learn(writer->scratch);
+    }
+    size_t start = writer->coded.bytes;
+    codec_block_encode(&writer->coded, c, first, count, has_revision, writer->scratch);
+    if (writer->coded.failed)
         return no_memory(writer, err);
-    size_t bytes = writer->piece.bytes - start;
+    size_t bytes = writer->coded.bytes - start;
     if (bytes > UINT32_MAX - CRYPTO_TAG_BYTES)
         return error_set(err, HOLTER_INVALID,
                          "segment '%s': a block of user #%016llx would take %zu bytes",
                          writer->path_aside, (unsigned long long)writer->user.user, bytes);
-
-    holter_status status = HOLTER_OK;
-    if (writer->is_held && writer->held.bytes + writer->piece.bytes >= SEGMENT_SMALL_SECTION_BYTES)
-        status = held_write(writer, err);
-    bool is_full = start > 0 && writer->piece.bytes > SEGMENT_PIECE_BYTES;
-    if (status == HOLTER_OK && is_full)
-        status = payload_write(writer, start, err);
-    writer->places[writer->block_count++] = (struct segment_place){
-        .bytes = (uint32_t)bytes,
-        .starts_piece = start == 0 || is_full,
-        .has_revision = has_revision,
-    };
-    return status;
+    writer->coded_count++;
+    writer->places[writer->block_count++] =
+        (struct segment_place){ .bytes = (uint32_t)bytes, .has_revision = has_revision };
+    if (!writer->is_waiting)
+        return coded_place(writer, err);
+    if (!columns_append_rows(&writer->waiting, c, first, count))
+        return no_memory(writer, err);
+    return writer->block_count < CODEC_LEARN_BLOCKS ? HOLTER_OK : waiting_end(writer, err);
 }
 
 static holter_status pending_write(struct segment_writer *writer, holter_error *err)
@@ -369,6 +459,8 @@ static holter_status series_end(struct segment_writer *writer, holter_error *err
         return HOLTER_OK;
     writer->has_series = false;
     holter_status status = pending_write(writer, err);
+    if (status == HOLTER_OK && writer->is_waiting)
+        status = waiting_end(writer, err);
     if (status != HOLTER_OK)
         return status;
 
@@ -376,7 +468,9 @@ static holter_status series_end(struct segment_writer *writer, holter_error *err
     if (entry->series.rows > 0) {
         size_t before = writer->headers.bytes;
         segment_blocks_encode(&writer->headers, &entry->series.schema, writer->blocks,
-                              writer->places, writer->block_count);
+                              writer->places, writer->block_count,
+                              reader_over(writer->model_bytes.data, writer->model_bytes.bytes));
+        models_drop(writer);
         entry->header_bytes = writer->headers.bytes - before;
         if (writer->is_held) {
             buffer_append(&writer->held, writer->piece.data, writer->piece.bytes);
@@ -737,10 +831,15 @@ void segment_writer_free(struct segment_writer *writer)
         writer_unlink(writer);
     codec_scratch_free(writer->scratch);
     codec_scratch_free(writer->rollup_scratch);
+    codec_models_free(writer->models);
     crypto_key_free(writer->key);
     hash64_stream_free(writer->hash);
     columns_release(&writer->pending);
     columns_release(&writer->last);
+    columns_release(&writer->waiting);
+    buffer_release(&writer->coded);
+    buffer_release(&writer->again);
+    buffer_release(&writer->model_bytes);
     buffer_release(&writer->directory);
     buffer_release(&writer->tombstones);
     buffer_release(&writer->held);
@@ -875,6 +974,10 @@ holter_status segment_writer_series(struct segment_writer *writer, uint32_t metr
     };
     columns_init(&writer->pending, schema);
     columns_init(&writer->last, schema);
+    if (!schema_is_equal(&writer->waiting.schema, schema)) { /* or its memory is used again */
+        columns_release(&writer->waiting);
+        columns_init(&writer->waiting, schema);
+    }
     buffer_clear(&writer->piece);
     writer->block_count = 0;
     segment_rollup_clear(&writer->rollup);

@@ -27,11 +27,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 READER = os.path.join(HERE, os.pardir, "reader")
 PROGRAMS = os.environ.get("PROGRAMS", os.path.join(HERE, os.pardir, os.pardir, "out", "release", "tests", "golden"))
 FORMAT = "0.1"
-COMMITTED_KINDS = ("sealed", "plain", "unclosed", "linked")  # "large" is what its name says
+COMMITTED_KINDS = ("sealed", "plain", "unclosed", "linked")  # "large" and "device" are large
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, READER)
 import native  # noqa: E402 -- found by the line above
+import segment  # noqa: E402
+from store import Store  # noqa: E402
 
 
 def run(*command):
@@ -142,6 +144,14 @@ class Fresh(Case):
 
     def test_linked_frames_sealed_and_flushed(self):
         self.check("large")
+
+    def test_a_series_with_own_models(self):
+        self.check("device")
+        read_own_models, found = segment.read_own_models, []
+        self.addCleanup(setattr, segment, "read_own_models", read_own_models)
+        segment.read_own_models = lambda c: found.append(read_own_models(c)) or found[-1]
+        Store(self.store)
+        self.assertTrue(found, "no series has own models")
 
     def test_random_stores(self):
         # in memory where that is to be had: they sync a thousand times, and tmpfs has no O_DIRECT, which is a way of its own

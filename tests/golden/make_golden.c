@@ -12,6 +12,7 @@
  *                 without closing: the log has no mark
  *     linked      without sealing: parts larger than a frame, in the log
  *     large       sealed: parts larger than a frame, in a segment and in the log
+ *     device      sealed: a long series of a device that no built-in model knows, in a cold segment
  *     random-N    sealed where N is even: 400 steps drawn from the seed N, in a world so small
  *                 that rows meet
  *
@@ -588,6 +589,27 @@ static void fill_linked(int rounds)
     free(words);
 }
 
+/* gaps of 11 and 13 seconds, even changes: half of it, at least, is in one partition */
+static void fill_device(void)
+{
+    enum { BATCHES = 9, BATCH_ROWS = 4000 };
+    holter_metric heart_rate = metric_named("heart_rate");
+    int64_t time = BEGIN;
+    int64_t rate = 100;
+    for (int b = 0; b < BATCHES; b++) {
+        for (int i = 0; i < BATCH_ROWS; i++) {
+            time += (11 + 2 * draw(2)) * SECOND;
+            rate += 2 * (draw(5) - 2);
+            rate = rate < 40 ? 40 : rate > 200 ? 200 : rate;
+            holter_value value = integer(rate);
+            put(ALICE, &heart_rate, WATCH, time, 0, 0, &value);
+        }
+        commit();
+    }
+    flush();
+    compact(HOLTER_COLD);
+}
+
 /* a row of one of four metrics, of 4 x 40 times in three partitions */
 static void put_random(int person, int64_t revision)
 {
@@ -647,15 +669,15 @@ static int is_kind(const char *argument, const char *kind)
 
 int main(int count, char **arguments)
 {
-    static const char *const kinds[] = {
-        "sealed", "plain", "unclosed", "linked", "large", "random-"
-    };
-    enum { SEALED, PLAIN, UNCLOSED, LINKED, LARGE, RANDOM, KINDS };
+    static const char *const kinds[] = { "sealed", "plain",  "unclosed", "linked",
+                                         "large",  "device", "random-" };
+    enum { SEALED, PLAIN, UNCLOSED, LINKED, LARGE, DEVICE, RANDOM, KINDS };
     int kind = 0;
     while (count == 3 && kind < KINDS && !is_kind(arguments[1], kinds[kind]))
         kind++;
     if (count != 3 || kind == KINDS) {
-        fputs("usage: make_golden sealed|plain|unclosed|linked|large|random-N STORE\n", stderr);
+        fputs("usage: make_golden sealed|plain|unclosed|linked|large|device|random-N STORE\n",
+              stderr);
         return 2;
     }
     uint64_t seed = kind == RANDOM ? strtoull(arguments[1] + strlen(kinds[RANDOM]), NULL, 10) : 0;
@@ -673,6 +695,8 @@ int main(int count, char **arguments)
     make_people();
     if (is_linked)
         fill_linked(kind == LARGE ? 2 : 1);
+    else if (kind == DEVICE)
+        fill_device();
     else if (kind == RANDOM)
         fill_random(seed);
     else

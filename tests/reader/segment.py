@@ -9,6 +9,7 @@ from columns import ENUM, FLOAT, INSTANT, INT, INTERVAL, NOT_FINITE, OUT_OF_RANG
 from cursor import Cursor, I64_MAX, I64_MIN, TIME_MAX, TIME_MIN, UNITS_NS, largest_unit, wrap
 from files import read_file
 from manifest import COLD, HOT, PARTITION_NS
+from models import read_own_models
 from native import xxh3_64
 from problems import Damage, Newer, Problem, damage
 from seal import TAG_BYTES, open_sealed, subkey
@@ -18,7 +19,7 @@ SECTOR_BYTES, PAGE_BYTES = 512, 4096
 SECTIONS_BEGIN = 1024
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE, ROLLUP = 1, 2, 3, 4, 5
 SERIES_BYTES_LEAST = 16
-PACKED_FORM = 2
+PACKED_FORM, OWN_MODELS_FORM = 2, 3
 ROLLUP_FORM = 2
 BUCKET_NS = 1_800_000_000_000
 BUCKETS_MAX, LABELS_MAX = 1_344, 16
@@ -427,7 +428,7 @@ def _read_block_headers(c, s, rows_max):
     n = s.block_count
     c.check(n <= c.left, f"{n} blocks in {c.left} bytes", 0)
     form, unit = c.u8(), c.u8()
-    c.check(form == PACKED_FORM, f"blocks of form {form}, {PACKED_FORM} expected", 0)
+    c.check(form in (PACKED_FORM, OWN_MODELS_FORM), f"blocks of form {form}, {PACKED_FORM} or {OWN_MODELS_FORM} expected", 0)
     c.check(unit < len(UNITS_NS), f"unknown unit {unit}", 1)
     scale = UNITS_NS[unit]
     blocks = [Block() for _ in range(n)]
@@ -462,6 +463,7 @@ def _read_block_headers(c, s, rows_max):
         c.check(block.bytes >= 1, "a block of 0 bytes")
         c.check(block.starts or index > 0, "the first block starts no piece")
         c.check(not block.revised or s.revision_min != s.revision_max, "a revised block where all revisions are equal")
+    s.own_models = read_own_models(c) if form == OWN_MODELS_FORM else {}
     c.end()
     return blocks
 
@@ -493,7 +495,7 @@ def _read_blocks(c, s, blocks):
     for block in blocks:
         at = c.at
         own = Cursor(c.take(block.bytes), c.file, c.base + at)
-        rows = read_block(own, s.schema, block.rows, block.begin_min, with_revision=block.revised)
+        rows = read_block(own, s.schema, block.rows, block.begin_min, with_revision=block.revised, own_models=s.own_models)
         own.end()
         own.check(rows.time[-1] == block.begin_max, "the last time of a block is not that of its header", 0)
         _check_statistics(own, s.schema, block, rows)

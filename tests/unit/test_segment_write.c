@@ -141,7 +141,7 @@ static size_t heart_rate_header_bytes(size_t count, int64_t step_ns)
         places[b] = (struct segment_place){ .bytes = (uint32_t)(payload.bytes - before),
                                             .starts_piece = b % 5 == 0 };
     }
-    segment_blocks_encode(&headers, &schema, blocks, places, count);
+    segment_blocks_encode(&headers, &schema, blocks, places, count, reader_over(NULL, 0));
     size_t bytes = headers.bytes;
     buffer_release(&payload);
     buffer_release(&headers);
