@@ -177,36 +177,30 @@ void groups_release(struct groups *groups)
 
 size_t own_learn(const struct groups *groups)
 {
+    static struct codec_models *learned; /* memory for the whole run */
     struct codec_scratch *scratch = scratch_get();
     struct buffer before, after;
     size_t count = groups->count < CODEC_LEARN_BLOCKS ? groups->count : CODEC_LEARN_BLOCKS;
     size_t rows = 0;
-    size_t bytes = 0;
     buffer_init(&before);
     buffer_init(&after);
-    codec_models_free(own);
     own = NULL;
     codec_scratch_learn(scratch);
     for (size_t i = 0; i < count; i++) {
         codec_block_encode(&before, groups->at[i], 0, groups->at[i]->count, false, scratch);
         rows += groups->at[i]->count;
     }
-    if (rows >= CODEC_LEARN_ROWS_MIN &&
-        codec_models_learn(&own, scratch, before.bytes) != HOLTER_OK)
+    if (codec_models_learn(&learned, scratch, before.bytes) != HOLTER_OK)
         bench_fail("no memory");
+    if (rows >= CODEC_LEARN_ROWS_MIN && codec_models_bytes(learned) > 0)
+        own = learned;
     for (size_t i = 0; own != NULL && i < count; i++)
         encode_own(&after, groups->at[i], 0, groups->at[i]->count);
-    if (own != NULL && !codec_models_pay(own, before.bytes, after.bytes)) {
-        codec_models_free(own);
+    if (own != NULL && !codec_models_pay(own, before.bytes, after.bytes))
         own = NULL;
-    }
-    buffer_clear(&after);
-    if (own != NULL)
-        codec_models_encode(&after, own);
-    bytes = after.bytes;
     buffer_release(&before);
     buffer_release(&after);
-    return bytes;
+    return codec_models_bytes(own);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */

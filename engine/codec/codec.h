@@ -139,7 +139,7 @@ holter_status codec_decode(struct columns *out, struct reader *r, size_t count, 
 
 enum { CODEC_PACKED_ROWS_MAX = 1024, CODEC_BLOCK_ROWS_MAX = 8192 };
 
-/** Memory with which columns are coded, about 0.6 MiB. NULL: no memory. One thread at a time. */
+/** Memory with which columns are coded, about 0.7 MiB. NULL: no memory. One thread at a time. */
 struct codec_scratch;
 struct codec_scratch *codec_scratch_new(void);
 void codec_scratch_free(struct codec_scratch *scratch);
@@ -160,16 +160,18 @@ void codec_scratch_learn(struct codec_scratch *scratch);
 /* From so many blocks of a series, and of so many rows at the least, models are learned. */
 enum { CODEC_LEARN_BLOCKS = 16, CODEC_LEARN_ROWS_MIN = 16384 };
 /**
- * Models after what was counted, which ends; the blocks took `bytes`. *out: owned; NULL where none would save
- * enough beside its own bytes, as far as that is told by what symbols cost.
+ * Models after what was counted, which ends; the blocks took `bytes`. *models as in codec_models_decode; there are
+ * none then where none would save enough beside its own bytes, as far as that is told by what symbols cost.
  * Errors   HOLTER_NO_MEMORY.
  * Cost     0.2 ms; a millisecond or more where there is something to be gained.
  */
-holter_status codec_models_learn(struct codec_models **out, struct codec_scratch *scratch,
+holter_status codec_models_learn(struct codec_models **models, struct codec_scratch *scratch,
                                  size_t bytes);
+/** What they take as they are written; 0: there are none. */
+size_t codec_models_bytes(const struct codec_models *models);
 /** Blocks that took `before` bytes take `after` with these models: that is worth their bytes and a reader's time. */
 bool codec_models_pay(const struct codec_models *models, size_t before, size_t after);
-/** Append learned models. Bytes: format-spec/models.md. No memory: out->failed. */
+/** Append them as they are written; there are some. Bytes: format-spec/models.md. No memory: out->failed. */
 void codec_models_encode(struct buffer *out, const struct codec_models *models);
 /**
  * All of these bytes as models. *models: owned; NULL, or used before, and so is its memory then: what it was made of

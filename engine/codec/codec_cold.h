@@ -30,6 +30,7 @@ struct codec_scratch {
     /* Of symbols that were coded, or could be; and by how many bytes such arrays were larger than packed, by model. */
     uint32_t counts[MODEL_STATES][MODEL_SYMBOLS_MAX];
     size_t lag[CODEC_MODELS];
+    uint8_t weights[MODEL_STATES * MODEL_SYMBOLS_MAX];
     struct spell_scratch {
         struct spell_symbol symbols[SPELL_SYMBOLS_MAX];
         uint16_t words[SPELL_SYMBOLS_MAX];

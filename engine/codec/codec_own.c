@@ -16,7 +16,6 @@
 #include <string.h>
 
 enum {
-    WEIGHTS_MAX = MODEL_STATES * MODEL_SYMBOLS_MAX, /* of own models of all built-in ones */
     WEIGHT_TOP = MODEL_WEIGHTS - 1,
     WEIGHT_BITS = 5,    /* about what a weight takes */
     STATE_BITS = 64,    /* and all that are 0 */
@@ -284,29 +283,29 @@ static void models_learn(struct buffer *stored, uint8_t *weights,
     buffer_release(&frame);
 }
 
-holter_status codec_models_learn(struct codec_models **out, struct codec_scratch *scratch,
+holter_status codec_models_learn(struct codec_models **models, struct codec_scratch *scratch,
                                  size_t bytes)
 {
     struct buffer stored;
-    uint8_t *weights = core_calloc(1, WEIGHTS_MAX);
-    holter_status status = HOLTER_NO_MEMORY;
-    *out = NULL;
+    holter_status status = HOLTER_OK;
     scratch->is_learning = false;
+    if (*models != NULL)
+        forget(*models);
+    memset(scratch->weights, 0, sizeof scratch->weights);
     buffer_init(&stored);
-    if (weights == NULL)
-        return status;
-    models_learn(&stored, weights, scratch, GAIN_MIN + bytes / GAIN_SHARE);
-    if (!stored.failed)
-        status = stored.bytes > 0 ? codec_models_decode(out, stored.data, stored.bytes) : HOLTER_OK;
+    models_learn(&stored, scratch->weights, scratch, GAIN_MIN + bytes / GAIN_SHARE);
+    if (stored.failed)
+        status = HOLTER_NO_MEMORY;
+    else if (stored.bytes > 0)
+        status = codec_models_decode(models, stored.data, stored.bytes);
     core_assert(status != HOLTER_CORRUPT);
-    if (status != HOLTER_OK) {
-        codec_models_free(*out);
-        *out = NULL;
-    }
-    codec_wipe(weights, WEIGHTS_MAX);
-    free(weights);
     buffer_release(&stored);
     return status;
+}
+
+size_t codec_models_bytes(const struct codec_models *models)
+{
+    return models == NULL ? 0 : models->stored.bytes;
 }
 
 bool codec_models_pay(const struct codec_models *models, size_t before, size_t after)

@@ -3,14 +3,13 @@
  *
  *     rows -> pending block -> piece (16 KiB, sealed) -> chunk (1 MiB, hashed) -> "seg-ID.tmp"
  *
- * The first blocks of a cold series wait, coded and as rows: once there are CODEC_LEARN_BLOCKS of them, or the series
- * ends, models are learned from what they were coded as. Where these would save enough, the blocks are coded anew
+ * The first blocks of a cold series wait, coded: once there are CODEC_LEARN_BLOCKS of them, or the series ends,
+ * models are learned from what they were coded as. Where these would save enough, the blocks are decoded and coded anew
  * with them, and kept so if they are smaller by more than the models take; later blocks may use them, too.
  *
- * What is held in memory: a chunk, a piece, a block, the block headers, rollups and index of the user at
+ * What is held in memory: a chunk, a piece, a block, blocks that wait, the block headers, rollups and index of the user at
  * hand, 64 bytes for each user of the directory and 8 for each chunk. While a section may still be
- * one piece (S5), its payload is held back too, which is at most 4 KiB. Rows that wait are 131,072 at most: 4.5 MiB of
- * one field, 13 MiB of eight.
+ * one piece (S5), its payload is held back too, which is at most 4 KiB.
  *
  *   SW1  Every byte is written once, at rising offsets, so that no nonce comes twice.
  *   SW2  After any failure nothing more is written; freeing the writer unlinks the file.
@@ -67,12 +66,11 @@ struct segment_writer {
     struct columns pending;        /* rows of a block that is not full */
     struct columns last;           /* the last row of the block before */
     struct codec_scratch *scratch; /* NULL: blocks are packed only, as the file is not cold */
-    bool is_waiting;               /* its blocks so far are all in `waiting` and `coded` */
-    struct columns waiting;
-    struct buffer coded;         /* blocks that are in no piece yet: the last ones */
-    size_t coded_count;          /* of them */
-    struct buffer again;         /* the same by own models */
-    struct codec_models *models; /* the series' own ones; NULL: none */
+    bool is_waiting;               /* its blocks so far are all in `coded` */
+    struct buffer coded;           /* blocks that are in no piece yet: the last ones */
+    size_t coded_count;            /* of them */
+    struct buffer again;           /* the same by own models */
+    struct codec_models *models;   /* the series' own ones; NULL: none */
     struct buffer model_bytes;
     struct buffer piece; /* blocks not yet sealed */
     struct segment_block *blocks;
@@ -279,35 +277,44 @@ static void models_drop(struct segment_writer *writer)
 {
     if (writer->scratch != NULL)
         codec_scratch_use(writer->scratch, NULL);
-    codec_models_free(writer->models);
-    writer->models = NULL;
     buffer_clear(&writer->model_bytes);
 }
 
 /* All blocks so far by the models, if they take fewer bytes so. False: no memory. */
 static bool code_again(struct segment_writer *writer)
 {
+    const struct segment_entry *entry = &writer->entries[writer->entry_count];
+    struct reader coded = reader_over(writer->coded.data, writer->coded.bytes);
+    struct codec_rows rows = { 0 };
     uint32_t bytes[CODEC_LEARN_BLOCKS];
-    size_t first = 0;
+    bool has_memory = true;
+    columns_init(&rows.columns, &entry->series.schema);
     buffer_clear(&writer->again);
     codec_models_encode(&writer->model_bytes, writer->models);
     codec_scratch_use(writer->scratch, writer->models);
-    for (size_t i = 0; i < writer->block_count; i++) {
+    for (size_t i = 0; has_memory && i < writer->block_count; i++) {
+        bool has_revision = writer->places[i].has_revision;
         size_t start = writer->again.bytes;
-        codec_block_encode(&writer->again, &writer->waiting, first, writer->blocks[i].rows,
-                           writer->places[i].has_revision, writer->scratch);
+        holter_status status = codec_block_decode_next(&rows, &coded, writer->blocks[i].rows,
+                                                       writer->blocks[i].begin_min, has_revision,
+                                                       entry->revision_base, NULL);
+        core_assert(status != HOLTER_CORRUPT);
+        has_memory = status == HOLTER_OK;
+        if (has_memory)
+            codec_block_encode(&writer->again, &rows.columns, 0, rows.columns.count, has_revision,
+                               writer->scratch);
         bytes[i] = (uint32_t)(writer->again.bytes - start);
-        first += writer->blocks[i].rows;
     }
-    if (writer->again.failed || writer->model_bytes.failed)
+    codec_rows_release(&rows);
+    if (!has_memory || writer->again.failed || writer->model_bytes.failed)
         return false;
     if (!codec_models_pay(writer->models, writer->coded.bytes, writer->again.bytes)) {
         models_drop(writer);
         return true;
     }
-    struct buffer coded = writer->coded;
+    struct buffer before = writer->coded;
     writer->coded = writer->again;
-    writer->again = coded;
+    writer->again = before;
     for (size_t i = 0; i < writer->block_count; i++)
         writer->places[i].bytes = bytes[i];
     return true;
@@ -316,13 +323,14 @@ static bool code_again(struct segment_writer *writer)
 /* No block of the series waits any longer. */
 static holter_status waiting_end(struct segment_writer *writer, holter_error *err)
 {
-    holter_status status = HOLTER_OK;
+    bool has_memory = true;
     writer->is_waiting = false;
-    if (writer->waiting.count >= CODEC_LEARN_ROWS_MIN)
-        status = codec_models_learn(&writer->models, writer->scratch, writer->coded.bytes);
-    if (status != HOLTER_OK || (writer->models != NULL && !code_again(writer)))
+    if (writer->entries[writer->entry_count].series.rows >= CODEC_LEARN_ROWS_MIN)
+        has_memory = codec_models_learn(&writer->models, writer->scratch, writer->coded.bytes) ==
+                         HOLTER_OK &&
+                     (codec_models_bytes(writer->models) == 0 || code_again(writer));
+    if (!has_memory)
         return no_memory(writer, err);
-    columns_clear(&writer->waiting);
     return coded_place(writer, err);
 }
 
@@ -387,8 +395,6 @@ static holter_status block_write(struct segment_writer *writer, const struct col
         (struct segment_place){ .bytes = (uint32_t)bytes, .has_revision = has_revision };
     if (!writer->is_waiting)
         return coded_place(writer, err);
-    if (!columns_append_rows(&writer->waiting, c, first, count))
-        return no_memory(writer, err);
     return writer->block_count < CODEC_LEARN_BLOCKS ? HOLTER_OK : waiting_end(writer, err);
 }
 
@@ -836,7 +842,6 @@ void segment_writer_free(struct segment_writer *writer)
     hash64_stream_free(writer->hash);
     columns_release(&writer->pending);
     columns_release(&writer->last);
-    columns_release(&writer->waiting);
     buffer_release(&writer->coded);
     buffer_release(&writer->again);
     buffer_release(&writer->model_bytes);
@@ -974,10 +979,6 @@ holter_status segment_writer_series(struct segment_writer *writer, uint32_t metr
     };
     columns_init(&writer->pending, schema);
     columns_init(&writer->last, schema);
-    if (!schema_is_equal(&writer->waiting.schema, schema)) { /* or its memory is used again */
-        columns_release(&writer->waiting);
-        columns_init(&writer->waiting, schema);
-    }
     buffer_clear(&writer->piece);
     writer->block_count = 0;
     segment_rollup_clear(&writer->rollup);
