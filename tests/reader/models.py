@@ -89,8 +89,8 @@ def parse_models(text):
     lines, models = _Lines(text), {}
     while lines.lines:
         number, kind = lines.take("model")
-        if int(number) in models or not 0 <= int(number) < 256 or kind not in MEANINGS:
-            raise ValueError(f"model {number}: there twice, beyond 255 or of the unknown kind '{kind}'")
+        if int(number) in models or not 0 <= int(number) < OWN or kind not in MEANINGS:
+            raise ValueError(f"model {number}: there twice, beyond {OWN - 1} or of the unknown kind '{kind}'")
         lines.take("name")
         start, = lines.numbers("start")
         meanings = tuple(lines.numbers(name) for name in MEANINGS[kind])
