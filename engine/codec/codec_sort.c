@@ -1,9 +1,9 @@
 /*
  * codec_sort.c -- columns in the order of (time, key, revision, sequence).
  *
- * Rows nearly always arrive in order, so that is looked at first. Otherwise a merge sort orders
- * (time, row) pairs - stable, and halves that already follow each other are not touched - and each
- * column is then moved once.
+ * Rows nearly always arrive in order, so that is looked at first. Otherwise they mostly are a few
+ * runs that are in order, from frames or devices: (time, row) pairs are merged run by run, stable,
+ * and each column is then moved once.
  */
 #include "codec.h"
 
@@ -25,49 +25,69 @@ static int compare_rows(const struct columns *c, size_t a, size_t b)
     return order;
 }
 
-static bool is_sorted(const struct columns *c)
+bool columns_is_sorted(const struct columns *c, size_t first, size_t count, bool *is_rising)
 {
-    for (size_t i = 1; i < c->count; i++) {
-        if (c->time[i - 1] < c->time[i])
+    *is_rising = true;
+    for (size_t i = first + 1; i < first + count; i++) {
+        if (CORE_LIKELY(c->time[i - 1] < c->time[i]))
             continue;
+        *is_rising = false;
         if (compare_rows(c, i - 1, i) > 0)
             return false;
     }
     return true;
 }
 
-/* Place a may stand before place b, which came after it. */
+/* Place a, which came first, may stand before place b. */
 static bool is_in_order(const struct columns *c, const struct place *a, const struct place *b)
 {
-    if (a->time != b->time)
+    if (CORE_LIKELY(a->time != b->time))
         return a->time < b->time;
     return compare_rows(c, a->row, b->row) <= 0;
 }
 
-static void merge_halves(const struct columns *c, struct place *out, const struct place *in,
-                         size_t left_count, size_t count)
+/* Two runs, [left, middle) and [middle, end), into one at `out`; which is next takes no branch. */
+static void merge_runs(const struct columns *c, struct place *out, const struct place *left,
+                       const struct place *middle, const struct place *end)
 {
-    if (left_count == count || is_in_order(c, &in[left_count - 1], &in[left_count])) {
-        memcpy(out, in, count * sizeof *out);
-        return;
+    const struct place *right = middle;
+    while (left < middle && right < end) {
+        bool takes_left = is_in_order(c, left, right);
+        *out++ = *(takes_left ? left : right);
+        left += takes_left;
+        right += !takes_left;
     }
-    size_t left = 0, right = left_count;
-    for (size_t i = 0; i < count; i++) {
-        bool takes_left =
-            right == count || (left < left_count && is_in_order(c, &in[left], &in[right]));
-        out[i] = in[takes_left ? left++ : right++];
-    }
+    memcpy(out, left, (size_t)(middle - left) * sizeof *out);
+    memcpy(out + (middle - left), right, (size_t)(end - right) * sizeof *out);
 }
 
-/* Bottom up; returns whichever of the two arrays holds the order in the end. */
-static struct place *sort_places(const struct columns *c, struct place *from, struct place *to)
+/* The places of all rows, and where each run of them begins that is in order; *runs of these. */
+static void find_runs(const struct columns *c, struct place *places, size_t *begins, size_t *runs)
 {
-    for (size_t width = 1; width < c->count; width *= 2) {
-        for (size_t first = 0; first < c->count; first += 2 * width) {
-            size_t left = c->count - first;
-            size_t count = left < 2 * width ? left : 2 * width;
-            merge_halves(c, to + first, from + first, count < width ? count : width, count);
+    *runs = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        places[i] = (struct place){ .time = c->time[i], .row = i };
+        if (i == 0 || !is_in_order(c, &places[i - 1], &places[i]))
+            begins[(*runs)++] = i;
+    }
+    begins[*runs] = c->count;
+}
+
+/* Neighbours merged, until one run is left; returns whichever of the two arrays holds it. */
+static struct place *sort_places(const struct columns *c, struct place *from, struct place *to,
+                                 size_t *begins)
+{
+    size_t runs;
+    find_runs(c, from, begins, &runs);
+    while (runs > 1) {
+        size_t merged = 0;
+        for (size_t i = 0; i < runs; i += 2) {
+            size_t middle = begins[i + 1], end = i + 2 <= runs ? begins[i + 2] : middle;
+            merge_runs(c, to + begins[i], from + begins[i], from + middle, from + end);
+            begins[merged++] = begins[i];
         }
+        begins[merged] = c->count;
+        runs = merged;
         struct place *swap = from;
         from = to;
         to = swap;
@@ -85,16 +105,19 @@ static void move_words(void *column, const struct place *order, uint64_t *scratc
 
 bool columns_sort(struct columns *c)
 {
-    if (is_sorted(c))
+    bool is_rising;
+    if (columns_is_sorted(c, 0, c->count, &is_rising))
         return true;
 
     size_t count = c->count;
     struct place *places = core_calloc(count, 2 * sizeof *places);
-    if (places == NULL)
+    size_t *begins = core_calloc(count + 1, sizeof *begins);
+    if (places == NULL || begins == NULL) {
+        free(places);
+        free(begins);
         return false;
-    for (size_t i = 0; i < count; i++)
-        places[i] = (struct place){ .time = c->time[i], .row = i };
-    struct place *order = sort_places(c, places, places + count);
+    }
+    struct place *order = sort_places(c, places, places + count, begins);
 
     /* The half that the order does not lie in has room for any one column. */
     uint64_t *scratch = (uint64_t *)(order == places ? places + count : places);
@@ -110,6 +133,7 @@ bool columns_sort(struct columns *c)
     for (size_t i = 0; i < count; i++)
         c->flags[i] = flags[order[i].row];
 
+    free(begins);
     free(places);
     return true;
 }

@@ -256,8 +256,13 @@ START_TEST(sorting_orders_rows_and_is_stable)
                 row.time = (int64_t)i;
             ck_assert(columns_append(&c, &row));
         }
+        bool is_rising, rises = true;
         ck_assert(columns_sort(&c));
         ck_assert_uint_eq(c.count, count);
+        for (size_t i = 1; i < count; i++)
+            rises = rises && c.time[i - 1] < c.time[i];
+        ck_assert(columns_is_sorted(&c, 0, count, &is_rising));
+        ck_assert(is_rising == rises);
         bool is_seen[200] = { false };
         for (size_t i = 0; i < count; i++) {
             int64_t number = c.field[0][i];
