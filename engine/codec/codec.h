@@ -97,6 +97,8 @@ bool columns_row_is_equal(const struct columns *a, size_t row_a, const struct co
 bool columns_sort(struct columns *c);
 /** Rows [first, first + count) stand in that order; *is_rising: and each begins after the one before. */
 bool columns_is_sorted(const struct columns *c, size_t first, size_t count, bool *is_rising);
+/** The first row of [at, end), which rise, that begins at `time` or later; `end`: none does. */
+size_t columns_from(const struct columns *c, size_t at, size_t end, int64_t time);
 /** The end of a row: time + duration, held at INT64_MAX; an instant ends where it begins. */
 int64_t columns_end(const struct columns *c, size_t row);
 

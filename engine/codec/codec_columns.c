@@ -243,6 +243,18 @@ bool columns_row_is_equal(const struct columns *a, size_t row_a, const struct co
     return true;
 }
 
+size_t columns_from(const struct columns *c, size_t at, size_t end, int64_t time)
+{
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+        if (c->time[middle] < time)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    return at;
+}
+
 int64_t columns_end(const struct columns *c, size_t row)
 {
     return c->duration == NULL ? c->time[row] : saturating_add_i64(c->time[row], c->duration[row]);

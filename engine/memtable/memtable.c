@@ -11,10 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct span {
+    int64_t begin_min, begin_max;
+};
+
 struct memtable_user_frames {
     uint64_t user; /* 0: the slot is free */
     struct memtable_frame **frames;
     size_t count, capacity;
+    struct span *spans; /* of each SPAN_FRAMES frames: between these their rows begin */
+    size_t span_capacity;
 };
 
 struct memtable {
@@ -26,7 +32,17 @@ struct memtable {
     size_t bytes;
 };
 
-enum { MEMTABLE_SLOTS_MIN = 64 };
+enum { MEMTABLE_SLOTS_MIN = 64, SPAN_FRAMES = 32 };
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t greatest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
                                  uint64_t first_sequence, struct wal_body *body, holter_error *err)
@@ -48,10 +64,16 @@ holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_f
     one->first_sequence = first_sequence;
     one->body = body;
     one->bytes = sizeof *one;
+    bool is_anything = body == NULL || body->tombstone_count > 0;
+    one->begin_min = is_anything ? INT64_MIN : INT64_MAX;
+    one->begin_max = is_anything ? INT64_MAX : INT64_MIN;
     if (body != NULL)
         one->bytes += body->tombstone_count * sizeof *body->tombstones;
     for (size_t i = 0; body != NULL && i < body->part_count; i++) {
         const struct columns *columns = &body->parts[i].columns;
+        core_assert(columns->count > 0);
+        one->begin_min = least(one->begin_min, columns->time[0]);
+        one->begin_max = greatest(one->begin_max, columns->time[columns->count - 1]);
         one->bytes += sizeof body->parts[i] + columns->text.bytes +
                       columns->count * (4 + columns->schema.field_count) * sizeof(int64_t);
     }
@@ -98,8 +120,10 @@ void memtable_unref(struct memtable *memtable)
     if (memtable == NULL ||
         atomic_fetch_sub_explicit(&memtable->references, 1, memory_order_acq_rel) > 1)
         return;
-    for (size_t i = 0; i < memtable->slot_count; i++)
+    for (size_t i = 0; i < memtable->slot_count; i++) {
         memtable_frames_free(memtable->users[i].frames, memtable->users[i].count);
+        free(memtable->users[i].spans);
+    }
     free(memtable->users);
     free(memtable);
 }
@@ -135,6 +159,17 @@ static bool make_room_for_user(struct memtable *memtable)
     return true;
 }
 
+static bool make_room_for_frame(struct memtable_user_frames *slot)
+{
+    void *frames = slot->frames, *spans = slot->spans;
+    bool grown = core_grow(&frames, &slot->capacity, slot->count + 1, sizeof *slot->frames);
+    slot->frames = frames;
+    grown = grown && core_grow(&spans, &slot->span_capacity, slot->count / SPAN_FRAMES + 1,
+                               sizeof *slot->spans);
+    slot->spans = spans;
+    return grown;
+}
+
 holter_status memtable_add(struct memtable *memtable, struct memtable_frame *frame,
                            holter_error *err)
 {
@@ -144,10 +179,13 @@ holter_status memtable_add(struct memtable *memtable, struct memtable_frame *fra
     if (!make_room_for_user(memtable))
         return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a user");
     struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, frame->user);
-    void *frames = slot->frames;
-    if (!core_grow(&frames, &slot->capacity, slot->count + 1, sizeof *slot->frames))
+    if (!make_room_for_frame(slot))
         return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
-    slot->frames = frames;
+    struct span *span = &slot->spans[slot->count / SPAN_FRAMES];
+    if (slot->count % SPAN_FRAMES == 0)
+        *span = (struct span){ INT64_MAX, INT64_MIN };
+    span->begin_min = least(span->begin_min, frame->begin_min);
+    span->begin_max = greatest(span->begin_max, frame->begin_max);
     memtable->user_count += slot->user == 0;
     slot->user = frame->user;
     slot->frames[slot->count++] = memtable_frame_ref(frame);
@@ -261,27 +299,62 @@ holter_status memtable_users(uint64_t **users, size_t *count, const struct memta
     return HOLTER_OK;
 }
 
+/* The first frame of sequence >= `sequence`. */
+static size_t first_from(const struct memtable_user_frames *slot, uint64_t sequence)
+{
+    size_t low = 0;
+    size_t high = slot->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (slot->frames[middle]->sequence < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The first frame of [at, end) that may have something in the filter's range; `end`: none. */
+static size_t next_of_interest(const struct memtable_user_frames *slot, size_t at, size_t end,
+                               const struct memtable_filter *filter)
+{
+    for (; at < end; at++) {
+        const struct span *span = &slot->spans[at / SPAN_FRAMES];
+        if (span->begin_min >= filter->to || span->begin_max < filter->from) {
+            at += SPAN_FRAMES - 1 - at % SPAN_FRAMES;
+            continue;
+        }
+        const struct memtable_frame *frame = slot->frames[at];
+        if (frame->begin_min < filter->to && frame->begin_max >= filter->from)
+            return at;
+    }
+    return end;
+}
+
 holter_status memtable_user(struct memtable_frame ***frames, size_t *count,
-                            const struct memtable *memtable, uint64_t user, uint64_t end,
-                            holter_error *err)
+                            const struct memtable *memtable, uint64_t user, uint64_t begin,
+                            uint64_t end, const struct memtable_filter *filter, holter_error *err)
 {
     *frames = NULL;
     *count = 0;
     if (memtable->slot_count == 0)
         return HOLTER_OK;
     const struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, user);
-    size_t wanted = slot->count;
-    while (wanted > 0 && slot->frames[wanted - 1]->sequence >= end)
-        wanted--;
-    if (wanted == 0)
-        return HOLTER_OK;
-    struct memtable_frame **copy = core_calloc(wanted, sizeof *copy);
-    if (copy == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a user's frames");
-    for (size_t i = 0; i < wanted; i++)
-        copy[i] = memtable_frame_ref(slot->frames[i]);
-    *frames = copy;
-    *count = wanted;
+    size_t to = first_from(slot, end);
+    size_t at = next_of_interest(slot, first_from(slot, begin), to, filter);
+    size_t capacity = 0;
+    for (; at < to; at = next_of_interest(slot, at + 1, to, filter)) {
+        void *grown = *frames;
+        bool has_grown = core_grow(&grown, &capacity, *count + 1, sizeof **frames);
+        *frames = grown;
+        if (!has_grown) {
+            memtable_frames_free(*frames, *count);
+            *frames = NULL;
+            *count = 0;
+            return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a user's frames");
+        }
+        (*frames)[(*count)++] = memtable_frame_ref(slot->frames[at]);
+    }
     return HOLTER_OK;
 }
 

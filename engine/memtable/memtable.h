@@ -24,7 +24,9 @@ struct memtable_frame {
     uint64_t
         first_sequence; /* of the part: its first linked frame's, else its own; its tombstones' sequence */
     struct wal_body *body; /* decoded; NULL: not opened yet. Owned */
-    size_t bytes;          /* memory that it takes, about */
+    int64_t begin_min,
+        begin_max; /* of its rows; anything, where it has deletions or is not opened */
+    size_t bytes;  /* memory that it takes, about */
     _Atomic uint32_t references;
 };
 
@@ -60,38 +62,75 @@ uint64_t memtable_sequence_first(const struct memtable *memtable);
 holter_status memtable_users(uint64_t **users, size_t *count, const struct memtable *memtable,
                              uint64_t end, holter_error *err);
 /**
- * A user's frames of sequence < `end`, rising, each counted for the caller. *frames owned:
- * memtable_frames_free.
- */
-holter_status memtable_user(struct memtable_frame ***frames, size_t *count,
-                            const struct memtable *memtable, uint64_t user, uint64_t end,
-                            holter_error *err);
-void memtable_frames_free(struct memtable_frame **frames, size_t count);
-
-/** The rows of one user in memory, by series, from frames whose bodies are all decoded. */
-struct memtable_series {
-    uint32_t metric, source;
-    struct columns columns; /* sorted, with exact sequences; identities may come several times */
-};
-struct memtable_rows {
-    struct memtable_series *series; /* by (metric, source) */
-    size_t series_count;
-    struct tombstones tombstones;
-};
-/**
- * Which rows to gather: metric, source 0 all; rows that begin outside [from, to) may be left out.
+ * Which rows are wanted: metric, source 0 all; rows that begin outside [from, to) may be left out.
+ * Deletions pass every filter.
  */
 struct memtable_filter {
     uint32_t metric, source;
     int64_t from, to;
 };
 /**
- * Gather. Rows of another schema than the first of their series: HOLTER_CORRUPT. Errors also:
- * HOLTER_NO_MEMORY.
+ * A user's frames of sequences [begin, end), rising, each counted for the caller; without those that
+ * are known to have nothing in [filter.from, filter.to) and no deletions. *frames owned:
+ * memtable_frames_free.
+ * Cost: where frames are decoded, by those that are given, and a look at each 32 of the others.
  */
-holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame *const *frames,
+holter_status memtable_user(struct memtable_frame ***frames, size_t *count,
+                            const struct memtable *memtable, uint64_t user, uint64_t begin,
+                            uint64_t end, const struct memtable_filter *filter, holter_error *err);
+void memtable_frames_free(struct memtable_frame **frames, size_t count);
+
+/* ---- rows of one user, by series ------------------------------------------------------------- */
+
+/** Rows [first, end) of a frame's part, in order; there is one at least. */
+struct memtable_stretch {
+    const struct columns *columns;
+    size_t first, end;
+    int64_t begin; /* of the first */
+    size_t place;  /* among those of the series, as they were committed */
+};
+struct memtable_series {
+    uint32_t metric, source;
+    struct schema schema;
+    struct memtable_stretch *stretches; /* rising by their first row's begin */
+    size_t stretch_count, stretch_capacity;
+    size_t row_count; /* identities may come several times */
+    int64_t begin_max;
+};
+/** Where the rows lie: nothing is copied. */
+struct memtable_rows {
+    struct memtable_series *series; /* by (metric, source) */
+    size_t series_count;
+    struct tombstones tombstones;
+    struct memtable_frame **frames; /* which have them */
+    size_t frame_count;
+};
+/**
+ * Gather from frames whose bodies are all decoded. `frames` moved, on failure too. Rows of another
+ * schema than the first of their series: HOLTER_CORRUPT. Errors also: HOLTER_NO_MEMORY.
+ * Cost: by frames, not by their rows.
+ */
+holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame **frames,
                                    size_t count, const struct memtable_filter *filter,
                                    holter_error *err);
 void memtable_rows_release(struct memtable_rows *rows);
+/**
+ * The least begin of those rows that begin before `from` and last beyond it; `from` where there are
+ * none. Cost: of intervals, by the rows before `from`.
+ */
+int64_t memtable_series_reach(const struct memtable_series *series, int64_t from);
+
+/**
+ * A series' rows that begin at `from` or later, in order, for a merge. Stretches are lent where they
+ * lie as far as no other one begins; where they overlap, some thousands of rows at a time are copied
+ * together and sorted. `series` borrowed until memtable_run_close. *out owned.
+ * Errors: HOLTER_NO_MEMORY, of reading too.
+ */
+struct memtable_run;
+holter_status memtable_run_open(struct memtable_run **out, const struct memtable_series *series,
+                                int64_t from, holter_error *err);
+void memtable_run_close(struct memtable_run *run);
+/** Fill in a merge_run, with exact sequences, that reads from `run`. */
+void memtable_run_merge(struct memtable_run *run, struct merge_run *merge);
 
 #endif

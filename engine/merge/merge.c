@@ -99,19 +99,6 @@ static const struct head *second_head(const struct merge *merge)
     return &merge->heads[2];
 }
 
-/* The first row of [at, end) that begins at `time` or later. */
-static size_t find_time(const struct columns *block, size_t at, size_t end, int64_t time)
-{
-    while (at < end) {
-        size_t middle = at + (end - at) / 2;
-        if (block->time[middle] < time)
-            at = middle + 1;
-        else
-            end = middle;
-    }
-    return at;
-}
-
 /* Where rows begin together, or out of order, `rising_end` stays at the first of them. */
 static void find_rising(struct head *head)
 {
@@ -146,7 +133,7 @@ static holter_status head_read(struct merge *merge, struct head *head, holter_er
         head->time_last = block->time[head->end - 1];
         head->time = head->time_last;
         if (merge->spec.ends_after == INT64_MAX)
-            head->at = find_time(block, first, head->end, merge->spec.from);
+            head->at = columns_from(block, first, head->end, merge->spec.from);
         if (head->at < head->end)
             break;
     }
@@ -302,7 +289,7 @@ static size_t veil_end(const struct merge *merge, const struct head *top)
         to = merge->veil.at[merge->stretch + 1].begin;
     if (top->time_last < to)
         return top->end;
-    return find_time(top->block, top->at, top->end, to);
+    return columns_from(top->block, top->at, top->end, to);
 }
 
 static bool row_is_hidden(const struct veil_stretch *veil, const struct head *head, size_t row)
@@ -333,7 +320,7 @@ static size_t stretch_rows(const struct merge *merge, const struct veil_stretch 
     const struct columns *block = top->block;
 
     if (second != NULL)
-        end = find_time(block, top->at, end, second->time);
+        end = columns_from(block, top->at, end, second->time);
     if (end == top->end)
         end--; /* the one after the last row is not known yet */
 
@@ -374,7 +361,7 @@ static holter_status append_stretch(const struct merge *merge, struct columns *o
                                     const struct columns *block, size_t first, size_t end,
                                     holter_error *err)
 {
-    size_t from = find_time(block, first, end, merge->spec.from);
+    size_t from = columns_from(block, first, end, merge->spec.from);
     for (size_t row = first; row < from; row++) {
         if (columns_end(block, row) <= merge->spec.ends_after)
             continue;
@@ -502,7 +489,7 @@ static size_t lendable_rows(struct merge *merge, size_t rows_max)
         return 0;
     size_t end = veil_end(merge, top);
     if (second != NULL && second->time <= top->time_last)
-        end = find_time(top->block, top->at, end, second->time);
+        end = columns_from(top->block, top->at, end, second->time);
     size_t known = top->rising_end;
     if (known + 1 == top->end && is_last_known(top))
         known++;
@@ -628,36 +615,4 @@ void merge_counts(const struct merge *merge, uint64_t *superseded, uint64_t *hid
 {
     *superseded = merge->superseded;
     *hidden = merge->hidden;
-}
-
-static holter_status memory_read(struct merge_run *run, const struct columns **block, size_t *first,
-                                 size_t *count, holter_error *err)
-{
-    (void)err;
-    struct merge_memory *memory = run->context;
-    if (memory->is_read || memory->count == 0)
-        return HOLTER_DONE;
-    memory->is_read = true;
-    *block = memory->columns;
-    *first = memory->first;
-    *count = memory->count;
-    return HOLTER_OK;
-}
-
-static int64_t memory_next_begin(const struct merge_run *run)
-{
-    const struct merge_memory *memory = run->context;
-    return memory->is_read ? INT64_MAX : INT64_MIN;
-}
-
-void merge_memory_run(struct merge_run *run, struct merge_memory *memory,
-                      const struct columns *columns)
-{
-    *memory = (struct merge_memory){ .columns = columns, .count = columns->count };
-    *run = (struct merge_run){
-        .read = memory_read,
-        .next_begin = memory_next_begin,
-        .context = memory,
-        .is_exact = true,
-    };
 }

@@ -154,13 +154,4 @@ holter_status merge_take(struct merge *merge, struct merge_rows *out, struct col
  */
 void merge_counts(const struct merge *merge, uint64_t *superseded, uint64_t *hidden);
 
-/** A run over rows in memory, sorted (columns_sort), with exact sequences or without. */
-struct merge_memory {
-    const struct columns *columns;
-    size_t first, count;
-    bool is_read;
-};
-void merge_memory_run(struct merge_run *run, struct merge_memory *memory,
-                      const struct columns *columns);
-
 #endif

@@ -56,7 +56,7 @@ struct query_view {
     uint32_t metric, source;
     struct schema schema;
     struct merge_run *runs;
-    struct merge_memory memory_run;
+    struct memtable_run *memory_run;
     struct merge *merge;
 };
 

@@ -41,11 +41,8 @@ static holter_status find_last_begin(int64_t *time, bool *found, struct query_vi
             if (series != NULL && series->begin_max > *time)
                 *time = series->begin_max;
         }
-        if (view->memory_series != NULL) {
-            const struct columns *columns = &view->memory_series->columns;
-            if (columns->time[columns->count - 1] > *time)
-                *time = columns->time[columns->count - 1];
-        }
+        if (view->memory_series != NULL && view->memory_series->begin_max > *time)
+            *time = view->memory_series->begin_max;
     }
     if (*found && *time >= view->spec.to)
         *time = view->spec.to - 1;

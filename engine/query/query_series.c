@@ -24,7 +24,7 @@ holter_status query_view_list(struct query_series **series, size_t *count, struc
                 one.rows_at_most += view->sources[i].series->rows;
         }
         if (view->memory_series != NULL)
-            one.rows_at_most += view->memory_series->columns.count;
+            one.rows_at_most += view->memory_series->row_count;
 
         void *at = list;
         bool grown = core_grow(&at, &capacity, found + 1, sizeof *list);

@@ -33,18 +33,6 @@ static bool may_last(int64_t from, int64_t begin_min, int64_t end_max)
     return begin_min < from && end_max > from;
 }
 
-/*
- * The least begin of those rows in memory that begin before `from` and last beyond it; else `from`.
- */
-static int64_t memory_reach(const struct columns *columns, int64_t from)
-{
-    for (size_t row = 0; row < columns->count && columns->time[row] < from; row++) {
-        if (columns_end(columns, row) > from)
-            return columns->time[row];
-    }
-    return from;
-}
-
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -70,7 +58,7 @@ static void find_reach(struct query_view *view)
             view->reach = least(view->reach, file->begin_min);
     }
     for (size_t i = 0; i < view->memory.series_count; i++) {
-        int64_t reach = memory_reach(&view->memory.series[i].columns, view->spec.from);
+        int64_t reach = memtable_series_reach(&view->memory.series[i], view->spec.from);
         view->reach = least(view->reach, reach);
     }
 }
@@ -378,7 +366,7 @@ static const struct memtable_series *memory_peek(struct query_view *view)
 {
     for (; view->memory_next < view->memory.series_count; view->memory_next++) {
         const struct memtable_series *series = &view->memory.series[view->memory_next];
-        if (is_asked_for(&view->spec, series->metric, series->source) && series->columns.count > 0)
+        if (is_asked_for(&view->spec, series->metric, series->source))
             return series;
     }
     return NULL;
@@ -406,7 +394,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     }
     const struct memtable_series *memory = memory_peek(view);
     if (memory != NULL)
-        take_least(view, &found, memory->metric, memory->source, &memory->columns.schema);
+        take_least(view, &found, memory->metric, memory->source, &memory->schema);
     if (!found)
         return HOLTER_DONE;
 
@@ -426,7 +414,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     if (memory != NULL && memory->metric == view->metric && memory->source == view->source) {
         view->memory_series = memory;
         view->memory_next++;
-        is_equal = is_equal && schema_is_equal(&memory->columns.schema, &view->schema);
+        is_equal = is_equal && schema_is_equal(&memory->schema, &view->schema);
     }
     if (!is_equal)
         return error_set(err, HOLTER_CORRUPT,
@@ -472,7 +460,7 @@ static holter_status series_reach(int64_t *reach, const struct query_view *view,
             return status;
     }
     if (view->memory_series != NULL)
-        *reach = least(*reach, memory_reach(&view->memory_series->columns, from));
+        *reach = least(*reach, memtable_series_reach(view->memory_series, from));
     return HOLTER_OK;
 }
 
@@ -518,9 +506,13 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
                           source->file->sequence_max); /* M4 */
     }
     expect_runs(view);
-    if (view->memory_series != NULL)
-        merge_memory_run(&view->runs[run_count++], &view->memory_run,
-                         &view->memory_series->columns);
+    if (view->memory_series != NULL) {
+        holter_status status =
+            memtable_run_open(&view->memory_run, view->memory_series, reach, err);
+        if (status != HOLTER_OK)
+            return status;
+        memtable_run_merge(view->memory_run, &view->runs[run_count++]);
+    }
 
     struct merge_spec spec = {
         .runs = view->runs,
@@ -542,6 +534,8 @@ void query_view_merge_end(struct query_view *view)
 {
     merge_free(view->merge);
     view->merge = NULL;
+    memtable_run_close(view->memory_run);
+    view->memory_run = NULL;
     for (size_t i = 0; i < view->source_count; i++) {
         segment_run_close(view->sources[i].run);
         view->sources[i].run = NULL;

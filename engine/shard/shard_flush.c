@@ -112,38 +112,41 @@ static holter_status flush_series(struct flush *flush, struct segment_writer *wr
                                   const struct tombstones *tombstones, bool *is_begun,
                                   holter_error *err)
 {
-    struct merge_memory memory;
+    struct memtable_run *memory = NULL;
     struct merge_run run;
     struct merge *merge = NULL;
-    struct columns rows;
-    columns_init(&rows, &series->columns.schema);
-    merge_memory_run(&run, &memory, &series->columns);
-    run.is_exact = true;
+    struct columns own;
     struct merge_spec spec = { .runs = &run,
                                .run_count = 1,
                                .tombstones = tombstones,
                                .metric = series->metric,
                                .source = series->source,
-                               .schema = series->columns.schema,
+                               .schema = series->schema,
                                .from = INT64_MIN,
                                .to = INT64_MAX,
                                .ends_after = INT64_MAX };
-    holter_status status = merge_new(&merge, &spec, err);
+    columns_init(&own, &series->schema);
+    holter_status status = memtable_run_open(&memory, series, INT64_MIN, err);
+    if (status == HOLTER_OK) {
+        memtable_run_merge(memory, &run);
+        status = merge_new(&merge, &spec, err);
+    }
     while (status == HOLTER_OK) {
-        columns_clear(&rows);
-        status = merge_next(merge, &rows, 4 * SEGMENT_BLOCK_ROWS, err);
+        struct merge_rows rows;
+        status = merge_take(merge, &rows, &own, 4 * SEGMENT_BLOCK_ROWS, err);
         if (status == HOLTER_OK && !*is_begun) {
-            status = segment_writer_series(writer, series->metric, series->source,
-                                           &series->columns.schema, err);
+            status =
+                segment_writer_series(writer, series->metric, series->source, &series->schema, err);
             *is_begun = status == HOLTER_OK;
         }
         if (status == HOLTER_OK)
-            status = segment_writer_rows(writer, &rows, 0, rows.count, err);
+            status = segment_writer_rows(writer, rows.columns, rows.first, rows.count, err);
         if (status == HOLTER_OK)
             flush->rows += rows.count;
     }
     merge_free(merge);
-    columns_release(&rows);
+    memtable_run_close(memory);
+    columns_release(&own);
     return status == HOLTER_DONE ? HOLTER_OK : status;
 }
 

@@ -107,22 +107,21 @@ holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapsh
     size_t count = 0;
     bool is_erased = false;
 
+    /* Frames below the version's flushed place are in its files. */
     io_mutex_lock(shard->mutex);
     holter_status status =
-        memtable_user(&frames, &count, snapshot->memtable, user, snapshot->end.sequence, err);
+        memtable_user(&frames, &count, snapshot->memtable, user,
+                      snapshot->version->flushed.sequence, snapshot->end.sequence, filter, err);
     if (status == HOLTER_OK)
         status = shard_decode(shard, frames, count, &is_erased, err);
     io_mutex_unlock(shard->mutex);
 
-    /* Frames below the version's flushed place are in its files. */
-    size_t first = 0;
-    while (first < count && frames[first]->sequence < snapshot->version->flushed.sequence)
-        first++;
-    if (status == HOLTER_OK)
-        status =
-            memtable_rows_gather(out, frames + first, is_erased ? 0 : count - first, filter, err);
-    memtable_frames_free(frames, count);
-    return status;
+    if (status != HOLTER_OK || is_erased) {
+        memtable_frames_free(frames, count);
+        frames = NULL;
+        count = 0;
+    }
+    return status == HOLTER_OK ? memtable_rows_gather(out, frames, count, filter, err) : status;
 }
 
 /* ---- open segments --------------------------------------------------------------------------- */

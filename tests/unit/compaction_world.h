@@ -14,6 +14,7 @@
 
 #include "compaction/compaction_impl.h"
 #include "io/io_sim.h"
+#include "memory_run.h"
 #include "random.h"
 #include "run.h"
 

@@ -12,6 +12,7 @@
 
 #include "io/io_sim.h"
 #include "run.h"
+#include "series_rows.h"
 #include "shard/shard.h"
 
 enum { WORLD_HANDLES = 3 };
@@ -268,18 +269,25 @@ static inline holter_status find(struct found *out, struct shard_snapshot *snaps
         return status;
     out->deletions = rows.tombstones.count;
     if (rows.series_count > 0) {
-        const struct columns *columns = &rows.series[0].columns;
-        CHECK(rows.series_count == 1 && rows.series[0].metric == 1 && columns->count > 0);
-        out->in_log = columns->count;
-        out->first = columns->time[0];
-        out->last = columns->time[columns->count - 1];
-        for (size_t i = 0; i < columns->count; i++)
-            CHECK(columns->field[0][i] == 60 + columns->time[i] % 100);
+        struct columns columns;
+        columns_init(&columns, &rows.series[0].schema);
+        status = series_rows(&columns, &rows.series[0], INT64_MIN, NULL, &err);
+        CHECK(status == HOLTER_OK || status == HOLTER_NO_MEMORY);
+        if (status == HOLTER_OK) {
+            CHECK(rows.series_count == 1 && rows.series[0].metric == 1 && columns.count > 0);
+            CHECK(columns.count == rows.series[0].row_count);
+            out->in_log = columns.count;
+            out->first = columns.time[0];
+            out->last = columns.time[columns.count - 1];
+            for (size_t i = 0; i < columns.count; i++)
+                CHECK(columns.field[0][i] == 60 + columns.time[i] % 100);
+        }
+        columns_release(&columns);
     }
     for (size_t i = 0; i < version->file_count; i++)
         out->in_files += version->files[i].rows;
     memtable_rows_release(&rows);
-    return HOLTER_OK;
+    return status;
 }
 
 static inline struct found find_now(size_t at, uint64_t user)

@@ -2,11 +2,13 @@
  * test_memtable_frames.c -- a memtable gives each frame of a user once, in order, and to whoever
  * holds it.
  *
- * Claim: what was added is what users and their frames tell, up to any end; truncating and leaving
- * out what was flushed keep the rest; a memtable that somebody holds stays as it was. Method: a
+ * Claim: what was added is what users and their frames tell, between any sequences and times;
+ * truncating and leaving out what was flushed keep the rest; a memtable that somebody holds stays as it was. Method: a
  * seeded run of all calls against a plain array of frames, and the edges one by one.
  */
 #include "memtable_world.h"
+
+static const struct memtable_filter everything = { .from = INT64_MIN, .to = INT64_MAX };
 
 START_TEST(an_empty_memtable_has_nothing)
 {
@@ -22,7 +24,8 @@ START_TEST(an_empty_memtable_has_nothing)
     ck_assert_uint_eq(count, 0);
     free(users);
     count = 9;
-    ck_assert_int_eq(memtable_user(&frames, &count, memtable, 5, UINT64_MAX, NULL), HOLTER_OK);
+    ck_assert_int_eq(memtable_user(&frames, &count, memtable, 5, 0, UINT64_MAX, &everything, NULL),
+                     HOLTER_OK);
     ck_assert_uint_eq(count, 0);
     memtable_frames_free(frames, count);
     memtable_truncate(memtable, 0);
@@ -114,7 +117,8 @@ START_TEST(frames_are_shared_and_outlive_their_memtables)
     ck_assert_ptr_eq(memtable_ref(old), old);
     world_add(new, 7, 5);
     memtable_unref(old);
-    ck_assert_int_eq(memtable_user(&frames, &count, old, 5, UINT64_MAX, NULL), HOLTER_OK);
+    ck_assert_int_eq(memtable_user(&frames, &count, old, 5, 0, UINT64_MAX, &everything, NULL),
+                     HOLTER_OK);
     ck_assert_uint_eq(count, 6);
     memtable_unref(old);
     memtable_unref(new);
@@ -126,26 +130,68 @@ END_TEST
 
 /* ---- against a plain array ------------------------------------------------------------------- */
 
-enum { PLAIN_MAX = 4096, PLAIN_USERS = 200 };
+enum { PLAIN_MAX = 4096, PLAIN_USERS = 200, PLAIN_BUSY = 4 };
 
 struct plain {
     uint64_t sequence[PLAIN_MAX], user[PLAIN_MAX];
+    int64_t begin[PLAIN_MAX],
+        end[PLAIN_MAX]; /* of its rows; everything: of those that may not be left out */
     size_t count;
 };
 
 static uint64_t plain_user(struct random *random)
 {
-    /* Many that fall on one slot of the table. */
-    uint64_t number = 1 + random_below(random, PLAIN_USERS);
+    /* Many that fall on one slot of the table; a few that have hundreds of frames. */
+    uint64_t number =
+        1 + random_below(random, random_below(random, 3) > 0 ? PLAIN_BUSY : PLAIN_USERS);
     return number % 2 == 0 ? number << 32 : number;
+}
+
+/* A frame with rows, mostly later than those before, or with a deletion, or without a body. */
+static void plain_add(struct plain *plain, struct memtable *memtable, struct random *random,
+                      uint64_t sequence, uint64_t user)
+{
+    uint64_t choice = random_below(random, 40);
+    size_t at = plain->count++;
+    struct wal_body *body = choice > 0 ? world_body() : NULL;
+    int64_t begin = (int64_t)sequence * 10 - (int64_t)random_below(random, 300);
+    plain->user[at] = user;
+    plain->sequence[at] = sequence;
+    plain->begin[at] = choice > 1 ? begin : INT64_MIN;
+    plain->end[at] = choice > 1 ? begin + 21 : INT64_MAX;
+    if (body != NULL)
+        world_body_rows(body, 1, 1, begin, 3, 0, sequence);
+    if (choice == 1)
+        world_body_tombstone(body, 1, 1, 0, 1, 0);
+    struct memtable_frame *frame = world_frame(sequence, user, body);
+    CHECK(memtable_add(memtable, frame, NULL) == HOLTER_OK);
+    memtable_frame_unref(frame);
+}
+
+static void compare_ranges(const struct memtable *memtable, const struct plain *plain,
+                           uint64_t user, uint64_t begin, uint64_t end, int64_t from, int64_t to)
+{
+    struct memtable_filter filter = { .from = from, .to = to };
+    struct memtable_frame **frames;
+    size_t count, expected = 0;
+    CHECK(memtable_user(&frames, &count, memtable, user, begin, end, &filter, NULL) == HOLTER_OK);
+    for (size_t p = 0; p < plain->count; p++) {
+        if (plain->user[p] != user || plain->sequence[p] < begin || plain->sequence[p] >= end ||
+            plain->begin[p] >= to || plain->end[p] <= from)
+            continue;
+        CHECK(expected < count && frames[expected]->sequence == plain->sequence[p]);
+        CHECK(frames[expected]->user == user);
+        expected++;
+    }
+    CHECK(expected == count);
+    memtable_frames_free(frames, count);
 }
 
 static void compare(const struct memtable *memtable, const struct plain *plain, uint64_t user,
                     uint64_t end)
 {
     uint64_t *users;
-    struct memtable_frame **frames;
-    size_t count, expected = 0;
+    size_t count;
     CHECK(memtable_users(&users, &count, memtable, end, NULL) == HOLTER_OK);
     for (size_t i = 0; i < count; i++) {
         bool is_there = false;
@@ -161,16 +207,12 @@ static void compare(const struct memtable *memtable, const struct plain *plain, 
         CHECK(is_listed);
     }
     free(users);
-    CHECK(memtable_user(&frames, &count, memtable, user, end, NULL) == HOLTER_OK);
-    for (size_t p = 0; p < plain->count; p++) {
-        if (plain->user[p] != user || plain->sequence[p] >= end)
-            continue;
-        CHECK(expected < count && frames[expected]->sequence == plain->sequence[p]);
-        CHECK(frames[expected]->user == user);
-        expected++;
-    }
-    CHECK(expected == count);
-    memtable_frames_free(frames, count);
+    int64_t last = plain->count > 0 ? 10 * (int64_t)plain->sequence[plain->count - 1] : 0;
+    compare_ranges(memtable, plain, user, 0, end, INT64_MIN, INT64_MAX);
+    compare_ranges(memtable, plain, user, end / 2, end, INT64_MIN, INT64_MAX);
+    compare_ranges(memtable, plain, user, 0, end, last - 100, INT64_MAX);
+    compare_ranges(memtable, plain, user, 0, end, last / 2, last / 2 + 50);
+    compare_ranges(memtable, plain, user, 0, end, INT64_MIN, last / 4);
     CHECK(memtable_frame_count(memtable) == plain->count);
     CHECK(memtable_sequence_first(memtable) ==
           (plain->count > 0 ? plain->sequence[0] : UINT64_MAX));
@@ -182,6 +224,8 @@ static void plain_after(struct plain *plain, uint64_t sequence)
     for (size_t p = 0; p < plain->count; p++) {
         if (plain->sequence[p] >= sequence) {
             plain->sequence[kept] = plain->sequence[p];
+            plain->begin[kept] = plain->begin[p];
+            plain->end[kept] = plain->end[p];
             plain->user[kept++] = plain->user[p];
         }
     }
@@ -202,10 +246,7 @@ START_TEST(any_run_of_calls_answers_as_a_plain_array)
                                               random_below(&random, next - plain->sequence[0] + 2);
         if (choice < 90 && plain->count < PLAIN_MAX) {
             next += random_below(&random, 3);
-            plain->user[plain->count] = plain_user(&random);
-            plain->sequence[plain->count] = next;
-            world_add(memtable, next++, plain->user[plain->count]);
-            plain->count++;
+            plain_add(plain, memtable, &random, next++, plain_user(&random));
         } else if (choice < 92) {
             struct memtable *after;
             CHECK(memtable_after(&after, memtable, at, NULL) == HOLTER_OK);

@@ -6,6 +6,7 @@
  */
 #include "merge/merge.h"
 #include "alloc_fail.h"
+#include "memory_run.h"
 #include "run.h"
 
 #include <string.h>

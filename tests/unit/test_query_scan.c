@@ -77,6 +77,113 @@ START_TEST(a_snapshot_never_changes)
 }
 END_TEST
 
+/* ---- many rows that are not flushed ---------------------------------------------------------- */
+
+enum { TIMES = 6000 };
+
+/* What stands at each time; 0: nothing. */
+struct plain_rows {
+    int64_t value[TIMES];
+};
+
+/* Rows at first, first + step ..; each value is one of its own. */
+static void write_plain(struct world *world, struct plain_rows *plain, int64_t first, int64_t step,
+                        int64_t count)
+{
+    struct wal_part part = { .metric = 1, .source = 1 };
+    uint64_t sequence;
+    columns_init(&part.columns, &world_schemas[0]);
+    for (int64_t i = 0; i < count; i++) {
+        struct row row = { .time = world_week(0) + first + i * step, .field = { ++world->value } };
+        CHECK(first + i * step < TIMES && columns_append(&part.columns, &row));
+        plain->value[first + i * step] = world->value;
+    }
+    world_write(world, 0, NULL, 0, &part, &sequence);
+    columns_release(&part.columns);
+}
+
+static void delete_plain(struct world *world, struct plain_rows *plain, int64_t begin, int64_t end)
+{
+    struct wal_tombstone tombstone = { .metric = 1,
+                                       .begin = world_week(0) + begin,
+                                       .end = world_week(0) + end };
+    uint64_t sequence;
+    world_write(world, 0, &tombstone, 1, NULL, &sequence);
+    for (int64_t time = begin; time < end; time++)
+        plain->value[time] = 0;
+}
+
+static void check_plain(struct shard_snapshot *snapshot, const struct plain_rows *plain,
+                        int64_t from, int64_t to)
+{
+    struct query_spec spec = {
+        .user = world_users[0], .metric = 1, .from = world_week(0) + from, .to = world_week(0) + to
+    };
+    struct query_scan *scan;
+    uint32_t metric, source;
+    const struct columns *rows;
+    int64_t time = from;
+    holter_status status;
+    CHECK_OK(query_scan_open(&scan, snapshot, &spec, &err));
+    while ((status = query_scan_next(scan, &metric, &source, &rows, &err)) == HOLTER_OK) {
+        for (size_t i = 0; i < rows->count; i++) {
+            for (; world_week(0) + time < rows->time[i]; time++)
+                CHECK(plain->value[time] == 0);
+            CHECK(time < to && rows->time[i] == world_week(0) + time);
+            CHECK(rows->field[0][i] == plain->value[time]);
+            time++;
+        }
+    }
+    CHECK(status == HOLTER_DONE);
+    for (; time < to; time++)
+        CHECK(plain->value[time] == 0);
+    query_scan_close(scan);
+}
+
+static void check_plain_ranges(struct shard_snapshot *snapshot, const struct plain_rows *plain)
+{
+    check_plain(snapshot, plain, 0, TIMES);
+    check_plain(snapshot, plain, 2500, TIMES);
+    check_plain(snapshot, plain, 1499, 1501);
+    check_plain(snapshot, plain, 0, 2001);
+    check_plain(snapshot, plain, 4000, 4000);
+}
+
+START_TEST(rows_that_are_not_flushed_stand_however_frames_overlap)
+{
+    struct world *world = world_new(3);
+    struct plain_rows *plain = calloc(1, sizeof *plain);
+    ck_assert_ptr_nonnull(plain);
+    struct shard_snapshot *older, *newer;
+    write_plain(world, plain, 0, 1, 1000);
+    write_plain(world, plain, 1000, 1, 1000); /* in order */
+    write_plain(world, plain, 2000, 2, 1000);
+    write_plain(world, plain, 2001, 2, 1000); /* in turns with the one before */
+    delete_plain(world, plain, 500, 1700);
+    write_plain(world, plain, 1500, 3, 300); /* late, over what is there and what is not */
+    struct plain_rows then = *plain;
+    CHECK_OK(shard_snapshot_open(&older, world->shard, &err));
+    write_plain(world, plain, 1800, 1, 2000); /* all of it again */
+    delete_plain(world, plain, 1900, 1901);
+    write_plain(world, plain, 1899, 1, 3);
+    for (int64_t i = 0; i < 900; i++)
+        write_plain(world, plain, 5000 + i, 1, 1);
+    CHECK_OK(shard_snapshot_open(&newer, world->shard, &err));
+    check_plain_ranges(newer, plain);
+    check_plain_ranges(older, &then);
+    CHECK_OK(shard_flush(NULL, world->shard, true, &err));
+    check_plain_ranges(older, &then);
+    check_plain_ranges(newer, plain);
+    shard_snapshot_close(older);
+    shard_snapshot_close(newer);
+    CHECK_OK(shard_snapshot_open(&newer, world->shard, &err));
+    check_plain_ranges(newer, plain);
+    shard_snapshot_close(newer);
+    free(plain);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(an_interval_that_lasts_yields_to_a_shorter_version)
 {
     /* The shorter one lies in a file that, by its ends, does not reach into the question. */
@@ -291,6 +398,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, scans_agree_with_the_oracle);
     tcase_add_test(tcase, a_snapshot_never_changes);
+    tcase_add_test(tcase, rows_that_are_not_flushed_stand_however_frames_overlap);
     tcase_add_loop_test(tcase, an_interval_that_lasts_yields_to_a_shorter_version, 0, 4);
     tcase_add_test(tcase, the_latest_row_is_found_without_a_whole_history);
     tcase_add_test(tcase, damage_is_told_and_not_passed_over);

@@ -180,12 +180,15 @@ START_TEST(a_large_part_is_linked_frames_and_stands_as_one)
         ck_assert_uint_eq(rows.tombstones.at[0].sequence, 2); /* of the part's first frame */
         ck_assert_uint_eq(rows.tombstones.at[1].sequence, 2);
         ck_assert_uint_eq(rows.series_count, 1);
-        const struct columns *columns = &rows.series[0].columns;
-        ck_assert_uint_eq(columns->count, LARGE_ROWS + 10);
-        for (size_t i = 0; i < columns->count; i++) {
-            CHECK(columns->sequence[i] != 2 || columns->time[i] < LARGE_ROWS);
-            CHECK(i % 2 == 0 || i > 19 || columns->sequence[i] == 2); /* the part's after the old */
+        struct columns columns;
+        columns_init(&columns, &rows.series[0].schema);
+        OK(series_rows(&columns, &rows.series[0], INT64_MIN, NULL, &err));
+        ck_assert_uint_eq(columns.count, LARGE_ROWS + 10);
+        for (size_t i = 0; i < columns.count; i++) {
+            CHECK(columns.sequence[i] != 2 || columns.time[i] < LARGE_ROWS);
+            CHECK(i % 2 == 0 || i > 19 || columns.sequence[i] == 2); /* the part's after the old */
         }
+        columns_release(&columns);
         memtable_rows_release(&rows);
         shard_snapshot_close(snapshot);
     }
