@@ -15,6 +15,8 @@ struct span {
     int64_t begin_min, begin_max;
 };
 
+static const struct span nothing = { INT64_MAX, INT64_MIN };
+
 struct memtable_user_frames {
     uint64_t user; /* 0: the slot is free */
     struct memtable_frame **frames;
@@ -159,6 +161,12 @@ static bool make_room_for_user(struct memtable *memtable)
     return true;
 }
 
+static void widen(struct span *span, const struct memtable_frame *frame)
+{
+    span->begin_min = least(span->begin_min, frame->begin_min);
+    span->begin_max = greatest(span->begin_max, frame->begin_max);
+}
+
 static bool make_room_for_frame(struct memtable_user_frames *slot)
 {
     void *frames = slot->frames, *spans = slot->spans;
@@ -181,13 +189,11 @@ holter_status memtable_add(struct memtable *memtable, struct memtable_frame *fra
     struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, frame->user);
     if (!make_room_for_frame(slot))
         return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
-    struct span *span = &slot->spans[slot->count / SPAN_FRAMES];
-    if (slot->count % SPAN_FRAMES == 0)
-        *span = (struct span){ INT64_MAX, INT64_MIN };
-    span->begin_min = least(span->begin_min, frame->begin_min);
-    span->begin_max = greatest(span->begin_max, frame->begin_max);
     memtable->user_count += slot->user == 0;
     slot->user = frame->user;
+    if (slot->count % SPAN_FRAMES == 0)
+        slot->spans[slot->count / SPAN_FRAMES] = nothing;
+    widen(&slot->spans[slot->count / SPAN_FRAMES], frame);
     slot->frames[slot->count++] = memtable_frame_ref(frame);
     if (memtable->frame_count == 0)
         memtable->sequence_first = frame->sequence;
@@ -240,6 +246,41 @@ done:
     free(frames);
     memtable_unref(after);
     return status;
+}
+
+/* The first frame of sequence >= `sequence`. */
+static size_t first_from(const struct memtable_user_frames *slot, uint64_t sequence)
+{
+    size_t low = 0;
+    size_t high = slot->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (slot->frames[middle]->sequence < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void memtable_keep(struct memtable *memtable, struct memtable_frame *frame)
+{
+    if (memtable->slot_count == 0)
+        return;
+    struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, frame->user);
+    size_t at = first_from(slot, frame->sequence);
+    if (at == slot->count || slot->frames[at]->sequence != frame->sequence ||
+        slot->frames[at]->body != NULL)
+        return;
+    memtable->bytes += frame->bytes - slot->frames[at]->bytes;
+    memtable_frame_unref(slot->frames[at]);
+    slot->frames[at] = memtable_frame_ref(frame);
+
+    struct span *span = &slot->spans[at / SPAN_FRAMES];
+    *span = nothing;
+    for (size_t i = at - at % SPAN_FRAMES; i < slot->count && i / SPAN_FRAMES == at / SPAN_FRAMES;
+         i++)
+        widen(span, slot->frames[i]);
 }
 
 void memtable_truncate(struct memtable *memtable, uint64_t sequence)
@@ -297,21 +338,6 @@ holter_status memtable_users(uint64_t **users, size_t *count, const struct memta
     *users = found;
     *count = found_count;
     return HOLTER_OK;
-}
-
-/* The first frame of sequence >= `sequence`. */
-static size_t first_from(const struct memtable_user_frames *slot, uint64_t sequence)
-{
-    size_t low = 0;
-    size_t high = slot->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (slot->frames[middle]->sequence < sequence)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 /* The first frame of [at, end) that may have something in the filter's range; `end`: none. */

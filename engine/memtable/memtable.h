@@ -3,7 +3,7 @@
  *
  * Promise: who asks for a user's frames up to a sequence gets each of them once, in order, and a
  * memtable that a snapshot holds loses none. A frame that its own handle committed comes decoded; a
- * frame tailed from the log may be known by its place only, until somebody opens it.
+ * frame tailed from the log is known by its place only, until somebody opens it.
  *
  * Needs core, codec, merge, wal. Threads: one at a time (the shard's mutex), but for the counts and
  * for reading a frame's decoded body, which never changes once set: any thread.
@@ -51,6 +51,11 @@ holter_status memtable_add(struct memtable *memtable, struct memtable_frame *fra
  */
 holter_status memtable_after(struct memtable **out, const struct memtable *memtable,
                              uint64_t sequence, holter_error *err);
+/**
+ * An opened frame takes the place of the one of its sequence that is there without a body, if there is
+ * one. Never fails.
+ */
+void memtable_keep(struct memtable *memtable, struct memtable_frame *frame);
 /** Forget the frames whose sequence is >= `sequence`, which nobody was shown. Never fails. */
 void memtable_truncate(struct memtable *memtable, uint64_t sequence);
 size_t memtable_bytes(const struct memtable *memtable);

@@ -94,11 +94,12 @@ holter_status shard_find_end(struct shard *shard, holter_error *err);
 holter_status shard_drop_flushed(struct shard *shard, const struct manifest_version *version,
                                  holter_error *err);
 /**
- * Put decoded frames in the place of those that are known by their place in the log only. Where the
- * user is erased, some may stay undecoded.
+ * Put decoded frames in the place of those that are known by their place in the log only; in `memtable`
+ * as well, as far as its memory goes. Where the user is erased, some may stay undecoded.
  */
-holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, size_t count,
-                           bool *is_erased, holter_error *err);
+holter_status shard_decode(struct shard *shard, struct memtable *memtable,
+                           struct memtable_frame **frames, size_t count, bool *is_erased,
+                           holter_error *err);
 
 /* shard_write.c */
 /** End a write with a mark instead of frames: *place is the log's end after it. */
@@ -131,7 +132,10 @@ void shard_outlines_free(struct shard_outlines *outlines);
 holter_status shard_maintenance_begin(struct shard *shard, bool wait, holter_error *err);
 void shard_maintenance_end(struct shard *shard);
 
-/* shard_maintain.c: the maintenance lock is held */
+/* shard_maintain.c */
+/** Memory of rows that are not flushed, from which on a flush is due. */
+uint64_t shard_memory_limit(const struct shard *shard);
+/* the maintenance lock is held */
 holter_status shard_sweep(struct shard *shard, holter_error *err);
 
 #endif

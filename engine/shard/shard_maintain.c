@@ -30,15 +30,19 @@ static uint64_t log_bytes_since(struct shard *shard, const struct manifest_log_p
            (last == first && flushed->file > 0 ? flushed->offset : 0);
 }
 
+uint64_t shard_memory_limit(const struct shard *shard)
+{
+    return shard->spec.memory_bytes_flush > 0 ? shard->spec.memory_bytes_flush
+                                              : MEMORY_BYTES_FLUSH_DEFAULT;
+}
+
 bool shard_flush_is_due(struct shard *shard)
 {
     uint64_t log_limit =
         shard->spec.log_bytes_flush > 0 ? shard->spec.log_bytes_flush : LOG_BYTES_FLUSH_DEFAULT;
-    uint64_t memory_limit = shard->spec.memory_bytes_flush > 0 ? shard->spec.memory_bytes_flush
-                                                               : MEMORY_BYTES_FLUSH_DEFAULT;
     io_mutex_lock(shard->mutex);
     struct manifest_version *version = manifest_current(shard->manifest);
-    bool is_due = memtable_bytes(shard->memtable) >= memory_limit ||
+    bool is_due = memtable_bytes(shard->memtable) >= shard_memory_limit(shard) ||
                   log_bytes_since(shard, &version->flushed) >= log_limit;
     manifest_version_unref(version);
     io_mutex_unlock(shard->mutex);

@@ -113,7 +113,7 @@ holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapsh
         memtable_user(&frames, &count, snapshot->memtable, user,
                       snapshot->version->flushed.sequence, snapshot->end.sequence, filter, err);
     if (status == HOLTER_OK)
-        status = shard_decode(shard, frames, count, &is_erased, err);
+        status = shard_decode(shard, snapshot->memtable, frames, count, &is_erased, err);
     io_mutex_unlock(shard->mutex);
 
     if (status != HOLTER_OK || is_erased) {

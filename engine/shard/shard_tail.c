@@ -334,8 +334,9 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
     return memtable_frame_new(out, &read, frame->first_sequence, body, err);
 }
 
-holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, size_t count,
-                           bool *is_erased, holter_error *err)
+holter_status shard_decode(struct shard *shard, struct memtable *memtable,
+                           struct memtable_frame **frames, size_t count, bool *is_erased,
+                           holter_error *err)
 {
     struct buffer scratch, plain;
     buffer_init(&scratch);
@@ -361,6 +362,8 @@ holter_status shard_decode(struct shard *shard, struct memtable_frame **frames, 
         status = decode_one(&decoded, shard, frames[i], key, &scratch, &plain, err);
         shard->spec.keys.put(shard->spec.keys.context, key);
         if (status == HOLTER_OK) {
+            if (memtable_bytes(memtable) + decoded->bytes < shard_memory_limit(shard))
+                memtable_keep(memtable, decoded);
             memtable_frame_unref(frames[i]);
             frames[i] = decoded;
         }

@@ -329,7 +329,7 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
         .is_writable = store->is_writable,
         .log_file_bytes = store->log_file_bytes,
         .log_bytes_flush = store->log_bytes_flush,
-        .memory_bytes_flush = store->memory_bytes_max / (shard_count > 0 ? shard_count : 1),
+        .memory_bytes_flush = store->memory_bytes_max / (shard_count > 0 ? shard_count : 1) + 1,
         .outline_bytes_max =
             store->memory_bytes_max / OUTLINES_PART / (shard_count > 0 ? shard_count : 1) + 1,
         .lock_wait_ns = store->lock_wait_ns,

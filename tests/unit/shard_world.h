@@ -52,7 +52,7 @@ struct world {
     struct shard *shard[WORLD_HANDLES];
     uint64_t erased;
     uint64_t keys_held;
-    uint64_t log_file_bytes;
+    uint64_t log_file_bytes, memory_bytes_flush;
     int64_t lock_wait_ns;
 };
 
@@ -108,6 +108,7 @@ static inline struct shard_spec world_spec(size_t at, bool is_writable)
         .is_sealed = true,
         .is_writable = is_writable,
         .log_file_bytes = world.log_file_bytes,
+        .memory_bytes_flush = world.memory_bytes_flush,
         .lock_wait_ns = world.lock_wait_ns,
         .arena = world.arena,
         .keys = { world_keys_get, world_keys_put, NULL },

@@ -134,6 +134,7 @@ enum { PLAIN_MAX = 4096, PLAIN_USERS = 200, PLAIN_BUSY = 4 };
 
 struct plain {
     uint64_t sequence[PLAIN_MAX], user[PLAIN_MAX];
+    bool is_open[PLAIN_MAX];
     int64_t begin[PLAIN_MAX],
         end[PLAIN_MAX]; /* of its rows; everything: of those that may not be left out */
     size_t count;
@@ -151,20 +152,48 @@ static uint64_t plain_user(struct random *random)
 static void plain_add(struct plain *plain, struct memtable *memtable, struct random *random,
                       uint64_t sequence, uint64_t user)
 {
-    uint64_t choice = random_below(random, 40);
+    static const int64_t unopened[] = { 1, 40, 8 };
+    /* Hundreds of frames of one kind, and then of another. */
+    int64_t choice = (int64_t)random_below(random, 40);
     size_t at = plain->count++;
-    struct wal_body *body = choice > 0 ? world_body() : NULL;
+    bool is_open = choice >= unopened[sequence / 500 % CORE_COUNT(unopened)];
+    struct wal_body *body = is_open ? world_body() : NULL;
     int64_t begin = (int64_t)sequence * 10 - (int64_t)random_below(random, 300);
+    plain->is_open[at] = body != NULL;
     plain->user[at] = user;
     plain->sequence[at] = sequence;
-    plain->begin[at] = choice > 1 ? begin : INT64_MIN;
-    plain->end[at] = choice > 1 ? begin + 21 : INT64_MAX;
-    if (body != NULL)
+    bool has_deletion = is_open && choice % 20 == 1;
+    plain->begin[at] = is_open && !has_deletion ? begin : INT64_MIN;
+    plain->end[at] = is_open && !has_deletion ? begin + 21 : INT64_MAX;
+    if (is_open)
         world_body_rows(body, 1, 1, begin, 3, 0, sequence);
-    if (choice == 1)
+    if (has_deletion)
         world_body_tombstone(body, 1, 1, 0, 1, 0);
     struct memtable_frame *frame = world_frame(sequence, user, body);
     CHECK(memtable_add(memtable, frame, NULL) == HOLTER_OK);
+    memtable_frame_unref(frame);
+}
+
+/* A frame is opened and offered; it stays if it was there unopened. */
+static void plain_keep(struct plain *plain, struct memtable *memtable, uint64_t sequence,
+                       uint64_t user)
+{
+    struct wal_body *body = world_body();
+    size_t before = memtable_bytes(memtable);
+    world_body_rows(body, 1, 1, (int64_t)sequence, 2, 0, sequence);
+    struct memtable_frame *frame = world_frame(sequence, user, body);
+    memtable_keep(memtable, frame);
+    bool is_kept = memtable_bytes(memtable) != before;
+    for (size_t p = 0; p < plain->count; p++) {
+        if (plain->sequence[p] != sequence || plain->user[p] != user || plain->is_open[p])
+            continue;
+        CHECK(is_kept);
+        is_kept = false;
+        plain->is_open[p] = true;
+        plain->begin[p] = (int64_t)sequence;
+        plain->end[p] = (int64_t)sequence + 11;
+    }
+    CHECK(!is_kept);
     memtable_frame_unref(frame);
 }
 
@@ -224,6 +253,7 @@ static void plain_after(struct plain *plain, uint64_t sequence)
     for (size_t p = 0; p < plain->count; p++) {
         if (plain->sequence[p] >= sequence) {
             plain->sequence[kept] = plain->sequence[p];
+            plain->is_open[kept] = plain->is_open[p];
             plain->begin[kept] = plain->begin[p];
             plain->end[kept] = plain->end[p];
             plain->user[kept++] = plain->user[p];
@@ -247,6 +277,12 @@ START_TEST(any_run_of_calls_answers_as_a_plain_array)
         if (choice < 90 && plain->count < PLAIN_MAX) {
             next += random_below(&random, 3);
             plain_add(plain, memtable, &random, next++, plain_user(&random));
+        } else if (choice < 91) {
+            for (int tries = 0; tries < 20 && plain->count > 0; tries++) {
+                size_t p = random_below(&random, plain->count);
+                plain_keep(plain, memtable, plain->sequence[p], plain->user[p]);
+            }
+            plain_keep(plain, memtable, at, plain_user(&random));
         } else if (choice < 92) {
             struct memtable *after;
             CHECK(memtable_after(&after, memtable, at, NULL) == HOLTER_OK);

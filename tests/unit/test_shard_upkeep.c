@@ -75,6 +75,41 @@ START_TEST(a_dead_handles_pins_hold_nothing)
 }
 END_TEST
 
+/* A frame of another handle, once opened, is not read again, as far as memory goes. */
+START_TEST(opened_frames_stay_as_far_as_memory_goes)
+{
+    struct shard_stat stat;
+    uint64_t before;
+    world_init(0, NULL);
+    world_open(0);
+    world.memory_bytes_flush = _i == 0 ? 0 : 3000;
+    world_open(1);
+    for (int64_t i = 0; i < 20; i++)
+        OK(put_row(0, 5, i));
+    check_log(1, 6, 0, 0);
+    OK(shard_stat(&stat, world.shard[1], &err));
+    before = stat.memtable_bytes;
+    check_log(1, 5, 0, 20);
+    OK(shard_stat(&stat, world.shard[1], &err));
+    ck_assert_uint_gt(stat.memtable_bytes, before);
+    ck_assert(_i == 0 || stat.memtable_bytes < 3000);
+    ck_assert(!shard_flush_is_due(world.shard[1]));
+    if (_i == 0) { /* as much as where they were committed */
+        struct shard_stat of_writer;
+        OK(shard_stat(&of_writer, world.shard[0], &err));
+        ck_assert_uint_eq(stat.memtable_bytes, of_writer.memtable_bytes);
+    }
+    check_log(1, 5, 0, 20);
+    OK(put_row(0, 5, 20));
+    check_log(1, 5, 0, 21);
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    check_log(1, 5, 0, 0);
+    OK(shard_stat(&stat, world.shard[1], &err));
+    ck_assert_uint_eq(stat.memtable_bytes, 0);
+    world_release();
+}
+END_TEST
+
 START_TEST(a_flush_covers_what_was_durable_and_leaves_the_rest)
 {
     struct shard_snapshot *snapshot;
@@ -387,6 +422,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_snapshot_keeps_the_files_that_it_may_need);
     tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
+    tcase_add_loop_test(tcase, opened_frames_stay_as_far_as_memory_goes, 0, 2);
     tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
     tcase_add_test(tcase, a_settled_log_is_a_small_file);
     tcase_add_test(tcase, a_log_that_somebody_appends_to_does_not_rest);
