@@ -15,8 +15,9 @@
  * memory, flushed, compacted to warm, and cold where there is such a tier. The pages of the files are in
  * the cache, or dropped before each pass (from disk). All questions are asked in turn, pass by pass; each
  * must find equally many rows in every tier. A pass warms up. A second handle of each store may keep
- * nothing, so that each of its queries is the first. --users and --days: of another cohort. One user: one call after the other for each. Reads are
- * system calls as the system counts them (/proc/self/io).
+ * nothing, so that each of its queries is the first. A third store has the same rows, not flushed, in
+ * commits that each have some of all times. --users and --days: of another cohort. One user: one call
+ * after the other for each. Reads are system calls as the system counts them (/proc/self/io).
  */
 #include "bench.h"
 #include "coders.h"
@@ -36,12 +37,14 @@ enum {
     LABEL_BYTES_MAX = 96,
     PASSES_MAX = 9,
     PIECE_BYTES = 16 << 10,
-    DECODED_ROWS_MAX = 100000000
+    DECODED_ROWS_MAX = 100000000,
+    SHUFFLED_COMMIT_ROWS = 50000
 };
 
 enum question {
     TIME_AND_VALUE,
     ONE_DAY,
+    NEWEST_HOUR,
     SUM_OF_BLOCKS,
     SUM_AT_FIRST,
     SUM_OF_ROWS,
@@ -52,6 +55,7 @@ enum question {
 static const char *const question_names[QUESTIONS] = {
     "time and value",    /* a scan of all, added up */
     "one day",           /* a scan of one day of each */
+    "newest hour",       /* and of the last hour */
     "sum, from headers", /* sum, least and greatest by year */
     "sum, at first",     /* the same of who was not asked for before */
     "sum, from rows",    /* the same of a scan */
@@ -119,6 +123,9 @@ static void scan(struct work *work, uint64_t user)
     if (work->question == ONE_DAY) {
         spec.from_ns = (BENCH_DAY_FROM_S + 86400 * (int64_t)(work->place->days / 2)) * 1000000000;
         spec.to_ns = spec.from_ns + INT64_C(86400) * 1000000000;
+    } else if (work->question == NEWEST_HOUR) {
+        spec.to_ns = (BENCH_DAY_FROM_S + 86400 * (int64_t)work->place->days) * 1000000000;
+        spec.from_ns = spec.to_ns - INT64_C(3600) * 1000000000;
     }
     bench_try(holter_scan(&cursor, work->snapshot, &spec, &err), &err);
     while ((status = holter_cursor_next(cursor, &columns, &err)) == HOLTER_OK) {
@@ -158,7 +165,7 @@ static void aggregate(struct work *work, uint64_t user)
 static void ask(struct work *work, uint64_t user)
 {
     if (work->question == TIME_AND_VALUE || work->question == ONE_DAY ||
-        work->question == SUM_OF_ROWS)
+        work->question == NEWEST_HOUR || work->question == SUM_OF_ROWS)
         scan(work, user);
     else
         aggregate(work, user);
@@ -518,21 +525,95 @@ static void measure_latest(struct bench_store *store, const char *tier)
     bench_report(tier, "latest heart rate", "calls/s", &rates);
 }
 
-/* ---- the run --------------------------------------------------------------------------------- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
-static void make(struct place *place, uint32_t users, uint32_t days)
+typedef uint64_t fill_store(struct bench_store *store, uint32_t days, const bool *metrics);
+
+static void make(struct place *place, uint32_t users, uint32_t days, fill_store *fill)
 {
     static const bool wanted[COHORT_METRICS] = { [COHORT_HEART_RATE] = true };
     const holter_options options = { .no_auto_flush = 1, .memory_bytes_max = UINT64_C(1) << 30 };
     const holter_create_options create = { .no_sealing = !place->is_sealed };
     place->days = days;
     bench_store_make_as(&place->store, place->name, users, &create, &options);
-    bench_store_fill(&place->store, place->days, wanted);
+    fill(&place->store, place->days, wanted);
     holter_error err = { 0 };
     bench_try(holter_open(&place->forgetful, bench_path(place->name),
                           &(holter_options){ .read_only = 1, .memory_bytes_max = 1 }, &err),
               &err);
 }
+
+static void close_place(struct place *place)
+{
+    holter_close(place->forgetful);
+    bench_store_close(&place->store);
+}
+
+/* ---- late and shuffled ----------------------------------------------------------------------- */
+
+static void shuffle(struct cohort_row *rows, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t other = bench_random_below(i);
+        struct cohort_row row = rows[i - 1];
+        rows[i - 1] = rows[other];
+        rows[other] = row;
+    }
+}
+
+/* As bench_store_fill, but each commit has some of all times. */
+static uint64_t fill_shuffled(struct bench_store *store, uint32_t days, const bool *metrics)
+{
+    struct cohort_row *all = NULL;
+    const struct cohort_row *rows;
+    size_t count, total = 0, capacity = 0;
+    struct cohort *cohort = bench_cohort(store->user_count, days, metrics);
+    while (bench_cohort_next(cohort, &rows, &count)) {
+        void *grown = all;
+        if (!core_grow(&grown, &capacity, total + count, sizeof *all))
+            bench_fail("no memory");
+        all = grown;
+        for (size_t i = 0; i < count; i++)
+            all[total++] = rows[i];
+    }
+    cohort_free(cohort);
+    shuffle(all, total);
+    for (size_t i = 0; i < total; i++) {
+        bench_store_add(store, &all[i]);
+        if ((i + 1) % SHUFFLED_COMMIT_ROWS == 0 || i + 1 == total)
+            bench_store_commit(store);
+    }
+    free(all);
+    return total;
+}
+
+/* Scans of what is not flushed, where every commit has rows of all times. */
+static void measure_shuffled(uint32_t users, uint32_t days, uint64_t answers[QUESTIONS][2])
+{
+    static const enum question asked[] = { TIME_AND_VALUE, ONE_DAY, NEWEST_HOUR };
+    struct place place = { .name = "shuffled", .is_sealed = true };
+    struct bench_series rates[CORE_COUNT(asked)] = { { 0 } };
+    char figure[LABEL_BYTES_MAX];
+    make(&place, users, days, fill_shuffled);
+    for (uint32_t i = 0; i <= (bench_is_quick() ? 1 : PASSES_MAX); i++) {
+        for (size_t q = 0; q < CORE_COUNT(asked); q++) {
+            struct found found = pass(&place, asked[q], 1);
+            if (found.rows != answers[asked[q]][0] || found.sum != answers[asked[q]][1])
+                bench_fail("shuffled, %s: found %" PRIu64 " rows, expected %" PRIu64
+                           ", or another sum",
+                           question_names[asked[q]], found.rows, answers[asked[q]][0]);
+            if (i > 0)
+                bench_add(&rates[q], found.rate);
+        }
+    }
+    for (size_t q = 0; q < CORE_COUNT(asked); q++) {
+        snprintf(figure, sizeof figure, "%s, 1 thread", question_names[asked[q]]);
+        bench_report("sealed, unflushed, shuffled", figure, "rows/s", &rates[q]);
+    }
+    close_place(&place);
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static void compact(struct place *places, holter_tier to)
 {
@@ -557,9 +638,10 @@ int main(int count, char **arguments)
     if (sodium_init() < 0)
         bench_fail("libsodium cannot be used");
     for (unsigned p = 0; p < 2; p++)
-        make(&places[p], users, days);
+        make(&places[p], users, days, bench_store_fill);
     measure(places, "unflushed", NULL, answers);
     measure_latest(&places[0].store, "unflushed");
+    measure_shuffled(users, days, answers);
     compact(places, HOLTER_HOT);
     measure(places, "hot", "packed 1024", answers);
     measure_latest(&places[0].store, "hot");
@@ -572,10 +654,8 @@ int main(int count, char **arguments)
         measure_latest(&places[0].store, "cold");
     }
     bench_report_one("all", "rows", "rows", (double)answers[TIME_AND_VALUE][0]);
-    for (unsigned p = 0; p < 2; p++) {
-        holter_close(places[p].forgetful);
-        bench_store_close(&places[p].store);
-    }
+    for (unsigned p = 0; p < 2; p++)
+        close_place(&places[p]);
     bench_end();
     return 0;
 }
