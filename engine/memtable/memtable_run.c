@@ -129,7 +129,8 @@ static int64_t window_end(struct memtable_run *run, int64_t begin)
         if (rows > 2 * target && run->span > 1) {
             run->span /= 2;
             has_shrunk = true;
-        } else if (rows < target / 2 && !has_shrunk && until <= run->series->begin_max) {
+        } else if (rows < target / 2 && !has_shrunk && run->span < INT64_MAX &&
+                   until <= run->series->begin_max) {
             run->span = saturating_add_i64(run->span, run->span);
         } else {
             return until;

@@ -212,6 +212,21 @@ START_TEST(frames_that_overlap_come_as_if_sorted_together)
 END_TEST
 
 /* Whether the rows of a block are, at most, some thousands where they are copied. */
+/* Few rows from the first time there can be to the last: a window that long does not grow for ever. */
+START_TEST(rows_at_both_ends_of_time_come_in_order)
+{
+    struct plan *plan = plan_new(&world_instant, 3);
+    plan_rows(plan, INT64_MIN + 1, 3, INT64_MAX - 1);
+    plan_rows(plan, INT64_MIN + 1, 2, INT64_MAX);
+    plan_rows(plan, INT64_MAX - 1, 1, 0);
+    const struct memtable_series *series = plan_series(plan);
+    (void)check_plan(plan, series, INT64_MIN);
+    (void)check_plan(plan, series, 0);
+    (void)check_plan(plan, series, INT64_MAX - 1);
+    plan_free(plan);
+}
+END_TEST
+
 START_TEST(windows_stay_small_however_much_there_is)
 {
     struct plan *plan = plan_new(&world_instant, 30);
@@ -383,6 +398,7 @@ int main(void)
     tcase_add_test(tcase, what_is_late_has_little_copied);
     tcase_add_loop_test(tcase, frames_that_overlap_come_as_if_sorted_together, 0,
                         (int)CORE_COUNT(overlaps));
+    tcase_add_test(tcase, rows_at_both_ends_of_time_come_in_order);
     tcase_add_test(tcase, windows_stay_small_however_much_there_is);
     tcase_add_test(tcase, of_equal_rows_the_later_part_of_a_frame_is_last);
     tcase_add_loop_test(tcase, any_frames_come_as_if_sorted_together, 0, 6);
