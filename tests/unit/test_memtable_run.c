@@ -211,14 +211,14 @@ START_TEST(frames_that_overlap_come_as_if_sorted_together)
 }
 END_TEST
 
-/* Whether the rows of a block are, at most, some thousands where they are copied. */
 /* Few rows from the first time there can be to the last: a window that long does not grow for ever. */
 START_TEST(rows_at_both_ends_of_time_come_in_order)
 {
-    struct plan *plan = plan_new(&world_instant, 3);
-    plan_rows(plan, INT64_MIN + 1, 3, INT64_MAX - 1);
+    struct plan *plan = plan_new(&world_instant, 4);
     plan_rows(plan, INT64_MIN + 1, 2, INT64_MAX);
-    plan_rows(plan, INT64_MAX - 1, 1, 0);
+    plan_rows(plan, INT64_MIN + 1, 2, 1);
+    plan_rows(plan, INT64_MAX - 2, 2, 1);
+    plan_rows(plan, -1, 3, 1);
     const struct memtable_series *series = plan_series(plan);
     (void)check_plan(plan, series, INT64_MIN);
     (void)check_plan(plan, series, 0);
@@ -227,6 +227,7 @@ START_TEST(rows_at_both_ends_of_time_come_in_order)
 }
 END_TEST
 
+/* Whether the rows of a block are, at most, some thousands where they are copied. */
 START_TEST(windows_stay_small_however_much_there_is)
 {
     struct plan *plan = plan_new(&world_instant, 30);
