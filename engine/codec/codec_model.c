@@ -167,46 +167,47 @@ static bool next_is_by_symbol(const uint8_t *next, const struct codec_model *mod
     return true;
 }
 
-static void unfold(void)
+static void unfold(size_t index)
 {
+    const struct codec_model *model = &codec_models[index];
     size_t row = 0;
-    for (size_t index = 0; index < CODEC_MODELS; index++) {
-        const struct codec_model *model = &codec_models[index];
-        core_assert(row + model->states <= MODEL_STATES);
-        core_assert(model->symbols <= MODEL_SYMBOLS_MAX);
-        tables_all[index] = (struct model_tables){
-            .model = model,
-            .row = row,
-            .slots = slots_all[row],
-            .next = next_all + row * BYTE_VALUES,
-            .ranges = ranges_all[row],
-            .cost = cost_all[row],
-            .likely = likely_all + row,
-            .of_value = of_value_all[index],
-            .of_pair = of_pair_all[index],
-            .gap_of = gap_of_all[index],
-            .change_of = change_of_all[index],
-        };
-        unfold_symbols(model, index);
-        for (size_t state = 0; state < model->states; state++, row++)
-            unfold_built_in(model, state, row);
-        tables_all[index].next_by_symbol = next_is_by_symbol(tables_all[index].next, model);
-    }
+    for (size_t i = 0; i < index; i++)
+        row += codec_models[i].states;
+    core_assert(row + model->states <= MODEL_STATES);
+    core_assert(model->symbols <= MODEL_SYMBOLS_MAX);
+    tables_all[index] = (struct model_tables){
+        .model = model,
+        .row = row,
+        .slots = slots_all[row],
+        .next = next_all + row * BYTE_VALUES,
+        .ranges = ranges_all[row],
+        .cost = cost_all[row],
+        .likely = likely_all + row,
+        .of_value = of_value_all[index],
+        .of_pair = of_pair_all[index],
+        .gap_of = gap_of_all[index],
+        .change_of = change_of_all[index],
+    };
+    unfold_symbols(model, index);
+    for (size_t state = 0; state < model->states; state++, row++)
+        unfold_built_in(model, state, row);
+    tables_all[index].next_by_symbol = next_is_by_symbol(tables_all[index].next, model);
 }
 
-/* Whoever comes first unfolds; who comes meanwhile waits those few milliseconds. */
-static void unfold_once(void)
+/* Whoever comes first unfolds; who comes meanwhile waits that part of a millisecond. */
+static void unfold_once(size_t index)
 {
     enum { NOT_YET, AT_IT, DONE };
-    static atomic_int progress;
+    static atomic_int progress_all[CODEC_MODELS];
+    atomic_int *progress = &progress_all[index];
     int expected = NOT_YET;
-    if (CORE_LIKELY(atomic_load_explicit(&progress, memory_order_acquire) == DONE))
+    if (CORE_LIKELY(atomic_load_explicit(progress, memory_order_acquire) == DONE))
         return;
-    if (atomic_compare_exchange_strong(&progress, &expected, AT_IT)) {
-        unfold();
-        atomic_store_explicit(&progress, DONE, memory_order_release);
+    if (atomic_compare_exchange_strong(progress, &expected, AT_IT)) {
+        unfold(index);
+        atomic_store_explicit(progress, DONE, memory_order_release);
     }
-    while (atomic_load_explicit(&progress, memory_order_acquire) != DONE)
+    while (atomic_load_explicit(progress, memory_order_acquire) != DONE)
         ;
 }
 
@@ -214,7 +215,7 @@ const struct model_tables *model_find(unsigned number)
 {
     if (number == 0 || number > CODEC_MODELS)
         return NULL;
-    unfold_once();
+    unfold_once(number - 1);
     return &tables_all[number - 1];
 }
 
