@@ -4,6 +4,8 @@
  */
 #include "codec_model.h"
 
+#include "codec_impl.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,9 +100,32 @@ struct rows {
     uint8_t *likely;
 };
 
+/* Eight slots at a time, over the beginning of the next symbol's, which follow. */
 static void unfold_state(const struct rows *to, size_t row, const uint16_t *first, size_t symbols)
 {
+    typedef uint32_t four __attribute__((vector_size(16)));
     uint32_t *slots = to->slots + row * MODEL_SUM;
+    for (size_t symbol = 0; symbol < symbols; symbol++) {
+        uint32_t frequency = (uint32_t)first[symbol + 1] - first[symbol];
+        uint32_t slot = (uint32_t)symbol | frequency << 8;
+        four at = { slot, slot + (1 << 20), slot + (2 << 20), slot + (3 << 20) };
+        size_t i = first[symbol];
+        for (; i < first[symbol + 1] && i + 8 <= MODEL_SUM; i += 8, at += (uint32_t)8 << 20) {
+            four next = at + ((uint32_t)4 << 20);
+            memcpy(slots + i, &at, sizeof at);
+            memcpy(slots + i + 4, &next, sizeof next);
+        }
+        for (; i < first[symbol + 1]; i++)
+            slots[i] = slot | (uint32_t)(i - first[symbol]) << 20;
+    }
+    core_assert(first[symbols] == MODEL_SUM);
+    core_assert(first[1] > 0);
+    core_assert(first[1] < MODEL_SUM);
+}
+
+/* What only encoding asks for. */
+static void unfold_ranges(const struct rows *to, size_t row, const uint16_t *first, size_t symbols)
+{
     uint32_t *ranges = to->ranges + row * BYTE_VALUES;
     uint16_t *cost = to->cost + row * BYTE_VALUES;
     uint8_t likely = 0;
@@ -111,13 +136,8 @@ static void unfold_state(const struct rows *to, size_t row, const uint16_t *firs
         cost[symbol] = model_cost((uint16_t)frequency);
         if (frequency > ranges[likely] >> 16)
             likely = (uint8_t)symbol;
-        for (uint32_t i = 0; i < frequency; i++)
-            slots[slot + i] = (uint32_t)symbol | frequency << 8 | i << 20;
     }
     to->likely[row] = likely;
-    core_assert(first[symbols] == MODEL_SUM);
-    core_assert(first[1] > 0);
-    core_assert(first[1] < MODEL_SUM);
 }
 
 static void unfold_built_in(const struct codec_model *model, size_t state, size_t row)
@@ -128,6 +148,7 @@ static void unfold_built_in(const struct codec_model *model, size_t state, size_
         first[symbol + 1] =
             (uint16_t)(first[symbol] + model->frequencies[state * model->symbols + symbol]);
     unfold_state(&to, row, first, model->symbols);
+    unfold_ranges(&to, row, first, model->symbols);
     for (size_t symbol = 0; symbol < BYTE_VALUES; symbol++) {
         uint8_t class = model->class_of[symbol < model->symbols ? symbol : 0];
         next_all[row * BYTE_VALUES + symbol] = model->next[state * model->classes + class];
@@ -220,31 +241,42 @@ const struct model_tables *model_find(unsigned number)
 }
 
 bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
-                      const struct model_tables *base, const uint8_t *weights)
+                      const struct model_tables *base, const uint8_t *weights, bool to_encode)
 {
-    enum { STATE_BYTES = (MODEL_SUM + BYTE_VALUES) * 4 + BYTE_VALUES * 2 + 1 };
+    enum { SLOTS_BYTES = MODEL_SUM * 4, RANGES_BYTES = BYTE_VALUES * 4 + BYTE_VALUES * 2 + 1 };
     size_t states = base->model->states;
     size_t symbols = base->model->symbols;
-    struct rows to;
-    *bytes = states * STATE_BYTES;
-    if (*memory == NULL)
-        *memory = malloc(*bytes);
+    size_t needed = states * (SLOTS_BYTES + (to_encode ? (size_t)RANGES_BYTES : 0));
+    struct rows to = { 0 };
+    if (*bytes < needed) {
+        if (*memory != NULL)
+            codec_wipe(*memory, *bytes);
+        free(*memory);
+        *memory = malloc(needed);
+        *bytes = *memory != NULL ? needed : 0;
+    }
     if (*memory == NULL)
         return false;
     to.slots = *memory;
-    to.ranges = to.slots + states * MODEL_SUM;
-    to.cost = (uint16_t *)(to.ranges + states * BYTE_VALUES);
-    to.likely = (uint8_t *)(to.cost + states * BYTE_VALUES);
+    if (to_encode) {
+        to.ranges = to.slots + states * MODEL_SUM;
+        to.cost = (uint16_t *)(to.ranges + states * BYTE_VALUES);
+        to.likely = (uint8_t *)(to.cost + states * BYTE_VALUES);
+    }
     for (size_t state = 0; state < states; state++, weights += symbols) {
         uint16_t first[MODEL_SYMBOLS_MAX + 1];
         size_t at = state * BYTE_VALUES;
         if (weights[0] != 0) {
             model_share_slots(first, weights, symbols);
             unfold_state(&to, state, first, symbols);
+            if (to_encode)
+                unfold_ranges(&to, state, first, symbols);
             continue;
         }
         memcpy(to.slots + state * MODEL_SUM, base->slots + state * MODEL_SUM,
                MODEL_SUM * sizeof *to.slots);
+        if (!to_encode)
+            continue;
         memcpy(to.ranges + at, base->ranges + at, BYTE_VALUES * sizeof *to.ranges);
         memcpy(to.cost + at, base->cost + at, BYTE_VALUES * sizeof *to.cost);
         to.likely[state] = base->likely[state];

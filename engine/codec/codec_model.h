@@ -87,11 +87,11 @@ void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols);
 uint16_t model_cost(uint16_t frequency);
 /**
  * The machine of a built-in model, with frequencies by weights: [states][symbols]. A state without weights keeps those
- * that it has; any other has one of symbol 0 and of a further one. *memory, *bytes of it, is the
- * caller's to free; NULL, or of another one with this base. False: no memory.
+ * that it has; any other has one of symbol 0 and of a further one. Without `to_encode` there are slots only. *memory, *bytes
+ * of it, is the caller's to free; NULL and 0 at first, and used again. False: no memory.
  */
 bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
-                      const struct model_tables *base, const uint8_t *weights);
+                      const struct model_tables *base, const uint8_t *weights, bool to_encode);
 
 /** The symbol that means a value: 0 where none does. */
 static inline uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value)

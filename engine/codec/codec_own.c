@@ -32,6 +32,7 @@ struct codec_models {
         void *memory; /* of the tables; kept for others of this machine */
         size_t bytes;
     } own[CODEC_MODELS];
+    bool to_encode;       /* tables have what encoding asks for */
     struct buffer stored; /* as they are written */
 };
 
@@ -98,7 +99,8 @@ static holter_status models_unfold(struct codec_models *models,
         struct own *own = &models->own[bases[i] - model_find(1)];
         if (!weights_are_right(weights, bases[i]))
             return HOLTER_CORRUPT;
-        if (!model_unfold_own(&own->tables, &own->memory, &own->bytes, bases[i], weights))
+        if (!model_unfold_own(&own->tables, &own->memory, &own->bytes, bases[i], weights,
+                              models->to_encode))
             return HOLTER_NO_MEMORY;
         own->is_there = true;
         weights += weights_of(bases[i]);
@@ -141,7 +143,8 @@ static void forget(struct codec_models *models)
         models->own[i].is_there = false;
 }
 
-holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count)
+static holter_status models_take(struct codec_models **models, const uint8_t *bytes, size_t count,
+                                 bool to_encode)
 {
     struct reader r = reader_over(bytes, count);
     if (*models == NULL)
@@ -149,9 +152,11 @@ holter_status codec_models_decode(struct codec_models **models, const uint8_t *b
     if (*models == NULL)
         return HOLTER_NO_MEMORY;
     struct buffer *stored = &(*models)->stored;
-    if (stored->bytes == count && count > 0 && memcmp(stored->data, bytes, count) == 0)
+    if (stored->bytes == count && count > 0 && memcmp(stored->data, bytes, count) == 0 &&
+        (*models)->to_encode == to_encode)
         return HOLTER_OK;
     forget(*models);
+    (*models)->to_encode = to_encode;
     holter_status status = models_read(*models, &r);
     if (status == HOLTER_OK && !reader_is_done(&r))
         status = HOLTER_CORRUPT;
@@ -164,10 +169,16 @@ holter_status codec_models_decode(struct codec_models **models, const uint8_t *b
     return status;
 }
 
+holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count)
+{
+    return models_take(models, bytes, count, false);
+}
+
 /* ---- learning -------------------------------------------------------------------------------- */
 
 void codec_scratch_use(struct codec_scratch *scratch, const struct codec_models *models)
 {
+    core_assert(models == NULL || models->to_encode);
     scratch->models = models;
     scratch->is_learning = false;
 }
@@ -297,7 +308,7 @@ holter_status codec_models_learn(struct codec_models **models, struct codec_scra
     if (stored.failed)
         status = HOLTER_NO_MEMORY;
     else if (stored.bytes > 0)
-        status = codec_models_decode(models, stored.data, stored.bytes);
+        status = models_take(models, stored.data, stored.bytes, true);
     core_assert(status != HOLTER_CORRUPT);
     buffer_release(&stored);
     return status;
