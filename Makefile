@@ -31,7 +31,7 @@ CFLAGS_ubsan-trusting = $(CFLAGS_ubsan) -DHOLTER_FUZZ
 CFLAGS_cover-trusting = $(CFLAGS_cover) -DHOLTER_FUZZ
 INCLUDES := -Iinclude -Iengine
 CFLAGS_ALL = $(CFLAGS_BASE) $(CFLAGS_$(VARIANT)) $(INCLUDES) $(CFLAGS)
-LIBS := -lsodium -lzstd -lxxhash -lpthread -lm
+LIBS := -lsodium -lzstd -lxxhash -luring -lpthread -lm
 LIBS_TEST := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck)
 
 PACKAGES := gcc g++ libc6-dev pkg-config libzstd-dev libxxhash-dev liburing-dev libsodium-dev check \
@@ -114,6 +114,7 @@ $(OUT)/tests/unit/$(basename $(notdir $(1))): $(call objects,$(1) \
 	$(Q)$$(CC) $$(CFLAGS_ALL) $$^ -o $$@ $$(LIBS_TEST) $$(LIBS)
 endef
 $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
+$(OUT)/tests/unit/test_io_uring: LIBS_TEST += -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_queue_init_params
 
 # make unit T=io: the unit tests of one room; without T all of them. A test that hangs is ended; one that is slow on a
 # busy machine is not.

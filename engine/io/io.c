@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERROR_TEXT_BYTES = 128, PARTS_MAX = 4, READ_RETRIES_MAX = 16 };
+enum { PARTS_MAX = 4, READ_RETRIES_MAX = 16 };
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-static const char *error_text(char out[static ERROR_TEXT_BYTES], int error)
+const char *io_error_text(char out[static IO_ERROR_TEXT_BYTES], int error)
 {
-    if (strerror_r(error, out, ERROR_TEXT_BYTES) != 0)
-        snprintf(out, ERROR_TEXT_BYTES, "error %d", error);
+    if (strerror_r(error, out, IO_ERROR_TEXT_BYTES) != 0)
+        snprintf(out, IO_ERROR_TEXT_BYTES, "error %d", error);
     return out;
 }
 
@@ -60,18 +60,18 @@ static holter_status error_of_path(int error, const char *verb, const char *path
 {
     if (error == 0)
         return HOLTER_OK;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     return error_set(err, status_of_path(-error), "'%s': cannot %s: %s", path, verb,
-                     error_text(text, -error));
+                     io_error_text(text, -error));
 }
 
 static holter_status error_of_machine(int error, const char *what, holter_error *err)
 {
     if (error == 0)
         return HOLTER_OK;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     holter_status status = error == -ENOMEM ? HOLTER_NO_MEMORY : HOLTER_IO;
-    return error_set(err, status, "%s: %s", what, error_text(text, -error));
+    return error_set(err, status, "%s: %s", what, io_error_text(text, -error));
 }
 
 static holter_status check_path(const char *path, holter_error *err)
@@ -83,6 +83,11 @@ static holter_status check_path(const char *path, holter_error *err)
 }
 
 /* ---- a process's view of a machine ----------------------------------------------------------- */
+
+const char *io_backend_name(const struct io *io)
+{
+    return io->backend->name;
+}
 
 void io_free(struct io *io)
 {
@@ -110,9 +115,9 @@ holter_status io_random(struct io *io, void *out, size_t count, holter_error *er
     int error = io->backend->random(io, out, count);
     if (error == 0)
         return HOLTER_OK;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     return error_set(err, HOLTER_IO, "the system gives no random bytes: %s",
-                     error_text(text, -error));
+                     io_error_text(text, -error));
 }
 
 holter_status io_boot_id(struct io *io, uint8_t out[static IO_BOOT_ID_BYTES], holter_error *err)
@@ -120,10 +125,10 @@ holter_status io_boot_id(struct io *io, uint8_t out[static IO_BOOT_ID_BYTES], ho
     int error = io->backend->boot_id(io, out);
     if (error == 0)
         return HOLTER_OK;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     return error_set(err, HOLTER_IO,
                      "the id of this boot cannot be read (/proc/sys/kernel/random/boot_id): %s",
-                     error_text(text, -error));
+                     io_error_text(text, -error));
 }
 
 struct io_process io_process_self(struct io *io)
@@ -207,9 +212,9 @@ holter_status io_size(uint64_t *bytes, struct io_file *file, holter_error *err)
     int error = file->io->backend->size(bytes, file);
     if (error == 0)
         return HOLTER_OK;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     return error_set(err, HOLTER_IO, "'%s': cannot tell its size: %s", file->path,
-                     error_text(text, -error));
+                     io_error_text(text, -error));
 }
 
 void io_expect(struct io_file *file, uint64_t offset, uint64_t bytes)
@@ -254,9 +259,9 @@ holter_status io_rename(struct io *io, const char *from, const char *to, holter_
     int error = io->backend->rename(io, from, to);
     if (error == 0)
         return HOLTER_OK;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     return error_set(err, status_of_path(-error), "'%s': cannot rename to '%s': %s", from, to,
-                     error_text(text, -error));
+                     io_error_text(text, -error));
 }
 
 holter_status io_unlink(struct io *io, const char *path, holter_error *err)
@@ -414,7 +419,7 @@ holter_status io_op_status(const struct io_op *op, holter_error *err)
     static const char *const verbs[] = { [IO_READ] = "read", [IO_WRITE] = "write" };
     const char *path = op->file->path;
     unsigned long long offset = op->offset;
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     if (op->result >= 0) {
         unsigned long long moved = (unsigned long long)op->result;
         if (op->kind == IO_READ)
@@ -434,9 +439,9 @@ holter_status io_op_status(const struct io_op *op, holter_error *err)
     bool no_space = error == ENOSPC || error == EDQUOT || error == EFBIG;
     holter_status status = no_space && op->kind != IO_READ ? HOLTER_NO_SPACE : HOLTER_IO;
     if (op->kind == IO_SYNC)
-        return error_set(err, status, "'%s': cannot sync: %s", path, error_text(text, error));
+        return error_set(err, status, "'%s': cannot sync: %s", path, io_error_text(text, error));
     return error_set(err, status, "'%s': cannot %s %zu bytes at offset %llu: %s", path,
-                     verbs[op->kind], op->bytes, offset, error_text(text, error));
+                     verbs[op->kind], op->bytes, offset, io_error_text(text, error));
 }
 
 static void run_op(struct io_queue *queue, struct io_op *op)
@@ -502,7 +507,7 @@ holter_status io_sync(struct io_queue *queue, struct io_file *file, holter_error
 static holter_status lock_status(int error, const struct io_file *file, uint64_t offset,
                                  uint64_t bytes, holter_error *err)
 {
-    char text[ERROR_TEXT_BYTES];
+    char text[IO_ERROR_TEXT_BYTES];
     switch (-error) {
     case 0:
         return HOLTER_OK;
@@ -514,17 +519,17 @@ static holter_status lock_status(int error, const struct io_file *file, uint64_t
     case EPERM:
     case EROFS:
         return error_set(err, HOLTER_DENIED, "'%s': cannot lock: %s", file->path,
-                         error_text(text, -error));
+                         io_error_text(text, -error));
     case EINVAL:
     case ENOSYS:
     case EOPNOTSUPP:
     case ENOLCK:
         return error_set(err, HOLTER_UNSUPPORTED,
                          "'%s': its file system has no locks of open files: %s", file->path,
-                         error_text(text, -error));
+                         io_error_text(text, -error));
     default:
         return error_set(err, HOLTER_IO, "'%s': cannot lock: %s", file->path,
-                         error_text(text, -error));
+                         io_error_text(text, -error));
     }
 }
 

@@ -3,11 +3,11 @@
  * the system.
  *
  * Promise: every backend behaves as this page says, and one conformance suite holds them to it:
- *   posix       the real system (io_posix.c)
+ *   posix       the real system, a call for each operation (io_posix.c)
+ *   io_uring    the same, with batches of operations in flight at once (io_uring.c)
  *   simulated   one disk in memory under several simulated processes (io_sim.c, io_sim.h; tests
  *               only)
- * io_uring fits behind the same queue: operations are submitted in batches and completed in any
- * order.
+ * Operations are submitted in batches and completed in any order.
  *
  * A `struct io` is one process's view of a machine. Needs core.
  * Threads: `struct io` any thread; a file may be used by several threads at once; a queue, one
@@ -43,7 +43,13 @@ struct io_mutex;
 
 /** The real system. *out owned: io_free. Errors: HOLTER_NO_MEMORY. */
 holter_status io_posix_new(struct io **out, holter_error *err);
+/**
+ * The same by io_uring. Errors: HOLTER_UNSUPPORTED the kernel has none, or this process may not use it, and the
+ * sentence says why; HOLTER_NO_MEMORY.
+ */
+holter_status io_uring_new(struct io **out, holter_error *err);
 void io_free(struct io *io);
+const char *io_backend_name(const struct io *io); /* as above; static */
 
 /** Wall clock, nanoseconds since 1970 UTC. May jump. */
 int64_t io_now_ns(struct io *io);
@@ -167,8 +173,8 @@ holter_status io_queue_open(struct io_queue **out, struct io *io, size_t depth, 
 /** Waits for what is in flight. */
 void io_queue_close(struct io_queue *queue);
 /**
- * Start `count` operations of an array; order among them is free, except as linked. Asserts the
- * depth.
+ * Start `count` operations of an array, at the latest when somebody waits; order among them is free, except as
+ * linked. Asserts the depth.
  */
 void io_submit(struct io_queue *queue, struct io_op *ops, size_t count);
 /** The next completed operation, waiting for it; NULL when none is in flight. */

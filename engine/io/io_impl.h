@@ -11,6 +11,7 @@
 #include "io/io.h"
 
 struct io_backend {
+    const char *name;
     void (*free)(struct io *io);
     int64_t (*now_ns)(struct io *io);
     int64_t (*monotonic_ns)(struct io *io);
@@ -91,6 +92,27 @@ struct io_mutex {
     struct io *io;
 };
 
+/* ---- what the backends of the real system share (io_posix.c) ---------------------------------- */
+
+extern const struct io_backend io_posix_backend;
+int io_posix_descriptor(const struct io_file *file);
+/** Do it now. Answers its result. */
+int64_t io_posix_run(const struct io_op *op);
+
+/** Operations that have completed, in order. */
+struct io_done {
+    struct io_op *first;
+    struct io_op **end;
+};
+void io_done_init(struct io_done *done);
+void io_done_add(struct io_done *done, struct io_op *op);
+struct io_op *io_done_take(struct io_done *done); /* NULL: none */
+/** Do operations of a submission one after the other, as they are linked. */
+void io_done_run(struct io_done *done, struct io_op *ops, size_t count);
+
+enum { IO_ERROR_TEXT_BYTES = 128 };
+/** The system's sentence for an errno, in `out`. */
+const char *io_error_text(char out[static IO_ERROR_TEXT_BYTES], int error);
 /** Append a copy of `name`; false when there is no memory. */
 bool io_names_add(struct io_names *names, const char *name);
 

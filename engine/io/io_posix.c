@@ -49,8 +49,7 @@ struct posix_file {
 
 struct posix_queue {
     struct io_queue base;
-    struct io_op *first; /* completed, in order */
-    struct io_op **end;
+    struct io_done done;
 };
 
 struct posix_shared {
@@ -311,6 +310,11 @@ done:
     return error;
 }
 
+int io_posix_descriptor(const struct io_file *base)
+{
+    return ((const struct posix_file *)base)->descriptor;
+}
+
 static void posix_abandon(struct io_file *base)
 {
     struct posix_file *file = (struct posix_file *)base;
@@ -442,7 +446,7 @@ static int posix_queue_open(struct io_queue **out, struct io *io, size_t depth)
     struct posix_queue *queue = calloc(1, sizeof *queue);
     if (queue == NULL)
         return -ENOMEM;
-    queue->end = &queue->first;
+    io_done_init(&queue->done);
     *out = &queue->base;
     return 0;
 }
@@ -464,9 +468,9 @@ static ssize_t transfer(const struct io_op *op, int descriptor, size_t done, siz
     return moved;
 }
 
-static int64_t run_op(const struct io_op *op)
+int64_t io_posix_run(const struct io_op *op)
 {
-    int descriptor = ((struct posix_file *)op->file)->descriptor;
+    int descriptor = io_posix_descriptor(op->file);
     if (op->kind == IO_SYNC)
         return fdatasync(descriptor) == 0 ? 0 : -errno; /* never tried again, whatever it answers */
 
@@ -484,28 +488,50 @@ static int64_t run_op(const struct io_op *op)
     return (int64_t)done;
 }
 
-static void posix_submit(struct io_queue *base, struct io_op *ops, size_t count)
+void io_done_init(struct io_done *done)
 {
-    struct posix_queue *queue = (struct posix_queue *)base;
+    done->first = NULL;
+    done->end = &done->first;
+}
+
+void io_done_add(struct io_done *done, struct io_op *op)
+{
+    op->next = NULL;
+    *done->end = op;
+    done->end = &op->next;
+}
+
+struct io_op *io_done_take(struct io_done *done)
+{
+    struct io_op *op = done->first;
+    if (op == NULL)
+        return NULL;
+    done->first = op->next;
+    if (done->first == NULL)
+        done->end = &done->first;
+    op->next = NULL;
+    return op;
+}
+
+void io_done_run(struct io_done *done, struct io_op *ops, size_t count)
+{
     bool cancel = false;
     for (size_t i = 0; i < count; i++) {
         struct io_op *op = &ops[i];
-        op->result = cancel ? -ECANCELED : run_op(op);
+        op->result = cancel ? -ECANCELED : io_posix_run(op);
         cancel = op->linked && !io_op_is_whole(op);
-        *queue->end = op;
-        queue->end = &op->next;
+        io_done_add(done, op);
     }
+}
+
+static void posix_submit(struct io_queue *base, struct io_op *ops, size_t count)
+{
+    io_done_run(&((struct posix_queue *)base)->done, ops, count);
 }
 
 static struct io_op *posix_wait(struct io_queue *base)
 {
-    struct posix_queue *queue = (struct posix_queue *)base;
-    struct io_op *op = queue->first;
-    queue->first = op->next;
-    if (queue->first == NULL)
-        queue->end = &queue->first;
-    op->next = NULL;
-    return op;
+    return io_done_take(&((struct posix_queue *)base)->done);
 }
 
 /* ---- locks ----------------------------------------------------------------------------------- */
@@ -842,7 +868,8 @@ static void posix_free(struct io *io)
     free(io);
 }
 
-static const struct io_backend posix_backend = {
+const struct io_backend io_posix_backend = {
+    .name = "posix",
     .free = posix_free,
     .now_ns = posix_now_ns,
     .monotonic_ns = posix_monotonic_ns,
@@ -890,6 +917,6 @@ holter_status io_posix_new(struct io **out, holter_error *err)
     *out = calloc(1, sizeof **out);
     if (*out == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "no memory for the handle of the system");
-    (*out)->backend = &posix_backend;
+    (*out)->backend = &io_posix_backend;
     return HOLTER_OK;
 }

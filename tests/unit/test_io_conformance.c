@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIMULATED = 0, DISK = 1, MEMORY = 2, BACKENDS = 3 };
+enum { SIMULATED = 0, DISK = 1, MEMORY = 2, RING = 3, RING_IN_MEMORY = 4, BACKENDS = 5 };
 
 enum { MS = 1000 * 1000 };
 
@@ -61,13 +61,23 @@ static bool start(int backend)
         memcpy(root, "root", sizeof "root");
         ck_ok(io_make_dir(io, root, &err));
     } else {
-        const char *under = backend == MEMORY ? "/dev/shm" : getenv("TMPDIR");
+        bool has_ring = backend == RING || backend == RING_IN_MEMORY;
+        bool in_memory = backend == MEMORY || backend == RING_IN_MEMORY;
+        const char *under = in_memory ? "/dev/shm" : getenv("TMPDIR");
         snprintf(root, sizeof root, "%s/holter-io-XXXXXX", under != NULL ? under : "/tmp");
-        if (backend == MEMORY && access(under, W_OK) != 0)
+        if (in_memory && access(under, W_OK) != 0)
             return false;
+        if (has_ring && io_uring_new(&io, &err) == HOLTER_UNSUPPORTED) {
+            printf("skipped on io_uring: %s\n", err.message);
+            return false;
+        }
+        if (has_ring)
+            ck_ok(io_uring_new(&other, &err));
+        if (!has_ring)
+            ck_ok(io_posix_new(&io, &err));
+        if (!has_ring)
+            ck_ok(io_posix_new(&other, &err));
         ck_assert_ptr_nonnull(mkdtemp(root));
-        ck_ok(io_posix_new(&io, &err));
-        ck_ok(io_posix_new(&other, &err));
     }
     ck_ok(io_queue_open(&queue, io, 8, &err));
     ck_ok(io_queue_open(&other_queue, other, 8, &err));
