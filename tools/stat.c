@@ -34,12 +34,15 @@ static void id_format(char out[static 33], const uint8_t id[static 16])
 static void print_store(const holter_stat *stat, const char *path, const char *id)
 {
     out_format("store     %s\n", path);
-    out_format("id        %s, format %u.%u, %s%s, backend %s, logs %s\n", id, stat->format_major,
-               stat->format_minor, stat->sealed ? "sealed" : "not sealed",
+    out_format("id        %s, format %u.%u, %s%s, backend %s%s%s%s, logs %s\n", id,
+               stat->format_major, stat->format_minor, stat->sealed ? "sealed" : "not sealed",
                stat->sealed && !stat->keys_locked
                    ? " (keys may be swapped out: raise the memlock limit)"
                    : "",
-               stat->backend, stat->direct ? "direct" : "through the page cache");
+               stat->backend, stat->backend_reason != NULL ? " (" : "",
+               stat->backend_reason != NULL ? stat->backend_reason : "",
+               stat->backend_reason != NULL ? ")" : "",
+               stat->direct ? "direct" : "through the page cache");
     out_format("users     %llu, %llu erased (vault version %llu)\n",
                (unsigned long long)stat->users, (unsigned long long)stat->erased_users,
                (unsigned long long)stat->vault_version);
@@ -103,13 +106,14 @@ static json_t *json_of_shard(const holter_shard_stat *shard)
 
 static json_t *json_of_store(const holter_stat *stat, const char *id)
 {
-    return json_pack("{s:s, s:i, s:i, s:b, s:b, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:[]}", "id", id,
-                     "format_major", (int)stat->format_major, "format_minor",
+    return json_pack("{s:s, s:i, s:i, s:b, s:b, s:s, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:[]}",
+                     "id", id, "format_major", (int)stat->format_major, "format_minor",
                      (int)stat->format_minor, "sealed", stat->sealed, "keys_locked",
-                     stat->keys_locked, "backend", stat->backend, "direct", stat->direct, "users",
-                     figure(stat->users), "erased_users", figure(stat->erased_users), "metrics",
-                     figure(stat->metrics), "vault_version", figure(stat->vault_version),
-                     "catalog_version", figure(stat->catalog_version), "shards");
+                     stat->keys_locked, "backend", stat->backend, "backend_reason",
+                     stat->backend_reason, "direct", stat->direct, "users", figure(stat->users),
+                     "erased_users", figure(stat->erased_users), "metrics", figure(stat->metrics),
+                     "vault_version", figure(stat->vault_version), "catalog_version",
+                     figure(stat->catalog_version), "shards");
 }
 
 /* `root` gathers the shards where it is not NULL; else they are printed. */

@@ -10,10 +10,30 @@
 
 enum { LINE_BYTES_MAX = 512 };
 
+/* HOLTER_BACKEND, by which a user forces one. False: it names none. */
+static bool backend_read(int *out)
+{
+    static const char *const names[] = { "choose", "posix", "io_uring" };
+    const char *name = getenv("HOLTER_BACKEND");
+    *out = HOLTER_BACKEND_CHOOSE;
+    if (name == NULL)
+        return true;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    say("HOLTER_BACKEND is '%.32s', expected posix, io_uring or choose", name);
+    return false;
+}
+
 int store_open(holter_store **out, const char *path, const char *keyring, bool read_only)
 {
     holter_error err = { 0 };
     holter_options options = { .keyring_path = keyring, .read_only = read_only };
+    if (!backend_read(&options.backend))
+        return TOOL_USAGE;
     holter_status status = holter_open(out, path, &options, &err);
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
 }

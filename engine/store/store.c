@@ -738,6 +738,24 @@ holter_status holter_create(const char *path, const holter_create_options *optio
     return status;
 }
 
+/* *why: what kept io_uring from being chosen. */
+static holter_status backend_new(struct io **io, holter_error *why, int backend, holter_error *err)
+{
+    switch (backend) {
+    case HOLTER_BACKEND_CHOOSE:
+        if (io_uring_new(io, why) == HOLTER_OK)
+            return HOLTER_OK;
+        return io_posix_new(io, err);
+    case HOLTER_BACKEND_POSIX:
+        return io_posix_new(io, err);
+    case HOLTER_BACKEND_URING:
+        return io_uring_new(io, err);
+    default:
+        return error_set(err, HOLTER_INVALID, "found backend %d, expected %d to %d", backend,
+                         HOLTER_BACKEND_CHOOSE, HOLTER_BACKEND_URING);
+    }
+}
+
 holter_status holter_open(holter_store **out, const char *path, const holter_options *options,
                           holter_error *err)
 {
@@ -745,15 +763,19 @@ holter_status holter_open(holter_store **out, const char *path, const holter_opt
     if (out == NULL)
         return error_set(err, HOLTER_INVALID, "there is no place for the handle");
     *out = NULL;
-    holter_status status = io_posix_new(&io, err);
+    holter_error why = { 0 };
+    holter_status status =
+        backend_new(&io, &why, options != NULL ? options->backend : HOLTER_BACKEND_CHOOSE, err);
     if (status != HOLTER_OK)
         return status;
     status = store_open_on(out, io, path, options, err);
-    if (status != HOLTER_OK)
+    if (status != HOLTER_OK) {
         io_free(io);
-    else
-        (*out)->owns_io = true;
-    return status;
+        return status;
+    }
+    (*out)->owns_io = true;
+    (*out)->why_posix = why;
+    return HOLTER_OK;
 }
 
 void holter_close(holter_store *store)

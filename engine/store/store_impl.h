@@ -37,6 +37,7 @@ struct store_metric {
 struct holter_store {
     struct io *io;
     bool owns_io;
+    holter_error why_posix; /* its sentence is empty where io_uring was there, or not asked for */
     char *path;
     uint8_t id[16];
     bool is_sealed, is_writable;

@@ -143,7 +143,10 @@ holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_err
     if (status == HOLTER_OK) {
         holter_stat stat = { .sealed = store->is_sealed,
                              .keys_locked = crypto_arena_is_locked(store->arena),
-                             .backend = "posix",
+                             .backend = io_backend_name(store->io),
+                             .backend_reason = store->why_posix.status != HOLTER_OK
+                                                   ? store->why_posix.message
+                                                   : NULL,
                              .direct = is_direct,
                              .metrics = catalog_metric_count(store->catalog),
                              .vault_version = vault_version(store->vault),

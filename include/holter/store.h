@@ -46,6 +46,15 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_create(const char *path,
                                                        holter_error *err);
 
 /** Every field may be zero, which asks for its default. */
+/** How files are read and written. */
+typedef enum holter_backend {
+    HOLTER_BACKEND_CHOOSE =
+        0, /**< io_uring, where this kernel and process can have it; else posix */
+    HOLTER_BACKEND_POSIX = 1, /**< a system call for each operation, which strace sees */
+    HOLTER_BACKEND_URING =
+        2 /**< what belongs together is in flight at once, such as several shards' logs */
+} holter_backend;
+
 typedef struct holter_options {
     const char *keyring_path;
     int read_only;             /**< writes no byte; works on a read-only mount */
@@ -57,6 +66,7 @@ typedef struct holter_options {
                                 row take an eighth of it at most */
     uint32_t lock_wait_ms; /**< default 5,000 */
     int no_auto_flush;     /**< commits never flush by themselves */
+    int backend;           /**< holter_backend */
     uint64_t reserved[4];  /**< zero */
 } holter_options;
 
@@ -64,7 +74,8 @@ typedef struct holter_options {
  * Open a store. *out owned: holter_close.
  * Errors   HOLTER_NOT_FOUND no store there; HOLTER_INVALID not a store, or a directory or file in
  *          the wrong place; HOLTER_DENIED permission, or a keyring that is another store's or
- *          readable by others; HOLTER_UNSUPPORTED a newer format, a file system without OFD locks;
+ *          readable by others; HOLTER_UNSUPPORTED a newer format, a file system without OFD locks,
+ *          no io_uring where that is asked for;
  *          HOLTER_CORRUPT; HOLTER_BUSY; HOLTER_IO.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_open(holter_store **out, const char *path,
@@ -323,8 +334,11 @@ typedef struct holter_shard_stat {
 typedef struct holter_stat {
     uint8_t store_id[16];
     int sealed;
-    int keys_locked;     /**< keys are in memory that is never swapped out */
-    const char *backend; /**< "posix" */
+    int keys_locked; /**< keys are in memory that is never swapped out */
+    const char
+        *backend; /**< "posix" or "io_uring"; borrowed until holter_close, as is the reason */
+    const char
+        *backend_reason; /**< why io_uring could not be had; NULL: it could, or was not asked for */
     int direct;          /**< logs are written past the page cache, else through it: as the file
                               system of the store's identity can, now */
     uint64_t users, erased_users, metrics;
