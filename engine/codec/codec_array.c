@@ -727,8 +727,10 @@ static bool decode_dictionary(int64_t *out, struct reader *r, size_t count, bool
         *r = before;
         return decode_wide_dictionary(out, r, count, has_escapes);
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        /* cppcheck-suppress uninitvar ; it is filled where decode_small_dictionary succeeds */
         out[i] = small.at[i];
+    }
     return true;
 }
 
