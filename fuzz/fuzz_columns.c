@@ -122,7 +122,7 @@ static struct codec_models *decode_models(struct reader *r)
     size_t bytes = get_u16(r);
     const uint8_t *from = get_bytes(r, bytes);
     holter_status status =
-        from != NULL ? codec_models_decode(&models, from, bytes) : HOLTER_CORRUPT;
+        from != NULL ? codec_models_decode(&models, from, bytes, true) : HOLTER_CORRUPT;
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     if (status != HOLTER_OK) {
         codec_models_free(models);

@@ -179,11 +179,12 @@ bool codec_models_pay(const struct codec_models *models, size_t before, size_t a
 void codec_models_encode(struct buffer *out, const struct codec_models *models);
 /**
  * All of these bytes as models. *models: owned; NULL, or used before, and so is its memory then: what it was made of
- * bytes that are equal is not made again. After a failure it has no models.
+ * bytes that are equal is not made again. After a failure it has no models. Only those made `to_encode` are for codec_scratch_use.
  * Errors   HOLTER_CORRUPT, HOLTER_NO_MEMORY.
  * Cost     some 30 us for each model, more at first.
  */
-holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count);
+holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count,
+                                  bool to_encode);
 
 /**
  * Append rows [first, first + count) in rising order of time, each column in the form that takes the

@@ -143,8 +143,8 @@ static void forget(struct codec_models *models)
         models->own[i].is_there = false;
 }
 
-static holter_status models_take(struct codec_models **models, const uint8_t *bytes, size_t count,
-                                 bool to_encode)
+holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count,
+                                  bool to_encode)
 {
     struct reader r = reader_over(bytes, count);
     if (*models == NULL)
@@ -167,11 +167,6 @@ static holter_status models_take(struct codec_models **models, const uint8_t *by
     if (status != HOLTER_OK)
         forget(*models);
     return status;
-}
-
-holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count)
-{
-    return models_take(models, bytes, count, false);
 }
 
 /* ---- learning -------------------------------------------------------------------------------- */
@@ -308,7 +303,7 @@ holter_status codec_models_learn(struct codec_models **models, struct codec_scra
     if (stored.failed)
         status = HOLTER_NO_MEMORY;
     else if (stored.bytes > 0)
-        status = models_take(models, stored.data, stored.bytes, true);
+        status = codec_models_decode(models, stored.data, stored.bytes, true);
     core_assert(status != HOLTER_CORRUPT);
     buffer_release(&stored);
     return status;

@@ -139,7 +139,7 @@ START_TEST(rows_of_a_strange_device_are_smaller_by_its_own_models)
     CHECK(codec_models_pay(l.models, l.bytes_before, l.bytes_after));
     CHECK(!codec_models_pay(l.models, l.bytes_after + l.stored.bytes, l.bytes_after));
     struct codec_models *models = NULL;
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, true), HOLTER_OK);
     for (size_t b = 0; b < BLOCKS; b++) {
         ck_assert_int_eq(block_decode(&l, &l.before[b], b, NULL), HOLTER_OK);
         ck_assert_int_eq(block_decode(&l, &l.before[b], b, models), HOLTER_OK);
@@ -218,7 +218,7 @@ START_TEST(nothing_is_learned_where_nothing_is_gained)
     struct buffer bytes;
     learn(&l, (enum device)_i);
     buffer_init(&bytes);
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false), HOLTER_OK);
     codec_scratch_learn(l.scratch); /* of no rows */
     ck_assert_int_eq(codec_models_learn(&models, l.scratch, 0), HOLTER_OK);
     ck_assert_uint_eq(codec_models_bytes(models), 0);
@@ -243,7 +243,7 @@ static void try_models(const struct learned *l, struct codec_models **models, co
     uint8_t *exact = malloc(count + 1); /* so that a sanitizer sees each byte too many */
     CHECK(exact != NULL);
     memcpy(exact + 1, bytes, count);
-    holter_status status = codec_models_decode(models, exact + 1, count);
+    holter_status status = codec_models_decode(models, exact + 1, count, true);
     CHECK(status == HOLTER_OK || status == HOLTER_CORRUPT);
     free(exact);
     struct columns back;
@@ -261,20 +261,21 @@ START_TEST(damaged_models_are_refused_or_are_models)
     struct codec_models *models = NULL;
     learn(&l, (enum device)_i);
     for (size_t cut = 0; cut < l.stored.bytes; cut++) {
-        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, cut), HOLTER_CORRUPT);
+        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, cut, false), HOLTER_CORRUPT);
         ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_CORRUPT);
     }
     buffer_append_u8(&l.stored, 0); /* one too many */
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_CORRUPT);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, true),
+                     HOLTER_CORRUPT);
     l.stored.bytes--;
     for (size_t bit = 0; bit < l.stored.bytes * 8; bit++) {
         l.stored.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         try_models(&l, &models, l.stored.data, l.stored.bytes);
         l.stored.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false), HOLTER_OK);
     ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_OK);
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false), HOLTER_OK);
     ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_OK);
     codec_models_free(models);
     codec_models_free(NULL);
@@ -340,7 +341,7 @@ START_TEST(models_that_break_a_rule_are_refused)
         weights = weights == 0 ? weights_in(3) : weights;
         store(&stored, cases[i].numbers, cases[i].count, weights + (size_t)cases[i].more,
               cases[i].weights, sizeof cases[i].weights);
-        holter_status status = codec_models_decode(&models, stored.data, stored.bytes);
+        holter_status status = codec_models_decode(&models, stored.data, stored.bytes, false);
         ck_assert_msg(status == (cases[i].is_right ? HOLTER_OK : HOLTER_CORRUPT), "case %zu", i);
         for (unsigned number = 1; number <= CODEC_MODELS; number++) {
             bool is_named = number == cases[i].numbers[0] || number == cases[i].numbers[1];
@@ -400,12 +401,13 @@ START_TEST(any_allocation_may_fail)
     for (nth = 0; has_failed; nth++) {
         struct codec_models *models = NULL;
         alloc_fail_arm(nth, is_for_ever);
-        holter_status status = codec_models_decode(&models, l.stored.data, l.stored.bytes);
+        holter_status status = codec_models_decode(&models, l.stored.data, l.stored.bytes, true);
         has_failed = alloc_fail_disarm();
         CHECK(status == (has_failed ? HOLTER_NO_MEMORY : HOLTER_OK));
         CHECK(block_decode(&l, &l.after[0], 0, models) ==
               (has_failed ? HOLTER_CORRUPT : HOLTER_OK));
-        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
+        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false),
+                         HOLTER_OK);
         ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_OK); /* now with memory */
         codec_models_free(models);
     }
