@@ -243,13 +243,9 @@ static void escapes_encode(struct buffer *out, struct codec_scratch *s, const in
         cuts_encode(out, s->escapes, escapes);
 }
 
-/* What they are coded as, or would be, is told to who learns. Residuals go to s->residuals. */
-static void coded_learn(struct codec_scratch *s, const int64_t *values, size_t count,
-                        const struct coded_plan *by)
+/* What the residuals are coded as, or would be, is told to who learns. */
+static void coded_learn(struct codec_scratch *s, size_t count, const struct coded_plan *by)
 {
-    residuals_of(s->residuals, values, count, by->order, by->base);
-    if (!s->is_learning)
-        return;
     for (size_t i = 0; i < count; i++)
         s->symbols[1][i] = model_symbol_of_value(by->tables, s->residuals[i] >> by->shift);
     models_count(s, by->tables, s->symbols[1], count);
@@ -263,7 +259,9 @@ static void coded_encode(struct buffer *out, struct codec_scratch *s, const int6
     buffer_append_u8(out, (uint8_t)(by->shift << 2 | by->order));
     buffer_append_zigzag(out, by->base);
     rans_encode(out, &s->rans, by->tables, s->symbols[0], count);
-    coded_learn(s, values, count, by);
+    residuals_of(s->residuals, values, count, by->order, by->base);
+    if (s->is_learning)
+        coded_learn(s, count, by);
     pack_append(out, (const uint64_t *)s->residuals, count, by->shift);
     buffer_append_varint(out, by->escapes);
     escapes_encode(out, s, s->residuals, s->symbols[0], by->escapes);
@@ -486,8 +484,10 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
         cuts_encode(out, values, count);
         size_t bytes = out->bytes - start;
         bool is_larger = coded.tables == NULL || coded.bytes >= bytes;
-        if (is_larger && coded.tables != NULL && coded.bytes - bytes < bytes / LAG_SHARE) {
-            coded_learn(s, values, count, &coded);
+        if (s->is_learning && is_larger && coded.tables != NULL &&
+            coded.bytes - bytes < bytes / LAG_SHARE) {
+            residuals_of(s->residuals, values, count, coded.order, coded.base);
+            coded_learn(s, count, &coded);
             s->lag[coded.model % MODEL_OWN - 1] += coded.bytes - bytes;
         }
         if (is_larger)

@@ -608,14 +608,7 @@ static size_t rows_before(const struct columns *rows, size_t begin, int64_t time
         step *= 2;
     }
     size_t high = low + step < rows->count ? low + step : rows->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (rows->time[middle] < time)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return columns_from(rows, low, high, time);
 }
 
 static holter_status take_lane(struct query_aggregate *a, struct lane *lane, holter_error *err)
