@@ -618,7 +618,14 @@ void io_shared_store(struct io_shared *shared, size_t word, uint64_t value)
     shared->io->backend->shared_store(shared, word, value);
 }
 
-/* ---- mutexes, forks -------------------------------------------------------------------------- */
+void io_shared_add(struct io_shared *shared, size_t word, uint64_t value)
+{
+    core_assert(word < shared->words);
+    core_assert(shared->writable);
+    shared->io->backend->shared_add(shared, word, value);
+}
+
+/* ---- mutexes, signals, threads, forks -------------------------------------------------------------------------- */
 
 holter_status io_mutex_new(struct io_mutex **out, struct io *io, holter_error *err)
 {
@@ -651,6 +658,55 @@ bool io_mutex_lock_until(struct io_mutex *mutex, int64_t deadline_ns)
 void io_mutex_unlock(struct io_mutex *mutex)
 {
     mutex->io->backend->mutex_unlock(mutex);
+}
+
+holter_status io_signal_new(struct io_signal **out, struct io *io, holter_error *err)
+{
+    *out = NULL;
+    struct io_signal *signal = NULL;
+    int error = io->backend->signal_new(&signal, io);
+    if (error != 0)
+        return error_of_machine(error, "cannot make a signal", err);
+    signal->io = io;
+    *out = signal;
+    return HOLTER_OK;
+}
+
+void io_signal_free(struct io_signal *signal)
+{
+    if (signal != NULL)
+        signal->io->backend->signal_free(signal);
+}
+
+void io_signal_set(struct io_signal *signal)
+{
+    signal->io->backend->signal_set(signal);
+}
+
+bool io_signal_wait_until(struct io_signal *signal, int64_t deadline_ns)
+{
+    return signal->io->backend->signal_wait_until(signal, deadline_ns);
+}
+
+holter_status io_thread_start(struct io_thread **out, struct io *io, void (*run)(void *context),
+                              void *context, holter_error *err)
+{
+    *out = NULL;
+    struct io_thread *thread = NULL;
+    if (io->backend->thread_start == NULL)
+        return error_set(err, HOLTER_UNSUPPORTED, "there are no threads of the engine's own here");
+    int error = io->backend->thread_start(&thread, io, run, context);
+    if (error != 0)
+        return error_of_machine(error, "cannot start a thread", err);
+    thread->io = io;
+    *out = thread;
+    return HOLTER_OK;
+}
+
+void io_thread_join(struct io_thread *thread)
+{
+    if (thread != NULL)
+        thread->io->backend->thread_join(thread);
 }
 
 holter_status io_fork_watch(struct io *io, void (*child)(void *context), void *context,

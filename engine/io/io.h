@@ -38,6 +38,8 @@ struct io_file;
 struct io_queue;
 struct io_shared;
 struct io_mutex;
+struct io_signal;
+struct io_thread;
 
 /* ---- a process's view of a machine ----------------------------------------------------------- */
 
@@ -232,10 +234,13 @@ holter_status io_map(struct io_shared **out, struct io_file *file, size_t bytes,
 void io_unmap(struct io_shared *shared);
 uint64_t io_shared_load(struct io_shared *shared, size_t word);
 void io_shared_store(struct io_shared *shared, size_t word, uint64_t value);
+/** Add at once, whoever else adds; orders nothing. */
+void io_shared_add(struct io_shared *shared, size_t word, uint64_t value);
 
 /* ---- mutexes, which the simulator schedules ----------------------------------------------------------
  *
- * Not recursive; unlocked by who locked it. On the real system threads that wait get it in order.
+ * Not recursive; unlocked by who locked it. On the real system threads that wait get it in order, each passed by
+ * once at most.
  */
 
 holter_status io_mutex_new(struct io_mutex **out, struct io *io, holter_error *err);
@@ -244,6 +249,28 @@ void io_mutex_lock(struct io_mutex *mutex);
 /** False at the deadline (io_monotonic_ns; 0: do not wait). */
 bool io_mutex_lock_until(struct io_mutex *mutex, int64_t deadline_ns);
 void io_mutex_unlock(struct io_mutex *mutex);
+
+/* ---- signals between threads, and threads ---------------------------------------------------------------
+ *
+ * A signal is set by any thread, and waited for by one at a time. What was done before it was set is seen by
+ * who waited.
+ */
+
+holter_status io_signal_new(struct io_signal **out, struct io *io, holter_error *err);
+void io_signal_free(struct io_signal *signal);
+/** One wait ends: the one at hand, or else a later one. Nothing of the signal is touched after that. */
+void io_signal_set(struct io_signal *signal);
+/** Wait for a set that no other wait took. False at the deadline (io_monotonic_ns; 0: do not wait). */
+bool io_signal_wait_until(struct io_signal *signal, int64_t deadline_ns);
+
+/**
+ * A thread of the engine's own, which takes no signals of the system. *out owned: io_thread_join.
+ * Errors: HOLTER_UNSUPPORTED (simulated), HOLTER_NO_MEMORY.
+ */
+holter_status io_thread_start(struct io_thread **out, struct io *io, void (*run)(void *context),
+                              void *context, holter_error *err);
+/** Wait until it returned. NULL does nothing. */
+void io_thread_join(struct io_thread *thread);
 
 /** Run `child` in a child right after fork() of this process, until io_fork_forget. Any thread. */
 holter_status io_fork_watch(struct io *io, void (*child)(void *context), void *context,

@@ -627,6 +627,17 @@ static void shared_store(struct io_shared *base, size_t word, uint64_t value)
     sim_leave(process, &bend, 0);
 }
 
+/* No moment to stop or crash at: such moments are worth the search where facts change. */
+static void shared_add(struct io_shared *base, size_t word, uint64_t value)
+{
+    struct sim_shared *shared = (struct sim_shared *)base;
+    struct sim_process *process = process_of(base->io);
+    if (process->dead)
+        return;
+    uint64_t before = pages_load_word(sim_node(process->sim, shared->node), word);
+    pages_store_word(sim_node_writable(process->sim, shared->node), word, before + value);
+}
+
 /* ---- forks: there are none here -------------------------------------------------------------- */
 
 static int fork_watch(struct io *io, void (*child)(void *context), void *context)
@@ -677,11 +688,16 @@ const struct io_backend sim_backend = {
     .unmap = backend_unmap,
     .shared_load = shared_load,
     .shared_store = shared_store,
+    .shared_add = shared_add,
     .mutex_new = sim_mutex_new,
     .mutex_free = sim_mutex_free,
     .mutex_lock = sim_mutex_lock,
     .mutex_lock_until = sim_mutex_lock_until,
     .mutex_unlock = sim_mutex_unlock,
+    .signal_new = sim_signal_new,
+    .signal_free = sim_signal_free,
+    .signal_set = sim_signal_set,
+    .signal_wait_until = sim_signal_wait_until,
     .fork_watch = fork_watch,
     .fork_forget = fork_forget,
 };

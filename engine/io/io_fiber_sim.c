@@ -1,5 +1,5 @@
 /*
- * io_fiber_sim.c -- simulated threads of execution, and the mutexes between them.
+ * io_fiber_sim.c -- simulated threads of execution, the mutexes and signals between them.
  *
  * A fiber has a stack of its own (ucontext) and runs until it waits, or, with switch_always, until
  * a coin at one of its calls says so. The scheduler draws the next among those that can run; when
@@ -83,6 +83,11 @@ struct sim_fibers {
 struct sim_mutex {
     struct io_mutex base;
     bool locked;
+};
+
+struct sim_signal {
+    struct io_signal base;
+    size_t count; /* sets that no wait took yet */
 };
 
 /* ---- changing stacks ------------------------------------------------------------------------- */
@@ -388,4 +393,48 @@ void sim_mutex_unlock(struct io_mutex *base)
     mutex->locked = false;
     fibers_wake(process->sim);
     sim_pass(process);
+}
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+int sim_signal_new(struct io_signal **out, struct io *io)
+{
+    (void)io;
+    struct sim_signal *signal = calloc(1, sizeof *signal);
+    if (signal == NULL)
+        return -ENOMEM;
+    *out = &signal->base;
+    return 0;
+}
+
+void sim_signal_free(struct io_signal *base)
+{
+    free(base);
+}
+
+void sim_signal_set(struct io_signal *base)
+{
+    struct sim_signal *signal = (struct sim_signal *)base;
+    struct sim_process *process = process_of(base->io);
+    signal->count++;
+    fibers_wake(process->sim);
+}
+
+bool sim_signal_wait_until(struct io_signal *base, int64_t deadline_ns)
+{
+    struct sim_signal *signal = (struct sim_signal *)base;
+    struct sim_process *process = process_of(base->io);
+    struct sim *sim = process->sim;
+    sim_pass(process);
+    while (signal->count == 0) {
+        bool inside = fiber_is_inside(sim);
+        if (process->dead && (!inside || sim->fibers->deadlocked))
+            return true;
+        if (deadline_ns <= sim->monotonic_ns)
+            return false;
+        bool can_wait = fiber_wait(sim, deadline_ns);
+        core_assert(can_wait); /* else nobody is there to set it */
+    }
+    signal->count--;
+    return true;
 }

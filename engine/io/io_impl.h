@@ -54,12 +54,23 @@ struct io_backend {
     void (*unmap)(struct io_shared *shared);
     uint64_t (*shared_load)(struct io_shared *shared, size_t word);
     void (*shared_store)(struct io_shared *shared, size_t word, uint64_t value);
+    void (*shared_add)(struct io_shared *shared, size_t word, uint64_t value);
 
     int (*mutex_new)(struct io_mutex **out, struct io *io);
     void (*mutex_free)(struct io_mutex *mutex);
     void (*mutex_lock)(struct io_mutex *mutex);
     bool (*mutex_lock_until)(struct io_mutex *mutex, int64_t deadline_ns);
     void (*mutex_unlock)(struct io_mutex *mutex);
+
+    int (*signal_new)(struct io_signal **out, struct io *io);
+    void (*signal_free)(struct io_signal *signal);
+    void (*signal_set)(struct io_signal *signal);
+    bool (*signal_wait_until)(struct io_signal *signal, int64_t deadline_ns);
+
+    /* NULL: it has no threads. */
+    int (*thread_start)(struct io_thread **out, struct io *io, void (*run)(void *context),
+                        void *context);
+    void (*thread_join)(struct io_thread *thread);
 
     int (*fork_watch)(struct io *io, void (*child)(void *context), void *context);
     void (*fork_forget)(struct io *io, void (*child)(void *context), void *context);
@@ -89,6 +100,14 @@ struct io_shared {
 };
 
 struct io_mutex {
+    struct io *io;
+};
+
+struct io_signal {
+    struct io *io;
+};
+
+struct io_thread {
     struct io *io;
 };
 

@@ -10,9 +10,10 @@
  *     well. The kernel's waiting form knows no deadline, so we poll, from 50 us up to 2 ms apart.
  * P3  io_monotonic_ns is CLOCK_BOOTTIME. No pthread call waits on it, so a deadline is turned into
  *     one of CLOCK_MONOTONIC, and looked at again afterwards.
- * P4  A mutex is given to who waits longest: threads that share a log must queue in order, which
- *     pthread mutexes do not promise. (They also know no monotonic deadline that thread sanitizers
- *     understand.)
+ * P4  A mutex goes to who waits longest, but that a thread which runs may take it before that one is
+ *     awake, once: pthread mutexes let threads wait for ever, and handing over each time would let
+ *     threads that are awake wait for such that are not. (They also know no monotonic deadline that
+ *     thread sanitizers understand.)
  * P5  The registry of fork watchers is whole in a child: pthread_atfork takes its mutex before the
  *     fork.
  */
@@ -644,13 +645,21 @@ static void posix_shared_store(struct io_shared *base, size_t word, uint64_t val
     atomic_store_explicit(&shared->memory[word], value, memory_order_release);
 }
 
+static void posix_shared_add(struct io_shared *base, size_t word, uint64_t value)
+{
+    struct posix_shared *shared = (struct posix_shared *)base;
+    atomic_fetch_add_explicit(&shared->memory[word], value, memory_order_relaxed);
+}
+
 /* ---- mutexes --------------------------------------------------------------------------------- */
 
 /* A thread that waits, on its own stack. Guarded by the mutex's guard. */
 struct waiter {
     struct waiter *next;
     pthread_cond_t woken;
-    bool given; /* the mutex is its own now */
+    bool looks;      /* the mutex was free: it may take it, where nobody else did meanwhile */
+    bool was_passed; /* somebody did: the next time it is handed over */
+    bool given;      /* the mutex is its own now */
 };
 
 static int posix_mutex_new(struct io_mutex **out, struct io *io)
@@ -688,17 +697,33 @@ static void guard_unlock(struct posix_mutex *mutex)
     core_assert(error == 0);
 }
 
-static void waiter_init(struct waiter *waiter)
+static void woken_init(pthread_cond_t *woken)
 {
     pthread_condattr_t monotonic;
-    *waiter = (struct waiter){ 0 };
     int error = pthread_condattr_init(&monotonic);
     core_assert(error == 0);
     error = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     core_assert(error == 0);
-    error = pthread_cond_init(&waiter->woken, &monotonic);
+    error = pthread_cond_init(woken, &monotonic);
     core_assert(error == 0);
     pthread_condattr_destroy(&monotonic);
+}
+
+/* Until *is_woken, which the guard guards, or the deadline. */
+static void woken_wait(pthread_cond_t *woken, pthread_mutex_t *guard, const bool *is_woken,
+                       int64_t deadline_ns)
+{
+    while (!*is_woken) {
+        if (deadline_ns == INT64_MAX) {
+            pthread_cond_wait(woken, guard);
+            continue;
+        }
+        int64_t left_ns = deadline_ns - clock_ns(CLOCK_BOOTTIME);
+        if (left_ns <= 0)
+            return;
+        struct timespec until = timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), left_ns));
+        pthread_cond_timedwait(woken, guard, &until);
+    }
 }
 
 static void waiter_leave(struct posix_mutex *mutex, const struct waiter *waiter)
@@ -711,19 +736,24 @@ static void waiter_leave(struct posix_mutex *mutex, const struct waiter *waiter)
         mutex->end = at;
 }
 
-/* In the queue, with the guard locked, until the mutex is given or the deadline has come. */
-static void waiter_wait(struct posix_mutex *mutex, struct waiter *waiter, int64_t deadline_ns)
+/* In the queue, until it has the mutex (and left the queue) or the deadline has come. */
+static bool waiter_wait(struct posix_mutex *mutex, struct waiter *waiter, int64_t deadline_ns)
 {
-    while (!waiter->given) {
-        if (deadline_ns == INT64_MAX) {
-            pthread_cond_wait(&waiter->woken, &mutex->guard);
-            continue;
+    for (;;) {
+        woken_wait(&waiter->woken, &mutex->guard, &waiter->looks, deadline_ns);
+        if (waiter->given)
+            return true;
+        bool was_told = waiter->looks;
+        if (was_told && !mutex->locked) {
+            waiter_leave(mutex, waiter);
+            return true;
         }
-        int64_t left_ns = deadline_ns - clock_ns(CLOCK_BOOTTIME);
-        if (left_ns <= 0)
-            return;
-        struct timespec until = timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), left_ns));
-        pthread_cond_timedwait(&waiter->woken, &mutex->guard, &until);
+        waiter->was_passed = true;
+        waiter->looks = false;
+        if (was_told)
+            continue;
+        waiter_leave(mutex, waiter);
+        return false;
     }
 }
 
@@ -733,14 +763,11 @@ static bool posix_mutex_lock_until(struct io_mutex *base, int64_t deadline_ns)
     guard_lock(mutex);
     bool locked = !mutex->locked;
     if (!locked && deadline_ns > 0) {
-        struct waiter waiter;
-        waiter_init(&waiter);
+        struct waiter waiter = { 0 };
+        woken_init(&waiter.woken);
         *mutex->end = &waiter;
         mutex->end = &waiter.next;
-        waiter_wait(mutex, &waiter, deadline_ns);
-        locked = waiter.given;
-        if (!locked)
-            waiter_leave(mutex, &waiter);
+        locked = waiter_wait(mutex, &waiter, deadline_ns);
         pthread_cond_destroy(&waiter.woken);
     }
     mutex->locked = mutex->locked || locked;
@@ -760,14 +787,116 @@ static void posix_mutex_unlock(struct io_mutex *base)
     guard_lock(mutex);
     core_assert(mutex->locked);
     struct waiter *first = mutex->first;
-    if (first == NULL) {
-        mutex->locked = false;
-    } else { /* it stays locked, and changes hands */
-        waiter_leave(mutex, first);
-        first->given = true;
+    mutex->locked = false;
+    if (first != NULL) {
+        if (first->was_passed) { /* it stays locked, and changes hands */
+            waiter_leave(mutex, first);
+            mutex->locked = first->given = true;
+        }
+        first->looks = true;
         pthread_cond_signal(&first->woken);
     }
     guard_unlock(mutex);
+}
+
+/* ---- signals, threads ------------------------------------------------------------------------ */
+
+struct posix_signal {
+    struct io_signal base;
+    pthread_mutex_t guard;
+    pthread_cond_t woken;
+    size_t count; /* sets that no wait took yet */
+    bool is_set;  /* there are some */
+};
+
+static int posix_signal_new(struct io_signal **out, struct io *io)
+{
+    (void)io;
+    struct posix_signal *signal = calloc(1, sizeof *signal);
+    if (signal == NULL)
+        return -ENOMEM;
+    int error = pthread_mutex_init(&signal->guard, NULL);
+    if (error != 0) {
+        free(signal);
+        return -error;
+    }
+    woken_init(&signal->woken);
+    *out = &signal->base;
+    return 0;
+}
+
+static void posix_signal_free(struct io_signal *base)
+{
+    struct posix_signal *signal = (struct posix_signal *)base;
+    pthread_cond_destroy(&signal->woken);
+    pthread_mutex_destroy(&signal->guard);
+    free(signal);
+}
+
+static void posix_signal_set(struct io_signal *base)
+{
+    struct posix_signal *signal = (struct posix_signal *)base;
+    pthread_mutex_lock(&signal->guard);
+    signal->count++;
+    signal->is_set = true;
+    pthread_cond_signal(&signal->woken); /* under the guard: who is woken may free the signal */
+    pthread_mutex_unlock(&signal->guard);
+}
+
+static bool posix_signal_wait_until(struct io_signal *base, int64_t deadline_ns)
+{
+    struct posix_signal *signal = (struct posix_signal *)base;
+    pthread_mutex_lock(&signal->guard);
+    if (deadline_ns > 0)
+        woken_wait(&signal->woken, &signal->guard, &signal->is_set, deadline_ns);
+    bool was_set = signal->is_set;
+    signal->count -= was_set;
+    signal->is_set = signal->count > 0;
+    pthread_mutex_unlock(&signal->guard);
+    return was_set;
+}
+
+struct posix_thread {
+    struct io_thread base;
+    pthread_t thread;
+    void (*run)(void *context);
+    void *context;
+};
+
+static void *thread_main(void *argument)
+{
+    struct posix_thread *thread = argument;
+    thread->run(thread->context);
+    return NULL;
+}
+
+static int posix_thread_start(struct io_thread **out, struct io *io, void (*run)(void *context),
+                              void *context)
+{
+    (void)io;
+    struct posix_thread *thread = calloc(1, sizeof *thread);
+    sigset_t all, before;
+    if (thread == NULL)
+        return -ENOMEM;
+    thread->run = run;
+    thread->context = context;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's handlers run in its own threads */
+    int error = pthread_create(&thread->thread, NULL, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        free(thread);
+        return -error;
+    }
+    *out = &thread->base;
+    return 0;
+}
+
+static void posix_thread_join(struct io_thread *base)
+{
+    struct posix_thread *thread = (struct posix_thread *)base;
+    pthread_join(thread->thread, NULL);
+    free(thread);
 }
 
 /* ---- forks ----------------------------------------------------------------------------------- */
@@ -903,11 +1032,18 @@ const struct io_backend io_posix_backend = {
     .unmap = posix_unmap,
     .shared_load = posix_shared_load,
     .shared_store = posix_shared_store,
+    .shared_add = posix_shared_add,
     .mutex_new = posix_mutex_new,
     .mutex_free = posix_mutex_free,
     .mutex_lock = posix_mutex_lock,
     .mutex_lock_until = posix_mutex_lock_until,
     .mutex_unlock = posix_mutex_unlock,
+    .signal_new = posix_signal_new,
+    .signal_free = posix_signal_free,
+    .signal_set = posix_signal_set,
+    .signal_wait_until = posix_signal_wait_until,
+    .thread_start = posix_thread_start,
+    .thread_join = posix_thread_join,
     .fork_watch = posix_fork_watch,
     .fork_forget = posix_fork_forget,
 };

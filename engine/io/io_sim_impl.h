@@ -6,7 +6,7 @@
  *     io_crash_sim.c    what a power cut leaves; image hashes; damage at rest
  *     io_machine_sim.c  machines, processes, clock, the counting of calls, faults
  *     io_lock_sim.c     locks of byte ranges
- *     io_fiber_sim.c    fibers and mutexes
+ *     io_fiber_sim.c    fibers, mutexes and signals
  *     io_backend_sim.c  the calls of io.h upon all this
  *
  * S1  Nodes and chunks are shared by machines and versions: who writes one that has other owners
@@ -373,5 +373,9 @@ void sim_mutex_free(struct io_mutex *mutex);
 void sim_mutex_lock(struct io_mutex *mutex);
 bool sim_mutex_lock_until(struct io_mutex *mutex, int64_t deadline_ns);
 void sim_mutex_unlock(struct io_mutex *mutex);
+int sim_signal_new(struct io_signal **out, struct io *io);
+void sim_signal_free(struct io_signal *signal);
+void sim_signal_set(struct io_signal *signal);
+bool sim_signal_wait_until(struct io_signal *signal, int64_t deadline_ns);
 
 #endif

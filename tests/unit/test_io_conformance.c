@@ -1098,6 +1098,90 @@ START_TEST(threads_queue_in_order_for_a_mutex)
 }
 END_TEST
 
+START_TEST(a_signal_ends_as_many_waits_as_it_is_set)
+{
+    if (!start(_i))
+        return;
+    struct io_signal *signal;
+    ck_ok(io_signal_new(&signal, io, &err));
+    int64_t before_ns = io_monotonic_ns(io);
+    ck_assert(!io_signal_wait_until(signal, 0));
+    ck_assert(!io_signal_wait_until(signal, before_ns + 10 * MS));
+    ck_assert_int_ge(io_monotonic_ns(io), before_ns + 10 * MS);
+    io_signal_set(signal);
+    io_signal_set(signal);
+    ck_assert(io_signal_wait_until(signal, INT64_MAX));
+    ck_assert(io_signal_wait_until(signal, 0));
+    ck_assert(!io_signal_wait_until(signal, 0));
+    io_signal_free(signal);
+    io_signal_free(NULL);
+    end();
+}
+END_TEST
+
+/* Turns of two threads, told by a signal each. */
+struct turns {
+    struct io_signal *mine, *other;
+    unsigned *count; /* only by whose turn it is */
+};
+
+static void take_turns(void *context)
+{
+    struct turns *turns = context;
+    for (unsigned i = 0; i < 500 && io_signal_wait_until(turns->mine, INT64_MAX); i++) {
+        ++*turns->count;
+        io_signal_set(turns->other);
+    }
+}
+
+START_TEST(threads_tell_each_other_by_signals)
+{
+    if (!start(_i))
+        return;
+    unsigned count = 0;
+    struct io_signal *signals[2];
+    struct io_thread *threads[2];
+    struct turns turns[2];
+    for (size_t i = 0; i < 2; i++)
+        ck_ok(io_signal_new(&signals[i], io, &err));
+    for (size_t i = 0; i < 2; i++) {
+        turns[i] = (struct turns){ signals[i], signals[1 - i], &count };
+        holter_status status = io_thread_start(&threads[i], io, take_turns, &turns[i], &err);
+        ck_assert_int_eq(status, _i == SIMULATED ? HOLTER_UNSUPPORTED : HOLTER_OK);
+    }
+    if (_i != SIMULATED) {
+        io_signal_set(signals[0]);
+        for (size_t i = 0; i < 2; i++)
+            io_thread_join(threads[i]);
+        ck_assert_uint_eq(count, 1000);
+    }
+    for (size_t i = 0; i < 2; i++)
+        io_signal_free(signals[i]);
+    end();
+}
+END_TEST
+
+START_TEST(additions_to_shared_words_are_not_lost)
+{
+    if (!start(_i))
+        return;
+    struct io_file *file;
+    struct io_shared *shared;
+    ck_ok(io_open(&file, io, at("words"), IO_CREATE, &err));
+    static const uint8_t zeros[4096];
+    ck_ok(io_write_exactly(queue, file, 0, zeros, sizeof zeros, &err));
+    ck_ok(io_map(&shared, file, sizeof zeros, true, &err));
+    io_shared_store(shared, 3, 7);
+    io_shared_add(shared, 3, 5);
+    io_shared_add(shared, 3, UINT64_MAX); /* goes round */
+    ck_assert_uint_eq(io_shared_load(shared, 3), 11);
+    ck_assert_uint_eq(io_shared_load(shared, 2), 0);
+    io_unmap(shared);
+    io_close(file);
+    end();
+}
+END_TEST
+
 /* ---- forks ----------------------------------------------------------------------------------- */
 
 static struct io_file *inherited;
@@ -1304,6 +1388,9 @@ static Suite *io_conformance_suite(void)
         &a_mutex_is_waited_for_until_the_deadline,
         &a_mutex_excludes_threads,
         &threads_queue_in_order_for_a_mutex,
+        &a_signal_ends_as_many_waits_as_it_is_set,
+        &threads_tell_each_other_by_signals,
+        &additions_to_shared_words_are_not_lost,
         &a_forked_child_leaves_what_it_inherited,
         &a_file_is_written_whole,
         &a_file_that_is_too_large_is_not_read,
