@@ -1,7 +1,7 @@
 /*
  * head.c -- the head page: two slots for each pair of facts, the newer of which is always whole.
  *
- *     | header | spare | pair 0: slot slot | pair 1: slot slot | spare ..
+ *     | header | spare | pair 0: slot slot | pair 1: slot slot | statistics, in the store's page
  *
  * H1  A publish stores into the slot that is not the newer one, so a killed publisher spoils no
  *     fact.
@@ -12,7 +12,7 @@
  *
  * Bytes: format-spec/head.md. Tests: tests/unit/test_head.c.
  */
-#include "head.h"
+#include "head_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +34,6 @@ enum {
 
 static const uint8_t magic[8] = { 0x89, 'H', 'L', 'T', 'H', 'E', 'A', 'D' };
 static const int64_t making_wait_ns = INT64_C(5) * 1000000000;
-
-struct head {
-    struct io_file *file;
-    struct io_shared *page;
-    uint8_t store_id[16];
-    uint32_t place;
-    uint8_t boot_id[IO_BOOT_ID_BYTES];
-};
 
 struct slot {
     uint64_t words[SLOT_WORDS];
@@ -243,6 +235,9 @@ holter_status head_open(struct head **out, struct io *io, const char *path,
     status = header_check(head, path, writable, err);
     if (status != HOLTER_OK)
         goto done;
+    head->is_writable = writable;
+    if (writable && place == 0)
+        head_statistics_begin(head);
 
     *out = head;
     head = NULL; /* now the caller's */

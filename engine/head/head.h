@@ -43,4 +43,54 @@ void head_publish(struct head *head, unsigned pair, const uint64_t words[static 
 /** The pair has no facts from now on, until somebody publishes. */
 void head_forget(struct head *head, unsigned pair);
 
+/* ---- statistics, in the store's page: head_statistics.c --------------------------------------- */
+
+enum { HEAD_BUCKETS = 30 };
+
+enum head_counter {
+    HEAD_COMMITS,        /* durable ones, a shard's part each */
+    HEAD_COMMITS_FAILED, /* calls that stored not all */
+    HEAD_COMMITS_BUSY,   /* of these, HOLTER_BUSY */
+    HEAD_GROUPS,         /* of the logs: one synced write each */
+    HEAD_GROUP_BYTES,    /* padding included */
+    HEAD_GROUPS_FAILED,
+    HEAD_ROWS,            /* committed */
+    HEAD_ROWS_LATE,       /* of these, more than two days old */
+    HEAD_ROWS_DUPLICATE,  /* not written: equal ones were there, or in the batch */
+    HEAD_ROWS_SUPERSEDED, /* not written: another one stood */
+    HEAD_ROWS_REFUSED,
+    HEAD_FLUSHED_ROWS,
+    HEAD_COMPACTED_FILES_IN,
+    HEAD_COMPACTED_FILES_OUT,
+    HEAD_COMPACTED_ROWS_IN,
+    HEAD_COMPACTED_ROWS_OUT,
+    HEAD_OUTLINES_FOUND, /* block headers, kept in memory or not */
+    HEAD_OUTLINES_MISSED,
+    HEAD_COUNTERS
+};
+
+enum head_histogram {
+    HEAD_COMMIT_US, /* of a call */
+    HEAD_LOCK_US,   /* wait for the append lock */
+    HEAD_SYNC_US,   /* of a group */
+    HEAD_GROUP_COMMITS,
+    HEAD_FLUSH_US,
+    HEAD_COMPACTION_US, /* of a job */
+    HEAD_HISTOGRAMS
+};
+
+/** By any process that has the page open for writing, else, or with NULL, nothing. Cost: an addition in shared memory. */
+void head_count(struct head *head, enum head_counter counter, uint64_t n);
+void head_measure(struct head *head, enum head_histogram histogram, uint64_t value);
+
+struct head_statistics {
+    uint64_t counters[HEAD_COUNTERS];
+    uint64_t sums[HEAD_HISTOGRAMS];
+    uint64_t
+        buckets[HEAD_HISTOGRAMS]
+               [HEAD_BUCKETS]; /* i: less than 2^i, not less than 2^(i-1); the last: all else */
+};
+/** Of this boot. Zeros: of NULL, or where nobody counted yet. Counters of one moment only where nobody counts. */
+void head_statistics_read(struct head *head, struct head_statistics *out);
+
 #endif

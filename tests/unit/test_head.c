@@ -243,6 +243,52 @@ START_TEST(no_count_is_the_last)
 }
 END_TEST
 
+START_TEST(statistics_add_up_over_processes_and_begin_anew_in_each_boot)
+{
+    struct head_statistics read;
+    holter_error err = { .status = HOLTER_OK };
+    struct head *a, *b, *reading;
+    ck_assert_int_eq(head_open(&a, writer_io, "head", store_id, 0, true, &err), HOLTER_OK);
+    head_count(a, HEAD_ROWS, 40);
+    ck_assert_int_eq(head_open(&b, reader_io, "head", store_id, 0, true, &err), HOLTER_OK);
+    ck_assert_int_eq(head_open(&reading, reader_io, "head", store_id, 0, false, &err), HOLTER_OK);
+    head_count(b, HEAD_ROWS, 2);
+    head_count(reading, HEAD_ROWS, 1000); /* it writes nothing */
+    head_count(NULL, HEAD_ROWS, 1000);
+    static const uint64_t values[] = { 0, 1, 2, 3, 4, UINT64_C(1) << 28, UINT64_MAX };
+    for (size_t i = 0; i < CORE_COUNT(values); i++)
+        head_measure(i % 2 == 0 ? a : b, HEAD_SYNC_US, values[i]);
+    publish(a, 0, 3);
+    head_statistics_read(reading, &read);
+    ck_assert_uint_eq(read.counters[HEAD_ROWS], 42);
+    ck_assert_uint_eq(read.sums[HEAD_SYNC_US], 10 + (UINT64_C(1) << 28) - 1);
+    static const uint64_t expected[HEAD_BUCKETS] = { 1, 1, 2, 1, [29] = 2 };
+    ck_assert_mem_eq(read.buckets[HEAD_SYNC_US], expected, sizeof expected);
+    ck_assert_uint_eq(read_whole(reading, 0), 3);
+    head_close(reading);
+    head_close(b);
+    head_close(a);
+
+    sim_crash(sim, SIM_CRASH_ALL, 1);
+    io_free(writer_io);
+    io_free(reader_io);
+    writer_io = sim_process_new(sim);
+    reader_io = sim_process_new(sim);
+    ck_assert_int_eq(head_open(&reading, reader_io, "head", store_id, 0, false, &err), HOLTER_OK);
+    head_statistics_read(reading, &read);
+    ck_assert_uint_eq(read.counters[HEAD_ROWS], 0);
+    ck_assert_int_eq(head_open(&a, writer_io, "head", store_id, 0, true, &err), HOLTER_OK);
+    head_count(a, HEAD_ROWS, 1);
+    head_statistics_read(reading, &read);
+    ck_assert_uint_eq(read.counters[HEAD_ROWS], 1);
+    ck_assert_uint_eq(read.sums[HEAD_SYNC_US], 0);
+    head_statistics_read(NULL, &read);
+    ck_assert_uint_eq(read.counters[HEAD_ROWS], 0);
+    head_close(reading);
+    head_close(a);
+}
+END_TEST
+
 START_TEST(a_newer_format_is_refused)
 {
     struct head *head = must_open(writer_io, true);
@@ -309,6 +355,7 @@ int main(void)
     tcase_add_test(tests, a_killed_publisher_leaves_the_newer_facts);
     tcase_add_test(tests, a_flipped_bit_is_never_a_fact);
     tcase_add_test(tests, no_count_is_the_last);
+    tcase_add_test(tests, statistics_add_up_over_processes_and_begin_anew_in_each_boot);
     tcase_add_test(tests, a_newer_format_is_refused);
     tcase_add_test(tests, every_failing_call_is_told);
     suite_add_tcase(suite, tests);
