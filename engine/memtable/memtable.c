@@ -76,12 +76,25 @@ holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_f
         core_assert(columns->count > 0);
         one->begin_min = least(one->begin_min, columns->time[0]);
         one->begin_max = greatest(one->begin_max, columns->time[columns->count - 1]);
-        one->bytes += sizeof body->parts[i] + columns->text.bytes +
-                      columns->count * (4 + columns->schema.field_count) * sizeof(int64_t);
+        one->bytes += sizeof body->parts[i] + columns->text.capacity +
+                      columns->capacity * (4 + columns->schema.field_count) * sizeof(int64_t);
     }
     atomic_init(&one->references, 1);
     *out = one;
     return HOLTER_OK;
+}
+
+void memtable_frame_place(struct memtable_frame *frame, uint64_t sequence, uint64_t first_sequence,
+                          uint32_t flags)
+{
+    frame->sequence = sequence;
+    frame->first_sequence = first_sequence;
+    frame->flags = flags;
+    for (size_t i = 0; i < frame->body->part_count; i++) {
+        struct columns *columns = &frame->body->parts[i].columns;
+        for (size_t row = 0; row < columns->count; row++)
+            columns->sequence[row] = sequence;
+    }
 }
 
 struct memtable_frame *memtable_frame_ref(struct memtable_frame *frame)

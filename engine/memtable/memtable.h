@@ -33,6 +33,9 @@ struct memtable_frame {
 /** *out counted once. `body` moved (on failure too); may be NULL. */
 holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
                                  uint64_t first_sequence, struct wal_body *body, holter_error *err);
+/** Before it is in any memtable: its sequences become known, and its rows'. */
+void memtable_frame_place(struct memtable_frame *frame, uint64_t sequence, uint64_t first_sequence,
+                          uint32_t flags);
 struct memtable_frame *memtable_frame_ref(struct memtable_frame *frame);
 void memtable_frame_unref(struct memtable_frame *frame);
 

@@ -230,6 +230,17 @@ static holter_status open_source(struct query_view *view, struct prospect *prosp
     return status;
 }
 
+static void count_known(const struct query_view *view, const struct shard_outline *known,
+                        size_t count)
+{
+    struct head *statistics = shard_spec_get(shard_snapshot_shard(view->snapshot))->statistics;
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += known[i].is_known;
+    head_count(statistics, HEAD_OUTLINES_FOUND, found);
+    head_count(statistics, HEAD_OUTLINES_MISSED, count - found);
+}
+
 static holter_status open_sources(struct query_view *view, holter_error *err)
 {
     const struct manifest_version *version = shard_snapshot_version(view->snapshot);
@@ -251,6 +262,7 @@ static holter_status open_sources(struct query_view *view, holter_error *err)
         prospects[count++].file = file;
     }
     view->asked_at = shard_outlines_find(outlines_of(view), view->spec.user, known, count);
+    count_known(view, known, count);
     status = find_sections(view, prospects, known, count, err);
     for (size_t i = 0; status == HOLTER_OK && i < count; i++)
         status = open_source(view, &prospects[i], &known[i], err);

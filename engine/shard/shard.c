@@ -112,7 +112,7 @@ static holter_status open_parts(struct shard *shard, holter_error *err)
     char path[IO_PATH_BYTES_MAX];
     holter_status status = io_mutex_new(&shard->maintenance_mutex, io, err);
     if (status == HOLTER_OK)
-        status = io_mutex_new(&shard->append_mutex, io, err);
+        status = shard_line_init(&shard->line, io, err);
     if (status == HOLTER_OK)
         status = io_mutex_new(&shard->mutex, io, err);
     if (status == HOLTER_OK)
@@ -161,7 +161,7 @@ static void shard_free(struct shard *shard)
     io_queue_close(shard->job_queue);
     io_queue_close(shard->queue);
     io_mutex_free(shard->mutex);
-    io_mutex_free(shard->append_mutex);
+    shard_line_release(&shard->line);
     io_mutex_free(shard->maintenance_mutex);
     free(shard->directory);
     free(shard);

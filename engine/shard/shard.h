@@ -5,9 +5,9 @@
  * Promise: what a commit answered is in every later snapshot of every process, after any crash; a
  * snapshot never changes.
  *
- *   D1  A commit runs under the shard's mutex, then the append lock: refresh (tail what others
- *       appended), write, sync, publish the durable end, only then take it into the memtable and
- *       answer.
+ *   D1  Commits of a handle stand in line; who leads it takes the append lock, refreshes (tails what
+ *       others appended), writes those that stand there as one group, syncs, publishes the durable
+ *       end, only then takes them into the memtable and lets all of them answer.
  *   D2  A snapshot is a pinned manifest version and a log end read after it; rows below
  *       version.flushed come from its files, the rest from the log up to the end.
  *   D3  A flush covers the log from version.flushed to a durable end, whole (C1); segments are read
@@ -72,9 +72,11 @@ struct shard_spec {
     uint64_t log_file_bytes; /* at most; 0: default */
     uint64_t
         log_bytes_flush; /* the log since the last flush beyond which a flush is due; 0: 64 MiB */
-    uint64_t memory_bytes_flush; /* the memtable likewise; 0: 32 MiB */
-    uint64_t outline_bytes_max;  /* of outlines that are kept; 0: 4 MiB */
-    int64_t lock_wait_ns;        /* 0: 5 s */
+    uint64_t
+        memory_bytes_flush; /* the memtable likewise; 0: 32 MiB. From twice as many on, it keeps no rows of its own commits */
+    uint64_t outline_bytes_max; /* of outlines that are kept; 0: 4 MiB */
+    int64_t lock_wait_ns;       /* 0: 5 s */
+    struct head *statistics;    /* counted in; borrowed; may be NULL */
     struct crypto_arena *arena;
     struct shard_keys keys;
     /**
@@ -103,41 +105,76 @@ void shard_abandon(struct shard *shard);
 /** One user's part of a batch. Parts of a shard_write have rising users. */
 struct shard_part {
     uint64_t user;
-    uint32_t key_generation;      /* newest */
-    const struct crypto_key *key; /* borrowed until the write ended */
     struct wal_tombstone *tombstones;
     size_t tombstone_count;
     struct wal_part *parts; /* by (metric, source); rows sorted, an identity once */
     size_t part_count;
+    holter_status status; /* out: what became of it */
 };
 
 struct shard_write;
 
-/**
- * Take mutex and append lock, refresh. Several shards: by rising place. Errors: HOLTER_BUSY naming
- * the holder; HOLTER_CORRUPT, HOLTER_IO.
+/*
+ * A commit that only writes gets in line, and is written by itself or together with others:
+ *
+ *     new, put, queue .. turn: SHARD_WRITTEN  end
+ *                              SHARD_LEADS    lead, submit ops, end
+ *
+ * One that reads first has the lock from shard_write_begin on: begin, put, submit ops, end.
  */
+
+/** Its waiting is counted from now. *out owned: shard_write_end, shard_write_abort. Errors: HOLTER_INVALID reading only; HOLTER_NO_MEMORY. */
+holter_status shard_write_new(struct shard_write **out, struct shard *shard, holter_error *err);
+/**
+ * Encode; where it has the lock, also seal, together with those in line. Once. Parts are borrowed until the end for
+ * their status alone.
+ */
+holter_status shard_write_put(struct shard_write *write, struct shard_part *parts, size_t count,
+                              holter_error *err);
+/** Memory that it takes, about. */
+size_t shard_write_bytes(const struct shard_write *write);
+/**
+ * Get in line. True: it leads at once. Else `signal`, which may be that of several writes, is set once, when it leads
+ * or is written.
+ */
+bool shard_write_queue(struct shard_write *write, struct io_signal *signal);
+enum shard_turn { SHARD_WAITS, SHARD_LEADS, SHARD_WRITTEN };
+enum shard_turn shard_write_turn(struct shard_write *write);
+/** Out of the line again, while it waits: no set comes. False: it is being written, or leads. */
+bool shard_write_leave(struct shard_write *write);
+/**
+ * Take the append lock, refresh, seal what it put and what others in line did. Several shards: by
+ * rising place. Errors: HOLTER_BUSY naming the holder; HOLTER_CORRUPT, HOLTER_IO: then still to be ended.
+ */
+holter_status shard_write_lead(struct shard_write *write, holter_error *err);
+/** As new, and lead, but with nothing sealed yet. Waits for its turn. */
 holter_status shard_write_begin(struct shard_write **out, struct shard *shard, holter_error *err);
 /**
- * A snapshot of exactly what this write will follow: for exact answers. Release:
+ * A snapshot of exactly what this write will follow: for exact answers, by who has the lock. Release:
  * shard_snapshot_close.
  */
 holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write,
                                    holter_error *err);
-/**
- * Encode, seal; then shard_write_ops go into one submission with those of other shards. Parts are
- * borrowed.
- */
-holter_status shard_write_put(struct shard_write *write, const struct shard_part *parts,
-                              size_t count, holter_error *err);
+/** Of who leads; go into one submission with those of other shards. */
 struct io_op *shard_write_ops(struct shard_write *write, size_t *count);
 /**
- * All operations completed: publish, take into the memtable, unlock. Also ends a write that put
- * nothing.
+ * Of who leads, all operations completed: publish, take into the memtable, unlock, tell the others.
+ * Frees. The first failure of its parts, whose status each has; also ends a write that put nothing.
+ * Errors   of its own: those of wal_append; of a part: HOLTER_EXPIRED the user is erased,
+ *          HOLTER_DENIED and others, of its key.
  */
 holter_status shard_write_end(struct shard_write *write, holter_error *err);
-/** Give up instead; nothing counts. */
+/** Give up instead, before the operations were submitted, or before it was in line; nothing counts. Frees; NULL does nothing. */
 void shard_write_abort(struct shard_write *write);
+/**
+ * Get in line without a thread: who leads next writes it, in the order of the line, or tries to; what could not be
+ * written stays in line. Moved. `written` is called once it is durable, or can never be, by whatever thread that
+ * writes; not under a lock of the shard's.
+ */
+void shard_write_leave_behind(struct shard_write *write,
+                              void (*written)(void *context, holter_status status), void *context);
+/** Writes that were left behind are in line. */
+bool shard_write_is_left(struct shard *shard);
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
@@ -207,8 +244,9 @@ struct shard_outlines_stat shard_outlines_stat(struct shard_outlines *outlines);
 
 /* ---- maintenance ----------------------------------------------------------------------------- */
 
-/** The limits of the spec are passed: a flush is due. */
-bool shard_flush_is_due(struct shard *shard);
+/** The limits of the spec are passed; overdue: those of the log four times, or that of memory twice. */
+enum shard_due { SHARD_FLUSH_NOT_DUE, SHARD_FLUSH_DUE, SHARD_FLUSH_OVERDUE };
+enum shard_due shard_flush_due(struct shard *shard);
 /**
  * Flush what is durable now. wait: it was asked for, so wait for the maintenance lock, and leave
  * one small log file where nobody appends meanwhile; else HOLTER_BUSY at once. *rows: how many were

@@ -321,8 +321,13 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
         shard_rest_log(shard);
     status = shard_snapshot_open(&flush.snapshot, shard, err);
     bool is_due = status == HOLTER_OK && has_what_to_flush(flush.snapshot);
+    int64_t begin_ns = io_monotonic_ns(shard->spec.io);
     if (is_due)
         status = flush_run(&flush, err);
+    if (is_due && status == HOLTER_OK) {
+        shard_measure_time(shard, HEAD_FLUSH_US, begin_ns);
+        head_count(shard->spec.statistics, HEAD_FLUSHED_ROWS, flush.rows);
+    }
     shard_snapshot_close(flush.snapshot);
     buffer_release(&flush.classes);
     if (status == HOLTER_OK && is_due)

@@ -1,14 +1,76 @@
 /*
  * shard_impl.h -- what the files of shard share.
  *
- * Mutexes, taken in this order: maintenance_mutex (one job within the handle), append_mutex (one
- * commit within the handle), mutex (the handle's view: never held across a commit's sync). The file
- * lock of the same name is taken under the first two, since it excludes handles, not threads.
+ * Taken in this order: maintenance_mutex (one job within the handle), the lead of the line (one group
+ * within the handle), mutex (the handle's view: never held across a commit's sync). The file lock of
+ * the same name is taken under the first two, since it excludes handles, not threads.
  */
 #ifndef SHARD_SHARD_IMPL_H
 #define SHARD_SHARD_IMPL_H
 
+#include <stdatomic.h>
+
 #include "shard/shard.h"
+
+/* One frame of a commit. */
+struct write_frame {
+    uint64_t user;
+    size_t part;                    /* of its commit */
+    size_t body_offset, body_bytes; /* in bodies */
+    uint32_t flags;                 /* enum wal_frame_flag */
+    struct wal_body *body;          /* while it is filled; capacity of its parts: */
+    size_t body_capacity;
+    struct memtable_frame *memory; /* once it is: gets its sequences when it is written */
+};
+
+enum write_state {
+    WRITE_IDLE,  /* not in the line */
+    WRITE_WAITS, /* in the line */
+    WRITE_LEADS, /* in the line, or, as it has the lock, out of it: writes for others too */
+    WRITE_TAKEN, /* another one writes it */
+    WRITE_DONE,
+};
+
+/** A commit to one shard: made by its caller, filled in shard_write.c, written in shard_line.c. */
+struct shard_write {
+    struct shard *shard;
+    int64_t deadline_ns; /* of waiting, all told */
+    struct buffer bodies;
+    struct write_frame *frames;
+    size_t frame_count, frame_capacity;
+    struct shard_part *parts; /* the caller's, for what became of them; NULL once nobody waits */
+    size_t part_count;
+
+    /* guarded by the line's mutex */
+    struct shard_write *next;
+    _Atomic(enum write_state) state; /* read without it, too */
+    struct io_signal *signal;        /* whose thread waits; NULL: nobody's */
+    struct io_signal *own_signal;    /* where it was made for this write alone */
+    bool is_alone;                   /* is filled under the lock: nobody else writes it */
+    void (*written)(void *context, holter_status status); /* where nobody waits */
+    void *context;
+    holter_error error; /* once it is done */
+
+    /* while it leads */
+    bool has_lock;
+    struct wal_place place;    /* before the group at hand; after it, once that ended well */
+    struct shard_write *round; /* whose frames are in it, in order */
+    struct wal_frame *wal_frames;
+    struct wal_write *wal_write;
+    int64_t sealed_ns;
+};
+
+/** Who wants to append: the first one with a thread leads, and takes others along. */
+struct shard_line {
+    struct io_mutex *mutex; /* guards all of it; held for a moment */
+    struct shard_write *first, *last;
+    size_t count;
+    bool is_led;
+    size_t round_count; /* writes of the last round, and the time of its sync */
+    int64_t round_ns;
+    size_t wanted; /* 0, or as many in line set is_full */
+    struct io_signal *is_full;
+};
 
 enum { SHARD_SEGMENTS_CACHED = 48, SHARD_QUEUE_DEPTH = 64, SHARD_OUTLINE_BYTES_DEFAULT = 4 << 20 };
 
@@ -29,7 +91,7 @@ struct shard {
     struct io_mutex *maintenance_mutex;
     struct io_queue *job_queue; /* its holder's */
 
-    struct io_mutex *append_mutex; /* guards these: */
+    struct shard_line line; /* who leads it guards these: */
     struct io_queue *append_queue;
     struct wal *append_wal;
     bool has_appended; /* since the last mark */
@@ -102,6 +164,15 @@ holter_status shard_decode(struct shard *shard, struct memtable *memtable,
                            holter_error *err);
 
 /* shard_write.c */
+/** Not in the line. NULL does nothing. */
+void shard_write_free(struct shard_write *write);
+
+/* shard_line.c */
+holter_status shard_line_init(struct shard_line *line, struct io *io, holter_error *err);
+/** Nobody is in it any more, but for buffered writes, which are dropped. */
+void shard_line_release(struct shard_line *line);
+/** Write what was put, and what else is in line, after all of it was taken: seals it. */
+holter_status shard_write_seal(struct shard_write *write, holter_error *err);
 /** End a write with a mark instead of frames: *place is the log's end after it. */
 holter_status shard_write_mark(struct shard_write *write, struct wal_place *place);
 /**
@@ -133,6 +204,8 @@ holter_status shard_maintenance_begin(struct shard *shard, bool wait, holter_err
 void shard_maintenance_end(struct shard *shard);
 
 /* shard_maintain.c */
+/** Microseconds since then. */
+void shard_measure_time(const struct shard *shard, enum head_histogram histogram, int64_t begin_ns);
 /** Memory of rows that are not flushed, from which on a flush is due. */
 uint64_t shard_memory_limit(const struct shard *shard);
 /* the maintenance lock is held */

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_BYTES_FLUSH_DEFAULT = 64 << 20, MEMORY_BYTES_FLUSH_DEFAULT = 32 << 20 };
+enum {
+    LOG_BYTES_FLUSH_DEFAULT = 64 << 20,
+    MEMORY_BYTES_FLUSH_DEFAULT = 32 << 20,
+    SHARD_OVERDUE = 4
+};
 
 /*
  * Bytes of log files from a place on, about: whole files count whole. Those that were counted
@@ -30,23 +34,33 @@ static uint64_t log_bytes_since(struct shard *shard, const struct manifest_log_p
            (last == first && flushed->file > 0 ? flushed->offset : 0);
 }
 
+void shard_measure_time(const struct shard *shard, enum head_histogram histogram, int64_t begin_ns)
+{
+    if (shard->spec.statistics != NULL)
+        head_measure(shard->spec.statistics, histogram,
+                     (uint64_t)(io_monotonic_ns(shard->spec.io) - begin_ns) / 1000);
+}
+
 uint64_t shard_memory_limit(const struct shard *shard)
 {
     return shard->spec.memory_bytes_flush > 0 ? shard->spec.memory_bytes_flush
                                               : MEMORY_BYTES_FLUSH_DEFAULT;
 }
 
-bool shard_flush_is_due(struct shard *shard)
+enum shard_due shard_flush_due(struct shard *shard)
 {
     uint64_t log_limit =
         shard->spec.log_bytes_flush > 0 ? shard->spec.log_bytes_flush : LOG_BYTES_FLUSH_DEFAULT;
     io_mutex_lock(shard->mutex);
     struct manifest_version *version = manifest_current(shard->manifest);
-    bool is_due = memtable_bytes(shard->memtable) >= shard_memory_limit(shard) ||
-                  log_bytes_since(shard, &version->flushed) >= log_limit;
+    uint64_t memory_limit = shard_memory_limit(shard);
+    uint64_t memory = memtable_bytes(shard->memtable);
+    uint64_t log = log_bytes_since(shard, &version->flushed);
     manifest_version_unref(version);
     io_mutex_unlock(shard->mutex);
-    return is_due;
+    if (log / SHARD_OVERDUE >= log_limit || memory / 2 >= memory_limit)
+        return SHARD_FLUSH_OVERDUE;
+    return log >= log_limit || memory >= memory_limit ? SHARD_FLUSH_DUE : SHARD_FLUSH_NOT_DUE;
 }
 
 holter_status shard_sweep(struct shard *shard, holter_error *err)
@@ -121,12 +135,19 @@ holter_status shard_compact(struct compaction_result *sum, struct shard *shard,
             .go_on = go_on,
             .go_on_context = context,
         };
+        int64_t begin_ns = io_monotonic_ns(shard->spec.io);
         status = compaction_step(&one, &spec, err);
         manifest_version_unref(version);
         did_work = one.did_work;
         if (status != HOLTER_OK || !did_work)
             break;
         total.did_work = true;
+        struct head *statistics = shard->spec.statistics;
+        shard_measure_time(shard, HEAD_COMPACTION_US, begin_ns);
+        head_count(statistics, HEAD_COMPACTED_FILES_IN, one.files_in);
+        head_count(statistics, HEAD_COMPACTED_FILES_OUT, one.files_out);
+        head_count(statistics, HEAD_COMPACTED_ROWS_IN, one.rows_in);
+        head_count(statistics, HEAD_COMPACTED_ROWS_OUT, one.rows_out);
         total.jobs += 1;
         total.files_in += one.files_in;
         total.files_out += one.files_out;

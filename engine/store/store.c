@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define LOCK_WAIT_DEFAULT_MS 5000
-#define MEMORY_BYTES_MAX_DEFAULT (UINT64_C(128) << 20)
+#define BUFFERED_BYTES_MAX_DEFAULT ((size_t)16 << 20)
+#define MEMORY_BYTES_MAX_DEFAULT (UINT64_C(256) << 20)
 enum { SHARDS_DEFAULT = 4, SHARDS_MAX = 256 };
 enum { OUTLINES_PART = 8 }; /* what outlines of sections take beside unflushed rows */
 
@@ -132,12 +133,15 @@ static void forget_erased(holter_store *store)
 
 holter_status store_refresh(holter_store *store, holter_error *err)
 {
+    holter_status linked = HOLTER_OK;
+    if (store->head != NULL)
+        linked = head_check_linked(store->head, err); /* D7 */
+    return linked == HOLTER_OK ? store_follow(store, err) : linked;
+}
+
+holter_status store_follow(holter_store *store, holter_error *err)
+{
     uint64_t vault, catalog;
-    if (store->head != NULL) {
-        holter_status linked = head_check_linked(store->head, err); /* D7 */
-        if (linked != HOLTER_OK)
-            return linked;
-    }
     if (!published(store, &vault, &catalog)) {
         if (store->is_writable)
             return HOLTER_OK; /* the page was damaged under us: the next change publishes anew */
@@ -229,7 +233,7 @@ uint8_t store_class_of(void *context, uint32_t metric)
     holter_store *store = context;
     io_mutex_lock(store->mutex);
     const struct catalog_metric *found = catalog_metric_by_number(store->catalog, metric);
-    bool is_current = found != NULL || store_refresh(store, NULL) == HOLTER_OK;
+    bool is_current = found != NULL || store_follow(store, NULL) == HOLTER_OK;
     if (found == NULL && is_current)
         found = catalog_metric_by_number(store->catalog, metric);
     uint8_t class = found != NULL ? found->class : CLASS_RECORDS;
@@ -245,8 +249,11 @@ holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
     holter_store *store = context;
     struct vault_user found;
     io_mutex_lock(store->mutex);
-    holter_status status = vault_find_number(&found, store->vault, user, err);
-    if (status == HOLTER_NOT_FOUND && store_refresh(store, NULL) == HOLTER_OK)
+    /* For a commit that waited in line: others may have erased the user meanwhile. */
+    holter_status status = generation == 0 ? store_follow(store, err) : HOLTER_OK;
+    if (status == HOLTER_OK)
+        status = vault_find_number(&found, store->vault, user, err);
+    if (status == HOLTER_NOT_FOUND && store_follow(store, NULL) == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
         status =
@@ -329,10 +336,11 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
         .is_writable = store->is_writable,
         .log_file_bytes = store->log_file_bytes,
         .log_bytes_flush = store->log_bytes_flush,
-        .memory_bytes_flush = store->memory_bytes_max / (shard_count > 0 ? shard_count : 1) + 1,
+        .memory_bytes_flush = store->memory_bytes_max / 2 / (shard_count > 0 ? shard_count : 1) + 1,
         .outline_bytes_max =
             store->memory_bytes_max / OUTLINES_PART / (shard_count > 0 ? shard_count : 1) + 1,
         .lock_wait_ns = store->lock_wait_ns,
+        .statistics = store->head,
         .arena = store->arena,
         .keys = { .get = store_key_get, .put = store_key_put, .context = store },
         .class_of = store_class_of,
@@ -363,7 +371,7 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     struct writer w = writer_over(number, sizeof number);
     put_u64(&w, user);
     io_mutex_lock(store->mutex);
-    holter_status status = store_refresh(store, err);
+    holter_status status = store_follow(store, err);
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
@@ -636,6 +644,7 @@ static void store_free(holter_store *store)
 {
     if (store == NULL)
         return;
+    store_workers_stop(store);
     io_fork_forget(store->io, in_child, store);
     for (size_t r = 0; r < store->region_count; r++) {
         for (size_t s = 0; s < store->regions[r].shard_count; s++)
@@ -651,6 +660,7 @@ static void store_free(holter_store *store)
     head_close(store->head);
     io_close(store->lock_file);
     crypto_arena_free(store->arena);
+    store_buffered_release(&store->buffered);
     io_mutex_free(store->mutex);
     if (store->owns_io)
         io_free(store->io);
@@ -699,6 +709,8 @@ holter_status store_open_on(holter_store **out, struct io *io, const char *path,
     store->flushes_by_itself = !asked->no_auto_flush;
     store->memory_bytes_max =
         asked->memory_bytes_max > 0 ? asked->memory_bytes_max : MEMORY_BYTES_MAX_DEFAULT;
+    store->buffered.bytes_max = asked->buffered_bytes_max > 0 ? (size_t)asked->buffered_bytes_max
+                                                              : BUFFERED_BYTES_MAX_DEFAULT;
     store->log_bytes_flush = asked->log_bytes_flush;
     store->log_file_bytes = asked->log_file_bytes;
     store->lock_wait_ns =
@@ -708,6 +720,12 @@ holter_status store_open_on(holter_store **out, struct io *io, const char *path,
         status = error_set(err, HOLTER_NO_MEMORY, "'%s': no memory for a handle", path);
     if (status == HOLTER_OK)
         status = io_mutex_new(&store->mutex, io, err);
+    if (status == HOLTER_OK)
+        status = io_mutex_new(&store->buffered.mutex, io, err);
+    if (status == HOLTER_OK)
+        status = store_worker_init(&store->flusher, store, store_flush_due, err);
+    if (status == HOLTER_OK)
+        status = store_worker_init(&store->syncer, store, store_sync_buffered, err);
     if (status == HOLTER_OK)
         status = crypto_arena_new(&store->arena, STORE_ARENA_SLOTS, err);
     if (status == HOLTER_OK)
@@ -788,6 +806,10 @@ void holter_close(holter_store *store)
     }
     while (atomic_load(&store->calls) > 0)
         io_sleep_ns(store->io, 1000000);
+    if (holter_durable(store) < holter_accepted(store)) {
+        holter_status status = holter_sync(store, NULL);
+        (void)status; /* who wants to know asks before */
+    }
     store_free(store);
 }
 

@@ -26,6 +26,11 @@ holter_status holter_batch_new(holter_batch **out, holter_store *store,
     const holter_batch_options *asked = options != NULL ? options : &defaults;
     *out = NULL;
     holter_status status = store_check_reserved(asked->reserved, err);
+    if (status == HOLTER_OK && asked->exact != 0 && asked->buffered != 0)
+        status =
+            error_set(err, HOLTER_INVALID,
+                      "found a batch both exact and buffered, expected one of them: exact answers "
+                      "are of what is durable");
     if (status == HOLTER_OK)
         status = store_enter(store, err);
     if (status != HOLTER_OK)
@@ -35,14 +40,19 @@ holter_status holter_batch_new(holter_batch **out, holter_store *store,
         status = error_set(err, HOLTER_NO_MEMORY, "no memory for a batch");
     if (status == HOLTER_OK)
         status = io_queue_open(&batch->queue, store->io, IO_QUEUE_DEPTH_MAX, err);
+    if (status == HOLTER_OK)
+        status = io_signal_new(&batch->signal, store->io, err);
     if (status == HOLTER_OK) {
         batch->store = store;
         batch->refuses_implausible = asked->refuse_implausible != 0;
         batch->is_exact = asked->exact != 0;
+        batch->is_buffered = asked->buffered != 0;
         batch->revision = asked->revision;
         *out = batch;
         batch = NULL;
     }
+    if (batch != NULL)
+        io_queue_close(batch->queue);
     free(batch);
     store_leave(store);
     return status;
@@ -70,6 +80,7 @@ void holter_batch_free(holter_batch *batch)
     if (batch == NULL)
         return;
     release_series(batch);
+    io_signal_free(batch->signal);
     io_queue_close(batch->queue);
     free(batch->series);
     free(batch->slots);
@@ -153,7 +164,7 @@ static holter_status check_series(holter_store *store, uint64_t user, uint32_t s
 {
     struct vault_user found;
     io_mutex_lock(store->mutex);
-    holter_status status = store_refresh(store, err);
+    holter_status status = store_follow(store, err);
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
@@ -229,7 +240,7 @@ static holter_status metric_of(holter_batch *batch, uint32_t number, holter_erro
         return HOLTER_OK;
     holter_store *store = batch->store;
     io_mutex_lock(store->mutex);
-    holter_status status = store_refresh(store, err);
+    holter_status status = store_follow(store, err);
     const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
     if (status == HOLTER_OK && metric == NULL)
         status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
@@ -376,6 +387,8 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
         if (index != NULL)
             *index = batch->row_count;
         batch->row_count++;
+    } else {
+        head_count(batch->store->head, HEAD_ROWS_REFUSED, 1);
     }
     store_leave(batch->store);
     return status;

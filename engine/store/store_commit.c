@@ -2,9 +2,9 @@
  * store_commit.c -- a batch to its shards: sort, settle what a batch holds twice, answer exactly
  * where asked, write.
  *
- * The batch's users are grouped by shard; all shards' synced writes go into one submission. Each
- * user's part stands or falls on its own: what was stored leaves the batch and has its answers, the
- * rest stays pending.
+ * The batch's users are grouped by shard. It stands in line at each (shard.h); the synced writes of
+ * the shards where it leads go into one submission. Each user's part stands or falls on its own: what
+ * was stored leaves the batch and has its answers, the rest stays pending.
  */
 #include "store/store_impl.h"
 
@@ -15,6 +15,8 @@
  * Users at a time: while they are written their keys are held open, of which others need some too.
  */
 enum { COMMIT_USERS_MAX = VAULT_KEYS_OPEN / 4 };
+/* Rows that are older count as late: their partition may be compacted. */
+#define LATE_NS (INT64_C(2) * 86400 * 1000000000)
 
 /* A series of the batch, as it will be written. */
 struct commit_series {
@@ -29,17 +31,17 @@ struct commit_series {
 struct commit_user {
     uint64_t user;
     struct shard *shard;
-    const struct crypto_key *key;
-    uint32_t key_generation;
+    const struct shard_part *part; /* NULL: nothing of it is left to write */
     size_t series_first, series_count;
     size_t tombstone_first, tombstone_count;
-    bool has_key, is_stored;
+    bool is_stored;
 };
 
 /* A shard that the batch touches, and the range of its users. */
 struct commit_shard {
     struct shard *shard;
-    struct shard_write *write;
+    struct shard_write *write; /* NULL: it was not made, or has ended */
+    bool leads;
     size_t user_first, user_count;
 };
 
@@ -52,6 +54,7 @@ struct commit {
     size_t user_count;
     struct commit_shard *shards; /* of those at hand */
     size_t shard_count;
+    size_t sets_due;                    /* of the batch's signal (shard_line.c, L3) */
     struct commit_series *series;       /* by user, metric, source */
     struct batch_tombstone *tombstones; /* by user */
     struct wal_part *wal_parts;         /* as series */
@@ -159,18 +162,13 @@ static void find_users(struct commit *commit)
     }
 }
 
-/* Each user's shard and newest key. Who has none stays in the batch. */
+/* Each user's shard. Who has none stays in the batch. */
 static void find_shards(struct commit *commit)
 {
     for (size_t i = 0; i < commit->user_count; i++) {
         struct commit_user *user = &commit->users[i];
         holter_error one;
         holter_status status = store_user_shard(&user->shard, commit->store, user->user, &one);
-        if (status == HOLTER_OK) {
-            status = store_key_get(commit->store, user->user, 0, &user->key, &user->key_generation,
-                                   &one);
-            user->has_key = status == HOLTER_OK;
-        }
         if (status != HOLTER_OK) {
             user->shard = NULL;
             fail(commit, status, &one);
@@ -399,7 +397,7 @@ static size_t make_parts(struct commit *commit, const struct commit_shard *shard
 {
     size_t count = 0;
     for (size_t u = 0; u < shard->user_count; u++) {
-        const struct commit_user *user = &commit->users[shard->user_first + u];
+        struct commit_user *user = &commit->users[shard->user_first + u];
         size_t rows = 0;
         size_t series_count = 0;
         for (size_t s = 0; s < user->series_count; s++) {
@@ -414,10 +412,9 @@ static size_t make_parts(struct commit *commit, const struct commit_shard *shard
         }
         if (rows == 0 && user->tombstone_count == 0)
             continue;
+        user->part = &commit->parts[shard->user_first + count];
         commit->parts[shard->user_first + count++] =
             (struct shard_part){ .user = user->user,
-                                 .key_generation = user->key_generation,
-                                 .key = user->key,
                                  .tombstones = commit->wal_tombstones + user->tombstone_first,
                                  .tombstone_count = user->tombstone_count,
                                  .parts = commit->wal_parts + user->series_first,
@@ -428,9 +425,11 @@ static size_t make_parts(struct commit *commit, const struct commit_shard *shard
 
 static void begin_shard(struct commit *commit, struct commit_shard *shard)
 {
+    bool is_exact = commit->batch->is_exact;
     holter_error one;
-    holter_status status = shard_write_begin(&shard->write, shard->shard, &one);
-    if (status == HOLTER_OK && commit->batch->is_exact)
+    holter_status status = is_exact ? shard_write_begin(&shard->write, shard->shard, &one)
+                                    : shard_write_new(&shard->write, shard->shard, &one);
+    if (status == HOLTER_OK && is_exact)
         status = answer_shard(commit, shard, &one);
     if (status == HOLTER_OK) {
         size_t count = make_parts(commit, shard);
@@ -440,19 +439,55 @@ static void begin_shard(struct commit *commit, struct commit_shard *shard)
         shard_write_abort(shard->write);
         shard->write = NULL;
         fail(commit, status, &one);
+        return;
+    }
+    shard->leads = is_exact || shard_write_queue(shard->write, commit->batch->signal);
+}
+
+/* The user's part is stored, and has its answers, or stays in the batch. */
+static void settle_user(struct commit *commit, struct commit_user *user, bool is_stored)
+{
+    user->is_stored = is_stored;
+    for (size_t s = 0; is_stored && s < user->series_count; s++) {
+        const struct columns *rows = &commit->series[user->series_first + s].from->columns;
+        for (size_t i = 0; i < rows->count; i++)
+            commit->batch->answers[rows->sequence[i]] = commit->answers[rows->sequence[i]];
     }
 }
 
-/* All shards' operations together, as many at once as the queue holds. */
-static void write_all(struct commit *commit)
+static void end_shard(struct commit *commit, struct commit_shard *shard)
+{
+    holter_error one;
+    holter_status status = shard_write_end(shard->write, &one);
+    shard->write = NULL;
+    shard->leads = false;
+    if (status != HOLTER_OK)
+        fail(commit, status, &one);
+    for (size_t u = 0; u < shard->user_count; u++) {
+        struct commit_user *user = &commit->users[shard->user_first + u];
+        settle_user(commit, user,
+                    user->part != NULL ? user->part->status == HOLTER_OK : status == HOLTER_OK);
+    }
+}
+
+/*
+ * The operations of all shards where it leads together, as many at once as the queue holds; then
+ * these shards are done.
+ */
+static void write_led(struct commit *commit)
 {
     struct io_queue *queue = commit->batch->queue;
     size_t in_flight = 0;
     for (size_t i = 0; i < commit->shard_count; i++) {
+        struct commit_shard *shard = &commit->shards[i];
         size_t count = 0;
-        struct io_op *ops = NULL;
-        if (commit->shards[i].write != NULL)
-            ops = shard_write_ops(commit->shards[i].write, &count);
+        if (!shard->leads)
+            continue;
+        bool is_sealed =
+            commit->batch->is_exact || shard_write_lead(shard->write, NULL) == HOLTER_OK;
+        if (!is_sealed)
+            continue;
+        struct io_op *ops = shard_write_ops(shard->write, &count);
         if (count == 0)
             continue;
         while (in_flight + count > IO_QUEUE_DEPTH_MAX && io_wait(queue) != NULL)
@@ -462,27 +497,61 @@ static void write_all(struct commit *commit)
     }
     while (io_wait(queue) != NULL) {
     }
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        if (commit->shards[i].leads)
+            end_shard(commit, &commit->shards[i]);
+    }
 }
 
-static void end_shard(struct commit *commit, struct commit_shard *shard)
+/* What changed: where it leads now it writes, all of it together; what others wrote is done. */
+static void take_turns(struct commit *commit)
 {
-    holter_error one;
-    if (shard->write == NULL)
-        return;
-    holter_status status = shard_write_end(shard->write, &one);
-    shard->write = NULL;
-    if (status != HOLTER_OK) {
-        fail(commit, status, &one);
-        return;
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        struct commit_shard *shard = &commit->shards[i];
+        if (shard->write == NULL)
+            continue;
+        enum shard_turn turn = shard_write_turn(shard->write);
+        shard->leads = turn == SHARD_LEADS;
+        if (turn == SHARD_WRITTEN)
+            end_shard(commit, shard);
     }
-    for (size_t u = 0; u < shard->user_count; u++) {
-        struct commit_user *user = &commit->users[shard->user_first + u];
-        user->is_stored = true;
-        for (size_t s = 0; s < user->series_count; s++) {
-            const struct columns *rows = &commit->series[user->series_first + s].from->columns;
-            for (size_t i = 0; i < rows->count; i++)
-                commit->batch->answers[rows->sequence[i]] = commit->answers[rows->sequence[i]];
+    write_led(commit);
+}
+
+/* It has waited for long enough: out of the lines where it still stands. */
+static void leave_lines(struct commit *commit)
+{
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        struct commit_shard *shard = &commit->shards[i];
+        if (shard->write == NULL || !shard_write_leave(shard->write))
+            continue;
+        holter_error one;
+        error_set(&one, HOLTER_BUSY, "'%s': another thread of this process holds the shard",
+                  shard_spec_get(shard->shard)->directory);
+        fail(commit, HOLTER_BUSY, &one);
+        shard_write_abort(shard->write);
+        shard->write = NULL;
+        commit->sets_due--;
+    }
+}
+
+/* Where it leads it writes, by rising place; where others lead, they write it, or let it lead next. */
+static void write_all(struct commit *commit)
+{
+    int64_t deadline =
+        saturating_add_i64(io_monotonic_ns(commit->store->io), commit->store->lock_wait_ns);
+    commit->sets_due = 0;
+    for (size_t i = 0; i < commit->shard_count; i++)
+        commit->sets_due += commit->shards[i].write != NULL && !commit->shards[i].leads;
+    write_led(commit);
+    while (commit->sets_due > 0) { /* also for sets of what was seen to have changed before */
+        if (io_signal_wait_until(commit->batch->signal, deadline)) {
+            commit->sets_due--;
+            take_turns(commit);
+            continue;
         }
+        leave_lines(commit);
+        deadline = INT64_MAX; /* those that are left are being written, or lead */
     }
 }
 
@@ -500,15 +569,6 @@ static bool user_is_stored(void *context, uint64_t user)
     const struct commit_user *found =
         bsearch(&wanted, commit->all_users, commit->all_user_count, sizeof wanted, by_number);
     return found != NULL && found->is_stored;
-}
-
-static void put_keys(struct commit *commit)
-{
-    for (size_t i = 0; i < commit->user_count; i++) {
-        if (commit->users[i].has_key)
-            store_key_put(commit->store, commit->users[i].key);
-        commit->users[i].has_key = false;
-    }
 }
 
 static void release(struct commit *commit)
@@ -529,15 +589,80 @@ static void release(struct commit *commit)
 }
 
 /*
- * A flush that is due; one that fails is tried again by a later commit, and by holter_flush, which
- * tells why.
+ * A flush that is due is the flusher's; one that is overdue is waited for, or there would be no end
+ * to the log. One that fails is tried again by a later commit, and by holter_flush, which tells why.
  */
 static void flush_where_due(const struct commit *commit)
 {
-    for (size_t i = 0; commit->store->flushes_by_itself && i < commit->shard_count; i++) {
-        if (shard_flush_is_due(commit->shards[i].shard))
-            (void)shard_flush(NULL, commit->shards[i].shard, false, NULL);
+    holter_store *store = commit->store;
+    for (size_t i = 0; store->flushes_by_itself && i < commit->shard_count; i++) {
+        enum shard_due due = shard_flush_due(commit->shards[i].shard);
+        if (due == SHARD_FLUSH_NOT_DUE)
+            continue;
+        bool is_told = store_worker_tell(&store->flusher);
+        if (!is_told || (due == SHARD_FLUSH_OVERDUE && !commit->batch->is_buffered))
+            (void)shard_flush(NULL, commit->shards[i].shard, is_told, NULL);
     }
+}
+
+/* ---- buffered -------------------------------------------------------------------------------- */
+
+/* A shard whose flush is overdue takes nothing that is buffered: its log would grow without end. */
+static bool is_overdue(const struct commit *commit)
+{
+    for (size_t i = 0; commit->store->flushes_by_itself && i < commit->shard_count; i++) {
+        if (shard_flush_due(commit->shards[i].shard) == SHARD_FLUSH_OVERDUE &&
+            store_worker_tell(&commit->store->flusher))
+            return true;
+    }
+    return false;
+}
+
+static holter_status accept(struct commit *commit, holter_error *err)
+{
+    struct buffered_commit *buffered;
+    size_t bytes = 0;
+    holter_status status = HOLTER_OK;
+    if (is_overdue(commit))
+        return error_set(err, HOLTER_BUSY, "a flush is overdue: the log of a shard waits for it");
+    for (size_t i = 0; status == HOLTER_OK && i < commit->shard_count; i++) {
+        struct commit_shard *shard = &commit->shards[i];
+        status = shard_write_new(&shard->write, shard->shard, err);
+        if (status == HOLTER_OK) {
+            size_t count = make_parts(commit, shard);
+            status = shard_write_put(shard->write, commit->parts + shard->user_first, count, err);
+            bytes += shard_write_bytes(shard->write);
+        }
+    }
+    if (status == HOLTER_OK && commit->shard_count > 0)
+        status = store_buffered_new(&buffered, commit->store, bytes, commit->shard_count, err);
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        struct commit_shard *shard = &commit->shards[i];
+        if (status == HOLTER_OK)
+            shard_write_leave_behind(shard->write, store_buffered_written, buffered);
+        else
+            shard_write_abort(shard->write);
+        shard->write = NULL;
+    }
+    return status;
+}
+
+/* All users at hand or none, with nothing waited for. */
+static void accept_users(struct commit *commit)
+{
+    holter_error one;
+    commit->shard_count = 0;
+    find_shards(commit);
+    holter_status status = accept(commit, &one);
+    if (status != HOLTER_OK) {
+        fail(commit, status, &one);
+        return;
+    }
+    for (size_t i = 0; i < commit->shard_count; i++) {
+        for (size_t u = 0; u < commit->shards[i].user_count; u++)
+            settle_user(commit, &commit->users[commit->shards[i].user_first + u], true);
+    }
+    store_worker_tell(&commit->store->syncer);
 }
 
 /* Write the users at hand. */
@@ -548,10 +673,37 @@ static void commit_users(struct commit *commit)
     for (size_t i = 0; i < commit->shard_count; i++)
         begin_shard(commit, &commit->shards[i]);
     write_all(commit);
-    for (size_t i = 0; i < commit->shard_count; i++)
-        end_shard(commit, &commit->shards[i]);
-    put_keys(commit);
     flush_where_due(commit);
+}
+
+/* Before its answered rows leave the batch. */
+static void count_answers(const struct commit *commit)
+{
+    struct head *statistics = commit->store->head;
+    int64_t late_ns = saturating_add_i64(io_now_ns(commit->store->io), -LATE_NS);
+    uint64_t rows = 0;
+    uint64_t late = 0;
+    uint64_t duplicates = 0;
+    uint64_t superseded = 0;
+    for (size_t u = 0; u < commit->all_user_count; u++) {
+        const struct commit_user *user = &commit->all_users[u];
+        for (size_t s = 0; user->is_stored && s < user->series_count; s++) {
+            const struct commit_series *series = &commit->series[user->series_first + s];
+            const struct columns *all = &series->from->columns;
+            const struct columns *kept = rows_of(series);
+            rows += kept->count;
+            late += columns_from(kept, 0, kept->count, late_ns);
+            for (size_t i = 0; all->count > kept->count && i < all->count; i++) {
+                holter_answer answer = commit->answers[all->sequence[i]].answer;
+                duplicates += answer == HOLTER_DUPLICATE;
+                superseded += answer == HOLTER_SUPERSEDED;
+            }
+        }
+    }
+    head_count(statistics, HEAD_ROWS, rows);
+    head_count(statistics, HEAD_ROWS_LATE, late);
+    head_count(statistics, HEAD_ROWS_DUPLICATE, duplicates);
+    head_count(statistics, HEAD_ROWS_SUPERSEDED, superseded);
 }
 
 static holter_status commit_batch(struct commit *commit)
@@ -571,8 +723,12 @@ static holter_status commit_batch(struct commit *commit)
         size_t left = commit->all_user_count - at;
         commit->users = commit->all_users + at;
         commit->user_count = left < COMMIT_USERS_MAX ? left : COMMIT_USERS_MAX;
-        commit_users(commit);
+        if (batch->is_buffered)
+            accept_users(commit);
+        else
+            commit_users(commit);
     }
+    count_answers(commit);
     qsort(commit->all_users, commit->all_user_count, sizeof *commit->all_users, by_number);
     /* The copies go before the series of the batch that they were made from. */
     for (size_t i = 0; i < batch->series_count; i++) {
@@ -596,7 +752,16 @@ holter_status holter_commit(holter_store *store, holter_batch *batch, holter_err
         status = error_set(err, HOLTER_INVALID, "'%s': opened for reading only", store->path);
     } else if (batch->series_count + batch->tombstone_count > 0) {
         struct commit commit = { .store = store, .batch = batch, .err = err, .status = HOLTER_OK };
-        status = commit_batch(&commit);
+        io_mutex_lock(store->mutex);
+        status = store_refresh(store, err);
+        io_mutex_unlock(store->mutex);
+        int64_t begin_ns = io_monotonic_ns(store->io);
+        if (status == HOLTER_OK)
+            status = commit_batch(&commit);
+        head_measure(store->head, HEAD_COMMIT_US,
+                     (uint64_t)(io_monotonic_ns(store->io) - begin_ns) / 1000);
+        head_count(store->head, HEAD_COMMITS_FAILED, status != HOLTER_OK);
+        head_count(store->head, HEAD_COMMITS_BUSY, status == HOLTER_BUSY);
     }
     store_leave(store);
     return status;

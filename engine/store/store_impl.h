@@ -34,6 +34,25 @@ struct store_metric {
     holter_metric view;
 };
 
+/** A thread of the handle's own, started when it is first told to work. */
+struct store_worker {
+    holter_store *store;
+    void (*work)(holter_store *store);
+    struct io_signal *signal;
+    struct io_thread *thread; /* guarded by buffered.mutex, as is the next */
+    bool is_refused;          /* there are no threads here */
+    atomic_bool is_told, stops;
+};
+
+/** Buffered commits: store_worker.c. Its mutex is taken after all others. */
+struct store_buffered {
+    struct io_mutex *mutex; /* guards all that follows */
+    uint64_t accepted, durable;
+    struct buffered_commit *first, *last; /* those that are not durable, in order */
+    size_t bytes, bytes_max;
+    holter_status lost; /* why a part could not be stored, until holter_sync told it */
+};
+
 struct holter_store {
     struct io *io;
     bool owns_io;
@@ -50,6 +69,8 @@ struct holter_store {
     struct head *head;     /* NULL: reading only, and there is none */
     atomic_bool is_forked; /* this is a child's copy of its parent's handle */
     atomic_int calls;      /* under way */
+    struct store_worker flusher, syncer;
+    struct store_buffered buffered;
 
     struct io_mutex *mutex; /* guards all that follows */
     struct vault *vault;
@@ -70,6 +91,8 @@ holter_status store_check_reserved(const uint64_t reserved[static STORE_RESERVED
 /**
  * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
  */
+holter_status store_follow(holter_store *store, holter_error *err);
+/** The same, where the handle is still the store's (D7): once in each call. Cost: a system call. */
 holter_status store_refresh(holter_store *store, holter_error *err);
 /** A call that looks something up: entered, under the mutex and refreshed, or not at all. */
 holter_status store_read_begin(holter_store *store, holter_error *err);
@@ -103,6 +126,25 @@ holter_status store_metric_by_number(holter_store *store, uint32_t number, holte
 holter_status store_metric_view(const holter_metric **out, holter_store *store,
                                 const struct catalog_metric *metric, holter_error *err);
 void store_metrics_free(holter_store *store);
+
+/* store_worker.c */
+holter_status store_worker_init(struct store_worker *worker, holter_store *store,
+                                void (*work)(holter_store *store), holter_error *err);
+/** It will work, soon and once at least. False: there are no threads here. */
+bool store_worker_tell(struct store_worker *worker);
+/** Waits for them. */
+void store_workers_stop(holter_store *store);
+/** Of the threads: flush the shards that are due; make buffered commits durable, until none waits. */
+void store_flush_due(holter_store *store);
+void store_sync_buffered(holter_store *store);
+/**
+ * A buffered commit of so many writes, which each end with store_buffered_written. Errors: HOLTER_BUSY too many bytes
+ * wait; HOLTER_NO_MEMORY.
+ */
+holter_status store_buffered_new(struct buffered_commit **out, holter_store *store, size_t bytes,
+                                 size_t writes, holter_error *err);
+void store_buffered_written(void *commit, holter_status status);
+void store_buffered_release(struct store_buffered *all);
 
 /* store_identity.c */
 struct store_identity {
@@ -143,9 +185,10 @@ struct batch_tombstone {
 
 struct holter_batch {
     holter_store *store;
-    bool refuses_implausible, is_exact;
+    bool refuses_implausible, is_exact, is_buffered;
     int64_t revision;
     struct io_queue *queue;
+    struct io_signal *signal; /* of its writes' turns */
     struct batch_series *series;
     size_t series_count, series_capacity;
     size_t series_last; /* the one that the last row went to */

@@ -93,6 +93,10 @@ struct wal_frame {
     uint32_t flags; /* enum wal_frame_flag */
 };
 
+/** What a frame takes in a group, and what a group has room for. */
+size_t wal_frame_bytes(const struct wal_frame *frame);
+size_t wal_group_room(const struct wal *wal);
+
 /** A frame as read: borrowed until the reader's next call. */
 struct wal_frame_read {
     uint64_t sequence;

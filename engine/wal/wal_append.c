@@ -89,8 +89,8 @@ static size_t linked_bytes(const struct wal_frame *frames, size_t at, size_t *fr
 /* How many of the frames from `first` on one group takes, and its bytes with the header. */
 static size_t plan_group(size_t *bytes, const struct wal_write *write, size_t first)
 {
-    size_t room = (size_t)write->wal->group_bytes_max;
-    size_t used = WAL_GROUP_HEADER_BYTES;
+    size_t room = wal_group_room(write->wal);
+    size_t used = 0;
     size_t at = first;
 
     while (at < write->count && at - first < WAL_FRAMES_PER_GROUP_MAX) {
@@ -109,7 +109,7 @@ static size_t plan_group(size_t *bytes, const struct wal_write *write, size_t fi
         at++;
     }
     core_assert(at > first || write->count == 0);
-    *bytes = used;
+    *bytes = WAL_GROUP_HEADER_BYTES + used;
     return at - first;
 }
 

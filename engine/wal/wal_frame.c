@@ -50,6 +50,11 @@ size_t wal_frame_bytes(const struct wal_frame *frame)
     return WAL_FRAME_HEADER_BYTES + frame->body_bytes + CRYPTO_TAG_BYTES;
 }
 
+size_t wal_group_room(const struct wal *wal)
+{
+    return (size_t)wal->group_bytes_max - WAL_GROUP_HEADER_BYTES;
+}
+
 holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
                              const uint8_t log_id[static WAL_ID_BYTES], uint64_t sequence,
                              const struct wal_frame *frame,

@@ -101,7 +101,6 @@ holter_status wal_frame_header_decode(struct wal_frame_header *out,
 /* ---- frames (wal_frame.c) -------------------------------------------------------------------- */
 
 /** In a group: header, nonce, sealed body. */
-size_t wal_frame_bytes(const struct wal_frame *frame);
 /**
  * Write wal_frame_bytes to out. Errors: HOLTER_INVALID (a key where none belongs, or none);
  * HOLTER_NO_MEMORY.

@@ -58,16 +58,19 @@ typedef enum holter_backend {
 typedef struct holter_options {
     const char *keyring_path;
     int read_only;             /**< writes no byte; works on a read-only mount */
-    uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 128 MiB; an eighth
-                                  of it beside for headers of blocks that were read */
+    uint64_t memory_bytes_max; /**< of the whole handle's unflushed rows; default 256 MiB; a shard
+                                  flushes when it has half of its part. An eighth of it beside for
+                                  headers of blocks that were read */
     uint64_t log_bytes_flush;  /**< a shard flushes when its log reaches this; default 64 MiB */
     uint64_t
         log_file_bytes; /**< of a log file, at most: n * 4,096, 64 KiB or more; default 4 MiB; the texts of a
                                 row take an eighth of it at most */
     uint32_t lock_wait_ms; /**< default 5,000 */
-    int no_auto_flush;     /**< commits never flush by themselves */
+    int no_auto_flush;     /**< else shards flush by themselves, in a thread of the handle's own;
+                              commits wait for one that is long overdue */
     int backend;           /**< holter_backend */
-    uint64_t reserved[4];  /**< zero */
+    uint64_t buffered_bytes_max; /**< of buffered commits that are not durable; default 16 MiB */
+    uint64_t reserved[4];        /**< zero */
 } holter_options;
 
 /**
@@ -210,6 +213,7 @@ typedef struct holter_batch_options {
     int refuse_implausible; /**< implausible rows are refused; default: stored with a flag */
     int exact;        /**< answers tell new, duplicate, corrected (one read per touched block) */
     int64_t revision; /**< of rows, replaced ranges and deletions that bring none of their own */
+    int buffered;     /**< holter_commit returns at once: see there; not with `exact` */
     uint64_t reserved[4]; /**< zero */
 } holter_batch_options;
 
@@ -249,7 +253,12 @@ holter_batch_count(const holter_batch *batch); /* rows added since the last clea
 
 /**
  * Commit a batch; return once it would survive a power cut. A user's part is stored whole or not at
- * all.
+ * all. Commits of several threads that come while the disk is busy share the next sync.
+ *
+ * A *buffered* batch (holter_batch_options) is accepted, not acknowledged: it becomes durable a moment later, by a
+ * thread of the handle's own, or together with another commit, in the order of the handle's commits, and is
+ * seen by queries then. holter_accepted and holter_durable tell how far that is, holter_sync waits for it. HOLTER_BUSY
+ * at once: too much waits for the disk already; nothing was accepted of users whose rows are still pending.
  * batch    borrowed until return; the parts that were stored leave it, on failure too, so that it
  *          can be committed again.
  * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY: some parts are not stored, commit the rest
@@ -260,10 +269,22 @@ holter_batch_count(const holter_batch *batch); /* rows added since the last clea
 HOLTER_API HOLTER_MUST_USE holter_status holter_commit(holter_store *store, holter_batch *batch,
                                                        holter_error *err);
 
+/**
+ * Wait until every buffered commit that this handle accepted before is durable. Errors: what kept one from being
+ * written (HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY; it stays, and is tried again, by itself or by the next call), or
+ * what some lost a part to since the last call (HOLTER_EXPIRED a user was erased, HOLTER_DENIED no key).
+ * holter_close tries once, too.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_sync(holter_store *store, holter_error *err);
+/** How many buffered commits this handle accepted: the number of the last one. */
+HOLTER_API uint64_t holter_accepted(holter_store *store);
+/** All buffered commits up to this number are durable. */
+HOLTER_API uint64_t holter_durable(holter_store *store);
+
 /** What became of a row. */
 typedef enum holter_answer {
     HOLTER_PENDING = 0,   /**< not stored: not committed, or its user's part failed */
-    HOLTER_ACCEPTED = 1,  /**< stored */
+    HOLTER_ACCEPTED = 1,  /**< stored; of a buffered batch: accepted */
     HOLTER_NEW = 2,       /**< exact: stored, nothing of its identity was there */
     HOLTER_DUPLICATE = 3, /**< exact: an equal row is durable, or one of the batch stands for it */
     HOLTER_CORRECTED = 4, /**< exact: stored, in the place of another value */
@@ -352,6 +373,28 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_stat_read(holter_store *store, h
 HOLTER_API HOLTER_MUST_USE holter_status holter_stat_shard(holter_store *store, size_t index,
                                                            holter_shard_stat *out,
                                                            holter_error *err);
+
+#define HOLTER_BUCKETS 30
+
+/** Something that is counted, in all processes together, since the machine started or the store was made. */
+typedef struct holter_statistic {
+    const char *name; /**< static; "commits", "commit_seconds" .. */
+    const char *help; /**< static */
+    int is_histogram; /**< else a counter, and only `count` counts */
+    uint64_t count;   /**< of a histogram: of what was measured */
+    double sum, unit; /**< of what was measured, in seconds or a number */
+    uint64_t buckets
+        [HOLTER_BUCKETS]; /**< [i]: less than 2^i * unit, not less than half of it; the last: all else */
+} holter_statistic;
+
+HOLTER_API size_t holter_statistic_count(void);
+/**
+ * The statistic 0 .. count - 1; the order stays within a version. Errors: HOLTER_NOT_FOUND. Cost: loads of shared
+ * memory. Zeros where nobody wrote in this boot.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_statistic_at(holter_store *store, size_t index,
+                                                             holter_statistic *out,
+                                                             holter_error *err);
 
 /**
  * Read and check every file, and with the keys every row. Each finding is told to `report` (may be

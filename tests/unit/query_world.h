@@ -156,13 +156,8 @@ static void world_write(struct world *world, int user, struct wal_tombstone *tom
 {
     struct shard_write *write;
     struct shard_snapshot *before;
-    const struct crypto_key *key;
-    uint32_t newest;
-    CHECK_OK(world_keys_get(world, world_users[user], 0, &key, &newest, &err));
     struct shard_part whole = {
         .user = world_users[user],
-        .key_generation = 1,
-        .key = key,
         .tombstones = tombstones,
         .tombstone_count = tombstone_count,
         .parts = part,
@@ -179,7 +174,6 @@ static void world_write(struct world *world, int user, struct wal_tombstone *tom
     while (io_wait(world->queue) != NULL)
         continue;
     CHECK_OK(shard_write_end(write, &err));
-    world_keys_put(world, key);
 }
 
 /* `rows` rows of metric 1 a second apart, with values drawn from one seed. */

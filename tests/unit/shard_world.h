@@ -211,10 +211,7 @@ static inline holter_status put(size_t at, uint64_t user, int64_t first, size_t 
 {
     struct shard_write *write;
     struct wal_part part = { .metric = 1, .source = 1 };
-    const struct crypto_key *key;
-    uint32_t newest;
     size_t op_count;
-    OK(world_keys_get(NULL, user, 0, &key, &newest, &err));
     columns_init(&part.columns, &world_schema);
     bool has_memory = columns_reserve(&part.columns, count + 1);
     for (size_t i = 0; i < count && has_memory; i++) {
@@ -223,8 +220,6 @@ static inline holter_status put(size_t at, uint64_t user, int64_t first, size_t 
         has_memory = columns_append(&part.columns, &row);
     }
     struct shard_part whole = { .user = user,
-                                .key_generation = newest,
-                                .key = key,
                                 .tombstones = tombstones,
                                 .tombstone_count = tombstone_count,
                                 .parts = &part,
@@ -245,7 +240,6 @@ static inline holter_status put(size_t at, uint64_t user, int64_t first, size_t 
         }
     }
     columns_release(&part.columns);
-    world_keys_put(NULL, key);
     return status;
 }
 

@@ -80,6 +80,8 @@ struct world {
 };
 
 static struct world world;
+/* Of the machine that world_init makes. */
+static struct sim_options world_machine = { .seed = 1 };
 
 /* ---- machine and stores ---------------------------------------------------------------------- */
 
@@ -112,7 +114,7 @@ static inline void world_init(const holter_create_options *create, const holter_
     memset(&world, 0, sizeof world);
     if (options != NULL)
         world.options = *options;
-    world.sim = sim_new(&(struct sim_options){ .seed = 1 });
+    world.sim = sim_new(&world_machine);
     world.io[0] = sim_process_new(world.sim);
     OK(store_create_on(world.io[0], STORE, create, &err));
     OK(world_open(0));

@@ -90,7 +90,7 @@ static void teardown(void)
 }
 
 static holter_status write_part(struct shard *shard, struct io_queue *queue,
-                                const struct shard_part *part)
+                                struct shard_part *part)
 {
     struct shard_write *write;
     holter_status status = shard_write_begin(&write, shard, &fixture.err);
@@ -117,8 +117,8 @@ static holter_status append(struct shard *shard, struct io_queue *queue, int64_t
     struct row row = { .time = time, .field = { 60 } };
     columns_init(&part.columns, &schema);
     ck_assert(columns_append(&part.columns, &row));
-    const struct shard_part whole = {
-        .user = 7, .key_generation = 1, .parts = &part, .part_count = 1
+    struct shard_part whole = {
+        .user = 7, .parts = &part, .part_count = 1
     };
     holter_status status = write_part(shard, queue, &whole);
     columns_release(&part.columns);
@@ -129,8 +129,8 @@ static holter_status append(struct shard *shard, struct io_queue *queue, int64_t
 static holter_status append_deletion(struct shard *shard, struct io_queue *queue)
 {
     struct wal_tombstone all = { .begin = 0, .end = 1000 };
-    const struct shard_part whole = {
-        .user = 7, .key_generation = 1, .tombstones = &all, .tombstone_count = 1
+    struct shard_part whole = {
+        .user = 7, .tombstones = &all, .tombstone_count = 1
     };
     return write_part(shard, queue, &whole);
 }

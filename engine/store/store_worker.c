@@ -1,0 +1,295 @@
+/*
+ * store_worker.c -- the threads of a handle: one makes buffered commits durable, one flushes.
+ *
+ *     commit, buffered ──> line of its shard ──> the next leader's group: a durable commit's, or
+ *                                                that of the thread here
+ *
+ * Each is started when it is first needed and ends with the handle. Where there are no threads
+ * (simulated), a commit flushes itself, and buffered commits wait for a durable one, holter_sync or
+ * holter_close.
+ *
+ *   B1  Buffered commits count in the order that they were accepted in: those up to
+ *       holter_durable() are on the disk, whatever shards they went to.
+ */
+#include "store/store_impl.h"
+
+#include <stdlib.h>
+
+/* Between tries to write what could not be written. */
+#define RETRY_NS INT64_C(200000000)
+#define TOLD_SOON_NS INT64_C(20000)
+
+/* A buffered commit that is not durable in all of its shards yet. */
+struct buffered_commit {
+    struct buffered_commit *next;
+    holter_store *store;
+    uint64_t number;
+    size_t bytes, writes_left;
+};
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+static void run_worker(void *argument)
+{
+    struct store_worker *worker = argument;
+    for (;;) {
+        io_signal_wait_until(worker->signal, INT64_MAX);
+        if (atomic_load(&worker->stops))
+            return;
+        atomic_store(&worker->is_told, false);
+        worker->work(worker->store);
+    }
+}
+
+holter_status store_worker_init(struct store_worker *worker, holter_store *store,
+                                void (*work)(holter_store *store), holter_error *err)
+{
+    worker->store = store;
+    worker->work = work;
+    return io_signal_new(&worker->signal, store->io, err);
+}
+
+bool store_worker_tell(struct store_worker *worker)
+{
+    holter_store *store = worker->store;
+    io_mutex_lock(store->buffered.mutex);
+    if (worker->thread == NULL && !worker->is_refused)
+        worker->is_refused =
+            io_thread_start(&worker->thread, store->io, run_worker, worker, NULL) != HOLTER_OK;
+    bool is_there = worker->thread != NULL;
+    io_mutex_unlock(store->buffered.mutex);
+    if (is_there && !atomic_exchange(&worker->is_told, true))
+        io_signal_set(worker->signal);
+    return is_there;
+}
+
+static void stop_worker(struct store_worker *worker)
+{
+    if (worker->signal == NULL)
+        return;
+    atomic_store(&worker->stops, true);
+    io_signal_set(worker->signal);
+    io_thread_join(worker->thread);
+    io_signal_free(worker->signal);
+}
+
+void store_workers_stop(holter_store *store)
+{
+    stop_worker(&store->flusher);
+    stop_worker(&store->syncer);
+}
+
+/* ---- flush ----------------------------------------------------------------------------------- */
+
+/* Shards are only ever added. */
+static struct shard *shard_at(holter_store *store, size_t *region, size_t *index)
+{
+    struct shard *found = NULL;
+    io_mutex_lock(store->mutex);
+    while (found == NULL && *region < store->region_count) {
+        if (*index >= store->regions[*region].shard_count) {
+            ++*region;
+            *index = 0;
+            continue;
+        }
+        found = store->regions[*region].shards[(*index)++];
+    }
+    io_mutex_unlock(store->mutex);
+    return found;
+}
+
+/* One that fails is tried again after a later commit, and by holter_flush, which tells why. */
+void store_flush_due(holter_store *store)
+{
+    size_t region = 0;
+    size_t index = 0;
+    for (struct shard *shard; (shard = shard_at(store, &region, &index)) != NULL;) {
+        if (!atomic_load(&store->flusher.stops) && shard_flush_due(shard) != SHARD_FLUSH_NOT_DUE)
+            (void)shard_flush(NULL, shard, false, NULL);
+    }
+}
+
+/* ---- buffered commits ------------------------------------------------------------------------ */
+
+holter_status store_buffered_new(struct buffered_commit **out, holter_store *store, size_t bytes,
+                                 size_t writes, holter_error *err)
+{
+    struct store_buffered *all = &store->buffered;
+    struct buffered_commit *one = calloc(1, sizeof *one);
+    *out = NULL;
+    if (one == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "no memory for a buffered commit");
+    *one = (struct buffered_commit){ .store = store, .bytes = bytes, .writes_left = writes };
+    io_mutex_lock(all->mutex);
+    bool has_room =
+        all->bytes == 0 || (all->bytes < all->bytes_max && bytes <= all->bytes_max - all->bytes);
+    size_t waiting = all->bytes;
+    if (has_room) {
+        one->number = ++all->accepted;
+        all->bytes += bytes;
+        if (all->first == NULL)
+            all->first = one;
+        else
+            all->last->next = one;
+        all->last = one;
+    }
+    io_mutex_unlock(all->mutex);
+    if (!has_room) {
+        free(one);
+        return error_set(err, HOLTER_BUSY,
+                         "%zu bytes of buffered commits wait for the disk, of %zu at most", waiting,
+                         all->bytes_max);
+    }
+    *out = one;
+    return HOLTER_OK;
+}
+
+void store_buffered_written(void *context, holter_status status)
+{
+    struct buffered_commit *commit = context;
+    struct store_buffered *all = &commit->store->buffered;
+    io_mutex_lock(all->mutex);
+    if (status != HOLTER_OK && all->lost == HOLTER_OK)
+        all->lost = status;
+    commit->writes_left--;
+    while (all->first != NULL && all->first->writes_left == 0) {
+        struct buffered_commit *done = all->first;
+        all->first = done->next;
+        all->bytes -= done->bytes;
+        all->durable = done->number;
+        free(done);
+    }
+    io_mutex_unlock(all->mutex);
+}
+
+void store_buffered_release(struct store_buffered *all)
+{
+    while (all->first != NULL) {
+        struct buffered_commit *one = all->first;
+        all->first = one->next;
+        free(one);
+    }
+    io_mutex_free(all->mutex);
+}
+
+/* What stands in line of a shard, written by an empty commit that stands behind it. */
+static holter_status sync_shard(holter_store *store, struct shard *shard, struct io_queue *queue,
+                                struct io_signal *signal, holter_error *err)
+{
+    struct shard_write *write;
+    int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
+    if (!shard_write_is_left(shard))
+        return HOLTER_OK;
+    holter_status status = shard_write_new(&write, shard, err);
+    if (status != HOLTER_OK)
+        return status;
+    bool leads = shard_write_queue(write, signal);
+    if (!leads && !io_signal_wait_until(signal, deadline)) {
+        if (shard_write_leave(write)) {
+            shard_write_abort(write);
+            return error_set(err, HOLTER_BUSY,
+                             "'%s': another thread of this process holds the shard",
+                             shard_spec_get(shard)->directory);
+        }
+        io_signal_wait_until(signal, INT64_MAX);
+    }
+    if (shard_write_turn(write) == SHARD_LEADS && shard_write_lead(write, NULL) == HOLTER_OK) {
+        size_t count;
+        struct io_op *ops = shard_write_ops(write, &count);
+        if (count > 0)
+            io_submit(queue, ops, count);
+        while (io_wait(queue) != NULL)
+            continue;
+    }
+    return shard_write_end(write, err);
+}
+
+/* All shards; the first failure is told, the others are tried none the less. */
+static holter_status sync_shards(holter_store *store, holter_error *err)
+{
+    struct io_queue *queue = NULL;
+    struct io_signal *signal = NULL;
+    size_t region = 0;
+    size_t index = 0;
+    holter_status status = io_queue_open(&queue, store->io, IO_QUEUE_DEPTH_MAX, err);
+    if (status == HOLTER_OK)
+        status = io_signal_new(&signal, store->io, err);
+    bool is_ready = status == HOLTER_OK;
+    for (struct shard *shard; is_ready && (shard = shard_at(store, &region, &index)) != NULL;) {
+        holter_error one;
+        holter_status of_shard = sync_shard(store, shard, queue, signal, &one);
+        if (of_shard != HOLTER_OK && status == HOLTER_OK)
+            status = error_set(err, of_shard, "%s", one.message);
+    }
+    io_signal_free(signal);
+    io_queue_close(queue);
+    return status;
+}
+
+static bool waits(struct store_buffered *all)
+{
+    io_mutex_lock(all->mutex);
+    bool is = all->first != NULL;
+    io_mutex_unlock(all->mutex);
+    return is;
+}
+
+void store_sync_buffered(holter_store *store)
+{
+    while (waits(&store->buffered) && !atomic_load(&store->syncer.stops)) {
+        if (sync_shards(store, NULL) != HOLTER_OK)
+            io_signal_wait_until(store->syncer.signal,
+                                 saturating_add_i64(io_monotonic_ns(store->io), RETRY_NS));
+    }
+}
+
+holter_status holter_sync(holter_store *store, holter_error *err)
+{
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    struct store_buffered *all = &store->buffered;
+    io_mutex_lock(all->mutex);
+    uint64_t wanted = all->accepted;
+    io_mutex_unlock(all->mutex);
+    status = store->is_writable ? sync_shards(store, err) : HOLTER_OK;
+    /* Who wrote the last of them tells us a moment later. */
+    int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
+    while (status == HOLTER_OK && store->is_writable && holter_durable(store) < wanted) {
+        if (io_monotonic_ns(store->io) >= deadline)
+            status = error_set(err, HOLTER_BUSY, "buffered commits are being written");
+        io_sleep_ns(store->io, TOLD_SOON_NS);
+    }
+    io_mutex_lock(all->mutex);
+    if (status == HOLTER_OK && all->lost != HOLTER_OK) {
+        status = error_set(err, all->lost,
+                           "parts of buffered commits could not be stored since the last sync (%s)",
+                           holter_status_name(all->lost));
+        all->lost = HOLTER_OK;
+    }
+    io_mutex_unlock(all->mutex);
+    store_leave(store);
+    return status;
+}
+
+uint64_t holter_accepted(holter_store *store)
+{
+    if (store_enter(store, NULL) != HOLTER_OK)
+        return 0;
+    io_mutex_lock(store->buffered.mutex);
+    uint64_t accepted = store->buffered.accepted;
+    io_mutex_unlock(store->buffered.mutex);
+    store_leave(store);
+    return accepted;
+}
+
+uint64_t holter_durable(holter_store *store)
+{
+    if (store_enter(store, NULL) != HOLTER_OK)
+        return 0;
+    io_mutex_lock(store->buffered.mutex);
+    uint64_t durable = store->buffered.durable;
+    io_mutex_unlock(store->buffered.mutex);
+    store_leave(store);
+    return durable;
+}
