@@ -6,20 +6,23 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int run(int count, char **arguments);
 
 const struct verb verb_stat = {
     .name = "stat",
     .summary = "show what a store holds, and where",
-    .help = "usage: holter stat STORE [--keyring FILE] [--json]\n"
+    .help = "usage: holter stat STORE [--keyring FILE] [--json | --prometheus]\n"
             "\n"
-            "Shows the store, its regions, and for each shard its log, what is not flushed, and "
-            "each tier.\n"
+            "Shows the store, its regions, for each shard its log, what is not flushed, and each "
+            "tier, and\nwhat all processes together did since the machine started: commits, syncs, "
+            "flushes, compaction.\n"
             "\n"
             "examples:\n"
             "  holter stat /srv/wear\n"
-            "  holter stat /srv/wear --json\n",
+            "  holter stat /srv/wear --json | jq .statistics.sync_seconds\n"
+            "  holter stat /srv/wear --prometheus > /var/lib/node_exporter/holter.prom\n",
     .run = run,
 };
 
@@ -106,15 +109,169 @@ static json_t *json_of_shard(const holter_shard_stat *shard)
 
 static json_t *json_of_store(const holter_stat *stat, const char *id)
 {
-    return json_pack("{s:s, s:i, s:i, s:b, s:b, s:s, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:[]}",
-                     "id", id, "format_major", (int)stat->format_major, "format_minor",
-                     (int)stat->format_minor, "sealed", stat->sealed, "keys_locked",
-                     stat->keys_locked, "backend", stat->backend, "backend_reason",
-                     stat->backend_reason, "direct", stat->direct, "users", figure(stat->users),
-                     "erased_users", figure(stat->erased_users), "metrics", figure(stat->metrics),
-                     "vault_version", figure(stat->vault_version), "catalog_version",
-                     figure(stat->catalog_version), "shards");
+    return json_pack(
+        "{s:s, s:i, s:i, s:b, s:b, s:s, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:[], s:{}}", "id", id,
+        "format_major", (int)stat->format_major, "format_minor", (int)stat->format_minor, "sealed",
+        stat->sealed, "keys_locked", stat->keys_locked, "backend", stat->backend, "backend_reason",
+        stat->backend_reason, "direct", stat->direct, "users", figure(stat->users), "erased_users",
+        figure(stat->erased_users), "metrics", figure(stat->metrics), "vault_version",
+        figure(stat->vault_version), "catalog_version", figure(stat->catalog_version), "shards",
+        "statistics");
 }
+
+/* ---- statistics ------------------------------------------------------------------------------ */
+
+/* The upper end of the bucket in which this share of what was measured lies; of the last bucket its lower end. */
+static double quantile(const holter_statistic *of, double share)
+{
+    uint64_t below = 0;
+    double end = of->unit;
+    for (size_t i = 0; i < HOLTER_BUCKETS; i++) {
+        below += of->buckets[i];
+        if ((double)below >= share * (double)of->count || i + 1 == HOLTER_BUCKETS)
+            break;
+        end *= 2;
+    }
+    return end;
+}
+
+static int each_statistic(holter_store *store,
+                          int (*show)(void *context, const holter_statistic *one), void *context)
+{
+    for (size_t i = 0; i < holter_statistic_count(); i++) {
+        holter_error err = { 0 };
+        holter_statistic one;
+        if (holter_statistic_at(store, i, &one, &err) != HOLTER_OK)
+            return say_error(&err);
+        int code = show(context, &one);
+        if (code != TOOL_OK)
+            return code;
+    }
+    return TOOL_OK;
+}
+
+/* *context: one was printed before. */
+static int print_statistic(void *context, const holter_statistic *one)
+{
+    bool *has_begun = context;
+    if (one->count == 0)
+        return TOOL_OK;
+    if (!*has_begun)
+        out_text("\nsince the machine started, all processes together:\n");
+    *has_begun = true;
+    if (!one->is_histogram)
+        out_format("%-20s %14llu\n", one->name, (unsigned long long)one->count);
+    else
+        out_format("%-20s %14llu   mean %.6g, half below %.3g, 99 %% below %.3g\n", one->name,
+                   (unsigned long long)one->count, one->sum / (double)one->count,
+                   quantile(one, 0.5), quantile(one, 0.99));
+    return TOOL_OK;
+}
+
+static int gather_statistic(void *context, const holter_statistic *one)
+{
+    json_t *of = figure(one->count);
+    if (one->is_histogram) {
+        json_t *below = json_array();
+        double end = one->unit;
+        for (size_t i = 0; i < HOLTER_BUCKETS; i++, end *= 2) {
+            if (one->buckets[i] > 0)
+                json_array_append_new(below, json_pack("{s:f, s:o}", "below", end, "count",
+                                                       figure(one->buckets[i])));
+        }
+        of = json_pack("{s:o, s:f, s:o}", "count", of, "sum", one->sum, "buckets", below);
+    }
+    return json_object_set_new(context, one->name, of) == 0 ? TOOL_OK : say_no_memory();
+}
+
+/* The text exposition format of Prometheus, version 0.0.4. */
+static int expose_statistic(void *context, const holter_statistic *one)
+{
+    (void)context;
+    if (!one->is_histogram) {
+        out_format(
+            "# HELP holter_%s_total %s\n# TYPE holter_%s_total counter\nholter_%s_total %llu\n",
+            one->name, one->help, one->name, one->name, (unsigned long long)one->count);
+        return TOOL_OK;
+    }
+    uint64_t below = 0;
+    double end = 1;
+    out_format("# HELP holter_%s %s\n# TYPE holter_%s histogram\n", one->name, one->help,
+               one->name);
+    for (size_t i = 0; i + 1 < HOLTER_BUCKETS; i++, end *= 2) {
+        below +=
+            one->buckets[i]; /* whole numbers of units: less than 2^i is not more than 2^i - 1 */
+        out_format("holter_%s_bucket{le=\"%.9g\"} %llu\n", one->name, (end - 1) * one->unit,
+                   (unsigned long long)below);
+    }
+    out_format("holter_%s_bucket{le=\"+Inf\"} %llu\nholter_%s_sum %.9g\nholter_%s_count %llu\n",
+               one->name, (unsigned long long)one->count, one->name, one->sum, one->name,
+               (unsigned long long)one->count);
+    return TOOL_OK;
+}
+
+struct gauge {
+    const char *name, *help;
+    size_t offset; /* in holter_shard_stat */
+};
+
+static const struct gauge shard_gauges[] = {
+    { "log_files", "files of the log", offsetof(holter_shard_stat, log_files) },
+    { "unflushed_log_bytes", "log since the last flush", offsetof(holter_shard_stat, log_bytes) },
+    { "deletions", "deletions that still hide rows", offsetof(holter_shard_stat, tombstones) },
+};
+
+static int expose_shards(holter_store *store, size_t shard_count)
+{
+    static const char *const of_tier[] = { "files", "bytes", "rows" };
+    holter_shard_stat *shards = calloc(shard_count > 0 ? shard_count : 1, sizeof *shards);
+    if (shards == NULL)
+        return say_no_memory();
+    int code = TOOL_OK;
+    for (size_t i = 0; code == TOOL_OK && i < shard_count; i++) {
+        holter_error err = { 0 };
+        if (holter_stat_shard(store, i, &shards[i], &err) != HOLTER_OK)
+            code = say_error(&err);
+    }
+    for (size_t g = 0; code == TOOL_OK && g < TOOL_COUNT(shard_gauges); g++) {
+        const struct gauge *gauge = &shard_gauges[g];
+        out_format("# HELP holter_%s %s\n# TYPE holter_%s gauge\n", gauge->name, gauge->help,
+                   gauge->name);
+        for (size_t i = 0; i < shard_count; i++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&shards[i] + gauge->offset, sizeof value);
+            out_format("holter_%s{region=\"%s\",shard=\"%u\"} %llu\n", gauge->name,
+                       shards[i].region, shards[i].shard, (unsigned long long)value);
+        }
+    }
+    for (size_t k = 0; code == TOOL_OK && k < TOOL_COUNT(of_tier); k++) {
+        out_format("# HELP holter_tier_%s %s of a tier\n# TYPE holter_tier_%s gauge\n", of_tier[k],
+                   of_tier[k], of_tier[k]);
+        for (size_t i = 0; i < shard_count; i++) {
+            for (size_t tier = HOLTER_HOT; tier <= HOLTER_COLD; tier++) {
+                const uint64_t values[] = { shards[i].tiers[tier].files,
+                                            shards[i].tiers[tier].bytes,
+                                            shards[i].tiers[tier].rows };
+                out_format("holter_tier_%s{region=\"%s\",shard=\"%u\",tier=\"%s\"} %llu\n",
+                           of_tier[k], shards[i].region, shards[i].shard, tier_names[tier],
+                           (unsigned long long)values[k]);
+            }
+        }
+    }
+    free(shards);
+    return code;
+}
+
+static int expose(holter_store *store, const holter_stat *stat)
+{
+    out_format("# HELP holter_users users of the store\n# TYPE holter_users gauge\n"
+               "holter_users %llu\n",
+               (unsigned long long)stat->users);
+    int code = expose_shards(store, stat->shard_count);
+    return code == TOOL_OK ? each_statistic(store, expose_statistic, NULL) : code;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* `root` gathers the shards where it is not NULL; else they are printed. */
 static int show_shards(holter_store *store, size_t shard_count, json_t *root)
@@ -132,7 +289,7 @@ static int show_shards(holter_store *store, size_t shard_count, json_t *root)
     return TOOL_OK;
 }
 
-static int show(holter_store *store, const char *path, bool json)
+static int show(holter_store *store, const char *path, bool json, bool prometheus)
 {
     holter_error err = { 0 };
     holter_stat stat;
@@ -140,14 +297,22 @@ static int show(holter_store *store, const char *path, bool json)
         return say_error(&err);
     char id[33];
     id_format(id, stat.store_id);
+    if (prometheus)
+        return expose(store, &stat);
     if (!json) {
         print_store(&stat, path, id);
-        return show_shards(store, stat.shard_count, NULL);
+        int code = show_shards(store, stat.shard_count, NULL);
+        if (code != TOOL_OK)
+            return code;
+        bool has_begun = false;
+        return each_statistic(store, print_statistic, &has_begun);
     }
 
     json_t *root = json_of_store(&stat, id);
     char *text = NULL;
     int code = root == NULL ? say_no_memory() : show_shards(store, stat.shard_count, root);
+    if (code == TOOL_OK)
+        code = each_statistic(store, gather_statistic, json_object_get(root, "statistics"));
     if (code != TOOL_OK)
         goto done;
     text = json_dumps(root, JSON_INDENT(2));
@@ -167,9 +332,11 @@ static int run(int count, char **arguments)
 {
     const char *keyring = NULL;
     bool json = false;
+    bool prometheus = false;
     const struct option options[] = {
         { "--keyring", OPTION_TEXT, &keyring },
         { "--json", OPTION_FLAG, &json },
+        { "--prometheus", OPTION_FLAG, &prometheus },
     };
     int plain;
     int code = args_parse(&verb_stat, options, TOOL_COUNT(options), count, arguments, &plain);
@@ -177,11 +344,13 @@ static int run(int count, char **arguments)
         return code;
     if (plain != 1)
         return say_usage(&verb_stat, "stat takes one STORE, found %d", plain);
+    if (json && prometheus)
+        return say_usage(&verb_stat, "--json and --prometheus exclude each other");
     holter_store *store;
     code = store_open(&store, arguments[0], keyring, true);
     if (code != TOOL_OK)
         return code;
-    code = show(store, arguments[0], json);
+    code = show(store, arguments[0], json, prometheus);
     holter_close(store);
     return code;
 }
