@@ -951,6 +951,24 @@ static void head_seeds(void)
     fuzz_world_release(&world);
 }
 
+static void token_seeds(void)
+{
+    struct wal_bookmark shards[] = {
+        { .place = { .sequence = 1 } },
+        { .place = { .file = 7, .offset = 4096, .sequence = 300 }, .log = 0xfffefdfc },
+        { .place = { .file = UINT64_MAX, .offset = 1 << 30, .sequence = UINT64_MAX } },
+    };
+    struct store_token token = { .users = 1000, .erased_users = 3, .shards = shards };
+    memcpy(token.store_id, fuzz_store_id, sizeof token.store_id);
+    for (token.shard_count = 0; token.shard_count <= CORE_COUNT(shards); token.shard_count++) {
+        char name[24], *text;
+        snprintf(name, sizeof name, "%zu-shards", token.shard_count);
+        MUST(store_token_encode(&text, &token, NULL));
+        seed_text("token", name, 1, -1, text);
+        free(text);
+    }
+}
+
 static void identity_seed(void)
 {
     struct fuzz_world world;
@@ -1129,6 +1147,7 @@ int main(int argc, char **argv)
     catalog_seed(false);
     head_seeds();
     identity_seed();
+    token_seeds();
     text_seeds();
     map_seeds();
     zone_seeds();

@@ -11,9 +11,9 @@
 enum { OUTPUT_BYTES = 256 * 1024 };
 
 static const struct verb *const verbs[] = {
-    &verb_init,    &verb_import,  &verb_query,    &verb_aggregate, &verb_latest,
-    &verb_flush,   &verb_compact, &verb_stat,     &verb_verify,    &verb_users,
-    &verb_metrics, &verb_sources, &verb_simulate,
+    &verb_init,    &verb_import,  &verb_query, &verb_aggregate, &verb_latest,
+    &verb_flush,   &verb_compact, &verb_stat,  &verb_verify,    &verb_users,
+    &verb_metrics, &verb_sources, &verb_tail,  &verb_simulate,
 };
 
 static volatile sig_atomic_t noted;
@@ -87,7 +87,8 @@ static int help(int count, char **arguments)
              "--to 2016-04-13\n"
              "\n"
              "'holter help VERB' shows a verb's options and examples; the manual pages tell all.\n"
-             "Exit codes: 0 ok, 1 failure, 2 usage, 3 corruption found, 4 not found, 5 locked.\n");
+             "Exit codes: 0 ok, 1 failure, 2 usage, 3 corruption found, 4 not found, 5 locked, 6 "
+             "token expired.\n");
     return TOOL_OK;
 }
 

@@ -113,15 +113,26 @@ void out_format(const char *format, ...)
         out_bytes(text, (size_t)wanted < sizeof text ? (size_t)wanted : sizeof text - 1);
 }
 
+void out_give_up(void)
+{
+    if (out_error == 0)
+        out_error = EPIPE;
+}
+
 bool out_failed(void)
 {
     return out_error != 0;
 }
 
-int out_close(int code)
+void out_flush(void)
 {
     if (out_error == 0 && fflush(stdout) != 0)
         out_error = errno == 0 ? EIO : errno;
+}
+
+int out_close(int code)
+{
+    out_flush();
     if (out_error == 0)
         return code;
     if (out_error != EPIPE)

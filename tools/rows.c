@@ -175,7 +175,6 @@ static void print_csv_row(const struct output *output, const struct person *pers
     }
     out_bytes(",", 1);
     out_bytes(flags, flags_write(flags, columns->flags[row], "|"));
-    out_bytes("\n", 1);
 }
 
 static void print_json_row(const struct output *output, const struct person *person,
@@ -185,7 +184,7 @@ static void print_json_row(const struct output *output, const struct person *per
                                                             : DURATION_TEXT_BYTES_MAX];
     char flags[FLAGS_TEXT_BYTES_MAX];
 
-    out_text("{\"user\": ");
+    out_text("\"user\": ");
     out_json(person->text, person->text_bytes);
     out_format(", \"metric\": \"%s\", \"source\": ", output->metric.name);
     out_json(person->source_name, strlen(person->source_name));
@@ -207,14 +206,23 @@ static void print_json_row(const struct output *output, const struct person *per
         out_bytes(flags, flags_write(flags, columns->flags[row], "\", \""));
         out_bytes("\"", 1);
     }
-    out_text("]}\n");
+    out_text("]");
+}
+
+void row_members_print(const struct output *output, const struct person *person,
+                       const holter_columns *columns, size_t row)
+{
+    if (output->json)
+        print_json_row(output, person, columns, row);
+    else
+        print_csv_row(output, person, columns, row);
 }
 
 void row_print(const struct output *output, const struct person *person,
                const holter_columns *columns, size_t row)
 {
     if (output->json)
-        print_json_row(output, person, columns, row);
-    else
-        print_csv_row(output, person, columns, row);
+        out_text("{");
+    row_members_print(output, person, columns, row);
+    out_text(output->json ? "}\n" : "\n");
 }

@@ -45,6 +45,9 @@ int bound_read(int64_t *out_ns, const struct verb *verb, const char *option, con
 void row_header_print(const struct output *output);
 void row_print(const struct output *output, const struct person *person,
                const holter_columns *columns, size_t row);
+/** A row without the line's end, and in JSON without the braces. */
+void row_members_print(const struct output *output, const struct person *person,
+                       const holter_columns *columns, size_t row);
 /** A value of output->metric, as JSON or as a field of CSV. */
 void value_print(const struct output *output, size_t field, holter_value value);
 /** A number or word that stands for one, which JSON knows as a number or as a string. */

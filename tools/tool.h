@@ -28,6 +28,7 @@ enum exit_code {
     TOOL_DAMAGED = 3,
     TOOL_NOT_FOUND = 4,
     TOOL_LOCKED = 5,
+    TOOL_EXPIRED = 6,
 };
 
 /** A verb: holter NAME ... `run` gets the arguments after the name and returns an exit code. */
@@ -39,7 +40,8 @@ struct verb {
 };
 
 extern const struct verb verb_init, verb_import, verb_query, verb_flush, verb_compact, verb_stat,
-    verb_verify, verb_aggregate, verb_latest, verb_simulate, verb_users, verb_metrics, verb_sources;
+    verb_verify, verb_aggregate, verb_latest, verb_simulate, verb_users, verb_metrics, verb_sources,
+    verb_tail;
 
 /* ---- sentences (output.c, forms.c) ---------------------------------------------------------- */
 
@@ -68,8 +70,12 @@ const char *form_of(char out[static FORM_BYTES_MAX], const char *text, size_t by
 void out_bytes(const void *bytes, size_t count);
 void out_text(const char *text);
 void out_format(const char *format, ...) TOOL_PRINTF(1, 2);
+/** Nobody reads the output any more. */
+void out_give_up(void);
 /** Something could not be written: there is no use in going on. */
 bool out_failed(void);
+/** Write what is buffered now. */
+void out_flush(void);
 /**
  * Write what is buffered; answers `code`, or TOOL_FAILED where something could not be written: said
  * in a sentence, but silent when the reader of a pipe went away.

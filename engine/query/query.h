@@ -71,6 +71,12 @@ uint64_t query_scan_decoded(const struct query_scan *scan);
  */
 holter_status query_latest(struct columns *out, uint32_t *source, struct shard_snapshot *snapshot,
                            const struct query_spec *spec, holter_error *err);
+/**
+ * Add a user's deletions with a revision to *out, those that also hide rows to come. Errors, cost: as
+ * query_scan_open of all there is.
+ */
+holter_status query_deletions(struct tombstones *out, struct shard_snapshot *snapshot,
+                              uint64_t user, holter_error *err);
 /** What a user has: each series once. *series owned: free. Cost: as query_scan_open. */
 struct query_series {
     uint32_t metric, source;

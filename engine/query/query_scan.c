@@ -52,6 +52,23 @@ holter_status query_scan_list(struct query_series **series, size_t *count, struc
     return query_view_list(series, count, &scan->view, err);
 }
 
+holter_status query_deletions(struct tombstones *out, struct shard_snapshot *snapshot,
+                              uint64_t user, holter_error *err)
+{
+    struct query_view view = { 0 };
+    const struct query_spec spec = { .user = user, .from = INT64_MIN, .to = INT64_MAX };
+    holter_status status = query_view_open(&view, snapshot, &spec, err);
+    for (size_t i = 0; status == HOLTER_OK && i < view.tombstones.count; i++) {
+        const struct tombstone *one = &view.tombstones.at[i];
+        if (one->revision != 0 && !tombstones_add(out, one))
+            status = error_set(err, HOLTER_NO_MEMORY, "query: no memory for deletions");
+    }
+    query_view_release(&view);
+    if (status == HOLTER_OK)
+        tombstones_coalesce(out);
+    return status;
+}
+
 void query_scan_narrow(struct query_scan *scan, uint32_t source)
 {
     scan->view.spec.source = source;

@@ -92,18 +92,17 @@ static holter_status open_manifest(struct shard *shard, holter_error *err)
     return status;
 }
 
-static holter_status open_wals(struct shard *shard, holter_error *err)
+holter_status shard_wal_open(struct wal **out, const struct shard *shard, bool reads_kept,
+                             holter_error *err)
 {
     struct wal_spec spec = { .io = shard->spec.io,
                              .directory = shard->directory,
                              .place = shard->spec.place,
                              .is_sealed = shard->spec.is_sealed,
-                             .file_bytes = shard->spec.log_file_bytes };
+                             .file_bytes = shard->spec.log_file_bytes,
+                             .reads_kept = reads_kept };
     memcpy(spec.store_id, shard->spec.store_id, sizeof spec.store_id);
-    holter_status status = wal_open(&shard->wal, &spec, err);
-    if (status == HOLTER_OK && shard->spec.is_writable)
-        status = wal_open(&shard->append_wal, &spec, err);
-    return status;
+    return wal_open(out, &spec, err);
 }
 
 static holter_status open_parts(struct shard *shard, holter_error *err)
@@ -129,7 +128,9 @@ static holter_status open_parts(struct shard *shard, holter_error *err)
         status =
             io_open(&shard->lock_file, io, path, shard->spec.is_writable ? IO_WRITABLE : 0, err);
     if (status == HOLTER_OK)
-        status = open_wals(shard, err);
+        status = shard_wal_open(&shard->wal, shard, false, err);
+    if (status == HOLTER_OK && shard->spec.is_writable)
+        status = shard_wal_open(&shard->append_wal, shard, false, err);
     if (status == HOLTER_OK)
         status = shard_open_head(shard, err);
     if (status == HOLTER_OK)

@@ -22,6 +22,8 @@
  *       its facts.
  *   D7  A handle whose lock file or head page was removed commits nothing, maintains nothing and
  *       opens no snapshot any more: others would not see its locks, nor it what they publish.
+ *   D8  A change feed reads below a durable end only, without the mutex and without a lock but its
+ *       pin, which keeps what it has not given yet in the log until it has.
  *
  * Lock file bytes: SHARD_LOCK_APPEND, SHARD_LOCK_MAINTENANCE exclusive; pins (manifest P1) shared.
  * Who holds a lock writes who it is into a slot of the lock file; HOLTER_BUSY names that. Needs the
@@ -241,6 +243,45 @@ struct shard_outlines_stat {
     uint64_t found, missed;
 };
 struct shard_outlines_stat shard_outlines_stat(struct shard_outlines *outlines);
+
+/** Where the log ends in the snapshot, to be remembered outside. Errors: HOLTER_IO, HOLTER_CORRUPT. */
+holter_status shard_snapshot_bookmark(struct wal_bookmark *out, struct shard_snapshot *snapshot,
+                                      holter_error *err);
+
+/* ---- the change feed: shard_changes.c -------------------------------------------------------- */
+
+struct shard_feed;
+
+/** One user's frame, opened; borrowed until the feed's next call. */
+struct shard_change {
+    uint64_t user;
+    uint64_t sequence;
+    const struct wal_body *body; /* its tombstones come before its rows */
+};
+
+/**
+ * Follow the log from a bookmark, or (NULL) from the oldest frame that is kept, or from now on.
+ * *out owned. Threads: one at a time, beside all else that the shard does.
+ * Errors   HOLTER_EXPIRED the bookmark's place is gone, or none of this log; those of
+ *          shard_snapshot_open, wal_open.
+ */
+holter_status shard_feed_open(struct shard_feed **out, struct shard *shard,
+                              const struct wal_bookmark *from, bool from_now, holter_error *err);
+void shard_feed_close(struct shard_feed *feed);
+/** Where all was given: what was committed since is given next. Else there is nothing to do. */
+holter_status shard_feed_refresh(struct shard_feed *feed, holter_error *err);
+/**
+ * The next frame, of `user` only where that is not 0; those of erased users are left out (D5).
+ * Errors   HOLTER_DONE all up to the last refresh was given; HOLTER_EXPIRED what was to come next
+ *          is no longer kept; HOLTER_CORRUPT, HOLTER_IO, HOLTER_DENIED, HOLTER_NO_MEMORY.
+ */
+holter_status shard_feed_next(struct shard_change *out, struct shard_feed *feed, uint64_t user,
+                              holter_error *err);
+/**
+ * Everything from there on is given again by who opens a feed with it, and nothing is missed. The
+ * frame that was given last counts as told where is_told.
+ */
+struct wal_bookmark shard_feed_bookmark(const struct shard_feed *feed, bool is_told);
 
 /* ---- maintenance ----------------------------------------------------------------------------- */
 

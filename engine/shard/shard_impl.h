@@ -192,6 +192,11 @@ struct segment_spec shard_segment_spec(const struct shard *shard);
 /** Close the segments that nobody uses and the current version does not name. */
 void shard_segments_forget(struct shard *shard);
 
+/* shard.c */
+/** *out owned: wal_close. */
+holter_status shard_wal_open(struct wal **out, const struct shard *shard, bool reads_kept,
+                             holter_error *err);
+
 /* shard_outlines.c */
 /** *out owned: shard_outlines_free. Errors: HOLTER_NO_MEMORY. */
 holter_status shard_outlines_new(struct shard_outlines **out, struct io *io, uint64_t bytes_max,

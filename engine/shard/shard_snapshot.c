@@ -83,6 +83,16 @@ uint64_t shard_snapshot_end(const struct shard_snapshot *snapshot)
     return snapshot->end.sequence;
 }
 
+holter_status shard_snapshot_bookmark(struct wal_bookmark *out, struct shard_snapshot *snapshot,
+                                      holter_error *err)
+{
+    struct shard *shard = snapshot->shard;
+    io_mutex_lock(shard->mutex);
+    holter_status status = wal_bookmark(out, shard->wal, &snapshot->end, err);
+    io_mutex_unlock(shard->mutex);
+    return status;
+}
+
 struct shard *shard_snapshot_shard(const struct shard_snapshot *snapshot)
 {
     return snapshot->shard;

@@ -171,6 +171,31 @@ holter_store *store_of_snapshot(holter_snapshot *snapshot);
 holter_status store_snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot,
                                      uint64_t user, holter_error *err);
 
+/**
+ * Rows [first, first + count), QUERY_ROWS_MAX at most, as callers see them: borrowed from `columns` and
+ * texts[HOLTER_FIELDS_MAX], each made where it is needed, owned by the caller.
+ */
+holter_status store_columns_show(holter_columns *out, struct holter_text **texts, uint64_t user,
+                                 uint32_t metric, uint32_t source, const struct columns *columns,
+                                 size_t first, size_t count, holter_error *err);
+
+/* store_token.c */
+/** Up to where a receiver was told all changes: format-spec/feed.md. */
+struct store_token {
+    uint8_t store_id[16];
+    uint64_t users;              /* of the vault's, in the order they were added */
+    uint64_t erased_users;       /* how many there were */
+    struct wal_bookmark *shards; /* region after region; owned */
+    size_t shard_count;
+};
+/** Room for the shards. Errors: HOLTER_NO_MEMORY. */
+holter_status store_token_init(struct store_token *token, size_t shard_count, holter_error *err);
+void store_token_release(struct store_token *token);
+/** *out owned: free. Errors: HOLTER_NO_MEMORY. */
+holter_status store_token_encode(char **out, const struct store_token *token, holter_error *err);
+/** Errors: HOLTER_INVALID it is none; HOLTER_UNSUPPORTED; HOLTER_NO_MEMORY. *out: store_token_release. */
+holter_status store_token_decode(struct store_token *out, const char *text, holter_error *err);
+
 /* store_batch.c */
 struct batch_series {
     uint64_t user;

@@ -154,12 +154,8 @@ holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_err
                              .format_major = HOLTER_FORMAT_MAJOR,
                              .format_minor = HOLTER_FORMAT_MINOR };
         memcpy(stat.store_id, store->id, sizeof stat.store_id);
-        for (size_t i = 0; i < vault_user_count(store->vault); i++) {
-            if (vault_user_at(store->vault, i).is_erased)
-                stat.erased_users++;
-            else
-                stat.users++;
-        }
+        stat.erased_users = vault_erased_count(store->vault);
+        stat.users = vault_user_count(store->vault) - stat.erased_users;
         for (size_t r = 0; r < store->region_count; r++)
             stat.shard_count += store->regions[r].shard_count;
         *out = stat;

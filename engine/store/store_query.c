@@ -15,6 +15,8 @@ struct holter_snapshot {
     holter_store *store;
     struct snapshot_shard *shards;
     size_t shard_count;
+    size_t users, erased_users; /* of the vault, before the shards' snapshots */
+    char *token;                /* NULL: not asked for yet */
 };
 
 struct holter_cursor {
@@ -42,6 +44,8 @@ static holter_status list_shards(struct holter_snapshot *snapshot, holter_error 
         snapshot->shards = core_calloc(count, sizeof *snapshot->shards);
         if (snapshot->shards == NULL)
             status = error_set(err, HOLTER_NO_MEMORY, "no memory for a snapshot");
+        snapshot->users = vault_user_count(store->vault);
+        snapshot->erased_users = vault_erased_count(store->vault);
     }
     size_t region_count = store->region_count;
     for (size_t r = 0; status == HOLTER_OK && r < region_count; r++) {
@@ -63,6 +67,7 @@ static void snapshot_free(holter_snapshot *snapshot)
     for (size_t i = 0; i < snapshot->shard_count; i++)
         shard_snapshot_close(snapshot->shards[i].snapshot);
     free(snapshot->shards);
+    free(snapshot->token);
     free(snapshot);
 }
 
@@ -111,6 +116,44 @@ holter_status store_snapshot_of_user(struct shard_snapshot **out, holter_snapsho
         if (snapshot->shards[i].shard == shard)
             *out = snapshot->shards[i].snapshot;
     }
+    return status;
+}
+
+holter_status holter_snapshot_token(holter_snapshot *snapshot, const char **token,
+                                    holter_error *err)
+{
+    if (snapshot == NULL || token == NULL)
+        return error_set(err, HOLTER_INVALID, "there is no %s",
+                         snapshot == NULL ? "snapshot" : "place for a token");
+    holter_store *store = snapshot->store;
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    io_mutex_lock(store->mutex); /* a snapshot is for any thread */
+    char *made = snapshot->token;
+    io_mutex_unlock(store->mutex);
+    if (made == NULL) {
+        struct store_token told = { .users = snapshot->users,
+                                    .erased_users = snapshot->erased_users };
+        memcpy(told.store_id, store->id, sizeof told.store_id);
+        status = store_token_init(&told, snapshot->shard_count, err);
+        for (size_t i = 0; status == HOLTER_OK && i < snapshot->shard_count; i++)
+            status = shard_snapshot_bookmark(&told.shards[i], snapshot->shards[i].snapshot, err);
+        if (status == HOLTER_OK)
+            status = store_token_encode(&made, &told, err);
+        store_token_release(&told);
+        io_mutex_lock(store->mutex);
+        if (status == HOLTER_OK && snapshot->token != NULL) {
+            free(made); /* another thread was faster */
+            made = snapshot->token;
+        }
+        if (status == HOLTER_OK)
+            snapshot->token = made;
+        io_mutex_unlock(store->mutex);
+    }
+    if (status == HOLTER_OK)
+        *token = made;
+    store_leave(store);
     return status;
 }
 
@@ -195,51 +238,60 @@ holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
     return status;
 }
 
-static holter_status show_texts(holter_cursor *cursor, const struct columns *columns, size_t field,
-                                holter_error *err)
+static holter_status show_texts(struct holter_text **texts, const struct columns *columns,
+                                size_t field, size_t first, size_t count, holter_error *err)
 {
-    if (cursor->texts[field] == NULL)
-        cursor->texts[field] = core_calloc(QUERY_ROWS_MAX, sizeof *cursor->texts[field]);
-    if (cursor->texts[field] == NULL)
+    if (*texts == NULL)
+        *texts = core_calloc(QUERY_ROWS_MAX, sizeof **texts);
+    if (*texts == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "no memory for texts");
-    for (size_t i = 0; i < columns->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         uint32_t bytes;
-        const uint8_t *text = columns_text(columns, field, i, &bytes);
-        cursor->texts[field][i] =
-            (struct holter_text){ .bytes = (const char *)text, .count = bytes };
+        const uint8_t *text = columns_text(columns, field, first + i, &bytes);
+        (*texts)[i] = (struct holter_text){ .bytes = (const char *)text, .count = bytes };
     }
+    return HOLTER_OK;
+}
+
+holter_status store_columns_show(holter_columns *out, struct holter_text **texts, uint64_t user,
+                                 uint32_t metric, uint32_t source, const struct columns *columns,
+                                 size_t first, size_t count, holter_error *err)
+{
+    holter_columns shown = { .user = user,
+                             .metric = metric,
+                             .source = source,
+                             .kind = (holter_kind)columns->schema.kind,
+                             .count = count,
+                             .time_ns = columns->time + first,
+                             .duration_ns =
+                                 columns->duration != NULL ? columns->duration + first : NULL,
+                             .field_count = columns->schema.field_count,
+                             .flags = columns->flags + first,
+                             .revision = columns->revision + first };
+    core_assert(count <= QUERY_ROWS_MAX);
+    for (size_t f = 0; f < columns->schema.field_count; f++) {
+        const int64_t *words = columns->field[f] + first;
+        shown.types[f] = (holter_type)columns->schema.types[f];
+        if (columns->schema.types[f] == FIELD_TEXT) {
+            holter_status status = show_texts(&texts[f], columns, f, first, count, err);
+            if (status != HOLTER_OK)
+                return status;
+            shown.fields[f].text = texts[f];
+        } else if (columns->schema.types[f] == FIELD_FLOAT) {
+            shown.fields[f].real = (const double *)(const void *)words; /* the doubles' bits */
+        } else {
+            shown.fields[f].integer = words;
+        }
+    }
+    *out = shown;
     return HOLTER_OK;
 }
 
 static holter_status show(holter_columns *out, holter_cursor *cursor, uint32_t metric,
                           uint32_t source, const struct columns *columns, holter_error *err)
 {
-    holter_columns shown = { .user = cursor->user,
-                             .metric = metric,
-                             .source = source,
-                             .kind = (holter_kind)columns->schema.kind,
-                             .count = columns->count,
-                             .time_ns = columns->time,
-                             .duration_ns = columns->duration,
-                             .field_count = columns->schema.field_count,
-                             .flags = columns->flags,
-                             .revision = columns->revision };
-    for (size_t f = 0; f < columns->schema.field_count; f++) {
-        shown.types[f] = (holter_type)columns->schema.types[f];
-        if (columns->schema.types[f] == FIELD_TEXT) {
-            holter_status status = show_texts(cursor, columns, f, err);
-            if (status != HOLTER_OK)
-                return status;
-            shown.fields[f].text = cursor->texts[f];
-        } else if (columns->schema.types[f] == FIELD_FLOAT) {
-            shown.fields[f].real =
-                (const double *)(const void *)columns->field[f]; /* words are the doubles' bits */
-        } else {
-            shown.fields[f].integer = columns->field[f];
-        }
-    }
-    *out = shown;
-    return HOLTER_OK;
+    return store_columns_show(out, cursor->texts, cursor->user, metric, source, columns, 0,
+                              columns->count, err);
 }
 
 holter_status holter_cursor_next(holter_cursor *cursor, holter_columns *out, holter_error *err)

@@ -156,6 +156,11 @@ size_t vault_user_count(const struct vault *vault)
     return vault->users.entries.count;
 }
 
+size_t vault_erased_count(const struct vault *vault)
+{
+    return vault->users.erased_count;
+}
+
 struct vault_user vault_user_at(const struct vault *vault, size_t index)
 {
     core_assert(index < vault->users.entries.count);

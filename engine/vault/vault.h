@@ -93,8 +93,9 @@ holter_status vault_find_number(struct vault_user *out, struct vault *vault, uin
 holter_status vault_id(char out[static VAULT_ID_BYTES_MAX + 1], size_t *bytes, struct vault *vault,
                        uint64_t number, holter_error *err);
 size_t vault_user_count(const struct vault *vault); /* living and erased */
-struct vault_user vault_user_at(const struct vault *vault,
-                                size_t index); /* in the order they were added */
+size_t vault_erased_count(const struct vault *vault);
+/** In the order they were added; a user keeps its index for ever, also once erased. */
+struct vault_user vault_user_at(const struct vault *vault, size_t index);
 
 /** An external id to add. */
 struct vault_id {

@@ -14,7 +14,8 @@
  *       beyond the durable end it is all zeros. Else it is closed: the next file's header, synced
  *       before its first group, names the file before it, the offset where that one ends, and the
  *       next sequence. Nobody reads it further.
- *   W3  A file is removed only once segments in the manifest hold all of its frames (manifest P2).
+ *   W3  A file leaves the log only once segments in the manifest hold all of its frames (manifest
+ *       P2): it is removed, or kept for the change feed under another name.
  *   W4  Every frame has a sequence of its own, rising by one; a group names the first of its
  *       frames'.
  *   W5  A part larger than a frame is linked frames of consecutive sequences; they count only with
@@ -58,6 +59,7 @@ struct wal_spec {
      * They begin small and follow what is written.
      */
     uint64_t file_bytes;
+    bool reads_kept; /* also files that left the log and are kept for the change feed (W3) */
 };
 
 /** The next byte to write, and the sequence that the next frame gets. */
@@ -206,8 +208,30 @@ holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *
                               holter_error *err);
 /** After HOLTER_DONE: the place after the last frame that counts. */
 struct wal_place wal_reader_place(const struct wal_reader *reader);
+/**
+ * A place from which on all is read that wal_reader_next has not given yet, and as little as can be
+ * of what it has: between two groups, where no part of linked frames is under way.
+ */
+struct wal_bookmark {
+    struct wal_place place;
+    uint32_t log; /* what tells the place's file from another of its number; 0 with file 0 */
+};
+struct wal_bookmark wal_reader_bookmark(const struct wal_reader *reader);
 /** After HOLTER_DONE in recovery: bytes lie beyond the end (a torn tail). */
 bool wal_reader_tail_is_torn(const struct wal_reader *reader);
+
+/** The bookmark of a place. Errors: HOLTER_IO; HOLTER_CORRUPT its file is damaged or gone. */
+holter_status wal_bookmark(struct wal_bookmark *out, struct wal *wal, const struct wal_place *place,
+                           holter_error *err);
+/**
+ * Where reading goes on from a bookmark that was kept outside the store: *out is its place, or the
+ * begin of a later file where nothing lay between. bookmark NULL: the oldest frame that is there.
+ * Errors   HOLTER_EXPIRED what it names is gone, or not of this log; HOLTER_CORRUPT; HOLTER_IO.
+ * Cost     reads the header of each file from `end` back to it.
+ */
+holter_status wal_bookmark_find(struct wal_place *out, struct wal *wal,
+                                const struct wal_bookmark *bookmark, const struct wal_place *end,
+                                holter_error *err);
 
 /**
  * Add the bytes of the files with numbers in [first, last), void ones among them; one that cannot

@@ -47,6 +47,7 @@ holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_err
     memcpy(wal->store_id, spec->store_id, sizeof wal->store_id);
     wal->place = spec->place;
     wal->is_sealed = spec->is_sealed;
+    wal->reads_kept = spec->reads_kept;
     wal->file_bytes = spec->file_bytes != 0 ? spec->file_bytes : WAL_FILE_BYTES_DEFAULT;
     wal->group_bytes_max = wal->file_bytes / 4 / WAL_PAGE_BYTES * WAL_PAGE_BYTES;
     if (wal->group_bytes_max > WAL_GROUP_BYTES_MAX)
@@ -91,15 +92,22 @@ size_t wal_frame_body_bytes_max(const struct wal *wal)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal, uint64_t number,
-                       const char *suffix, holter_error *err)
+static holter_status path_of(char out[static IO_PATH_BYTES_MAX], const struct wal *wal,
+                             const char *prefix, uint64_t number, const char *suffix,
+                             holter_error *err)
 {
     char name[WAL_NAME_BYTES];
-    snprintf(name, sizeof name, "log-%016" PRIx64 "%s", number, suffix);
+    snprintf(name, sizeof name, "%s%016" PRIx64 "%s", prefix, number, suffix);
     if (!io_path_join(out, wal->directory, name, NULL, NULL))
         return error_set(err, HOLTER_INVALID,
                          "log file '%s': the path of its directory is too long", name);
     return HOLTER_OK;
+}
+
+holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal, uint64_t number,
+                       const char *suffix, holter_error *err)
+{
+    return path_of(out, wal, "log-", number, suffix, err);
 }
 
 /* 0: the name is not that of a log file. */
@@ -214,6 +222,33 @@ static holter_status read_header(struct wal_source *source, struct wal *wal, uin
     return HOLTER_OK;
 }
 
+/* In the log, or kept: it changes its name at most once, from the one to the other. */
+static holter_status open_file(struct io_file **out, struct wal *wal, uint64_t number,
+                               holter_error *err)
+{
+    char path[IO_PATH_BYTES_MAX];
+    holter_status status = wal_path(path, wal, number, "", err);
+    if (status == HOLTER_OK)
+        status = io_open(out, wal->io, path, IO_DIRECT, err);
+    if (status == HOLTER_NOT_FOUND && wal->reads_kept) {
+        status = path_of(path, wal, "kept-", number, "", err);
+        if (status == HOLTER_OK)
+            status = io_open(out, wal->io, path, IO_DIRECT, err);
+    }
+    if (status == HOLTER_NOT_FOUND)
+        return error_set(err, HOLTER_NOT_FOUND,
+                         "log file '%s': found no such file, expected it in the log", path);
+    return status;
+}
+
+bool wal_file_is_there(struct wal *wal, uint64_t number)
+{
+    struct io_file *file = NULL;
+    holter_status status = open_file(&file, wal, number, NULL);
+    io_close(file);
+    return status != HOLTER_NOT_FOUND;
+}
+
 holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uint64_t number,
                              holter_error *err)
 {
@@ -223,17 +258,13 @@ holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uin
             return HOLTER_OK;
         }
     }
-    char path[IO_PATH_BYTES_MAX];
     struct wal_source source = { 0 };
-    holter_status status = wal_path(path, wal, number, "", err);
-    if (status != HOLTER_OK)
-        return status;
-    status = io_open(&source.file, wal->io, path, IO_DIRECT, err);
+    holter_error why = { 0 };
+    holter_status status = open_file(&source.file, wal, number, &why);
     if (status == HOLTER_NOT_FOUND)
-        return error_set(err, HOLTER_CORRUPT,
-                         "log file '%s': found no such file, expected it in the log", path);
+        status = HOLTER_CORRUPT;
     if (status != HOLTER_OK)
-        return status;
+        return error_set(err, status, "%s", why.message);
     status = read_header(&source, wal, number, err);
     if (status != HOLTER_OK) {
         io_close(source.file);

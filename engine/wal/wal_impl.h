@@ -6,6 +6,7 @@
  *     wal_file.c     names, making, opening, windows   wal_walk.c     group after group
  *     wal_frame.c    sealing and opening one frame     wal_read.c     the reader; the log's end
  *     wal_body.c     what a frame's body says          wal_verify.c   every group of every file
+ *     wal_bookmark.c places remembered outside
  */
 #ifndef WAL_WAL_IMPL_H
 #define WAL_WAL_IMPL_H
@@ -20,7 +21,7 @@ enum {
     WAL_GROUP_HEADER_BYTES = 80,
     WAL_FRAME_HEADER_BYTES = 56,
     WAL_ASSOCIATED_BYTES = 64,
-    WAL_NAME_BYTES = 4 + 16 + 4 + 1, /* "log-", digits, ".tmp" */
+    WAL_NAME_BYTES = 5 + 16 + 4 + 1, /* "log-" or "kept-", digits, ".tmp" */
     WAL_SOURCES_MAX = 4,
     WAL_WINDOW_BYTES = 256 << 10,
     WAL_FRAME_FLAGS = WAL_LINK_MORE | WAL_LINK_GOES_ON,
@@ -128,7 +129,7 @@ struct wal {
     char *directory;
     uint8_t store_id[16];
     uint32_t place;
-    bool is_sealed;
+    bool is_sealed, reads_kept;
     uint64_t file_bytes;
     uint64_t group_bytes_max;
     struct io_queue *queue; /* for what is done one at a time; idle between calls */
@@ -156,6 +157,8 @@ struct wal {
  */
 holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uint64_t number,
                              holter_error *err);
+/** Where it may be read from: in the log, or kept. */
+bool wal_file_is_there(struct wal *wal, uint64_t number);
 /** Forget open files, so that the next look reads the disk. */
 void wal_sources_close(struct wal *wal);
 
@@ -192,6 +195,9 @@ holter_status wal_window_get(const uint8_t **out, struct wal_window *window, str
                              const struct wal_header *file, uint64_t offset, uint64_t bytes,
                              holter_error *err);
 bool wal_page_is_zero(const uint8_t page[static WAL_PAGE_BYTES]);
+
+/** The bookmark of a place in the file of that header. */
+struct wal_bookmark wal_bookmark_in(const struct wal_header *header, const struct wal_place *place);
 
 /* ---- walking (wal_walk.c) -------------------------------------------------------------------- */
 

@@ -17,9 +17,10 @@ struct wal_reader {
     struct wal_walk walk;
     struct wal_place end;
     bool is_torn;
-    struct wal_group group; /* at hand */
-    size_t frames_left;     /* of it */
-    size_t position;        /* of the next one in it; 0: the first */
+    struct wal_group group;     /* at hand */
+    size_t frames_left;         /* of it */
+    size_t position;            /* of the next one in it; 0: the first */
+    struct wal_bookmark before; /* the group at hand, or the one where the part under way begins */
 };
 
 static bool is_same_place(const struct wal_place *a, const struct wal_place *b)
@@ -139,6 +140,12 @@ static holter_status find_end(struct wal_place *end, bool *torn, struct wal_walk
     return HOLTER_OK;
 }
 
+static struct wal_bookmark bookmark_at(const struct wal_walk *walk)
+{
+    struct wal_place place = wal_walk_place(walk);
+    return wal_bookmark_in(&walk->files[walk->index].header, &place);
+}
+
 holter_status wal_reader_open(struct wal_reader **out, struct wal *wal,
                               const struct wal_read_spec *spec, holter_error *err)
 {
@@ -165,6 +172,9 @@ holter_status wal_reader_open(struct wal_reader **out, struct wal *wal,
         wal_walk_restart(&reader->walk, &spec->from, &reader->end);
     }
 opened:
+    reader->before.place = spec->from;
+    if (reader->walk.count > 0)
+        reader->before = bookmark_at(&reader->walk);
     *out = reader;
     reader = NULL;
 done:
@@ -185,6 +195,7 @@ holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *
 {
     struct wal_walk *walk = &reader->walk;
     while (reader->frames_left == 0) {
+        reader->before = wal_reader_bookmark(reader);
         holter_status status = wal_walk_next(&reader->group, walk, err);
         if (status == HOLTER_DONE && walk->is_linked)
             return error_set(
@@ -200,6 +211,12 @@ holter_status wal_reader_next(struct wal_reader *reader, struct wal_frame_read *
     *frame = wal_group_frame(&reader->group, &reader->position, &walk->files[walk->index].header);
     reader->frames_left--;
     return HOLTER_OK;
+}
+
+struct wal_bookmark wal_reader_bookmark(const struct wal_reader *reader)
+{
+    bool is_between = reader->frames_left == 0 && !reader->walk.is_linked && reader->walk.count > 0;
+    return is_between ? bookmark_at(&reader->walk) : reader->before;
 }
 
 struct wal_place wal_reader_place(const struct wal_reader *reader)

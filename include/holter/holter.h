@@ -5,6 +5,7 @@
 #define HOLTER_HOLTER_H
 
 #include "aggregate.h"
+#include "changes.h"
 #include "query.h"
 #include "status.h"
 #include "store.h"

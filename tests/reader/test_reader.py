@@ -23,6 +23,7 @@ import blocks  # noqa: E402 -- found by the line above
 import blocks_vectors as writer  # noqa: E402
 import columns  # noqa: E402
 import edits  # noqa: E402
+import feed  # noqa: E402
 import holter_reader  # noqa: E402
 import log  # noqa: E402
 import models  # noqa: E402
@@ -622,6 +623,38 @@ class Log(InDirectory):
 
 
 # ---- which rows stand
+
+class Tokens(unittest.TestCase):
+    """Of the change feed; the same ones as in tests/unit/test_store_token.c."""
+
+    TOKEN = ("0109080700000000000000000000000000" "e8070303" "00000100000000" "0701ac02fcfdfeff"
+             "ffffffffffffffffff01808010ffffffffffffffffff0100000000" "7594f15488af4b94")
+
+    def forged(self, digits):
+        data = bytes.fromhex(digits)
+        return feed.read_token((data + struct.pack("<Q", xxh3_64(data))).hex())
+
+    def test_token(self):
+        token = feed.read_token(self.TOKEN)
+        self.assertEqual(token.store_id, bytes([9, 8, 7]) + bytes(13))
+        self.assertEqual((token.users, token.erased), (1000, 3))
+        self.assertEqual(token.shards, [feed.ShardPlace(0, 0, 1, 0), feed.ShardPlace(7, 1, 300, 0xfffefdfc),
+                                        feed.ShardPlace(2**64 - 1, 1 << 18, 2**64 - 1, 0)])
+
+    def test_refused(self):
+        for at in range(len(self.TOKEN)):
+            changed = "1" if self.TOKEN[at] == "0" else "0"
+            self.assertRaises(Problem, feed.read_token, self.TOKEN[:at] + changed + self.TOKEN[at + 1:])
+            self.assertRaises(Problem, feed.read_token, self.TOKEN[:at])
+        begin = "01" + "00" * 16
+        self.assertRaises(Newer, self.forged, "02" + begin[2:] + "000000")
+        for rest in ("00000000", "0000", "80000000", "00000100000000000000", "00000100000200000000",
+                     "00000100010100000000", "00000100000101000000", "00000105000100000000",
+                     "000001058180100100000000"):
+            with self.subTest(rest):
+                self.assertRaises(Damage, self.forged, begin + rest)
+        self.assertEqual(len(self.forged(begin + "000001058080100100000000").shards), 1)
+
 
 class Standing(unittest.TestCase):
     @staticmethod

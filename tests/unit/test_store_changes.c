@@ -1,0 +1,729 @@
+/*
+ * test_store_changes.c -- the change feed tells everything that is committed, in order, and a
+ * receiver that comes back with a token misses nothing.
+ *
+ * Stores on a simulated machine. What a feed tells is written in the notation of store_world.h, with
+ * "+1" for user 1 added and "-1" for the user removed. A receiver that keeps a copy by the rules of
+ * changes.h is compared with scans: after random work of several processes, and after a power cut at
+ * every call of a run.
+ */
+#include "store_world.h"
+
+#include "random.h"
+
+static const holter_create_options one_shard = { .shards = 1 };
+static const holter_create_options two_shards = { .shards = 2 };
+
+static char token[4096];
+
+static size_t user_index(uint64_t user)
+{
+    for (size_t i = 0; i < WORLD_USERS; i++) {
+        if (world.users[i] == user)
+            return i;
+    }
+    return WORLD_USERS;
+}
+
+static void write_series(holter_store *store, uint64_t user, uint32_t metric, uint32_t source,
+                         holter_metric *found)
+{
+    *found = (holter_metric){ .name = "*" };
+    if (metric != 0)
+        OK(holter_metric_by_number(store, metric, found, &err));
+    write_text("@%zu %s/%u:", user_index(user), found->name, source);
+}
+
+static void write_bound(int64_t time)
+{
+    if (time == HOLTER_TIME_MIN || time == HOLTER_TIME_MAX)
+        write_text(time == HOLTER_TIME_MIN ? "min" : "max");
+    else
+        write_text("%" PRId64, time);
+}
+
+static void write_change(holter_store *store, const holter_change *change)
+{
+    holter_metric metric;
+    if (world_text_bytes > 0)
+        write_text(" ");
+    if (change->kind == HOLTER_USER_ADDED || change->kind == HOLTER_USER_REMOVED) {
+        write_text("%c%zu", change->kind == HOLTER_USER_ADDED ? '+' : '-',
+                   user_index(change->user));
+    } else if (change->kind == HOLTER_DELETE) {
+        write_series(store, change->user, change->deletion.metric, change->deletion.source,
+                     &metric);
+        write_text(" x");
+        write_bound(change->deletion.begin_ns);
+        write_text("..");
+        write_bound(change->deletion.end_ns);
+        if (change->deletion.revision != 0)
+            write_text("^%" PRId64, change->deletion.revision);
+    } else {
+        write_series(store, change->user, change->rows.metric, change->rows.source, &metric);
+        CHECK(change->rows.user == change->user);
+        for (size_t i = 0; i < change->rows.count; i++)
+            write_row(&change->rows, &metric, i);
+    }
+}
+
+static holter_feed *feed_open(holter_store *store, const holter_feed_options *options)
+{
+    holter_feed *feed;
+    OK(holter_feed_open(&feed, store, options, &err));
+    return feed;
+}
+
+static holter_feed *feed_from(holter_store *store, const char *from)
+{
+    return feed_open(store, &(holter_feed_options){ .token = from });
+}
+
+static holter_feed *feed_from_now(holter_store *store)
+{
+    return feed_open(store, &(holter_feed_options){ .from_now = 1 });
+}
+
+/* All that it has to tell now; the token after it. Borrowed until the next. */
+static const char *told(holter_store *store, holter_feed *feed)
+{
+    holter_change change;
+    holter_status status;
+    const char *given;
+    world_text_bytes = 0;
+    world_text[0] = '\0';
+    while ((status = holter_feed_next(feed, &change, &err)) == HOLTER_OK)
+        write_change(store, &change);
+    if (status != HOLTER_DONE)
+        ck_abort_msg("%s: %s", holter_status_name(status), err.message);
+    OK(holter_feed_token(feed, &given, &err));
+    CHECK(strlen(given) < sizeof token);
+    strcpy(token, given);
+    return world_text;
+}
+
+/* .. by a feed of its own, which is closed. */
+static const char *told_from(holter_store *store, const char *from)
+{
+    char asked[sizeof token];
+    snprintf(asked, sizeof asked, "%s", from != NULL ? from : "");
+    holter_feed *feed = feed_from(store, from != NULL ? asked : NULL);
+    const char *text = told(store, feed);
+    holter_feed_close(feed);
+    return text;
+}
+
+/* ---- what is told ---------------------------------------------------------------------------- */
+
+START_TEST(a_feed_tells_what_is_committed_in_order)
+{
+    world_init(&one_shard, NULL);
+    holter_feed *feed = feed_from_now(world.store[0]);
+    TEXT_IS(told(world.store[0], feed), "");
+    commit(world.store[0], "@1 heart_rate/1: 100=60 200=61^7 steps/2: 100+30=5");
+    commit(world.store[0], "@0 heart_rate/2: 50=70!4");
+    TEXT_IS(told(world.store[0], feed),
+            "@1 heart_rate/1: 100=60 200=61^7 @1 steps/2: 100+30=5 @0 heart_rate/2: 50=70!4");
+    TEXT_IS(told(world.store[0], feed), "");
+    commit(world.store[0], "@1 heart_rate/1: x50..150 120=62 */0: xmin..max^3");
+    commit(world.store[0], "@1 heart_rate/1: 100=60");
+    TEXT_IS(told(world.store[0], feed),
+            "@1 heart_rate/1: x50..150 @1 */0: xmin..max^3 @1 heart_rate/1: 120=62 "
+            "@1 heart_rate/1: 100=60");
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(values_of_every_type_come_through)
+{
+    world_init(&one_shard, NULL);
+    holter_feed *feed = feed_from_now(world.store[0]);
+    commit(world.store[0], "blood_pressure/1: 100=120,80 weight/1: 100=70.5 "
+                           "sleep_stage/1: 100+60=rem note/2: 100=tired");
+    TEXT_IS(told(world.store[0], feed),
+            "@0 sleep_stage/1: 100+60=rem @0 blood_pressure/1: 100=120,80 @0 weight/1: 100=70.5 "
+            "@0 note/2: 100=tired");
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(only_what_is_asked_for_is_told)
+{
+    world_init(&two_shards, NULL);
+    holter_store *store = world.store[0];
+    holter_feed *user =
+        feed_open(store, &(holter_feed_options){ .from_now = 1, .user = world.users[1] });
+    holter_feed *metric =
+        feed_open(store,
+                  &(holter_feed_options){ .from_now = 1, .metric = metric_number(store, "steps") });
+    commit(store, "@1 heart_rate/1: 100=60 steps/1: x0..9 100+30=5");
+    commit(store, "@2 heart_rate/1: 100=61 x0..9 */0: x7..8");
+    TEXT_IS(told(store, user), "@1 steps/1: x0..9 @1 heart_rate/1: 100=60 @1 steps/1: 100+30=5");
+    CHECK(strstr(told(store, metric), "heart_rate") == NULL);
+    CHECK(strstr(world_text, "@1 steps/1: x0..9 @1 steps/1: 100+30=5") != NULL);
+    CHECK(strstr(world_text, "@2 */0: x7..8") != NULL);
+    holter_feed *feed;
+    FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .metric = 999 }, &err),
+          HOLTER_NOT_FOUND, "no metric");
+    FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .user = 12345 }, &err),
+          HOLTER_NOT_FOUND, "no user");
+    CHECK(feed == NULL);
+    holter_feed_close(user);
+    holter_feed_close(metric);
+    world_release();
+}
+END_TEST
+
+START_TEST(without_a_token_all_that_is_kept_is_told_and_all_users)
+{
+    world_init(&one_shard, NULL);
+    commit(world.store[0], "heart_rate/1: 100=60");
+    commit(world.store[0], "heart_rate/1: 200=61");
+    TEXT_IS(told_from(world.store[0], NULL),
+            "+0 +1 +2 +3 +4 +5 @0 heart_rate/1: 100=60 @0 heart_rate/1: 200=61");
+    flush(world.store[0]);
+    TEXT_IS(told_from(world.store[0], NULL), "+0 +1 +2 +3 +4 +5");
+    world_release();
+}
+END_TEST
+
+/* Texts of 60,000 bytes: frames of 256 KiB, linked, over groups and files. */
+static void commit_large(holter_store *store, int64_t begin, int count)
+{
+    static char text[60001];
+    memset(text, 'x', sizeof text - 1);
+    holter_batch *batch = batch_new(store, 0, 0);
+    for (int i = 0; i < count; i++) {
+        holter_value value = { .text = { .bytes = text, .count = sizeof text - 1 } };
+        holter_row row = { .user = world.users[0],
+                           .metric = metric_number(store, "note"),
+                           .source = 1,
+                           .time_ns = begin + i,
+                           .values = &value,
+                           .value_count = 1 };
+        OK(holter_batch_add(batch, &row, NULL, &err));
+    }
+    OK(holter_commit(store, batch, &err));
+    holter_batch_free(batch);
+}
+
+START_TEST(a_part_of_many_frames_is_told_whole_again_after_a_token_within)
+{
+    world_init(&one_shard, NULL);
+    holter_store *store = world.store[0];
+    holter_feed *feed = feed_from_now(store);
+    const char *given;
+    holter_change change;
+    size_t rows = 0;
+    commit(store, "heart_rate/1: 1=60");
+    commit_large(store, 100, 60);
+    commit(store, "heart_rate/1: 2=61");
+    OK(holter_feed_next(feed, &change, &err));
+    CHECK(change.rows.time_ns[0] == 1);
+    OK(holter_feed_next(feed, &change, &err));
+    CHECK(change.rows.count < 60);
+    OK(holter_feed_token(feed, &given, &err));
+    holter_feed *again = feed_from(store, given);
+    holter_status status;
+    int64_t last = 0;
+    while ((status = holter_feed_next(again, &change, &err)) == HOLTER_OK) {
+        for (size_t i = 0; i < change.rows.count; i++) {
+            CHECK(rows == 60 ? change.rows.time_ns[i] == 2 : change.rows.time_ns[i] == 100 + last);
+            rows++;
+            last++;
+        }
+    }
+    CHECK(status == HOLTER_DONE);
+    CHECK(rows == 61);
+    holter_feed_close(again);
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+/* ---- processes, flushes, erasure ------------------------------------------------------------- */
+
+START_TEST(what_other_processes_commit_is_told_and_a_reader_may_follow)
+{
+    world_init(&two_shards, NULL);
+    OK(world_open(1));
+    world.options.read_only = 1;
+    OK(world_open(2));
+    holter_feed *feed = feed_from_now(world.store[2]);
+    commit(world.store[0], "@1 heart_rate/1: 100=60");
+    commit(world.store[1], "@1 heart_rate/1: 101=61");
+    TEXT_IS(told(world.store[2], feed), "@1 heart_rate/1: 100=60 @1 heart_rate/1: 101=61");
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(an_open_feed_misses_nothing_whatever_is_flushed_and_compacted)
+{
+    world_init(&one_shard, NULL);
+    OK(world_open(1));
+    holter_feed *feed = feed_from_now(world.store[1]);
+    for (int round = 0; round < 3; round++) {
+        commit(world.store[0], "heart_rate/1: 100=60");
+        flush(world.store[0]);
+        commit(world.store[0], "heart_rate/1: 101=61");
+        compact(world.store[0]);
+        flush(world.store[0]);
+        TEXT_IS(told(world.store[1], feed), "@0 heart_rate/1: 100=60 @0 heart_rate/1: 101=61");
+    }
+    flush(world.store[0]);
+    TEXT_IS(told(world.store[1], feed), "");
+    commit(world.store[0], "heart_rate/1: 102=62");
+    TEXT_IS(told(world.store[1], feed), "@0 heart_rate/1: 102=62");
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_token_holds_while_its_changes_are_in_the_log_and_expires_with_them)
+{
+    holter_feed *feed;
+    world_init(&one_shard, NULL);
+    commit(world.store[0], "heart_rate/1: 100=60");
+    feed = feed_from_now(world.store[0]);
+    told(world.store[0], feed);
+    holter_feed_close(feed);
+    flush(world.store[0]); /* nothing came since: nothing is lost */
+    TEXT_IS(told_from(world.store[0], token), "");
+    world_end(0);
+    OK(world_open(0));
+    commit(world.store[0], "heart_rate/1: 101=61");
+    TEXT_IS(told_from(world.store[0], token), "@0 heart_rate/1: 101=61");
+    char before[sizeof token];
+    strcpy(before, token);
+    commit(world.store[0], "heart_rate/1: 102=62");
+    flush(world.store[0]);
+    FAILS(holter_feed_open(&feed, world.store[0], &(holter_feed_options){ .token = before }, &err),
+          HOLTER_EXPIRED, "no longer kept");
+    CHECK(feed == NULL);
+    world_release();
+}
+END_TEST
+
+START_TEST(what_is_beyond_a_snapshot_is_told_from_its_token)
+{
+    holter_snapshot *snapshot;
+    const char *given, *again;
+    world_init(&two_shards, NULL);
+    holter_store *store = world.store[0];
+    commit(store, "@1 heart_rate/1: 100=60");
+    flush(store);
+    commit(store, "@2 heart_rate/1: 100=61");
+    OK(holter_snapshot_open(&snapshot, store, &err));
+    commit(store, "@3 heart_rate/1: 100=62");
+    OK(holter_snapshot_token(snapshot, &given, &err));
+    OK(holter_snapshot_token(snapshot, &again, &err));
+    CHECK(given == again);
+    TEXT_IS(told_from(store, given), "@3 heart_rate/1: 100=62");
+    holter_snapshot_close(snapshot);
+    world_release();
+}
+END_TEST
+
+START_TEST(users_are_told_before_their_rows_and_erased_ones_without_them)
+{
+    uint64_t user;
+    uint32_t number;
+    world_init(&two_shards, NULL);
+    holter_store *store = world.store[0];
+    holter_feed *feed = feed_from_now(store);
+    TEXT_IS(told(store, feed), "");
+    const holter_id id = { .bytes = WORLD_ID "-new", .count = strlen(WORLD_ID "-new") };
+    OK(holter_users_add(store, &id, 1, NULL, &user, &err));
+    OK(holter_source_need(store, user, "watch", &number, &err));
+    world.users[0] = user;
+    commit(store, "@0 heart_rate/1: 100=60");
+    TEXT_IS(told(store, feed), "+0 @0 heart_rate/1: 100=60");
+    char before[sizeof token];
+    strcpy(before, token);
+
+    commit(store, "@0 heart_rate/1: 200=61");
+    commit(store, "@1 heart_rate/1: 200=62");
+    world_erase(store, user);
+    TEXT_IS(told(store, feed), "-0 @1 heart_rate/1: 200=62");
+    TEXT_IS(told(store, feed), "");
+    TEXT_IS(told_from(store, before), "-0 @1 heart_rate/1: 200=62");
+    TEXT_IS(told_from(store, token), "");
+    verify(store);
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_frame_under_way_is_told_no_further_once_its_user_is_erased)
+{
+    holter_change change;
+    world_init(&one_shard, NULL);
+    holter_feed *feed = feed_from_now(world.store[0]);
+    commit(world.store[0], "heart_rate/1: 100=60 steps/1: 100+1=5");
+    OK(holter_feed_next(feed, &change, &err));
+    CHECK(change.kind == HOLTER_UPSERT && change.rows.count == 1);
+    world_erase(world.store[0], world.users[0]);
+    TEXT_IS(told(world.store[0], feed), "");
+    TEXT_IS(told(world.store[0], feed), "-0");
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(regions_that_were_added_later_are_told_from_their_beginning)
+{
+    uint64_t user;
+    uint32_t number;
+    world_init(&two_shards, NULL);
+    holter_store *store = world.store[0];
+    holter_feed *feed = feed_from_now(store);
+    told(store, feed);
+    char before[sizeof token];
+    strcpy(before, token);
+    OK(holter_add_region(store, "eu", 3, &err));
+    const holter_id id = { .bytes = WORLD_ID "-eu", .count = strlen(WORLD_ID "-eu") };
+    OK(holter_users_add(store, &id, 1, "eu", &user, &err));
+    OK(holter_source_need(store, user, "watch", &number, &err));
+    world.users[0] = user;
+    commit(store, "@0 heart_rate/1: 100=60");
+    TEXT_IS(told(store, feed), "+0 @0 heart_rate/1: 100=60");
+    TEXT_IS(told_from(store, token), "");
+    TEXT_IS(told_from(store, before), "+0 @0 heart_rate/1: 100=60");
+    holter_feed_close(feed);
+    flush(store);
+    FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .token = before }, &err),
+          HOLTER_EXPIRED, "no longer kept");
+    world_release();
+}
+END_TEST
+
+/* ---- tokens are any bytes -------------------------------------------------------------------- */
+
+START_TEST(a_changed_token_is_refused_and_one_of_another_store)
+{
+    holter_feed *feed;
+    world_init(&two_shards, NULL);
+    holter_store *store = world.store[0];
+    commit(store, "heart_rate/1: 100=60");
+    feed = feed_from_now(store);
+    told(store, feed);
+    holter_feed_close(feed);
+    char changed[sizeof token];
+    for (size_t i = 0; i < strlen(token); i++) {
+        strcpy(changed, token);
+        changed[i] = changed[i] == '3' ? '4' : '3';
+        FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .token = changed }, &err),
+              HOLTER_INVALID, "no token");
+        changed[i] = '\0';
+        FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .token = changed }, &err),
+              HOLTER_INVALID, "no token");
+    }
+    struct io *io = world.io[0];
+    holter_store *other;
+    OK(store_create_on(io, "other", &two_shards, &err));
+    OK(store_open_on(&other, io, "other", NULL, &err));
+    FAILS(holter_feed_open(&feed, other, &(holter_feed_options){ .token = token }, &err),
+          HOLTER_INVALID, "another store's");
+    holter_close(other);
+    world_release();
+}
+END_TEST
+
+/* A token with right checksum that says something else. */
+static void try_other(holter_store *store, const struct store_token *other, holter_status expected)
+{
+    char *text;
+    holter_feed *feed;
+    OK(store_token_encode(&text, other, &err));
+    holter_status status =
+        holter_feed_open(&feed, store, &(holter_feed_options){ .token = text }, &err);
+    if (status != expected)
+        ck_abort_msg("%s: %s", holter_status_name(status), err.message);
+    holter_feed_close(feed);
+    free(text);
+}
+
+START_TEST(a_token_of_another_history_is_expired)
+{
+    struct store_token is, other;
+    world_init(&one_shard, NULL);
+    holter_store *store = world.store[0];
+    commit(store, "heart_rate/1: 100=60");
+    commit(store, "heart_rate/1: 101=60");
+    holter_feed *feed = feed_from_now(store);
+    told(store, feed);
+    holter_feed_close(feed);
+    OK(store_token_decode(&is, token, &err));
+    CHECK(is.shard_count == 1 && is.users == WORLD_USERS && is.shards[0].place.sequence == 3);
+    struct wal_bookmark shards[2] = { is.shards[0] };
+    other = is;
+    other.shards = shards;
+    try_other(store, &other, HOLTER_OK);
+    shards[0].log++;
+    try_other(store, &other, HOLTER_EXPIRED);
+    shards[0] = is.shards[0];
+    shards[0].place.sequence++;
+    try_other(store, &other, HOLTER_EXPIRED);
+    shards[0] = is.shards[0];
+    shards[0].place.file++;
+    try_other(store, &other, HOLTER_EXPIRED);
+    shards[0] = is.shards[0];
+    shards[1] = is.shards[0];
+    other.shard_count = 2;
+    try_other(store, &other, HOLTER_EXPIRED);
+    other.shard_count = 0;
+    try_other(store, &other, HOLTER_OK);
+    other.users++;
+    try_other(store, &other, HOLTER_EXPIRED);
+    store_token_release(&is);
+    world_release();
+}
+END_TEST
+
+/* ---- a copy that is kept --------------------------------------------------------------------- */
+
+enum { COPY_TIMES = 12, COPY_CUTS_MAX = 256 };
+
+/* Rows of heart_rate of source 1, times 0 to COPY_TIMES. */
+struct copy {
+    struct {
+        bool is_there;
+        int64_t value, revision;
+    } rows[WORLD_USERS][COPY_TIMES];
+    struct {
+        size_t user;
+        holter_deletion of;
+    } cuts[COPY_CUTS_MAX];
+    size_t cut_count;
+    char token[512];
+};
+
+static void copy_cut(struct copy *copy, size_t user, const holter_deletion *deletion)
+{
+    for (int64_t t = 0; t < COPY_TIMES; t++) {
+        if (t < deletion->begin_ns || t >= deletion->end_ns)
+            continue;
+        if (deletion->revision == 0 || copy->rows[user][t].revision <= deletion->revision)
+            copy->rows[user][t].is_there = false;
+    }
+    if (deletion->revision == 0)
+        return;
+    CHECK(copy->cut_count < COPY_CUTS_MAX);
+    copy->cuts[copy->cut_count].user = user;
+    copy->cuts[copy->cut_count++].of = *deletion;
+}
+
+static void copy_row(struct copy *copy, size_t user, int64_t t, int64_t value, int64_t revision)
+{
+    for (size_t i = 0; i < copy->cut_count; i++) {
+        const holter_deletion *of = &copy->cuts[i].of;
+        if (copy->cuts[i].user == user && t >= of->begin_ns && t < of->end_ns &&
+            revision < of->revision)
+            return;
+    }
+    if (copy->rows[user][t].is_there && copy->rows[user][t].revision > revision)
+        return;
+    copy->rows[user][t].is_there = true;
+    copy->rows[user][t].value = value;
+    copy->rows[user][t].revision = revision;
+}
+
+static void copy_change(struct copy *copy, const holter_change *change)
+{
+    if (change->kind == HOLTER_DELETE)
+        copy_cut(copy, user_index(change->user), &change->deletion);
+    for (size_t i = 0; change->kind == HOLTER_UPSERT && i < change->rows.count; i++)
+        copy_row(copy, user_index(change->user), change->rows.time_ns[i],
+                 change->rows.fields[0].integer[i], change->rows.revision[i]);
+}
+
+/* Begin anew: what a snapshot shows, and its token. */
+static void copy_begin(struct copy *copy, holter_store *store)
+{
+    holter_snapshot *snapshot;
+    const char *given;
+    *copy = (struct copy){ 0 };
+    OK(holter_snapshot_open(&snapshot, store, &err));
+    OK(holter_snapshot_token(snapshot, &given, &err));
+    CHECK(strlen(given) < sizeof copy->token);
+    strcpy(copy->token, given);
+    for (size_t user = 0; user < WORLD_USERS; user++) {
+        holter_cursor *cursor;
+        holter_columns rows;
+        holter_deletion *deletions;
+        size_t count;
+        OK(holter_deletions(&deletions, &count, snapshot, world.users[user], &err));
+        for (size_t i = 0; i < count; i++)
+            copy_cut(copy, user, &deletions[i]);
+        holter_deletions_free(deletions);
+        OK(holter_scan(&cursor, snapshot, &(holter_scan_spec){ .user = world.users[user] }, &err));
+        while (holter_cursor_next(cursor, &rows, &err) == HOLTER_OK) {
+            for (size_t i = 0; i < rows.count; i++)
+                copy_row(copy, user, rows.time_ns[i], rows.fields[0].integer[i], rows.revision[i]);
+        }
+        holter_cursor_close(cursor);
+    }
+    holter_snapshot_close(snapshot);
+}
+
+/*
+ * Go on from the token; at most `most` changes, so that the next token lies within. Answers whether
+ * the call died on the way: what was told is in the copy then, but not the token.
+ */
+static bool copy_go_on(struct copy *copy, holter_store *store, size_t most)
+{
+    holter_feed *feed;
+    holter_change change;
+    const char *given;
+    holter_status status =
+        holter_feed_open(&feed, store,
+                         &(holter_feed_options){ .token =
+                                                     copy->token[0] != '\0' ? copy->token : NULL },
+                         &err);
+    if (status == HOLTER_EXPIRED)
+        ck_abort_msg("%s", err.message);
+    for (size_t i = 0; status == HOLTER_OK && i < most; i++) {
+        status = holter_feed_next(feed, &change, &err);
+        if (status == HOLTER_OK)
+            copy_change(copy, &change);
+    }
+    bool is_told = status == HOLTER_OK || status == HOLTER_DONE;
+    if (is_told) {
+        OK(holter_feed_token(feed, &given, &err));
+        CHECK(strlen(given) < sizeof copy->token);
+        strcpy(copy->token, given);
+    }
+    holter_feed_close(feed);
+    return is_told;
+}
+
+static void copy_equals(const struct copy *copy, holter_store *store)
+{
+    char expected[2048];
+    for (size_t user = 0; user < WORLD_USERS; user++) {
+        size_t at = 0;
+        expected[0] = '\0';
+        for (size_t t = 0; t < COPY_TIMES; t++) {
+            if (!copy->rows[user][t].is_there)
+                continue;
+            at += (size_t)snprintf(expected + at, sizeof expected - at, "%s %zu=%" PRId64,
+                                   at == 0 ? "heart_rate/1:" : "", t, copy->rows[user][t].value);
+            if (copy->rows[user][t].revision != 0)
+                at += (size_t)snprintf(expected + at, sizeof expected - at, "^%" PRId64,
+                                       copy->rows[user][t].revision);
+        }
+        TEXT_IS(ask(store, user), expected);
+    }
+}
+
+/* A batch of some users: rows, deletions, replaced ranges, some with revisions. */
+static holter_status commit_random(holter_store *store, struct random *random)
+{
+    char text[1024];
+    size_t at = 0;
+    for (uint64_t parts = 1 + random_below(random, 3); parts > 0; parts--) {
+        at += (size_t)snprintf(text + at, sizeof text - at,
+                               "@%d heart_rate/1: ", (int)random_below(random, WORLD_USERS));
+        if (random_below(random, 4) == 0) {
+            int begin = (int)random_below(random, COPY_TIMES);
+            at += (size_t)snprintf(text + at, sizeof text - at, "x%d..%d^%d ", begin, begin + 4,
+                                   random_below(random, 2) == 0 ? 0
+                                                                : 1 + (int)random_below(random, 3));
+        }
+        for (uint64_t rows = random_below(random, 4); rows > 0; rows--)
+            at += (size_t)
+                snprintf(text + at, sizeof text - at, "%d=%d^%d ",
+                         (int)random_below(random, COPY_TIMES), 60 + (int)random_below(random, 60),
+                         (int)random_below(random, 4) == 0 ? 1 + (int)random_below(random, 3) : 0);
+    }
+    holter_batch *batch = batch_new(store, 0, 0);
+    holter_status status = batch_fill(batch, text);
+    if (status == HOLTER_OK)
+        status = holter_commit(store, batch, &err);
+    holter_batch_free(batch);
+    return status;
+}
+
+START_TEST(a_copy_equals_the_store_whatever_was_done_by_whom)
+{
+    struct random random = { (uint64_t)_i + 1 };
+    struct copy copy = { 0 };
+    world_init(&two_shards, &(holter_options){ .log_file_bytes = 65536 });
+    OK(world_open(1));
+    holter_feed *pin = feed_from_now(world.store[1]); /* keeps what is told, whatever is flushed */
+    for (int i = 0; i < 80; i++) {
+        holter_store *store = world.store[random_below(&random, 2)];
+        switch (random_below(&random, 6)) {
+        case 0:
+            flush(store);
+            break;
+        case 1:
+            if (random_below(&random, 4) == 0)
+                compact(store);
+            break;
+        case 2:
+            CHECK(copy_go_on(&copy, store, random_below(&random, 12)));
+            break;
+        default:
+            OK(commit_random(store, &random));
+        }
+    }
+    CHECK(copy_go_on(&copy, world.store[0], SIZE_MAX));
+    copy_equals(&copy, world.store[0]);
+    holter_feed_close(pin);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_copy_begun_anew_from_a_snapshot_equals_the_store)
+{
+    struct random random = { (uint64_t)_i + 1000 };
+    struct copy copy;
+    world_init(&two_shards, NULL);
+    holter_store *store = world.store[0];
+    for (int i = 0; i < 60; i++) {
+        OK(commit_random(store, &random));
+        if (random_below(&random, 8) == 0)
+            flush(store);
+        if (random_below(&random, 16) == 0)
+            compact(store);
+    }
+    copy_begin(&copy, store);
+    copy_equals(&copy, store);
+    for (int i = 0; i < 60; i++) {
+        OK(commit_random(store, &random));
+        CHECK(copy_go_on(&copy, store, random_below(&random, 6)));
+    }
+    CHECK(copy_go_on(&copy, store, SIZE_MAX));
+    copy_equals(&copy, store);
+    world_release();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store: the change feed");
+    TCase *tests = tcase_create("feed");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_feed_tells_what_is_committed_in_order);
+    tcase_add_test(tests, values_of_every_type_come_through);
+    tcase_add_test(tests, only_what_is_asked_for_is_told);
+    tcase_add_test(tests, without_a_token_all_that_is_kept_is_told_and_all_users);
+    tcase_add_test(tests, a_part_of_many_frames_is_told_whole_again_after_a_token_within);
+    tcase_add_test(tests, what_other_processes_commit_is_told_and_a_reader_may_follow);
+    tcase_add_test(tests, an_open_feed_misses_nothing_whatever_is_flushed_and_compacted);
+    tcase_add_test(tests, a_token_holds_while_its_changes_are_in_the_log_and_expires_with_them);
+    tcase_add_test(tests, what_is_beyond_a_snapshot_is_told_from_its_token);
+    tcase_add_test(tests, users_are_told_before_their_rows_and_erased_ones_without_them);
+    tcase_add_test(tests, a_frame_under_way_is_told_no_further_once_its_user_is_erased);
+    tcase_add_test(tests, regions_that_were_added_later_are_told_from_their_beginning);
+    tcase_add_test(tests, a_changed_token_is_refused_and_one_of_another_store);
+    tcase_add_test(tests, a_token_of_another_history_is_expired);
+    tcase_add_loop_test(tests, a_copy_equals_the_store_whatever_was_done_by_whom, 0, 20);
+    tcase_add_loop_test(tests, a_copy_begun_anew_from_a_snapshot_equals_the_store, 0, 20);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
