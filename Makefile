@@ -215,7 +215,11 @@ real-long: $(REAL_BINARIES) $(OUT)/holter
 	@$(call real_run,400)
 	@$(call import_kills,100 --real)
 
-.PHONY: real-short real-long
+# make torture SECONDS=1800: writers, readers and a compactor, killed and stopped at random for so long
+torture: $(OUT)/tests/real/torture
+	@d=$$(mktemp -d) && $< $$d/t $(or $(SECONDS),60)s; r=$$?; rm -rf $$d; exit $$r
+
+.PHONY: real-short real-long torture
 
 # ---- sanitizers: the same tests, built otherwise
 

@@ -1,17 +1,19 @@
 /*
- * torture.c -- real processes on one store, killed at random.
+ * torture.c -- real processes on one store, killed and stopped at random.
  *
  * Claim: whatever is killed when, every sample that was acknowledged is in every snapshot opened
  * afterwards, with its value, batches are whole, nothing that was not submitted is there, and the
  * store is found to be sound at the end.
  *
- * Method: two writers, a reader and a maintainer (flush, compact) run as processes of their own and
- * share a page of memory: how far each writer was acknowledged, and what each process is doing. The
- * parent kills one of them with SIGKILL, at random moments and, so that the rare ones are hit
- * often, while the maintainer says that it flushes or compacts. Batch b of writer w holds rows of
+ * Method: three writers (plainly, with exact answers, buffered), four readers and a maintainer (flush,
+ * compact) run as processes of their own and share a page of memory: how far each writer went and was
+ * acknowledged, and what each process is doing. The parent kills one of them with SIGKILL, at random
+ * moments and, so that the rare ones are hit often, while the maintainer says that it flushes or
+ * compacts; every third time it stops one for a while. Batch b of writer w holds rows of
  * one user whose times and values follow from w and b alone, so no other record is needed.
  *
  *     torture DIR [kills [seed]]
+ *     torture DIR SECONDSs [seed]
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +30,8 @@
 
 #include "holter/holter.h"
 
-enum { WRITERS = 2, READER = WRITERS, MAINTAINER, ROLES, USERS = 5, ROWS = 7 };
+enum { WRITERS = 3, READERS = 4, MAINTAINER = WRITERS + READERS, ROLES, USERS = 5, ROWS = 7 };
+enum { PLAIN, EXACT, BUFFERED }; /* writers */
 enum phase { IDLE = 0, COMMITTING, READING, FLUSHING, COMPACTING, PHASES };
 static const char *const phase_names[PHASES] = { "between calls", "commit", "read", "flush",
                                                  "compaction" };
@@ -36,6 +39,7 @@ static const char *const phase_names[PHASES] = { "between calls", "commit", "rea
 /* What all processes see. */
 struct shared {
     _Atomic uint64_t acknowledged[WRITERS]; /* batches below it are */
+    _Atomic uint64_t submitted[WRITERS];    /* and below this one may be there */
     _Atomic int phase[ROLES];
     _Atomic int violations;
     _Atomic uint64_t reads;
@@ -79,6 +83,13 @@ static void must(holter_status status, const holter_error *err, const char *what
     fprintf(stderr, "torture: %s: %s: %s\n", what, holter_status_name(status), err->message);
     atomic_fetch_add(&shared->violations, 1);
     _exit(1);
+}
+
+static void pause_us(uint64_t us)
+{
+    struct timespec wait = { .tv_sec = (time_t)(us / 1000000),
+                             .tv_nsec = (long)(us % 1000000) * 1000 };
+    nanosleep(&wait, NULL);
 }
 
 static void violation(const char *what, unsigned writer, uint64_t batch)
@@ -134,10 +145,10 @@ static void write_for_ever(unsigned writer)
     holter_batch *batch;
     holter_store *store = open_store();
     uint32_t metric = heart_rate(store);
-    holter_batch_options options = { .exact = writer == 1 };
+    holter_batch_options options = { .exact = writer == EXACT, .buffered = writer == BUFFERED };
     must(holter_batch_new(&batch, store, &options, &err), &err, "batch");
-    for (;;) {
-        uint64_t number = atomic_load(&shared->acknowledged[writer]);
+    uint64_t first = atomic_load(&shared->acknowledged[writer]);
+    for (uint64_t number = first;; number++) {
         while (number >= BATCHES_MAX)
             pause();
         uint64_t user = user_of(store, (unsigned)(number % USERS));
@@ -153,10 +164,20 @@ static void write_for_ever(unsigned writer)
                                .value_count = 1 };
             must(holter_batch_add(batch, &row, NULL, &err), &err, "add");
         }
+        if (atomic_load(&shared->submitted[writer]) < number + 1)
+            atomic_store(&shared->submitted[writer], number + 1);
         atomic_store(&shared->phase[writer], COMMITTING);
-        must(holter_commit(store, batch, &err), &err, "commit");
-        atomic_store(&shared->acknowledged[writer], number + 1);
+        holter_status status;
+        while ((status = holter_commit(store, batch, &err)) == HOLTER_BUSY && writer == BUFFERED)
+            must(holter_sync(store, &err), &err, "sync");
+        must(status, &err, "commit");
+        if (writer == BUFFERED && number % 500 == 499)
+            must(holter_sync(store, &err), &err, "sync");
+        atomic_store(&shared->acknowledged[writer],
+                     writer == BUFFERED ? first + holter_durable(store) : number + 1);
         atomic_store(&shared->phase[writer], IDLE);
+        if (writer == BUFFERED) /* not so fast that nothing else is to be read */
+            pause_us(1000);
     }
 }
 
@@ -173,7 +194,7 @@ static void check_user(holter_store *store, holter_snapshot *snapshot, unsigned 
     uint64_t user = user_of(store, index);
     uint64_t most[WRITERS];
     for (unsigned w = 0; w < WRITERS; w++)
-        most[w] = atomic_load(&shared->acknowledged[w]) + 1;
+        most[w] = atomic_load(&shared->submitted[w]);
     for (unsigned w = 0; w < WRITERS; w++) {
         uint64_t seen = 0;
         uint32_t source = source_of(store, user, w);
@@ -225,13 +246,13 @@ static void check_all(holter_store *store)
     holter_snapshot_close(snapshot);
 }
 
-static void read_for_ever(void)
+static void read_for_ever(unsigned role)
 {
     holter_store *store = open_store();
     for (;;) {
-        atomic_store(&shared->phase[READER], READING);
+        atomic_store(&shared->phase[role], READING);
         check_all(store);
-        atomic_store(&shared->phase[READER], IDLE);
+        atomic_store(&shared->phase[role], IDLE);
     }
 }
 
@@ -260,21 +281,14 @@ static pid_t start(unsigned role)
     atomic_store(&shared->phase[role], IDLE);
     if (role < WRITERS)
         write_for_ever(role);
-    else if (role == READER)
-        read_for_ever();
+    else if (role < MAINTAINER)
+        read_for_ever(role);
     else
         maintain_for_ever();
     _exit(0);
 }
 
 /* ---- the parent ------------------------------------------------------------------------------ */
-
-static void pause_us(uint64_t us)
-{
-    struct timespec wait = { .tv_sec = (time_t)(us / 1000000),
-                             .tv_nsec = (long)(us % 1000000) * 1000 };
-    nanosleep(&wait, NULL);
-}
 
 static void make_store(void)
 {
@@ -310,13 +324,18 @@ static void wait_for_phase(unsigned role, enum phase phase)
 
 int main(int argc, char **argv)
 {
-    unsigned kills = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 200;
+    char *unit = NULL;
+    unsigned asked = argc > 2 ? (unsigned)strtoul(argv[2], &unit, 10) : 200;
+    bool is_time = unit != NULL && *unit == 's';
+    time_t begin = time(NULL);
+    unsigned kills = 0;
+    unsigned stops = 0;
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
     unsigned killed_in[PHASES] = { 0 };
     unsigned ended = 0;
     pid_t pids[ROLES];
     if (argc < 2) {
-        fprintf(stderr, "usage: torture DIR [kills [seed]]\n");
+        fprintf(stderr, "usage: torture DIR [kills | SECONDSs [seed]]\n");
         return 2;
     }
     store_path = argv[1];
@@ -328,9 +347,19 @@ int main(int argc, char **argv)
     make_store();
     for (unsigned r = 0; r < ROLES; r++)
         pids[r] = start(r);
-    for (unsigned k = 0; k < kills && atomic_load(&shared->violations) == 0; k++) {
+    for (unsigned k = 0; atomic_load(&shared->violations) == 0 &&
+                         (is_time ? time(NULL) - begin < (time_t)asked : kills < asked);
+         k++) {
         unsigned role = (unsigned)(random_next(&seed) % ROLES);
         pause_us(random_next(&seed) % 40000);
+        if (k % 3 == 2) {
+            kill(pids[role], SIGSTOP);
+            pause_us(random_next(&seed) % 100000);
+            kill(pids[role], SIGCONT);
+            stops++;
+            continue;
+        }
+        kills++;
         if (k % 4 == 0 || k % 4 == 2) {
             role = MAINTAINER;
             wait_for_phase(role, k % 4 == 0 ? FLUSHING : COMPACTING);
@@ -355,14 +384,14 @@ int main(int argc, char **argv)
     check_all(store);
     holter_status status = holter_verify(store, print_finding, NULL, &damaged, &err);
     holter_close(store);
-    printf("torture: %u kills:", kills);
+    printf("torture: %lld s, %u stops, %u kills:", (long long)(time(NULL) - begin), stops, kills);
     for (int p = 0; p < PHASES; p++)
         printf(" %u in %s%s", killed_in[p], phase_names[p], p + 1 < PHASES ? "," : "");
-    printf("\ntorture: acknowledged %" PRIu64 " + %" PRIu64 " batches, %" PRIu64
+    printf("\ntorture: acknowledged %" PRIu64 " + %" PRIu64 " + %" PRIu64 " batches, %" PRIu64
            " rows read and compared, verify %s, %d violations\n",
-           atomic_load(&shared->acknowledged[0]), atomic_load(&shared->acknowledged[1]),
-           atomic_load(&shared->reads), status == HOLTER_OK ? "clean" : "NOT clean",
-           atomic_load(&shared->violations));
+           atomic_load(&shared->acknowledged[PLAIN]), atomic_load(&shared->acknowledged[EXACT]),
+           atomic_load(&shared->acknowledged[BUFFERED]), atomic_load(&shared->reads),
+           status == HOLTER_OK ? "clean" : "NOT clean", atomic_load(&shared->violations));
     bool is_enough = kills < 200 || (killed_in[FLUSHING] >= 20 && killed_in[COMPACTING] >= 20);
     if (!is_enough)
         printf(
