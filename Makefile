@@ -185,8 +185,14 @@ check: check-fast zone-check days-check cli manuals figures install-check corpor
 	@echo "check: all passed"
 
 # the long forms
-check-all: check crash-long model-long real-long check-bugs
+check-all: check crash-long model-long real-long spin check-bugs
 	@echo "check-all: all passed"
+
+# pins, edits and removal of files in all interleavings, where spin is installed: some minutes, 4 GiB
+spin:
+	@sh tests/spin/check.sh
+
+.PHONY: spin
 
 # every public header compiles alone, as C11 and as C++
 headers:
