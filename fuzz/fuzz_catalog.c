@@ -118,6 +118,8 @@ static void go_on(struct fuzz_world *world, struct catalog *catalog,
     core_assert(status == HOLTER_OK);
     core_assert(catalog_metric_count(again) == catalog_metric_count(catalog));
     core_assert(catalog_region_count(again) == catalog_region_count(catalog));
+    core_assert(again->feed.age_ns == catalog->feed.age_ns);
+    core_assert(again->feed.bytes == catalog->feed.bytes);
     core_assert(again->sources.count == catalog->sources.count);
     catalog_close(again);
 }

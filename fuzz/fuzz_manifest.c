@@ -70,7 +70,8 @@ static void go_on(struct fuzz_world *world, struct manifest *manifest,
     holter_status status = manifest_commit(manifest, &edit, &world->err);
     fuzz_check(status, &world->err);
     size_t left = 0;
-    fuzz_check(manifest_sweep(manifest, &left, &world->err), &world->err);
+    fuzz_check(manifest_sweep(manifest, &(struct manifest_keep){ 0 }, &left, &world->err),
+               &world->err);
     if (status != HOLTER_OK)
         return;
     struct manifest *again = NULL;

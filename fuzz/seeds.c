@@ -909,6 +909,7 @@ static void catalog_seed(bool is_sealed)
           .status = 1 },
     };
     MUST(catalog_put_sources(catalog, sources, 2, fuzz_arena(), keys, generations, NULL));
+    MUST(catalog_set_feed(catalog, &(struct catalog_feed){ 86400, 1 << 30 }, NULL));
 
     struct buffer file = file_of(&world, "d/catalog.a");
     struct buffer all;

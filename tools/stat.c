@@ -51,6 +51,8 @@ static void print_store(const holter_stat *stat, const char *path, const char *i
                (unsigned long long)stat->vault_version);
     out_format("metrics   %llu (catalog version %llu)\n", (unsigned long long)stat->metrics,
                (unsigned long long)stat->catalog_version);
+    if (stat->feed_bytes != 0)
+        out_text("feed      flushed logs are kept: see 'holter feed'\n");
     out_format("\n%-12s %5s %8s %6s %12s %12s %8s %6s %12s %12s %6s\n", "region", "shard",
                "version", "logs", "log bytes", "unflushed", "tier", "files", "bytes", "rows",
                "gone");
@@ -97,11 +99,12 @@ static json_t *json_of_shard(const holter_shard_stat *shard)
                             json_pack("{s:o, s:o, s:o}", "files", figure(shard->tiers[tier].files),
                                       "bytes", figure(shard->tiers[tier].bytes), "rows",
                                       figure(shard->tiers[tier].rows)));
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "region",
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "region",
                      shard->region, "shard", (int)shard->shard, "manifest_version",
                      figure(shard->manifest_version), "next_sequence", figure(shard->next_sequence),
                      "flushed_sequence", figure(shard->flushed_sequence), "log_files",
-                     figure(shard->log_files), "log_bytes", figure(shard->log_bytes),
+                     figure(shard->log_files), "log_bytes", figure(shard->log_bytes), "kept_files",
+                     figure(shard->kept_files), "kept_bytes", figure(shard->kept_bytes),
                      "memtable_frames", figure(shard->memtable_frames), "memtable_bytes",
                      figure(shard->memtable_bytes), "tombstones", figure(shard->tombstones),
                      "tiers", tiers);

@@ -46,7 +46,7 @@ const struct verb verb_tail = {
         "  --tz ZONE       times in this zone instead of UTC\n"
         "  --numbers       print the numbers that stand for users, not their ids\n"
         "\n"
-        "Changes are kept until they are flushed.\n"
+        "Changes are kept until they are flushed, or as long as 'holter feed' says.\n"
         "Where a token is older, tail ends with code 6: drop the copy, and begin anew with "
         "--rescan.\n"
         "\n"

@@ -41,7 +41,7 @@ struct verb {
 
 extern const struct verb verb_init, verb_import, verb_query, verb_flush, verb_compact, verb_stat,
     verb_verify, verb_aggregate, verb_latest, verb_simulate, verb_users, verb_metrics, verb_sources,
-    verb_tail;
+    verb_tail, verb_feed;
 
 /* ---- sentences (output.c, forms.c) ---------------------------------------------------------- */
 

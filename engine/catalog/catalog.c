@@ -103,6 +103,11 @@ holter_status catalog_label_find(int64_t *value, const struct catalog_metric *me
     return HOLTER_NOT_FOUND;
 }
 
+struct catalog_feed catalog_feed(const struct catalog *catalog)
+{
+    return catalog->feed;
+}
+
 /* ---- changing ---- */
 
 static holter_status rewrite(struct catalog *catalog, holter_error *err)
@@ -252,6 +257,24 @@ holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t
     status = append(catalog, &bodies, err);
     if (status == HOLTER_OK)
         *value = (int64_t)count;
+    edits_bodies_release(&bodies);
+    return status;
+}
+
+holter_status catalog_set_feed(struct catalog *catalog, const struct catalog_feed *feed,
+                               holter_error *err)
+{
+    struct edits_bodies bodies = { 0 };
+    holter_status status = check_ready(catalog, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (!catalog_feed_is_valid(feed))
+        return error_set(err, HOLTER_INVALID,
+                         "the feed keeps logs up to an age and a size, neither of them 0, or none");
+    if (feed->age_ns == catalog->feed.age_ns && feed->bytes == catalog->feed.bytes)
+        return HOLTER_OK;
+    catalog_bodies_put_feed(&bodies, feed);
+    status = append(catalog, &bodies, err);
     edits_bodies_release(&bodies);
     return status;
 }

@@ -97,6 +97,15 @@ struct catalog_source {
     size_t setting_count;
 };
 
+/**
+ * How long logs are kept for the change feed once they are flushed: until the one or the other is
+ * reached. Both 0: not at all; else neither is.
+ */
+struct catalog_feed {
+    int64_t age_ns; /* INT64_MAX: of any age */
+    uint64_t bytes; /* of all shards together; UINT64_MAX: of any size */
+};
+
 struct catalog;
 
 struct catalog_spec {
@@ -136,6 +145,8 @@ const struct catalog_metric *catalog_metric_by_number(const struct catalog *cata
 holter_status catalog_label_find(int64_t *value, const struct catalog_metric *metric, size_t field,
                                  const char *label, size_t label_bytes);
 
+struct catalog_feed catalog_feed(const struct catalog *catalog);
+
 /* Changes: one durable edit each; the caller holds the store lock and has refreshed (writable). */
 holter_status catalog_add_region(struct catalog *catalog, const char *name, uint16_t shards,
                                  uint16_t *number, holter_error *err);
@@ -152,6 +163,10 @@ holter_status catalog_add_metric(struct catalog *catalog, const struct catalog_m
  */
 holter_status catalog_add_label(struct catalog *catalog, uint32_t metric, size_t field,
                                 const char *label, int64_t *value, holter_error *err);
+
+/** Errors: HOLTER_INVALID; those of edits_append. */
+holter_status catalog_set_feed(struct catalog *catalog, const struct catalog_feed *feed,
+                               holter_error *err);
 
 /* Sources: opened with the user's key when asked for. */
 /**

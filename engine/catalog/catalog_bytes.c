@@ -47,6 +47,16 @@ void catalog_bodies_put_source(struct edits_bodies *b, const struct source *sour
                      &(struct buffer){ .data = bytes, .bytes = sizeof bytes - w.left });
 }
 
+void catalog_bodies_put_feed(struct edits_bodies *b, const struct catalog_feed *feed)
+{
+    uint8_t bytes[FEED_PAYLOAD_BYTES];
+    struct writer w = writer_over(bytes, sizeof bytes);
+    put_i64(&w, feed->age_ns);
+    put_u64(&w, feed->bytes);
+    core_assert(w.left == 0 && !w.overrun);
+    edits_bodies_put(b, RECORD_FEED, &(struct buffer){ .data = bytes, .bytes = sizeof bytes });
+}
+
 void catalog_bodies_put_all(struct edits_bodies *b, const struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->region_count; i++)
@@ -55,6 +65,8 @@ void catalog_bodies_put_all(struct edits_bodies *b, const struct catalog *catalo
         catalog_bodies_put_metric(b, &catalog->metrics[i]->told);
     for (size_t i = 0; i < catalog->sources.count && !b->failed; i++)
         catalog_bodies_put_source(b, &catalog->sources.all[i]);
+    if (catalog->feed.bytes != 0)
+        catalog_bodies_put_feed(b, &catalog->feed);
 }
 
 /* ---- reading ---- */
@@ -115,6 +127,18 @@ static holter_status source_decode(struct source *out, struct reader *r, bool is
     return HOLTER_OK;
 }
 
+bool catalog_feed_is_valid(const struct catalog_feed *feed)
+{
+    return feed->age_ns >= 0 && (feed->age_ns == 0) == (feed->bytes == 0);
+}
+
+static holter_status feed_decode(struct catalog_feed *out, struct reader *r)
+{
+    out->age_ns = get_i64(r);
+    out->bytes = get_u64(r);
+    return reader_is_done(r) && catalog_feed_is_valid(out) ? HOLTER_OK : HOLTER_CORRUPT;
+}
+
 static void change_release(struct change *change)
 {
     if (change->kind == RECORD_METRIC)
@@ -146,6 +170,8 @@ static holter_status change_decode(struct change *change, struct reader *payload
         return label_decode(change, payload);
     case RECORD_SOURCE:
         return source_decode(&change->of.source, payload, catalog->spec.is_sealed);
+    case RECORD_FEED:
+        return feed_decode(&change->of.feed, payload);
     default:
         return change->kind == 0                     ? HOLTER_CORRUPT
                : change->kind < RECORD_SKIPPABLE_MIN ? HOLTER_UNSUPPORTED
@@ -344,6 +370,15 @@ static const char *commit_source(struct catalog *catalog, const struct source *s
     return NULL;
 }
 
+static void commit_feed(struct catalog *catalog, const struct catalog_feed *feed)
+{
+    if (catalog->feed.bytes != 0)
+        catalog->live_bytes -= 1 + 1 + FEED_PAYLOAD_BYTES; /* with kind and size */
+    catalog->feed = *feed;
+    if (feed->bytes == 0) /* it need not be told when the log is rewritten */
+        catalog->live_bytes -= 1 + 1 + FEED_PAYLOAD_BYTES;
+}
+
 holter_status catalog_changes_commit(struct changes *changes, struct catalog *catalog,
                                      uint64_t version, holter_error *err)
 {
@@ -358,6 +393,8 @@ holter_status catalog_changes_commit(struct changes *changes, struct catalog *ca
             wrong = commit_label(catalog, change);
         else if (change->kind == RECORD_SOURCE)
             wrong = commit_source(catalog, &change->of.source);
+        else if (change->kind == RECORD_FEED)
+            commit_feed(catalog, &change->of.feed);
         else
             catalog->has_skipped = true;
         if (wrong != NULL)
@@ -374,6 +411,7 @@ void catalog_reset(void *context)
         catalog_metric_free(catalog->metrics[i]);
     catalog->metric_count = catalog->region_count = 0;
     catalog_sources_release(&catalog->sources);
+    catalog->feed = (struct catalog_feed){ 0 };
     catalog->live_bytes = 0;
     catalog->has_skipped = false;
 }

@@ -16,6 +16,7 @@ enum record_kind {
     RECORD_METRIC = 2,
     RECORD_LABEL = 3,
     RECORD_SOURCE = 4,
+    RECORD_FEED = 6,
     RECORD_SKIPPABLE_MIN = 128, /* below it, an unknown kind must be understood */
 };
 
@@ -55,6 +56,11 @@ void catalog_string_encode(struct buffer *out, const char *string);
 /** Into out[most + 1], zero-terminated; false: longer than that, cut, or invalid. */
 bool catalog_string_decode(char *out, size_t most, struct reader *r,
                            bool (*is_valid)(const char *, size_t));
+
+/* ---- the feed -------------------------------------------------------------------------------- */
+
+enum { FEED_PAYLOAD_BYTES = 8 + 8 };
+bool catalog_feed_is_valid(const struct catalog_feed *feed);
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
@@ -124,6 +130,7 @@ struct change {
             char *text;
         } label;              /* text owned */
         struct source source; /* blob owned */
+        struct catalog_feed feed;
     } of;
 };
 
@@ -142,6 +149,7 @@ struct catalog {
     struct metric **by_name;
     size_t metric_count, metric_capacity, by_name_capacity;
     struct sources sources;
+    struct catalog_feed feed;
     uint64_t live_bytes;      /* of the records that tell what is in memory */
     bool has_skipped;         /* a record that may be skipped was: not to be written */
     struct changes *prepared; /* what the edit being appended comes to; else NULL */
@@ -165,6 +173,7 @@ holter_status catalog_apply(void *context, uint64_t version, const uint8_t *body
 void catalog_bodies_put_region(struct edits_bodies *b, const struct catalog_region *region);
 void catalog_bodies_put_metric(struct edits_bodies *b, const struct catalog_metric *metric);
 void catalog_bodies_put_source(struct edits_bodies *b, const struct source *source);
+void catalog_bodies_put_feed(struct edits_bodies *b, const struct catalog_feed *feed);
 void catalog_bodies_put_all(struct edits_bodies *b, const struct catalog *catalog);
 
 struct metric *catalog_find_metric(const struct catalog *catalog, uint32_t number);

@@ -117,6 +117,7 @@ struct io_stat {
     uint32_t mode;  /* permission bits, 07777 */
     uint32_t owner; /* user id */
     uint64_t bytes;
+    int64_t written_ns; /* when a file was last written to, by the wall clock */
 };
 
 /** What is at a path, links followed. Errors: HOLTER_NOT_FOUND, HOLTER_DENIED, HOLTER_IO. */

@@ -183,6 +183,7 @@ static int backend_stat(struct io_stat *out, struct io *io, const char *path)
         const struct sim_node *node = sim_node(process->sim, number);
         *out = (struct io_stat){ .kind = node->kind, .mode = node->mode, .owner = user_id(io) };
         out->bytes = node->kind == IO_KIND_FILE ? node->bytes : CORE_PAGE_BYTES;
+        out->written_ns = node->written_ns;
     }
     return sim_leave(process, &bend, error);
 }
@@ -386,6 +387,7 @@ static int64_t op_write(struct sim *sim, const struct io_op *op, const struct si
         return -ENOSPC;
 
     struct sim_node *node = sim_node_writable(sim, number);
+    node->written_ns = sim->monotonic_ns + sim->wall_ahead_ns;
     if ((op->file->flags & IO_DSYNC) && !bend->lies)
         pages_write_through(node, op->offset, op->memory, bytes);
     else

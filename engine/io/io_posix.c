@@ -359,6 +359,7 @@ static int posix_stat(struct io_stat *out, struct io *io, const char *path)
         .mode = found.st_mode & 07777,
         .owner = found.st_uid,
         .bytes = (uint64_t)found.st_size,
+        .written_ns = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec,
     };
     return 0;
 }

@@ -113,6 +113,7 @@ struct sim_node {
 
     /* a file */
     uint64_t bytes;        /* now */
+    int64_t written_ns;    /* when it was last written to, by the wall clock */
     uint64_t bytes_disk;   /* durable, at most `bytes` */
     bool bytes_dirty;      /* a crash may keep the size, and a sync makes it durable */
     bool unsettled;        /* now and disk may differ */

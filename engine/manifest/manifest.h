@@ -160,13 +160,24 @@ enum { MANIFEST_LOG_NAME_BYTES = 4 + 16 + 1 };
 void manifest_log_name(char out[static MANIFEST_LOG_NAME_BYTES], uint64_t number);
 bool manifest_log_name_parse(uint64_t *number, const char *name);
 
+/** How long log files that left are kept for the change feed (catalog_feed, of this shard). */
+struct manifest_keep {
+    int64_t age_ns; /* since they were last written to */
+    uint64_t bytes; /* together; 0: none is kept */
+};
+
 /**
  * Unlink what no version needs (P2): segments that left, log files before `flushed.file`,
  * "seg-*.tmp", "manifest.*.tmp" and, of files the log has passed, "log-*.tmp" (later ones may be an
  * appender's). Refreshes (writable) first. Under the maintenance lock. Files that cannot go yet
  * stay for a later sweep. *left: how many had to stay.
+ * Log files that may go are kept instead, renamed to "kept-" and their number, as long as `keep` lets them.
  */
-holter_status manifest_sweep(struct manifest *manifest, size_t *left, holter_error *err);
+holter_status manifest_sweep(struct manifest *manifest, const struct manifest_keep *keep,
+                             size_t *left, holter_error *err);
+/** Count what is kept. Cost: lists the directory, looks at each kept file. */
+holter_status manifest_kept(uint64_t *files, uint64_t *bytes, struct manifest *manifest,
+                            holter_error *err);
 holter_status manifest_verify(struct manifest *manifest,
                               void (*report)(void *context, const char *sentence), void *context,
                               size_t *damaged, holter_error *err);

@@ -9,7 +9,12 @@
  * P2  A file that left in version r is unlinked only under the maintenance lock, when no version
  *     below r is pinned by another handle (probe of the lock file) or by this one (count).
  *
- * A log file leaves in the version whose flushed.file passes it. What log appenders make aside
+ * A log file leaves in the version whose flushed.file passes it. Where the change feed keeps it, it
+ * gets another name then: so the log itself is as short as without (a head page that was put back, say,
+ * is known by the file that its end lies in being gone), and nobody but feeds looks at what is kept.
+ * From the newest one back, files stay until they are too old or too large together; the chain that
+ * feeds read ends there.
+ * What log appenders make aside
  * belongs to them unless it is of a file that the log has passed. Nothing is synced: what a power
  * cut brings back is swept again.
  *
@@ -17,10 +22,13 @@
  */
 #include "manifest_impl.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct sweep {
     struct manifest *manifest;
+    const struct manifest_keep *keep;
     uint64_t free_below;   /* no version below it is pinned */
     uint64_t pinned_below; /* some version below it is */
     size_t left;
@@ -144,6 +152,106 @@ static bool find_departure(uint64_t *version, struct manifest_left **left,
     return false;
 }
 
+/* ---- what is kept for the change feed -------------------------------------------------------- */
+
+enum { KEPT_NAME_BYTES = MANIFEST_LOG_NAME_BYTES + 1 };
+
+static void kept_name(char out[static KEPT_NAME_BYTES], uint64_t number)
+{
+    char log[MANIFEST_LOG_NAME_BYTES];
+    manifest_log_name(log, number);
+    snprintf(out, KEPT_NAME_BYTES, "kept-%s", log + strlen("log-"));
+}
+
+static bool kept_name_parse(uint64_t *number, const char *name)
+{
+    char log[MANIFEST_LOG_NAME_BYTES];
+    if (strlen(name) != KEPT_NAME_BYTES - 1 || strncmp(name, "kept-", strlen("kept-")) != 0)
+        return false;
+    snprintf(log, sizeof log, "log-%s", name + strlen("kept-"));
+    return manifest_log_name_parse(number, log);
+}
+
+static holter_status path_of(char out[static IO_PATH_BYTES_MAX], const struct manifest *manifest,
+                             const char *name, holter_error *err)
+{
+    if (io_path_join(out, manifest->spec.directory, name, NULL, NULL))
+        return HOLTER_OK;
+    return error_set(err, HOLTER_INVALID, "'%s/%s': the path is too long", manifest->spec.directory,
+                     name);
+}
+
+static holter_status keep_log(struct manifest *manifest, const char *path, uint64_t number,
+                              holter_error *err)
+{
+    char name[KEPT_NAME_BYTES], to[IO_PATH_BYTES_MAX];
+    kept_name(name, number);
+    holter_status status = path_of(to, manifest, name, err);
+    return status == HOLTER_OK ? io_rename(manifest->spec.io, path, to, err) : status;
+}
+
+/* What a kept file weighs. HOLTER_NOT_FOUND: it went meanwhile. */
+static holter_status look_at_kept(char path[static IO_PATH_BYTES_MAX], struct io_stat *stat,
+                                  struct manifest *manifest, const char *name, holter_error *err)
+{
+    holter_status status = path_of(path, manifest, name, err);
+    return status == HOLTER_OK ? io_stat(stat, manifest->spec.io, path, err) : status;
+}
+
+/* Names come sorted, so the newest one is last. */
+static holter_status trim_kept(struct manifest *manifest, const struct manifest_keep *keep,
+                               holter_error *err)
+{
+    struct io_names names = { .count = 0 };
+    int64_t now = io_now_ns(manifest->spec.io);
+    uint64_t number, bytes = 0;
+    bool is_over = false;
+    holter_status status = io_list(&names, manifest->spec.io, manifest->spec.directory, err);
+    for (size_t i = names.count; status == HOLTER_OK && i-- > 0;) {
+        char path[IO_PATH_BYTES_MAX];
+        struct io_stat stat;
+        if (!kept_name_parse(&number, names.name[i]))
+            continue;
+        status = look_at_kept(path, &stat, manifest, names.name[i], err);
+        if (status == HOLTER_OK) {
+            is_over = is_over || stat.bytes > keep->bytes - bytes ||
+                      saturating_add_i64(stat.written_ns, keep->age_ns) < now;
+            if (is_over)
+                status = io_unlink(manifest->spec.io, path, err);
+            else
+                bytes += stat.bytes;
+        }
+        if (status == HOLTER_NOT_FOUND)
+            status = HOLTER_OK;
+    }
+    io_names_release(&names);
+    return status;
+}
+
+holter_status manifest_kept(uint64_t *files, uint64_t *bytes, struct manifest *manifest,
+                            holter_error *err)
+{
+    struct io_names names = { .count = 0 };
+    uint64_t number;
+    *files = *bytes = 0;
+    holter_status status = io_list(&names, manifest->spec.io, manifest->spec.directory, err);
+    for (size_t i = 0; status == HOLTER_OK && i < names.count; i++) {
+        char path[IO_PATH_BYTES_MAX];
+        struct io_stat stat;
+        if (!kept_name_parse(&number, names.name[i]))
+            continue;
+        status = look_at_kept(path, &stat, manifest, names.name[i], err);
+        if (status == HOLTER_OK) {
+            *files += 1;
+            *bytes += stat.bytes;
+        } else if (status == HOLTER_NOT_FOUND) {
+            status = HOLTER_OK;
+        }
+    }
+    io_names_release(&names);
+    return status;
+}
+
 /* ---- the sweep ------------------------------------------------------------------------------- */
 
 static holter_status sweep_name(struct sweep *sweep, const char *name, holter_error *err)
@@ -158,10 +266,12 @@ static holter_status sweep_name(struct sweep *sweep, const char *name, holter_er
     bool may;
     holter_status status = may_go(&may, sweep, version, err);
     if (status == HOLTER_OK && may) {
-        if (!io_path_join(path, manifest->spec.directory, name, NULL, NULL))
-            return error_set(err, HOLTER_INVALID, "'%s/%s': the path is too long",
-                             manifest->spec.directory, name);
-        status = io_unlink(manifest->spec.io, path, err);
+        uint64_t number;
+        status = path_of(path, manifest, name, err);
+        if (status == HOLTER_OK && sweep->keep->bytes > 0 && manifest_log_name_parse(&number, name))
+            status = keep_log(manifest, path, number, err);
+        else if (status == HOLTER_OK)
+            status = io_unlink(manifest->spec.io, path, err);
         if (status == HOLTER_OK || status == HOLTER_NOT_FOUND)
             return HOLTER_OK;
     }
@@ -181,10 +291,13 @@ static void forget_gone(struct manifest *manifest)
     manifest->left_count = kept;
 }
 
-holter_status manifest_sweep(struct manifest *manifest, size_t *left, holter_error *err)
+holter_status manifest_sweep(struct manifest *manifest, const struct manifest_keep *keep,
+                             size_t *left, holter_error *err)
 {
     struct io_names names = { .count = 0 };
-    struct sweep sweep = { .manifest = manifest, .pinned_below = UINT64_MAX };
+    struct sweep sweep = { .manifest = manifest, .keep = keep, .pinned_below = UINT64_MAX };
+    uint64_t number;
+    bool has_kept = keep->bytes > 0;
     if (manifest->spec.lock_file == NULL)
         return error_set(err, HOLTER_INVALID, "manifest '%s': no lock file to see pins in",
                          manifest->spec.directory);
@@ -199,6 +312,7 @@ holter_status manifest_sweep(struct manifest *manifest, size_t *left, holter_err
     for (size_t i = 0; i < manifest->left_count; i++)
         manifest->left[i].is_there = false;
     for (size_t i = 0; i < names.count; i++) {
+        has_kept = has_kept || kept_name_parse(&number, names.name[i]);
         holter_error fault = { .status = HOLTER_OK };
         holter_status failed = sweep_name(&sweep, names.name[i], &fault);
         if (failed != HOLTER_OK && status == HOLTER_OK) /* the first is told; the others still go */
@@ -207,5 +321,7 @@ holter_status manifest_sweep(struct manifest *manifest, size_t *left, holter_err
     forget_gone(manifest);
     io_names_release(&names);
     *left = sweep.left;
+    if (status == HOLTER_OK && has_kept)
+        status = trim_kept(manifest, keep, err);
     return status;
 }

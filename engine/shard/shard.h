@@ -86,6 +86,9 @@ struct shard_spec {
      */
     uint8_t (*class_of)(void *context, uint32_t metric);
     void *class_context;
+    /** How long logs are kept for the change feed; asked before each sweep. NULL: not at all. */
+    struct manifest_keep (*keep)(void *context);
+    void *keep_context;
 };
 
 /**
@@ -303,7 +306,8 @@ holter_status shard_compact(struct compaction_result *sum, struct shard *shard,
 struct shard_stat {
     uint64_t manifest_version;
     uint64_t next_sequence, flushed_sequence;
-    uint64_t log_files, log_bytes; /* bytes: written since the last flush */
+    uint64_t log_files, log_bytes;   /* bytes: written since the last flush */
+    uint64_t kept_files, kept_bytes; /* for the change feed */
     uint64_t memtable_frames, memtable_bytes;
     uint64_t files[4], file_bytes[4], rows[4]; /* by manifest_tier */
     uint64_t tombstones;

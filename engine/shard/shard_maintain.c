@@ -66,9 +66,13 @@ enum shard_due shard_flush_due(struct shard *shard)
 holter_status shard_sweep(struct shard *shard, holter_error *err)
 {
     size_t left;
+    const struct shard_spec *spec = &shard->spec;
+    struct manifest_keep keep = { 0 };
+    if (spec->keep != NULL)
+        keep = spec->keep(spec->keep_context);
     io_mutex_lock(shard->mutex);
     shard_segments_forget(shard);
-    holter_status status = manifest_sweep(shard->manifest, &left, err);
+    holter_status status = manifest_sweep(shard->manifest, &keep, &left, err);
     io_mutex_unlock(shard->mutex);
     return status;
 }
@@ -196,10 +200,12 @@ holter_status shard_stat(struct shard_stat *out, struct shard *shard, holter_err
     struct wal_place end;
     uint64_t appender;
     stat.head_is_valid = shard_published_end(shard, &end, &appender);
+    status = manifest_kept(&stat.kept_files, &stat.kept_bytes, shard->manifest, err);
     io_mutex_unlock(shard->mutex);
     shard_snapshot_close(snapshot);
-    *out = stat;
-    return HOLTER_OK;
+    if (status == HOLTER_OK)
+        *out = stat;
+    return status;
 }
 
 /* ---- checking -------------------------------------------------------------------------------- */
@@ -325,6 +331,36 @@ static holter_status verify_log(struct verify *verify, holter_error *err)
     return status;
 }
 
+/* What is kept for the change feed, by a log handle of its own. */
+static holter_status verify_kept(struct verify *verify, holter_error *err)
+{
+    struct shard *shard = verify->shard;
+    const struct manifest_log_place *flushed = &verify->snapshot->version->flushed;
+    struct wal_place from,
+        end = { .file = flushed->file, .offset = flushed->offset, .sequence = flushed->sequence };
+    struct wal_read_spec spec = { .end = &end };
+    struct wal *wal = NULL;
+    holter_error one = { 0 };
+    size_t damaged = 0;
+    if (end.file == 0)
+        return HOLTER_OK;
+    holter_status status = shard_wal_open(&wal, shard, true, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = wal_bookmark_find(&from, wal, NULL, &end, &one);
+    if (status != HOLTER_OK) {
+        status = finding(verify, status, &one);
+        if (status != HOLTER_OK)
+            error_set(err, status, "%s", one.message);
+    } else if (from.file != end.file) {
+        spec.from = from;
+        status = wal_verify(wal, &spec, verify->report, verify->context, &damaged, err);
+    }
+    wal_close(wal);
+    verify->damaged += damaged;
+    return status;
+}
+
 holter_status shard_verify(struct shard *shard, void (*report)(void *context, const char *sentence),
                            void *context, size_t *damaged, holter_error *err)
 {
@@ -350,6 +386,8 @@ holter_status shard_verify(struct shard *shard, void (*report)(void *context, co
     verify.damaged += of_manifest;
     if (status == HOLTER_OK)
         status = verify_log(&verify, err);
+    if (status == HOLTER_OK)
+        status = verify_kept(&verify, err);
     if (status == HOLTER_OK)
         status = verify_frames(&verify, err);
     for (size_t i = 0; status == HOLTER_OK && i < verify.snapshot->version->file_count; i++)

@@ -243,6 +243,23 @@ uint8_t store_class_of(void *context, uint32_t metric)
     return class;
 }
 
+struct manifest_keep store_keep(void *context)
+{
+    holter_store *store = context;
+    struct manifest_keep keep = { .age_ns = INT64_MAX, .bytes = UINT64_MAX };
+    size_t shard_count = 0;
+    io_mutex_lock(store->mutex);
+    if (store_refresh(store, NULL) == HOLTER_OK && catalog_version(store->catalog) != 0) {
+        struct catalog_feed feed = catalog_feed(store->catalog);
+        for (size_t i = 0; i < store->region_count; i++)
+            shard_count += store->regions[i].shard_count;
+        keep.age_ns = feed.age_ns;
+        keep.bytes = feed.bytes == UINT64_MAX ? UINT64_MAX : feed.bytes / shard_count;
+    } /* else what the catalog would say is not known: all stays for now */
+    io_mutex_unlock(store->mutex);
+    return keep;
+}
+
 holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
                             const struct crypto_key **key, uint32_t *newest, holter_error *err)
 {
@@ -345,6 +362,8 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
         .keys = { .get = store_key_get, .put = store_key_put, .context = store },
         .class_of = store_class_of,
         .class_context = store,
+        .keep = store_keep,
+        .keep_context = store,
     };
     memcpy(spec.store_id, store->id, sizeof spec.store_id);
     struct shard *shard;

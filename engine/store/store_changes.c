@@ -442,3 +442,21 @@ void holter_deletions_free(holter_deletion *deletions)
 {
     free(deletions);
 }
+
+/* ---- what is kept ---------------------------------------------------------------------------- */
+
+holter_status holter_feed_keep(holter_store *store, int64_t age_ns, uint64_t bytes,
+                               holter_error *err)
+{
+    const struct catalog_feed feed = { .age_ns = age_ns, .bytes = bytes };
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = store_change_begin(store, err);
+    if (status == HOLTER_OK) {
+        status = catalog_set_feed(store->catalog, &feed, err);
+        store_change_end(store);
+    }
+    store_leave(store);
+    return status;
+}

@@ -107,6 +107,8 @@ void store_change_end(holter_store *store);
 holter_status store_shard(struct shard **out, holter_store *store, uint16_t region, uint16_t index,
                           holter_error *err);
 uint8_t store_class_of(void *context, uint32_t metric);
+/** As shard_spec.keep: each shard has the same part of what the catalog says. */
+struct manifest_keep store_keep(void *context);
 /** Bring store->regions up to the catalog. Under the mutex. */
 holter_status store_regions_sync(holter_store *store, holter_error *err);
 /**

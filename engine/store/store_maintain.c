@@ -152,7 +152,9 @@ holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_err
                              .vault_version = vault_version(store->vault),
                              .catalog_version = catalog_version(store->catalog),
                              .format_major = HOLTER_FORMAT_MAJOR,
-                             .format_minor = HOLTER_FORMAT_MINOR };
+                             .format_minor = HOLTER_FORMAT_MINOR,
+                             .feed_age_ns = catalog_feed(store->catalog).age_ns,
+                             .feed_bytes = catalog_feed(store->catalog).bytes };
         memcpy(stat.store_id, store->id, sizeof stat.store_id);
         stat.erased_users = vault_erased_count(store->vault);
         stat.users = vault_user_count(store->vault) - stat.erased_users;
@@ -187,6 +189,8 @@ holter_status holter_stat_shard(holter_store *store, size_t index, holter_shard_
                                     .next_sequence = of.next_sequence,
                                     .flushed_sequence = of.flushed_sequence,
                                     .log_files = of.log_files,
+                                    .kept_files = of.kept_files,
+                                    .kept_bytes = of.kept_bytes,
                                     .log_bytes = of.log_bytes,
                                     .memtable_frames = of.memtable_frames,
                                     .memtable_bytes = of.memtable_bytes,

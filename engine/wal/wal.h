@@ -246,7 +246,7 @@ holter_status wal_read_frame(struct wal_frame_read *frame, struct buffer *scratc
                              uint64_t file, uint64_t offset, holter_error *err);
 /**
  * Check every group of every file present, without keys. Findings are reported; *damaged counts
- * them.
+ * them. Of a wal that reads what is kept, only the files before that of spec->end.
  */
 holter_status wal_verify(struct wal *wal, const struct wal_read_spec *spec,
                          void (*report)(void *context, const char *sentence), void *context,

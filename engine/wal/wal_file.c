@@ -110,13 +110,16 @@ holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal
     return path_of(out, wal, "log-", number, suffix, err);
 }
 
-/* 0: the name is not that of a log file. */
-static uint64_t number_of(const char *name)
+/* 0: the name is not that of a log file, or of one that is kept. */
+static uint64_t number_of(const struct wal *wal, const char *name)
 {
-    if (strlen(name) != 4 + 16 || memcmp(name, "log-", 4) != 0)
+    bool is_log = strncmp(name, "log-", 4) == 0;
+    bool is_kept = wal->reads_kept && strncmp(name, "kept-", 5) == 0;
+    const char *digits = name + (is_kept ? 5 : 4);
+    if ((!is_log && !is_kept) || strlen(digits) != 16)
         return 0;
     uint64_t number = 0;
-    for (const char *at = name + 4; *at != '\0'; at++) {
+    for (const char *at = digits; *at != '\0'; at++) {
         if (*at >= '0' && *at <= '9')
             number = number << 4 | (uint64_t)(*at - '0');
         else if (*at >= 'a' && *at <= 'f')
@@ -140,10 +143,10 @@ holter_status wal_list(uint64_t **numbers, size_t *count, struct wal *wal, holte
                            wal->directory);
         goto done;
     }
-    /* Names come sorted, and digits of equal length sort as their numbers do. */
+    /* Names come sorted, digits of equal length as their numbers, and what is kept lies before the log. */
     size_t kept = 0;
     for (size_t i = 0; i < names.count; i++) {
-        uint64_t number = number_of(names.name[i]);
+        uint64_t number = number_of(wal, names.name[i]);
         if (number != 0)
             found[kept++] = number;
     }

@@ -27,9 +27,9 @@ static bool is_finding(holter_status status)
     return status == HOLTER_CORRUPT || status == HOLTER_IO || status == HOLTER_UNSUPPORTED;
 }
 
-/* Both copies of each header, of void files too. */
-static holter_status verify_headers(struct findings *findings, struct wal *wal, uint64_t first,
-                                    holter_error *err)
+/* Both copies of each header, of void files too; of kept ones those before the log. */
+static holter_status verify_headers(struct findings *findings, struct wal *wal,
+                                    const struct wal_read_spec *spec, holter_error *err)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;
@@ -37,7 +37,7 @@ static holter_status verify_headers(struct findings *findings, struct wal *wal, 
     for (size_t i = 0; i < count && status == HOLTER_OK; i++) {
         const struct wal_source *source;
         holter_error why = { 0 };
-        if (numbers[i] < first)
+        if (numbers[i] < spec->from.file || (wal->reads_kept && numbers[i] >= spec->end->file))
             continue;
         status = wal_source_get(&source, wal, numbers[i], &why);
         if (is_finding(status)) {
@@ -104,7 +104,7 @@ holter_status wal_verify(struct wal *wal, const struct wal_read_spec *spec,
     holter_error why = { 0 };
 
     wal_sources_close(wal); /* what is known of the files is to be read again */
-    holter_status status = verify_headers(&findings, wal, spec->from.file, err);
+    holter_status status = verify_headers(&findings, wal, spec, err);
     if (status != HOLTER_OK)
         return status;
     size_t in_headers = findings.count;

@@ -3,8 +3,8 @@
  *
  * A feed tells the changes of a store, each at least once, those of a user in the order they were
  * committed. After any of them it gives a token; who comes back with it, after a crash too, is told
- * all that came since. It is read from the logs: a change stays there until it is flushed. A token of
- * what went answers HOLTER_EXPIRED. Then the receiver begins anew: it opens a snapshot, takes its
+ * all that came since. It is read from the logs: a change stays there until it is flushed, and longer
+ * only where the store keeps its logs (holter_feed_keep). A token of what went answers HOLTER_EXPIRED. Then the receiver begins anew: it opens a snapshot, takes its
  * token, copies all users, of each first the deletions (holter_deletions) and then the rows, and goes
  * on from the token.
  *
@@ -25,6 +25,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/**
+ * How long the store keeps its logs for feeds once they are flushed, durably and for every process:
+ * each until it is so old, or all of them together so large, the oldest going first, at the next
+ * flush or compaction after that. Logs are sealed, those of erased users noise.
+ * age_ns   since it was written, by the wall clock; INT64_MAX: of any age; 0: not at all, the default.
+ * bytes    of all shards together, each having the same part; UINT64_MAX: of any size; 0 with age 0.
+ * Errors   HOLTER_INVALID; HOLTER_BUSY; HOLTER_IO; HOLTER_NO_SPACE; HOLTER_NO_MEMORY.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_feed_keep(holter_store *store, int64_t age_ns,
+                                                          uint64_t bytes, holter_error *err);
 
 typedef struct holter_feed holter_feed;
 

@@ -344,6 +344,7 @@ typedef struct holter_shard_stat {
     uint64_t manifest_version;
     uint64_t next_sequence, flushed_sequence;
     uint64_t log_files, log_bytes;
+    uint64_t kept_files, kept_bytes; /**< flushed logs, for the change feed */
     uint64_t memtable_frames, memtable_bytes;
     struct {
         uint64_t files, bytes, rows;
@@ -366,6 +367,8 @@ typedef struct holter_stat {
     uint64_t vault_version, catalog_version;
     uint32_t format_major, format_minor;
     size_t shard_count;
+    int64_t feed_age_ns; /**< as set by holter_feed_keep, as are the bytes */
+    uint64_t feed_bytes;
 } holter_stat;
 
 HOLTER_API HOLTER_MUST_USE holter_status holter_stat_read(holter_store *store, holter_stat *out,

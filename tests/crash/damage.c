@@ -49,6 +49,7 @@ enum {
     SEGMENT_TIER_AT = 57, /* in a footer, which is the last sector of a segment (segment.md) */
     SEGMENT_DIRECTORY_AT = 176,
     LOG_HEADER_BYTES = 4096,
+    KEPT_BYTES = 128 << 10, /* the newest kept ones: others are like them */
 };
 
 /* A new kind also needs: kind_names, kind_of, must_lose_nothing. */
@@ -59,6 +60,7 @@ enum file_kind {
     FILE_CATALOG,
     FILE_MANIFEST,
     FILE_LOG,
+    FILE_KEPT,
     FILE_HOT,
     FILE_WARM,
     FILE_COLD,
@@ -68,8 +70,8 @@ enum file_kind {
 };
 
 static const char *const kind_names[FILE_KINDS] = {
-    "identity",    "keyring",      "vault",        "catalog",   "manifest", "log",
-    "hot segment", "warm segment", "cold segment", "head page", "lock",
+    "identity", "keyring",     "vault",        "catalog",      "manifest",  "log",
+    "kept log", "hot segment", "warm segment", "cold segment", "head page", "lock",
 };
 
 enum damage { DAMAGE_BIT, DAMAGE_ZEROED, DAMAGE_EIO, DAMAGE_CUT, DAMAGE_PUT_BACK, DAMAGES };
@@ -189,6 +191,7 @@ static enum file_kind kind_of(const char *path, const struct buffer *bytes)
         { "/catalog.", FILE_CATALOG },
         { "/manifest.", FILE_MANIFEST },
         { "/log-", FILE_LOG },
+        { "/kept-", FILE_KEPT },
         { "/seg-", FILE_HOT },
         { "/head", FILE_HEAD },
         { "/lock", FILE_LOCK },
@@ -284,6 +287,7 @@ static void fill(void)
     need(store_create_on(io, STORE, &options, &err), &err, "creating");
     need(store_open_on(&store, io, STORE, &opened, &err), &err, "opening");
     need(rows_prepare(&image.world, store, USERS, SOURCES, &err), &err, "preparing");
+    need(holter_feed_keep(store, INT64_MAX, KEPT_BYTES, &err), &err, "keeping logs");
     remember_moment();
 
     write_some(store, 8, -40, 3, 9);
@@ -541,6 +545,7 @@ static bool must_lose_nothing(const struct file *file, uint64_t sector)
     case FILE_MANIFEST:
     case FILE_HEAD:
     case FILE_LOCK:
+    case FILE_KEPT: /* for receivers of changes; what is stored is elsewhere, too */
         return true;
     case FILE_LOG:
         return at < LOG_HEADER_BYTES;
@@ -561,7 +566,7 @@ static void flip_bits(const struct file *file)
     uint64_t bits = 8 * file->bytes.bytes;
     uint64_t step = form == FORM_FULL ? 1 : 8;
     if (form == FORM_SHORT)
-        step = 8 * 96;
+        step = file->kind == FILE_KEPT ? 8 * 768 : 8 * 96;
     for (uint64_t bit = 0; bit < bits; bit += step) {
         uint64_t flipped = bit + random_below(&dice, step);
         if (flipped >= bits)

@@ -27,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 READER = os.path.join(HERE, os.pardir, "reader")
 PROGRAMS = os.environ.get("PROGRAMS", os.path.join(HERE, os.pardir, os.pardir, "out", "release", "tests", "golden"))
 FORMAT = "0.1"
-COMMITTED_KINDS = ("sealed", "plain", "unclosed", "linked")  # "large" and "device" are large
+COMMITTED_KINDS = ("sealed", "plain", "unclosed", "kept", "linked")  # "large" and "device" are large
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, READER)
@@ -138,6 +138,11 @@ class Fresh(Case):
         expected = self.check("sealed")
         self.store += "-plain"
         self.assertEqual(self.check("plain"), expected)
+
+    def test_logs_that_are_kept(self):
+        self.check("kept")
+        self.assertTrue(glob.glob(os.path.join(self.store, "*", "*", "kept-*")), "no log is kept")
+        self.assertEqual(Store(self.store).catalog.feed, (400 * 86400 * 10**9, 1 << 26))
 
     def test_linked_frames(self):
         self.check("linked")

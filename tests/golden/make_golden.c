@@ -10,6 +10,7 @@
  *     plain       the same without sealing
  *     unclosed    sealed: the same with fewer rows and a log of several files, whose maker ends
  *                 without closing: the log has no mark
+ *     kept        sealed: with fewer rows; flushed logs are kept for the change feed
  *     linked      without sealing: parts larger than a frame, in the log
  *     large       sealed: parts larger than a frame, in a segment and in the log
  *     device      sealed: a long series of a device that no built-in model knows, in a cold segment
@@ -669,14 +670,14 @@ static int is_kind(const char *argument, const char *kind)
 
 int main(int count, char **arguments)
 {
-    static const char *const kinds[] = { "sealed", "plain",  "unclosed", "linked",
-                                         "large",  "device", "random-" };
-    enum { SEALED, PLAIN, UNCLOSED, LINKED, LARGE, DEVICE, RANDOM, KINDS };
+    static const char *const kinds[] = { "sealed", "plain", "unclosed", "kept",
+                                         "linked", "large", "device",   "random-" };
+    enum { SEALED, PLAIN, UNCLOSED, KEPT, LINKED, LARGE, DEVICE, RANDOM, KINDS };
     int kind = 0;
     while (count == 3 && kind < KINDS && !is_kind(arguments[1], kinds[kind]))
         kind++;
     if (count != 3 || kind == KINDS) {
-        fputs("usage: make_golden sealed|plain|unclosed|linked|large|device|random-N STORE\n",
+        fputs("usage: make_golden sealed|plain|unclosed|kept|linked|large|device|random-N STORE\n",
               stderr);
         return 2;
     }
@@ -693,6 +694,8 @@ int main(int count, char **arguments)
     need(holter_add_region(world.store, "eu-west", 1, &error), "region");
     need(holter_batch_new(&world.batch, world.store, NULL, &error), "batch");
     make_people();
+    if (kind == KEPT)
+        need(holter_feed_keep(world.store, 400 * DAY, 1 << 26, &error), "feed");
     if (is_linked)
         fill_linked(kind == LARGE ? 2 : 1);
     else if (kind == DEVICE)
@@ -700,7 +703,7 @@ int main(int count, char **arguments)
     else if (kind == RANDOM)
         fill_random(seed);
     else
-        fill(kind != UNCLOSED);
+        fill(kind != UNCLOSED && kind != KEPT);
     if (kind == UNCLOSED)
         fill_log();
     print_expected();

@@ -11,7 +11,7 @@ from records import records
 from seal import TAG_BYTES, open_sealed
 from text import read_code, read_identifier, read_region_name, read_words
 
-REGION, METRIC, LABEL, SOURCE = 1, 2, 3, 4
+REGION, METRIC, LABEL, SOURCE, FEED = 1, 2, 3, 4, 6
 MEAN, SUM, STATES, LAST = 1, 2, 3, 4
 LABELS_MAX = 256
 
@@ -44,13 +44,14 @@ class Catalog:
     def __init__(self, store, identity):
         self.store_id, self.sealed = identity.store_id, identity.sealed
         self.regions, self.metrics = [], {}
+        self.feed = (0, 0)  # age in ns, bytes: how long logs are kept
         self._sources = {}  # (user, number) -> cursor over the record's payload, the latest
         self._source_counts = {}
         readers = {REGION: self._read_region, METRIC: self._read_metric, LABEL: self._read_label,
-                   SOURCE: self._keep_source}
+                   SOURCE: self._keep_source, FEED: self._read_feed}
         for edit in read_edits(store, CATALOG, self.store_id, 0):
             for body in edit.parts:
-                for kind, payload in records(body, SOURCE, "a catalog's"):
+                for kind, payload in records(body, readers, "a catalog's"):
                     readers[kind](payload)
                     payload.end()
 
@@ -128,6 +129,11 @@ class Catalog:
         c.take(c.left)
         self._source_counts[user] = max(count, number)
         self._sources[user, number] = c
+
+    def _read_feed(self, c):
+        age, size = c.i64(), c.u64()
+        c.check(age >= 0 and (age == 0) == (size == 0), f"an age of {age} and a size of {size}", 0)
+        self.feed = (age, size)
 
     def source_names(self, vault):
         """(user number, source number) -> the source's name, for all users who are not erased."""

@@ -6,7 +6,7 @@ from problems import Newer
 SKIPPABLE = 128  # kinds from here on may be skipped
 
 
-def records(body, greatest_known, what):
+def records(body, known, what):
     """The records of one body as (kind, cursor over the payload), those that may be skipped left out."""
     while body.left:
         at = body.at
@@ -17,7 +17,7 @@ def records(body, greatest_known, what):
         body.check(kind != 0, "a record of kind 0", at)
         if kind >= SKIPPABLE:
             continue
-        if kind > greatest_known:
+        if kind not in known:
             raise Newer(f"{body.file}: offset {body.base + at}: {what} record of kind {kind}, "
                         f"which this reader does not know")
         yield kind, payload

@@ -37,7 +37,7 @@ class Vault:
         first = True
         for edit in read_edits(store, VAULT, self.store_id, 0):
             for body in edit.parts:
-                for kind, payload in records(body, ERASED, "a vault's"):
+                for kind, payload in records(body, (INDEX, USER, ERASED), "a vault's"):
                     payload.check((kind == INDEX) == first, "the index stands first, and there only", 0)
                     first = False
                     (self._read_index, self._read_user, self._read_erased)[kind - 1](payload)

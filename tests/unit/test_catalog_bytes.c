@@ -6,6 +6,7 @@
  * every length of the body that a new store has, and every byte of it changed in turn. What still
  * opens must tell something else, so that no byte goes unread and nothing has a second form.
  */
+#include "catalog/catalog_impl.h"
 #include "catalog_world.h"
 
 static void setup_plain(void)
@@ -50,6 +51,13 @@ static const struct {
     { "\1\6\0\0\1\0\1a\1\6\1\0\1\0\1b", 16, HOLTER_OK },
     { "\0\0", 2, HOLTER_CORRUPT },
     { "\5\0", 2, HOLTER_UNSUPPORTED },
+    { "\6\x10\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 18, HOLTER_OK },
+    { "\6\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18, HOLTER_OK },
+    { "\6\x10\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18, HOLTER_CORRUPT },   /* no size */
+    { "\6\x10\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 18, HOLTER_CORRUPT },   /* no age */
+    { "\6\x10\0\0\0\0\0\0\0\x80\1\0\0\0\0\0\0\0", 18, HOLTER_CORRUPT }, /* one before 0 */
+    { "\6\xf\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0", 17, HOLTER_CORRUPT },
+    { "\7\0", 2, HOLTER_UNSUPPORTED },
     { "\x7f\0", 2, HOLTER_UNSUPPORTED },
     { "\x80\0", 2, HOLTER_OK },
     { "\xff\1x", 3, HOLTER_OK },
@@ -77,6 +85,44 @@ START_TEST(what_was_skipped_is_not_written_over)
     MUST(world_open(true));
     ck_assert_int_eq(catalog_add_metric(world.catalog, &metric, &number, &world.err),
                      HOLTER_UNSUPPORTED);
+}
+END_TEST
+
+static void feed_is(int64_t age_ns, uint64_t bytes)
+{
+    struct catalog_feed feed = catalog_feed(world.catalog);
+    ck_assert_int_eq(feed.age_ns, age_ns);
+    ck_assert_uint_eq(feed.bytes, bytes);
+}
+
+START_TEST(the_last_feed_stands_also_when_the_log_is_rewritten)
+{
+    MUST(open_body("\1\6\0\0\1\0\1a", 8));
+    world_close();
+    MUST(world_open(true));
+    feed_is(0, 0);
+    MUST(catalog_set_feed(world.catalog, &(struct catalog_feed){ 5, 6 }, &world.err));
+    MUST(catalog_set_feed(world.catalog, &(struct catalog_feed){ INT64_MAX, UINT64_MAX },
+                          &world.err));
+    uint64_t version = catalog_version(world.catalog);
+    MUST(catalog_set_feed(world.catalog, &(struct catalog_feed){ INT64_MAX, UINT64_MAX },
+                          &world.err));
+    ck_assert_uint_eq(catalog_version(world.catalog), version); /* equal: no edit */
+    world_reopen();
+    feed_is(INT64_MAX, UINT64_MAX);
+    uint64_t bytes = world.catalog->live_bytes;
+    for (int i = 1; i < 4000; i++) /* so often that it is rewritten */
+        MUST(catalog_set_feed(world.catalog, &(struct catalog_feed){ i, 7 }, &world.err));
+    ck_assert_uint_eq(world.catalog->live_bytes, bytes);
+    ck_assert_uint_lt(edits_bytes(world.catalog->edits), 128 << 10);
+    world_reopen();
+    feed_is(3999, 7);
+    MUST(catalog_set_feed(world.catalog, &(struct catalog_feed){ 0, 0 }, &world.err));
+    ck_assert_uint_eq(world.catalog->live_bytes, bytes - 18);
+    world_reopen();
+    feed_is(0, 0);
+    ck_assert_int_eq(catalog_set_feed(world.catalog, &(struct catalog_feed){ 1, 0 }, &world.err),
+                     HOLTER_INVALID);
 }
 END_TEST
 
@@ -280,6 +326,7 @@ int main(void)
     tcase_add_checked_fixture(plain, setup_plain, world_teardown);
     tcase_add_loop_test(plain, bodies_that_no_writer_makes_are_refused, 0, CORE_COUNT(bodies));
     tcase_add_test(plain, what_was_skipped_is_not_written_over);
+    tcase_add_test(plain, the_last_feed_stands_also_when_the_log_is_rewritten);
     tcase_add_test(plain, built_in_metrics_that_are_missing_are_added);
     tcase_add_test(plain, changes_that_contradict_the_state_are_refused);
     tcase_add_test(plain, every_cut_body_is_refused_or_ends_between_records);

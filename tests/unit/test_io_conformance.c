@@ -254,6 +254,8 @@ START_TEST(modes_and_kinds_are_told)
     ck_assert_uint_eq(found.mode, 0640);
     ck_assert_uint_eq(found.bytes, 5);
     ck_assert_uint_eq(found.owner, io_user_id(io));
+    int64_t since = io_now_ns(io) - found.written_ns; /* file systems tell time by the tick */
+    ck_assert(since > -INT64_C(1000000000) && since < INT64_C(60000000000));
     ck_ok(io_stat(&found, io, at("private"), &err));
     ck_assert_uint_eq(found.mode, 0600);
     ck_ok(io_stat(&found, io, at("dir"), &err));

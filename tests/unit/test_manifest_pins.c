@@ -78,10 +78,12 @@ static bool has_log(uint8_t number)
     return world_exists(writer.io, path);
 }
 
+static struct manifest_keep keep; /* nothing */
+
 static size_t sweep(struct manifest *manifest)
 {
     size_t left = 99;
-    MUST(manifest_sweep(manifest, &left, &err));
+    MUST(manifest_sweep(manifest, &keep, &left, &err));
     return left;
 }
 
@@ -349,7 +351,7 @@ static void live(struct opened *opened, struct promise *promise)
         } else
             return;
         size_t left;
-        (void)manifest_sweep(opened->manifest, &left, NULL);
+        (void)manifest_sweep(opened->manifest, &keep, &left, NULL);
     }
 }
 

@@ -189,14 +189,15 @@ START_TEST(without_a_token_all_that_is_kept_is_told_and_all_users)
 }
 END_TEST
 
-/* Texts of 60,000 bytes: frames of 256 KiB, linked, over groups and files. */
-static void commit_large(holter_store *store, int64_t begin, int count)
+/* Texts of so many bytes: frames of 256 KiB or less, linked, over groups and files. */
+static void commit_large(holter_store *store, int64_t begin, int count, size_t bytes)
 {
-    static char text[60001];
-    memset(text, 'x', sizeof text - 1);
+    static char text[60000];
+    memset(text, 'x', sizeof text);
+    CHECK(bytes <= sizeof text);
     holter_batch *batch = batch_new(store, 0, 0);
     for (int i = 0; i < count; i++) {
-        holter_value value = { .text = { .bytes = text, .count = sizeof text - 1 } };
+        holter_value value = { .text = { .bytes = text, .count = bytes } };
         holter_row row = { .user = world.users[0],
                            .metric = metric_number(store, "note"),
                            .source = 1,
@@ -218,7 +219,7 @@ START_TEST(a_part_of_many_frames_is_told_whole_again_after_a_token_within)
     holter_change change;
     size_t rows = 0;
     commit(store, "heart_rate/1: 1=60");
-    commit_large(store, 100, 60);
+    commit_large(store, 100, 60, 60000);
     commit(store, "heart_rate/1: 2=61");
     OK(holter_feed_next(feed, &change, &err));
     CHECK(change.rows.time_ns[0] == 1);
@@ -483,6 +484,220 @@ START_TEST(a_token_of_another_history_is_expired)
 }
 END_TEST
 
+/* ---- logs that are kept ---------------------------------------------------------------------- */
+
+static const int64_t second_ns = 1000000000;
+
+static holter_shard_stat stat_of(holter_store *store, size_t index)
+{
+    holter_shard_stat stat;
+    OK(holter_stat_shard(store, index, &stat, &err));
+    return stat;
+}
+
+/* The paths of kept files, on the simulated disk. */
+static size_t kept_paths(char paths[][64], size_t room)
+{
+    struct io_names names;
+    size_t count = 0;
+    OK(sim_files(&names, world.sim));
+    for (size_t i = 0; i < names.count; i++) {
+        if (strstr(names.name[i], "/kept-") == NULL)
+            continue;
+        CHECK(count < room);
+        snprintf(paths[count++], 64, "%s", names.name[i]);
+    }
+    io_names_release(&names);
+    return count;
+}
+
+START_TEST(a_store_that_keeps_its_logs_tells_what_was_flushed)
+{
+    world_init(&one_shard, NULL);
+    OK(world_open(1));
+    holter_feed *feed = feed_from_now(world.store[0]);
+    told(world.store[0], feed);
+    holter_feed_close(feed);
+    char before[sizeof token];
+    strcpy(before, token);
+    OK(holter_feed_keep(world.store[0], INT64_MAX, UINT64_MAX, &err));
+    for (int i = 0; i < 3; i++) {
+        commit(world.store[i % 2], "heart_rate/1: 100=60 x7..8");
+        flush(world.store[i % 2]);
+        if (i == 1)
+            compact(world.store[0]);
+    }
+    world_end(1); /* also the one that did not set it kept what it flushed */
+    world_end(0);
+    OK(world_open(0));
+    const char *expected = "@0 heart_rate/1: x7..8 @0 heart_rate/1: 100=60 @0 heart_rate/1: x7..8 "
+                           "@0 heart_rate/1: 100=60 @0 heart_rate/1: x7..8 @0 heart_rate/1: 100=60";
+    TEXT_IS(told_from(world.store[0], before), expected);
+    char at_end[sizeof token];
+    strcpy(at_end, token);
+    commit(world.store[0], "heart_rate/1: 101=61");
+    TEXT_IS(told_from(world.store[0], at_end), "@0 heart_rate/1: 101=61");
+    holter_shard_stat stat = stat_of(world.store[0], 0);
+    CHECK(stat.kept_files >= 3 && stat.kept_bytes >= 3 * 8192);
+    verify(world.store[0]);
+
+    OK(holter_feed_keep(world.store[0], 0, 0, &err));
+    flush(world.store[0]);
+    CHECK(stat_of(world.store[0], 0).kept_files == 0);
+    FAILS(holter_feed_open(&feed, world.store[0], &(holter_feed_options){ .token = before }, &err),
+          HOLTER_EXPIRED, "no longer kept");
+    world_release();
+}
+END_TEST
+
+START_TEST(kept_logs_go_by_age)
+{
+    world_init(&one_shard, NULL);
+    holter_store *store = world.store[0];
+    holter_feed *feed = feed_from_now(store);
+    told(store, feed);
+    holter_feed_close(feed);
+    char first[sizeof token];
+    strcpy(first, token);
+    OK(holter_feed_keep(store, 100 * second_ns, UINT64_MAX, &err));
+    commit(store, "heart_rate/1: 100=60");
+    flush(store);
+    sim_clock_advance(world.sim, 60 * second_ns);
+    TEXT_IS(told_from(store, first), "@0 heart_rate/1: 100=60");
+    char second[sizeof token];
+    strcpy(second, token);
+    commit(store, "heart_rate/1: 101=61");
+    flush(store);
+    TEXT_IS(told_from(store, first), "@0 heart_rate/1: 100=60 @0 heart_rate/1: 101=61");
+    sim_clock_advance(world.sim, 60 * second_ns);
+    compact(store); /* the first one is 120 s old now */
+    FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .token = first }, &err),
+          HOLTER_EXPIRED, "no longer kept");
+    TEXT_IS(told_from(store, second), "@0 heart_rate/1: 101=61");
+    TEXT_IS(told_from(store, NULL), "+0 +1 +2 +3 +4 +5 @0 heart_rate/1: 101=61");
+    sim_clock_advance(world.sim, 60 * second_ns);
+    commit(store, "heart_rate/1: 102=62"); /* begins another file */
+    compact(store);
+    FAILS(holter_feed_open(&feed, store, &(holter_feed_options){ .token = second }, &err),
+          HOLTER_EXPIRED, "no longer kept");
+    world_release();
+}
+END_TEST
+
+START_TEST(kept_logs_go_by_size)
+{
+    world_init(&two_shards, &(holter_options){ .log_file_bytes = 65536 });
+    holter_store *store = world.store[0];
+    OK(holter_feed_keep(store, INT64_MAX, 2 << 20, &err)); /* 1 MiB for each shard */
+    for (int i = 0; i < 40; i++) {
+        commit_large(store, 1000 * i, 16, 8000);
+        flush(store);
+        CHECK(stat_of(store, 0).kept_bytes <= 1 << 20);
+        CHECK(stat_of(store, 1).kept_bytes <= 1 << 20);
+    }
+    CHECK(stat_of(store, 0).kept_bytes + stat_of(store, 1).kept_bytes > 512 << 10);
+    verify(store);
+    holter_feed *feed = feed_from(store, NULL);
+    holter_change change;
+    int64_t last = 0;
+    holter_status status;
+    while ((status = holter_feed_next(feed, &change, &err)) == HOLTER_OK) {
+        if (change.kind == HOLTER_UPSERT)
+            last = change.rows.time_ns[change.rows.count - 1];
+    }
+    CHECK(status == HOLTER_DONE && last == 39015);
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(what_goes_while_a_feed_reads_it_is_told)
+{
+    holter_feed *feed;
+    holter_change change;
+    world_init(&one_shard, &(holter_options){ .log_file_bytes = 65536 });
+    holter_store *store = world.store[0];
+    OK(holter_feed_keep(store, INT64_MAX, UINT64_MAX, &err));
+    for (int i = 0; i < 20; i++)
+        commit_large(store, 1000 * i, 16, 8000);
+    flush(store);
+    feed = feed_open(store, &(holter_feed_options){ .user = world.users[0] });
+    OK(holter_feed_next(feed, &change, &err));
+    CHECK(change.kind == HOLTER_USER_ADDED);
+    OK(holter_feed_next(feed, &change, &err));
+    OK(holter_feed_keep(store, 0, 0, &err));
+    compact(store);
+    holter_status status;
+    while ((status = holter_feed_next(feed, &change, &err)) == HOLTER_OK)
+        continue;
+    CHECK(status == HOLTER_EXPIRED);
+    FAILS(holter_feed_next(feed, &change, &err), HOLTER_INVALID, "failed before");
+    holter_feed_close(feed);
+    world_release();
+}
+END_TEST
+
+START_TEST(frames_of_erased_users_are_left_out_of_what_is_kept)
+{
+    world_init(&one_shard, NULL);
+    holter_store *store = world.store[0];
+    OK(holter_feed_keep(store, INT64_MAX, UINT64_MAX, &err));
+    commit(store, "@0 heart_rate/1: 100=60 @1 heart_rate/1: 100=61");
+    flush(store);
+    commit(store, "@0 heart_rate/1: 101=60 @1 heart_rate/1: 101=61");
+    world_erase(store, world.users[0]);
+    TEXT_IS(told_from(store, NULL),
+            "+1 +2 +3 +4 +5 @1 heart_rate/1: 100=61 @1 heart_rate/1: 101=61");
+    verify(store);
+    world_release();
+}
+END_TEST
+
+START_TEST(damage_to_what_is_kept_is_found_and_harms_nothing_else)
+{
+    char paths[8][64];
+    world_init(&one_shard, NULL);
+    holter_store *store = world.store[0];
+    OK(holter_feed_keep(store, INT64_MAX, UINT64_MAX, &err));
+    commit(store, "heart_rate/1: 100=60");
+    flush(store);
+    commit(store, "heart_rate/1: 101=61");
+    size_t count = kept_paths(paths, CORE_COUNT(paths));
+    CHECK(count >= 1);
+    static const uint64_t offsets[] = { 0, 2048 + 10, 4096 + 3, 4096 + 100, 4096 + 200 };
+    for (size_t i = 0; i < CORE_COUNT(offsets); i++) {
+        size_t damaged = 0;
+        holter_feed *feed;
+        holter_change change;
+        OK(sim_file_flip(world.sim, paths[0], 8 * offsets[i]));
+        FAILS(holter_verify(store, NULL, NULL, &damaged, &err), HOLTER_CORRUPT, "");
+        CHECK(damaged == 1);
+        TEXT_IS(ask(store, 0), "heart_rate/1: 100=60 101=61");
+        holter_status status = holter_feed_open(&feed, store, NULL, &err);
+        while (status == HOLTER_OK)
+            status = holter_feed_next(feed, &change, &err);
+        CHECK(status == (offsets[i] < 4096 ? HOLTER_DONE : HOLTER_CORRUPT));
+        holter_feed_close(feed);
+        OK(sim_file_flip(world.sim, paths[0], 8 * offsets[i]));
+    }
+    verify(store);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_limit_that_is_none_is_refused)
+{
+    world_init(&one_shard, NULL);
+    FAILS(holter_feed_keep(world.store[0], 0, 1, &err), HOLTER_INVALID, "neither of them 0");
+    FAILS(holter_feed_keep(world.store[0], 1, 0, &err), HOLTER_INVALID, "neither of them 0");
+    FAILS(holter_feed_keep(world.store[0], -1, 1, &err), HOLTER_INVALID, "neither of them 0");
+    holter_stat stat;
+    OK(holter_stat_read(world.store[0], &stat, &err));
+    CHECK(stat.feed_age_ns == 0 && stat.feed_bytes == 0);
+    world_release();
+}
+END_TEST
+
 /* ---- a copy that is kept --------------------------------------------------------------------- */
 
 enum { COPY_TIMES = 12, COPY_CUTS_MAX = 256 };
@@ -678,6 +893,92 @@ START_TEST(a_copy_equals_the_store_whatever_was_done_by_whom)
 }
 END_TEST
 
+START_TEST(a_copy_equals_a_store_that_keeps_its_logs_however_seldom_it_looks)
+{
+    struct random random = { (uint64_t)_i + 2000 };
+    struct copy copy = { 0 };
+    world_init(&two_shards, &(holter_options){ .log_file_bytes = 65536 });
+    OK(holter_feed_keep(world.store[0], INT64_MAX, UINT64_MAX, &err));
+    OK(world_open(1));
+    for (int i = 0; i < 120; i++) {
+        size_t at = random_below(&random, 2);
+        switch (random_below(&random, 8)) {
+        case 0:
+            flush(world.store[at]);
+            break;
+        case 1:
+            compact(world.store[at]);
+            break;
+        case 2:
+            if (random_below(&random, 3) == 0)
+                CHECK(copy_go_on(&copy, world.store[at], random_below(&random, 40)));
+            break;
+        case 3:
+            world_end(at);
+            OK(world_open(at));
+            break;
+        default:
+            OK(commit_random(world.store[at], &random));
+        }
+    }
+    CHECK(copy_go_on(&copy, world.store[0], SIZE_MAX));
+    copy_equals(&copy, world.store[0]);
+    verify(world.store[0]);
+    world_release();
+}
+END_TEST
+
+/* One run that is cut: commits, flushes, and a receiver whose copy and token outlive the machine. */
+static void run_to_be_cut(struct copy *copy, uint64_t seed)
+{
+    struct random random = { seed };
+    holter_status status = world_open(1);
+    for (int i = 0; i < 14 && status == HOLTER_OK; i++) {
+        holter_store *store = world.store[i % 2];
+        status = commit_random(store, &random);
+        if (status == HOLTER_OK && i % 4 == 3)
+            status = holter_flush(store, NULL, &err);
+        if (status == HOLTER_OK && i == 9)
+            status =
+                holter_compact(store, &(holter_compact_options){ .to = HOLTER_WARM }, NULL, &err);
+        if (status == HOLTER_OK && i % 3 == 1 && !copy_go_on(copy, store, 5))
+            break;
+    }
+}
+
+START_TEST(a_copy_equals_the_store_after_a_power_cut_at_any_call)
+{
+    bool is_over = false;
+    for (uint64_t call = (uint64_t)_i * 61; !is_over; call += 397) {
+        struct copy copy = { 0 };
+        world_init(&two_shards, &(holter_options){ .log_file_bytes = 65536 });
+        OK(holter_feed_keep(world.store[0], INT64_MAX, UINT64_MAX, &err));
+        sim_stop_at(world.sim, sim_call_count(world.sim) + call,
+                    call % 3 == 0 ? SIM_POWER_CUT_TORN : SIM_POWER_CUT);
+        run_to_be_cut(&copy, 77);
+        is_over = !sim_has_stopped(world.sim);
+        if (is_over) {
+            sim_stop_at(world.sim, 0, SIM_NOTHING);
+        } else {
+            world_end(0);
+            world_end(1);
+            sim_crash(world.sim, call % 2 == 0 ? SIM_CRASH_RANDOM : SIM_CRASH_DURABLE, call);
+            OK(world_open(0));
+        }
+        CHECK(copy_go_on(&copy, world.store[0], SIZE_MAX));
+        copy_equals(&copy, world.store[0]);
+        struct random random = { call };
+        OK(commit_random(world.store[0], &random));
+        flush(world.store[0]);
+        OK(commit_random(world.store[0], &random));
+        CHECK(copy_go_on(&copy, world.store[0], SIZE_MAX));
+        copy_equals(&copy, world.store[0]);
+        verify(world.store[0]);
+        world_release();
+    }
+}
+END_TEST
+
 START_TEST(a_copy_begun_anew_from_a_snapshot_equals_the_store)
 {
     struct random random = { (uint64_t)_i + 1000 };
@@ -722,6 +1023,16 @@ int main(void)
     tcase_add_test(tests, regions_that_were_added_later_are_told_from_their_beginning);
     tcase_add_test(tests, a_changed_token_is_refused_and_one_of_another_store);
     tcase_add_test(tests, a_token_of_another_history_is_expired);
+    tcase_add_test(tests, a_store_that_keeps_its_logs_tells_what_was_flushed);
+    tcase_add_test(tests, kept_logs_go_by_age);
+    tcase_add_test(tests, kept_logs_go_by_size);
+    tcase_add_test(tests, what_goes_while_a_feed_reads_it_is_told);
+    tcase_add_test(tests, frames_of_erased_users_are_left_out_of_what_is_kept);
+    tcase_add_test(tests, damage_to_what_is_kept_is_found_and_harms_nothing_else);
+    tcase_add_test(tests, a_limit_that_is_none_is_refused);
+    tcase_add_loop_test(tests, a_copy_equals_a_store_that_keeps_its_logs_however_seldom_it_looks, 0,
+                        20);
+    tcase_add_loop_test(tests, a_copy_equals_the_store_after_a_power_cut_at_any_call, 0, 6);
     tcase_add_loop_test(tests, a_copy_equals_the_store_whatever_was_done_by_whom, 0, 20);
     tcase_add_loop_test(tests, a_copy_begun_anew_from_a_snapshot_equals_the_store, 0, 20);
     suite_add_tcase(suite, tests);
