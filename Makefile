@@ -217,9 +217,11 @@ import_kills = HOLTER=$(CURDIR)/$(OUT)/holter python3 -B tests/real/import_kills
 real-short: $(REAL_BINARIES) $(OUT)/holter
 	@$(call real_run,60)
 	@$(call import_kills,8)
+	@HOLTER=$(CURDIR)/$(OUT)/holter python3 -B tests/real/mirror.py 5
 real-long: $(REAL_BINARIES) $(OUT)/holter
 	@$(call real_run,400)
 	@$(call import_kills,100 --real)
+	@HOLTER=$(CURDIR)/$(OUT)/holter python3 -B tests/real/mirror.py 120 --seed 2
 
 # make torture SECONDS=1800: writers, readers and a compactor, killed and stopped at random for so long
 torture: $(OUT)/tests/real/torture

@@ -190,38 +190,37 @@ static holter_status keep_log(struct manifest *manifest, const char *path, uint6
     return status == HOLTER_OK ? io_rename(manifest->spec.io, path, to, err) : status;
 }
 
-/* What a kept file weighs. HOLTER_NOT_FOUND: it went meanwhile. */
-static holter_status look_at_kept(char path[static IO_PATH_BYTES_MAX], struct io_stat *stat,
-                                  struct manifest *manifest, const char *name, holter_error *err)
-{
-    holter_status status = path_of(path, manifest, name, err);
-    return status == HOLTER_OK ? io_stat(stat, manifest->spec.io, path, err) : status;
-}
-
-/* Names come sorted, so the newest one is last. */
-static holter_status trim_kept(struct manifest *manifest, const struct manifest_keep *keep,
-                               holter_error *err)
+/*
+ * Count what is kept, from the newest one back (names come sorted, so it is last), and let go of what is
+ * beyond a limit. keep NULL: it all stays.
+ */
+static holter_status go_through_kept(uint64_t *files, uint64_t *bytes, struct manifest *manifest,
+                                     const struct manifest_keep *keep, holter_error *err)
 {
     struct io_names names = { .count = 0 };
     int64_t now = io_now_ns(manifest->spec.io);
-    uint64_t number, bytes = 0;
+    uint64_t number;
     bool is_over = false;
+    *files = *bytes = 0;
     holter_status status = io_list(&names, manifest->spec.io, manifest->spec.directory, err);
     for (size_t i = names.count; status == HOLTER_OK && i-- > 0;) {
         char path[IO_PATH_BYTES_MAX];
         struct io_stat stat;
         if (!kept_name_parse(&number, names.name[i]))
             continue;
-        status = look_at_kept(path, &stat, manifest, names.name[i], err);
-        if (status == HOLTER_OK) {
-            is_over = is_over || stat.bytes > keep->bytes - bytes ||
+        status = path_of(path, manifest, names.name[i], err);
+        if (status == HOLTER_OK)
+            status = io_stat(&stat, manifest->spec.io, path, err);
+        if (status == HOLTER_OK && keep != NULL)
+            is_over = is_over || stat.bytes > keep->bytes - *bytes ||
                       saturating_add_i64(stat.written_ns, keep->age_ns) < now;
-            if (is_over)
-                status = io_unlink(manifest->spec.io, path, err);
-            else
-                bytes += stat.bytes;
+        if (status == HOLTER_OK && is_over) {
+            status = io_unlink(manifest->spec.io, path, err);
+        } else if (status == HOLTER_OK) {
+            *files += 1;
+            *bytes += stat.bytes;
         }
-        if (status == HOLTER_NOT_FOUND)
+        if (status == HOLTER_NOT_FOUND) /* it went meanwhile */
             status = HOLTER_OK;
     }
     io_names_release(&names);
@@ -231,25 +230,7 @@ static holter_status trim_kept(struct manifest *manifest, const struct manifest_
 holter_status manifest_kept(uint64_t *files, uint64_t *bytes, struct manifest *manifest,
                             holter_error *err)
 {
-    struct io_names names = { .count = 0 };
-    uint64_t number;
-    *files = *bytes = 0;
-    holter_status status = io_list(&names, manifest->spec.io, manifest->spec.directory, err);
-    for (size_t i = 0; status == HOLTER_OK && i < names.count; i++) {
-        char path[IO_PATH_BYTES_MAX];
-        struct io_stat stat;
-        if (!kept_name_parse(&number, names.name[i]))
-            continue;
-        status = look_at_kept(path, &stat, manifest, names.name[i], err);
-        if (status == HOLTER_OK) {
-            *files += 1;
-            *bytes += stat.bytes;
-        } else if (status == HOLTER_NOT_FOUND) {
-            status = HOLTER_OK;
-        }
-    }
-    io_names_release(&names);
-    return status;
+    return go_through_kept(files, bytes, manifest, NULL, err);
 }
 
 /* ---- the sweep ------------------------------------------------------------------------------- */
@@ -296,7 +277,7 @@ holter_status manifest_sweep(struct manifest *manifest, const struct manifest_ke
 {
     struct io_names names = { .count = 0 };
     struct sweep sweep = { .manifest = manifest, .keep = keep, .pinned_below = UINT64_MAX };
-    uint64_t number;
+    uint64_t number, files, bytes;
     bool has_kept = keep->bytes > 0;
     if (manifest->spec.lock_file == NULL)
         return error_set(err, HOLTER_INVALID, "manifest '%s': no lock file to see pins in",
@@ -322,6 +303,6 @@ holter_status manifest_sweep(struct manifest *manifest, const struct manifest_ke
     io_names_release(&names);
     *left = sweep.left;
     if (status == HOLTER_OK && has_kept)
-        status = trim_kept(manifest, keep, err);
+        status = go_through_kept(&files, &bytes, manifest, keep, err);
     return status;
 }
