@@ -99,7 +99,9 @@ struct catalog_source {
 
 /**
  * How long logs are kept for the change feed once they are flushed: until the one or the other is
- * reached. Both 0: not at all; else neither is.
+ * reached. Both 0: not at all; else neither is. It is here, not in the options of a handle, so that every
+ * process that flushes goes by it, and not in the shards' manifests, where it would be one edit for each
+ * and could be set in part.
  */
 struct catalog_feed {
     int64_t age_ns; /* INT64_MAX: of any age */

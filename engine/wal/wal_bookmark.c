@@ -69,8 +69,9 @@ holter_status wal_bookmark_find(struct wal_place *out, struct wal *wal,
 
     for (uint64_t number = end->file; number != 0 && number >= place->file;) {
         const struct wal_source *source;
-        holter_status status = wal_source_get(&source, wal, number, err);
-        if (status == HOLTER_CORRUPT && number != end->file && !wal_file_is_there(wal, number))
+        holter_status status = number == end->file ? wal_source_get(&source, wal, number, err)
+                                                   : wal_source_find(&source, wal, number, err);
+        if (status == HOLTER_NOT_FOUND)
             break;
         if (status != HOLTER_OK)
             return status;

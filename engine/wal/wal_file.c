@@ -244,16 +244,8 @@ static holter_status open_file(struct io_file **out, struct wal *wal, uint64_t n
     return status;
 }
 
-bool wal_file_is_there(struct wal *wal, uint64_t number)
-{
-    struct io_file *file = NULL;
-    holter_status status = open_file(&file, wal, number, NULL);
-    io_close(file);
-    return status != HOLTER_NOT_FOUND;
-}
-
-holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uint64_t number,
-                             holter_error *err)
+holter_status wal_source_find(const struct wal_source **out, struct wal *wal, uint64_t number,
+                              holter_error *err)
 {
     for (size_t i = 0; i < WAL_SOURCES_MAX; i++) {
         if (wal->sources[i].file != NULL && wal->sources[i].header.number == number) {
@@ -262,12 +254,9 @@ holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uin
         }
     }
     struct wal_source source = { 0 };
-    holter_error why = { 0 };
-    holter_status status = open_file(&source.file, wal, number, &why);
-    if (status == HOLTER_NOT_FOUND)
-        status = HOLTER_CORRUPT;
+    holter_status status = open_file(&source.file, wal, number, err);
     if (status != HOLTER_OK)
-        return error_set(err, status, "%s", why.message);
+        return status;
     status = read_header(&source, wal, number, err);
     if (status != HOLTER_OK) {
         io_close(source.file);
@@ -279,6 +268,16 @@ holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uin
     *slot = source;
     *out = slot;
     return HOLTER_OK;
+}
+
+holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uint64_t number,
+                             holter_error *err)
+{
+    holter_error why = { 0 };
+    holter_status status = wal_source_find(out, wal, number, &why);
+    if (status == HOLTER_NOT_FOUND)
+        status = HOLTER_CORRUPT;
+    return status == HOLTER_OK ? HOLTER_OK : error_set(err, status, "%s", why.message);
 }
 
 holter_status wal_files_bytes(uint64_t *bytes, struct wal *wal, uint64_t first, uint64_t last,

@@ -157,8 +157,9 @@ struct wal {
  */
 holter_status wal_source_get(const struct wal_source **out, struct wal *wal, uint64_t number,
                              holter_error *err);
-/** Where it may be read from: in the log, or kept. */
-bool wal_file_is_there(struct wal *wal, uint64_t number);
+/** .. HOLTER_NOT_FOUND: it is missing. */
+holter_status wal_source_find(const struct wal_source **out, struct wal *wal, uint64_t number,
+                              holter_error *err);
 /** Forget open files, so that the next look reads the disk. */
 void wal_sources_close(struct wal *wal);
 

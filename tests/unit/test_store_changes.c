@@ -7,6 +7,8 @@
  * changes.h is compared with scans: after random work of several processes, and after a power cut at
  * every call of a run.
  */
+#include <errno.h>
+
 #include "store_world.h"
 
 #include "random.h"
@@ -979,6 +981,32 @@ START_TEST(a_copy_equals_the_store_after_a_power_cut_at_any_call)
 }
 END_TEST
 
+START_TEST(a_call_that_fails_costs_a_receiver_nothing)
+{
+    struct random random = { 4000 };
+    struct copy copy = { 0 };
+    world_init(&one_shard, &(holter_options){ .log_file_bytes = 65536 });
+    OK(holter_feed_keep(world.store[0], INT64_MAX, UINT64_MAX, &err));
+    for (int i = 0; i < 12; i++) {
+        OK(commit_random(world.store[0], &random));
+        if (i % 4 == 2)
+            flush(world.store[0]);
+    }
+    bool was_hit = true;
+    for (uint64_t nth = 0; was_hit; nth++) {
+        copy.token[0] = '\0'; /* from the oldest change on: all is told again */
+        sim_fault_set(world.sim, &(struct sim_fault){ .nth = nth, .error = EIO });
+        bool is_told = copy_go_on(&copy, world.store[0], SIZE_MAX);
+        was_hit = sim_fault_was_hit(world.sim);
+        sim_fault_clear(world.sim);
+        CHECK(is_told || was_hit);
+        CHECK(is_told || copy_go_on(&copy, world.store[0], SIZE_MAX));
+        copy_equals(&copy, world.store[0]);
+    }
+    world_release();
+}
+END_TEST
+
 START_TEST(a_copy_begun_anew_from_a_snapshot_equals_the_store)
 {
     struct random random = { (uint64_t)_i + 1000 };
@@ -1030,6 +1058,7 @@ int main(void)
     tcase_add_test(tests, frames_of_erased_users_are_left_out_of_what_is_kept);
     tcase_add_test(tests, damage_to_what_is_kept_is_found_and_harms_nothing_else);
     tcase_add_test(tests, a_limit_that_is_none_is_refused);
+    tcase_add_test(tests, a_call_that_fails_costs_a_receiver_nothing);
     tcase_add_loop_test(tests, a_copy_equals_a_store_that_keeps_its_logs_however_seldom_it_looks, 0,
                         20);
     tcase_add_loop_test(tests, a_copy_equals_the_store_after_a_power_cut_at_any_call, 0, 6);

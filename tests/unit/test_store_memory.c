@@ -158,6 +158,37 @@ static holter_status do_aggregate(void)
     return status == HOLTER_DONE ? HOLTER_OK : status;
 }
 
+static holter_status do_feed(void)
+{
+    holter_snapshot *snapshot = NULL;
+    holter_feed *feed = NULL;
+    holter_deletion *deletions = NULL;
+    holter_change change;
+    const char *token = NULL;
+    size_t count = 0, users = 0;
+    holter_status status = holter_feed_open(&feed, world.store[0], NULL, &err);
+    while (status == HOLTER_OK && (status = holter_feed_next(feed, &change, &err)) == HOLTER_OK)
+        users += change.kind == HOLTER_USER_ADDED;
+    CHECK(status != HOLTER_DONE || users == holter_user_count(world.store[0]));
+    if (status == HOLTER_DONE)
+        status = holter_feed_token(feed, &token, &err);
+    if (status == HOLTER_OK)
+        status = holter_snapshot_open(&snapshot, world.store[0], &err);
+    if (status == HOLTER_OK)
+        status = holter_snapshot_token(snapshot, &token, &err);
+    if (status == HOLTER_OK)
+        status = holter_deletions(&deletions, &count, snapshot, world.users[0], &err);
+    holter_deletions_free(deletions);
+    holter_snapshot_close(snapshot);
+    holter_feed_close(feed);
+    return status;
+}
+
+static holter_status do_keep(void)
+{
+    return holter_feed_keep(world.store[0], INT64_MAX, UINT64_MAX, &err);
+}
+
 static holter_status do_users(void)
 {
     const holter_id ids[] = { { WORLD_ID "-a", 6 }, { WORLD_ID "-b", 6 } };
@@ -237,6 +268,8 @@ static const struct call {
     { do_scan, "", 0 },
     { do_latest, "", 0 },
     { do_aggregate, "", 0 },
+    { do_feed, "", 0 },
+    { do_keep, "", 0 },
     { do_users, "", 0 },
     { do_source, "", 0 },
     { do_define, "", 0 },
