@@ -254,7 +254,8 @@ struct manifest_keep store_keep(void *context)
         for (size_t i = 0; i < store->region_count; i++)
             shard_count += store->regions[i].shard_count;
         keep.age_ns = feed.age_ns;
-        keep.bytes = feed.bytes == UINT64_MAX ? UINT64_MAX : feed.bytes / shard_count;
+        keep.bytes = feed.bytes == UINT64_MAX ? UINT64_MAX
+                                              : feed.bytes / (shard_count > 0 ? shard_count : 1);
     } /* else what the catalog would say is not known: all stays for now */
     io_mutex_unlock(store->mutex);
     return keep;
