@@ -178,10 +178,10 @@ static holter_status check_series(holter_store *store, uint64_t user, uint32_t s
 }
 
 static holter_status add_series(struct batch_series **out, holter_batch *batch,
-                                const holter_row *row, holter_error *err)
+                                const holter_row *row, const holter_metric *metric,
+                                holter_error *err)
 {
     struct schema schema = { 0 };
-    const holter_metric *metric = batch->metric_last;
     holter_status status = check_series(batch->store, row->user, row->source, err);
     if (status != HOLTER_OK)
         return status;
@@ -202,7 +202,9 @@ static holter_status add_series(struct batch_series **out, holter_batch *batch,
     for (size_t f = 0; f < metric->field_count; f++)
         schema.types[f] = (uint8_t)metric->fields[f].type;
     struct batch_series *one = &batch->series[batch->series_count];
-    *one = (struct batch_series){ .user = row->user, .metric = row->metric, .source = row->source };
+    *one = (struct batch_series){
+        .user = row->user, .metric = row->metric, .source = row->source, .view = metric
+    };
     columns_init(&one->columns, &schema);
     batch->slots[slot_of(batch, row->user, row->metric, row->source)] =
         (uint32_t)++batch->series_count;
@@ -210,34 +212,27 @@ static holter_status add_series(struct batch_series **out, holter_batch *batch,
     return HOLTER_OK;
 }
 
-static holter_status series_of(struct batch_series **out, holter_batch *batch,
-                               const holter_row *row, holter_error *err)
+/* The batch's series of a row; NULL: there is none yet. */
+static struct batch_series *find_series(holter_batch *batch, const holter_row *row)
 {
-    if (batch->series_count > 0) {
-        struct batch_series *last = &batch->series[batch->series_last];
-        if (last->user == row->user && last->metric == row->metric && last->source == row->source) {
-            *out = last;
-            return HOLTER_OK;
-        }
-        uint32_t slot = batch->slots[slot_of(batch, row->user, row->metric, row->source)];
-        if (slot != 0) {
-            batch->series_last = slot - 1;
-            *out = &batch->series[slot - 1];
-            return HOLTER_OK;
-        }
-    }
-    holter_status status = add_series(out, batch, row, err);
-    if (status == HOLTER_OK)
-        batch->series_last = (size_t)(*out - batch->series);
-    return status;
+    if (batch->series_count == 0)
+        return NULL;
+    struct batch_series *last = &batch->series[batch->series_last];
+    if (last->user == row->user && last->metric == row->metric && last->source == row->source)
+        return last;
+    uint32_t slot = batch->slots[slot_of(batch, row->user, row->metric, row->source)];
+    if (slot == 0)
+        return NULL;
+    batch->series_last = slot - 1;
+    return &batch->series[slot - 1];
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static holter_status metric_of(holter_batch *batch, uint32_t number, holter_error *err)
+/* What is said of a metric now. Each series of the batch keeps it. */
+static holter_status find_metric(const holter_metric **out, holter_batch *batch, uint32_t number,
+                                 holter_error *err)
 {
-    if (batch->metric_last != NULL && batch->metric_last->number == number)
-        return HOLTER_OK;
     holter_store *store = batch->store;
     io_mutex_lock(store->mutex);
     holter_status status = store_follow(store, err);
@@ -245,22 +240,21 @@ static holter_status metric_of(holter_batch *batch, uint32_t number, holter_erro
     if (status == HOLTER_OK && metric == NULL)
         status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
     if (status == HOLTER_OK)
-        status = store_metric_view(&batch->metric_last, store, metric, err);
+        status = store_metric_view(out, store, metric, err);
     io_mutex_unlock(store->mutex);
     return status;
 }
 
 /* The view of a metric may be older than a label that was added meanwhile. */
-static holter_status check_enum(holter_batch *batch, size_t field, int64_t value, holter_error *err)
+static holter_status check_enum(const holter_metric **metric, holter_batch *batch, size_t field,
+                                int64_t value, holter_error *err)
 {
-    if (value >= 0 && (uint64_t)value < batch->metric_last->fields[field].label_count)
+    if (value >= 0 && (uint64_t)value < (*metric)->fields[field].label_count)
         return HOLTER_OK;
-    uint32_t number = batch->metric_last->number;
-    batch->metric_last = NULL;
-    holter_status status = metric_of(batch, number, err);
+    holter_status status = find_metric(metric, batch, (*metric)->number, err);
     if (status != HOLTER_OK)
         return status;
-    const holter_field *of = &batch->metric_last->fields[field];
+    const holter_field *of = &(*metric)->fields[field];
     if (value >= 0 && (uint64_t)value < of->label_count)
         return HOLTER_OK;
     return error_set(err, HOLTER_INVALID,
@@ -270,10 +264,10 @@ static holter_status check_enum(holter_batch *batch, size_t field, int64_t value
 
 /* The value as a word of columns; *flags gets what is implausible about it. */
 static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_bytes,
-                                holter_batch *batch, size_t field, const holter_value *value,
-                                holter_error *err)
+                                holter_batch *batch, const holter_metric **metric, size_t field,
+                                const holter_value *value, holter_error *err)
 {
-    const holter_field *of = &batch->metric_last->fields[field];
+    const holter_field *of = &(*metric)->fields[field];
     switch (of->type) {
     case HOLTER_INT:
         row->field[field] = value->integer;
@@ -289,7 +283,7 @@ static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_b
         return HOLTER_OK;
     case HOLTER_ENUM:
         row->field[field] = value->integer;
-        return check_enum(batch, field, value->integer, err);
+        return check_enum(metric, batch, field, value->integer, err);
     case HOLTER_TEXT:
         if (value->text.count > HOLTER_TEXT_BYTES_MAX)
             return error_set(err, HOLTER_INVALID,
@@ -313,10 +307,11 @@ static size_t row_text_bytes_max(const holter_store *store)
     return of_log > 0 && of_log < ROW_TEXT_BYTES_MAX ? (size_t)of_log : ROW_TEXT_BYTES_MAX;
 }
 
-static holter_status take_row(struct row *out, holter_batch *batch, const holter_row *row,
-                              holter_error *err)
+/* *view of the row's metric, which is looked up anew where that may have changed. */
+static holter_status take_row(struct row *out, holter_batch *batch, const holter_metric **view,
+                              const holter_row *row, holter_error *err)
 {
-    const holter_metric *metric = batch->metric_last;
+    const holter_metric *metric = *view;
     uint16_t implausible = 0;
     size_t text_bytes = 0;
     *out = (struct row){ .time = row->time_ns,
@@ -342,7 +337,7 @@ static holter_status take_row(struct row *out, holter_batch *batch, const holter
                          "found flags %#x, expected bits 2, 3 and 8 to 15 only", row->flags);
     for (size_t f = 0; f < metric->field_count; f++) {
         holter_status status =
-            take_value(out, &implausible, &text_bytes, batch, f, &row->values[f], err);
+            take_value(out, &implausible, &text_bytes, batch, view, f, &row->values[f], err);
         if (status != HOLTER_OK)
             return status;
     }
@@ -362,17 +357,19 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
                                holter_error *err)
 {
     struct row one;
-    struct batch_series *series = NULL;
     if (batch == NULL || row == NULL)
         return error_set(err, HOLTER_INVALID, "there is no %s", batch == NULL ? "batch" : "row");
     holter_status status = store_enter(batch->store, err);
     if (status != HOLTER_OK)
         return status;
-    status = metric_of(batch, row->metric, err);
+    struct batch_series *series = find_series(batch, row);
+    const holter_metric *metric = series != NULL ? series->view : NULL;
+    if (series == NULL)
+        status = find_metric(&metric, batch, row->metric, err);
     if (status == HOLTER_OK)
-        status = take_row(&one, batch, row, err);
-    if (status == HOLTER_OK)
-        status = series_of(&series, batch, row, err);
+        status = take_row(&one, batch, &metric, row, err);
+    if (status == HOLTER_OK && series == NULL)
+        status = add_series(&series, batch, row, metric, err);
     if (status == HOLTER_OK) {
         void *answers = batch->answers;
         bool has_memory = core_grow(&answers, &batch->answer_capacity, batch->row_count + 1,
@@ -382,6 +379,7 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
             status = error_set(err, HOLTER_NO_MEMORY, "no memory for a row in a batch");
     }
     if (status == HOLTER_OK) {
+        series->view = metric;
         batch->answers[batch->row_count] =
             (holter_row_answer){ .answer = HOLTER_PENDING, .flags = one.flags };
         if (index != NULL)
@@ -409,8 +407,9 @@ holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t m
     holter_status status = store_enter(batch->store, err);
     if (status != HOLTER_OK)
         return status;
+    const holter_metric *known;
     if (metric != 0)
-        status = metric_of(batch, metric, err);
+        status = find_metric(&known, batch, metric, err);
     if (status == HOLTER_OK)
         status = check_series(batch->store, user, source, err);
     size_t of_user = 0;

@@ -202,6 +202,7 @@ holter_status store_token_decode(struct store_token *out, const char *text, holt
 struct batch_series {
     uint64_t user;
     uint32_t metric, source;
+    const holter_metric *view;
     struct columns columns; /* .sequence: the index that holter_batch_add gave the row */
 };
 
@@ -225,7 +226,6 @@ struct holter_batch {
     size_t tombstone_count, tombstone_capacity;
     holter_row_answer *answers;
     size_t row_count, answer_capacity;
-    const holter_metric *metric_last; /* the metric of the last row */
 };
 /** Remove the series and tombstones of users for which `is_stored` says so. */
 void batch_drop(holter_batch *batch, bool (*is_stored)(void *context, uint64_t user),
