@@ -93,8 +93,13 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
     if (status != HOLTER_OK)
         return status;
     status = all_shards(&shards, &regions, &count, store, err);
+    if (status == HOLTER_OK && asked.only_shard > count)
+        status = error_set(err, HOLTER_NOT_FOUND, "there is no shard with index %zu",
+                           asked.only_shard - 1);
     for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
         struct compaction_result of_shard = { 0 };
+        if (asked.only_shard != 0 && i != asked.only_shard - 1)
+            continue;
         status = shard_flush(NULL, shards[i], true, err);
         if (status == HOLTER_OK && asked.to != HOLTER_HOT)
             status = shard_compact(&of_shard, shards[i], (enum manifest_tier)asked.to,

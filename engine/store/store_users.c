@@ -75,6 +75,27 @@ done:
     return status;
 }
 
+holter_status holter_user_shard(holter_store *store, uint64_t user, size_t *shard,
+                                holter_error *err)
+{
+    struct shard *found = NULL;
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = store_user_shard(&found, store, user, err);
+    if (status == HOLTER_OK) {
+        uint32_t place = shard_spec_get(found)->place - 1;
+        size_t index = place & 0xffff;
+        io_mutex_lock(store->mutex);
+        for (uint32_t region = 0; region < place >> 16; region++)
+            index += store->regions[region].shard_count;
+        io_mutex_unlock(store->mutex);
+        *shard = index;
+    }
+    store_leave(store);
+    return status;
+}
+
 holter_status holter_user_id(holter_store *store, uint64_t user, char *out, size_t *id_bytes,
                              holter_error *err)
 {

@@ -168,6 +168,13 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_users_add(holter_store *store, c
 HOLTER_API HOLTER_MUST_USE holter_status holter_user_id(holter_store *store, uint64_t user,
                                                         char *out, size_t *id_bytes,
                                                         holter_error *err);
+/**
+ * The shard that a user's rows go to, as holter_stat_shard counts shards. Threads that load the users
+ * of different shards do not wait for each other.
+ * Errors   HOLTER_NOT_FOUND; HOLTER_EXPIRED the user is erased.
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_user_shard(holter_store *store, uint64_t user,
+                                                           size_t *shard, holter_error *err);
 HOLTER_API size_t holter_user_count(holter_store *store);
 /**
  * The index-th user in the order they were added; *erased may be NULL. Errors: HOLTER_NOT_FOUND.
@@ -321,6 +328,8 @@ typedef struct holter_compact_options {
     /** Called now and then; returns 0 to stop (HOLTER_BUSY). May be NULL. */
     int (*progress)(void *context, uint64_t rows_done, uint64_t rows_all);
     void *context;
+    size_t only_shard; /**< 1 + the index of the one shard to compact, as holter_stat_shard counts them;
+                          0: all, one after the other. Threads may compact several at once */
     uint64_t reserved[4]; /**< zero */
 } holter_compact_options;
 
@@ -330,8 +339,8 @@ typedef struct holter_compact_result {
 } holter_compact_result;
 
 /**
- * Flush, then compact every shard. *result may be NULL. A job that was killed is begun anew by the
- * next call.
+ * Flush, then compact every shard, or one. *result may be NULL. A job that was killed is begun anew by
+ * the next call. Errors also: HOLTER_NOT_FOUND there is no such shard.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_compact(holter_store *store,
                                                         const holter_compact_options *options,

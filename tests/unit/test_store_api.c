@@ -214,6 +214,24 @@ START_TEST(users_of_two_regions_lie_in_their_own_shards)
     ck_assert_uint_eq(frames[0], 1);
     ck_assert_uint_eq(frames[1], 1);
     FAILS(holter_stat_shard(store, 5, &stat, &err), HOLTER_NOT_FOUND, "5");
+    for (size_t i = 0; i < 2; i++) { /* one shard flushed at a time */
+        size_t shard;
+        holter_compact_options one = { .to = HOLTER_HOT };
+        OK(holter_user_shard(world.store[1], users[i], &shard, &err));
+        ck_assert_int_eq(shard >= 2, i == 1);
+        one.only_shard = 1 + shard;
+        OK(holter_compact(world.store[1], &one, NULL, &err));
+        frames[0] = 0;
+        for (size_t s = 0; s < 5; s++) {
+            OK(holter_stat_shard(world.store[1], s, &stat, &err));
+            frames[0] += stat.memtable_frames;
+        }
+        ck_assert_uint_eq(frames[0], 1 - i);
+    }
+    size_t none;
+    FAILS(holter_user_shard(store, 1, &none, &err), HOLTER_NOT_FOUND, "user");
+    FAILS(holter_compact(store, &(holter_compact_options){ .only_shard = 6 }, NULL, &err),
+          HOLTER_NOT_FOUND, "5");
     flush(world.store[1]);
     verify(store);
     world_release();
