@@ -485,9 +485,14 @@ BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
 BENCH_BINARIES := $(BENCHES:%=$(OUT)/bench/bench_%)
 BENCH_DIR ?= $(OUT)
 bench_run = BENCH_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(OUT)/bench/bench_$(1) \
-	--dir $(BENCH_DIR) $(if $(filter size codec,$(1)),--holter $(OUT)/holter)
+	--dir $(BENCH_DIR) $(if $(filter size codec load,$(1)),--holter $(OUT)/holter)
 
-BENCH_SHARED := $(call objects,bench/bench.c bench/real.c bench/series.c tools/cohort.c)
+BENCH_SHARED := $(call objects,bench/bench.c bench/real.c bench/series.c bench/ingest.c bench/peer.c tools/cohort.c)
+# SQLite, the peer of some, where it can be had
+ifeq ($(shell pkg-config --exists sqlite3 && echo there),there)
+$(OUT)/bench/peer.o: CFLAGS_ALL += -DBENCH_SQLITE
+$(BENCH_BINARIES): LIBS += -lsqlite3
+endif
 $(filter-out %/bench_codec %/bench_scan,$(BENCH_BINARIES)): $(OUT)/bench/bench_%: $(OUT)/bench/bench_%.o $(BENCH_SHARED) $(OUT)/libholter.a
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 

@@ -1,17 +1,25 @@
 /*
  * bench.c -- options, directory, figures and filled stores of the benchmarks.
  */
+#define _DEFAULT_SOURCE /* wait4 */
+
 #include "bench.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+extern char **environ;
 
 enum { COMMIT_ROWS_MAX = 50000, LABEL_BYTES_MAX = 128 };
 
@@ -193,9 +201,35 @@ double bench_now_s(void)
     return clock_s(CLOCK_MONOTONIC);
 }
 
+double bench_run(const char *const *arguments, uint64_t *peak_bytes)
+{
+    posix_spawn_file_actions_t actions;
+    struct rusage usage;
+    pid_t child;
+    int status;
+    double begin_s = bench_now_s();
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    int failure = posix_spawn(&child, arguments[0], &actions, NULL,
+                              (char *const *)(uintptr_t)arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (failure != 0)
+        bench_fail("'%s': %s", arguments[0], strerror(failure));
+    if (wait4(child, &status, 0, &usage) != child || status != 0)
+        bench_fail("'%s %s' failed", arguments[0], arguments[1]);
+    if (peak_bytes != NULL)
+        *peak_bytes = 1024 * (uint64_t)usage.ru_maxrss;
+    return bench_now_s() - begin_s;
+}
+
 double bench_thread_s(void)
 {
     return clock_s(CLOCK_THREAD_CPUTIME_ID);
+}
+
+double bench_process_s(void)
+{
+    return clock_s(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */

@@ -54,9 +54,17 @@ uint32_t bench_number(const char *option, const char *text, uint32_t least, uint
 const char *bench_path(const char *name);
 void bench_remove(const char *name); /**< a file or directory there, and its keyring */
 
+/**
+ * Runs a program, whose output is dropped, and waits: the seconds that it took. arguments[0] is its
+ * path, NULL their end. *peak_bytes, which may be NULL, of its memory; what this process had when it
+ * started the program is the least.
+ */
+double bench_run(const char *const *arguments, uint64_t *peak_bytes);
+
 double bench_now_s(void);
 /** What this thread has computed for: other work on the machine hardly shows. */
 double bench_thread_s(void);
+double bench_process_s(void); /**< and all threads of this process together */
 
 /* ---- figures --------------------------------------------------------------------------------- */
 

@@ -6,17 +6,11 @@
 #include "bench.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern char **environ;
 
 enum { ARGUMENTS_MAX = 12 };
 
@@ -150,18 +144,7 @@ static void run_import(const char *tool, const char *store, const struct real_fi
     }
     arguments[count++] = path;
 
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    int status;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    int failure =
-        posix_spawn(&child, tool, &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failure != 0)
-        bench_fail("'%s': %s", tool, strerror(failure));
-    if (waitpid(child, &status, 0) != child || status != 0)
-        bench_fail("'%s import' failed on '%s'", tool, path);
+    bench_run(arguments, NULL);
 }
 
 static size_t import_files(const char *tool, const char *store, const char *data,

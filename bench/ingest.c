@@ -1,0 +1,313 @@
+/*
+ * ingest.c -- shared rows, children, counts of the system, and the disk.
+ *
+ * In-flight writes are threads, each with one pwrite at a time: no way of the store's own is in the
+ * figure that the store is measured by.
+ */
+#define _GNU_SOURCE /* O_DIRECT, MAP_ANONYMOUS */
+
+#include "ingest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PAGE_BYTES = 4096, DISK_PAGES = 1024, IN_FLIGHT_MAX = 64, LINE_BYTES_MAX = 128 };
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+void *ingest_shared(size_t bytes)
+{
+    void *shared = mmap(NULL, bytes > 0 ? bytes : 1, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        bench_fail("%zu bytes of shared memory: %s", bytes, strerror(errno));
+    return shared;
+}
+
+void ingest_rows_new(struct ingest_rows *out, size_t count)
+{
+    *out = (struct ingest_rows){ .at = ingest_shared(count * sizeof *out->at), .count = count };
+}
+
+/* The rows, where `at` is not NULL, and how many. */
+static size_t walk(struct cohort_row *at, uint32_t users, uint32_t days)
+{
+    const struct cohort_row *rows;
+    size_t count, total = 0;
+    struct cohort *cohort = bench_cohort(users, days, NULL);
+    while (bench_cohort_next(cohort, &rows, &count)) {
+        if (at != NULL)
+            memcpy(at + total, rows, count * sizeof *rows);
+        total += count;
+    }
+    cohort_free(cohort);
+    return total;
+}
+
+uint64_t ingest_rows_count(uint32_t users, uint32_t days)
+{
+    return walk(NULL, users, days);
+}
+
+void ingest_rows_make(struct ingest_rows *out, uint32_t users, uint32_t days)
+{
+    ingest_rows_new(out, walk(NULL, users, days));
+    walk(out->at, users, days);
+}
+
+void ingest_rows_free(struct ingest_rows *rows)
+{
+    munmap(rows->at, rows->count > 0 ? rows->count * sizeof *rows->at : 1);
+    *rows = (struct ingest_rows){ 0 };
+}
+
+void ingest_rows_touch(const struct ingest_rows *rows)
+{
+    volatile unsigned char read;
+    const unsigned char *bytes = (const unsigned char *)rows->at;
+    for (size_t at = 0; at < rows->count * sizeof *rows->at; at += PAGE_BYTES)
+        read = bytes[at];
+    (void)read;
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+enum { LOADER_THREADS = 2 };
+
+struct ingest_loader {
+    const struct bench_store *store;
+    uint8_t *threads; /* of each user */
+    size_t shard_count;
+    struct worker {
+        struct ingest_loader *loader;
+        struct bench_store store; /* with a batch of its own */
+        const struct ingest_rows *rows;
+        size_t index, commit_rows;
+        holter_tier to;
+        uint64_t rows_out;
+    } workers[LOADER_THREADS];
+};
+
+struct ingest_loader *ingest_loader_new(const struct bench_store *store)
+{
+    holter_error err = { 0 };
+    holter_stat stat;
+    struct ingest_loader *loader = calloc(1, sizeof *loader);
+    if (loader == NULL || (loader->threads = calloc(store->user_count, 1)) == NULL)
+        bench_fail("no memory");
+    bench_try(holter_stat_read(store->store, &stat, &err), &err);
+    loader->store = store;
+    loader->shard_count = stat.shard_count;
+    for (uint32_t i = 0; i < store->user_count; i++) {
+        size_t shard;
+        bench_try(holter_user_shard(store->store, store->users[i], &shard, &err), &err);
+        loader->threads[i] = (uint8_t)(shard % LOADER_THREADS);
+    }
+    for (size_t i = 0; i < LOADER_THREADS; i++) {
+        struct worker *worker = &loader->workers[i];
+        *worker = (struct worker){ .loader = loader, .store = *store, .index = i };
+        bench_try(holter_batch_new(&worker->store.batch, store->store, NULL, &err), &err);
+    }
+    return loader;
+}
+
+void ingest_loader_free(struct ingest_loader *loader)
+{
+    for (size_t i = 0; i < LOADER_THREADS; i++)
+        holter_batch_free(loader->workers[i].store.batch);
+    free(loader->threads);
+    free(loader);
+}
+
+static void on_threads(struct ingest_loader *loader, void *(*work)(void *context))
+{
+    pthread_t threads[LOADER_THREADS];
+    for (size_t i = 0; i < LOADER_THREADS; i++) {
+        if (pthread_create(&threads[i], NULL, work, &loader->workers[i]) != 0)
+            bench_fail("no thread");
+    }
+    for (size_t i = 0; i < LOADER_THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void *commit_rows(void *context)
+{
+    struct worker *worker = context;
+    const struct ingest_rows *rows = worker->rows;
+    for (size_t i = 0; i < rows->count; i++) {
+        if (worker->loader->threads[rows->at[i].user] != worker->index)
+            continue;
+        bench_store_add(&worker->store, &rows->at[i]);
+        if (holter_batch_count(worker->store.batch) == worker->commit_rows)
+            bench_store_commit(&worker->store);
+    }
+    bench_store_commit(&worker->store);
+    return NULL;
+}
+
+void ingest_loader_commit(struct ingest_loader *loader, const struct ingest_rows *rows,
+                          size_t commit_rows_max)
+{
+    for (size_t i = 0; i < LOADER_THREADS; i++) {
+        loader->workers[i].rows = rows;
+        loader->workers[i].commit_rows = commit_rows_max;
+    }
+    on_threads(loader, commit_rows);
+}
+
+static void *compact_shards(void *context)
+{
+    struct worker *worker = context;
+    worker->rows_out = 0;
+    for (size_t i = worker->index; i < worker->loader->shard_count; i += LOADER_THREADS) {
+        holter_error err = { 0 };
+        holter_compact_result result;
+        const holter_compact_options options = { .to = worker->to, .only_shard = 1 + i };
+        bench_try(holter_compact(worker->store.store, &options, &result, &err), &err);
+        worker->rows_out += result.rows_out;
+    }
+    return NULL;
+}
+
+uint64_t ingest_loader_compact(struct ingest_loader *loader, holter_tier to)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < LOADER_THREADS; i++)
+        loader->workers[i].to = to;
+    on_threads(loader, compact_shards);
+    for (size_t i = 0; i < LOADER_THREADS; i++)
+        rows += loader->workers[i].rows_out;
+    return rows;
+}
+
+uint64_t ingest_hot_rows(const struct bench_store *store)
+{
+    holter_error err = { 0 };
+    holter_stat stat;
+    uint64_t rows = 0;
+    bench_try(holter_stat_read(store->store, &stat, &err), &err);
+    for (size_t i = 0; i < stat.shard_count; i++) {
+        holter_shard_stat shard;
+        bench_try(holter_stat_shard(store->store, i, &shard, &err), &err);
+        rows += shard.tiers[HOLTER_HOT].rows;
+    }
+    return rows;
+}
+
+/* ---- children and counts --------------------------------------------------------------------- */
+
+void ingest_in_child(void (*work)(void *context), void *context)
+{
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child < 0)
+        bench_fail("a process: %s", strerror(errno));
+    if (child == 0) {
+        work(context);
+        _exit(0);
+    }
+    if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        bench_fail("a process of this benchmark failed");
+}
+
+static uint64_t count_of(const char *path, const char *name)
+{
+    char line[LINE_BYTES_MAX];
+    uint64_t count = 0;
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            count = strtoull(line + strlen(name), NULL, 10);
+    }
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
+uint64_t ingest_written_bytes(void)
+{
+    return count_of("/proc/self/io", "write_bytes:");
+}
+
+uint64_t ingest_peak_bytes(void)
+{
+    return 1024 * (count_of("/proc/self/status", "VmHWM:") -
+                   count_of("/proc/self/status", "RssShmem:"));
+}
+
+/* ---- the disk -------------------------------------------------------------------------------- */
+
+struct ingest_disk {
+    int file;
+    void *page;
+    _Atomic uint32_t at, end; /* of a run: pages that were begun, and to be written in all */
+};
+
+static void write_page(struct ingest_disk *disk, uint32_t page)
+{
+    off_t offset = (off_t)(page % DISK_PAGES) * PAGE_BYTES;
+    if (pwrite(disk->file, disk->page, PAGE_BYTES, offset) != PAGE_BYTES)
+        bench_fail("the file beside the store: %s", strerror(errno));
+}
+
+struct ingest_disk *ingest_disk_open(void)
+{
+    struct ingest_disk *disk = calloc(1, sizeof *disk);
+    if (disk == NULL || posix_memalign(&disk->page, PAGE_BYTES, PAGE_BYTES) != 0)
+        bench_fail("no memory");
+    memset(disk->page, 0x5a, PAGE_BYTES);
+    disk->file = open(bench_path("disk"), O_CREAT | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+    if (disk->file < 0)
+        bench_fail("a file beside the store with O_DIRECT: %s", strerror(errno));
+    for (uint32_t i = 0; i < DISK_PAGES; i++)
+        write_page(disk, i);
+    int flags = O_RDWR | O_DIRECT | O_DSYNC | O_CLOEXEC;
+    if (fsync(disk->file) != 0 || close(disk->file) != 0 ||
+        (disk->file = open(bench_path("disk"), flags)) < 0)
+        bench_fail("the file beside the store: %s", strerror(errno));
+    return disk;
+}
+
+void ingest_disk_close(struct ingest_disk *disk)
+{
+    close(disk->file);
+    free(disk->page);
+    free(disk);
+}
+
+static void *write_pages(void *context)
+{
+    struct ingest_disk *disk = context;
+    uint32_t end = atomic_load(&disk->end);
+    for (uint32_t page; (page = atomic_fetch_add(&disk->at, 1)) < end;)
+        write_page(disk, page);
+    return NULL;
+}
+
+double ingest_disk_rate(struct ingest_disk *disk, uint32_t count, uint32_t in_flight)
+{
+    pthread_t threads[IN_FLIGHT_MAX];
+    if (in_flight < 1 || in_flight > IN_FLIGHT_MAX)
+        bench_fail("%u writes in flight, expected 1 to %d", in_flight, IN_FLIGHT_MAX);
+    atomic_store(&disk->at, 0);
+    atomic_store(&disk->end, count);
+    double begin_s = bench_now_s();
+    for (uint32_t i = 1; i < in_flight; i++) {
+        if (pthread_create(&threads[i], NULL, write_pages, disk) != 0)
+            bench_fail("no thread");
+    }
+    write_pages(disk);
+    for (uint32_t i = 1; i < in_flight; i++)
+        pthread_join(threads[i], NULL);
+    return count / (bench_now_s() - begin_s);
+}

@@ -1,0 +1,66 @@
+/*
+ * ingest.h -- what the benchmarks of writing share: a cohort's rows that processes share, work in a
+ * process of its own, what the system counts of it, and the disk's own rate.
+ *
+ * Work that is measured for memory or written bytes runs in a child, of which the system counts
+ * nothing but that work. Rows lie in memory shared with it, which does not count as its own.
+ *
+ * Threads: a disk one thread at a time; the counts any.
+ */
+#ifndef BENCH_INGEST_H
+#define BENCH_INGEST_H
+
+#include "bench.h"
+
+struct ingest_rows {
+    struct cohort_row *at;
+    size_t count;
+};
+
+/** The cohort's rows as they are delivered. */
+void ingest_rows_make(struct ingest_rows *out, uint32_t users, uint32_t days);
+uint64_t ingest_rows_count(uint32_t users, uint32_t days); /**< of such a cohort */
+/** Room for `count` rows. */
+void ingest_rows_new(struct ingest_rows *out, size_t count);
+void ingest_rows_free(struct ingest_rows *rows);
+/** Brings all of them into this process's memory, so that no page is missing later. */
+void ingest_rows_touch(const struct ingest_rows *rows);
+
+/* ---- loading ------------------------------------------------------------------------------------ */
+
+/** Two threads, each with half of the store's shards and a batch of its own. */
+struct ingest_loader;
+
+/** `store` borrowed until ingest_loader_free. */
+struct ingest_loader *ingest_loader_new(const struct bench_store *store);
+void ingest_loader_free(struct ingest_loader *loader);
+/** Each thread the rows of its shards, in their order, `commit_rows` a commit. */
+void ingest_loader_commit(struct ingest_loader *loader, const struct ingest_rows *rows,
+                          size_t commit_rows);
+/** Flushes and compacts, each thread its shards; the rows that compaction wrote. */
+uint64_t ingest_loader_compact(struct ingest_loader *loader, holter_tier to);
+uint64_t ingest_hot_rows(const struct bench_store *store); /**< in hot segments now */
+
+/* ---- children ----------------------------------------------------------------------------------- */
+
+/** Memory that a child's answers are put into; zero. */
+void *ingest_shared(size_t bytes);
+/** Runs `work` in a child and waits; the child's failure ends the run. */
+void ingest_in_child(void (*work)(void *context), void *context);
+
+/* ---- what the system counts of this process ---------------------------------------------------- */
+
+uint64_t ingest_written_bytes(void); /**< to disks, of data and of files' growth; not of journals */
+uint64_t ingest_peak_bytes(void);    /**< of memory so far, but for what it shares */
+
+/* ---- the disk ---------------------------------------------------------------------------------- */
+
+/** A file of 4 KiB pages, all written before, opened with O_DIRECT | O_DSYNC. */
+struct ingest_disk;
+
+struct ingest_disk *ingest_disk_open(void);
+void ingest_disk_close(struct ingest_disk *disk);
+/** Pages a second that are overwritten, `count` in all, `in_flight` at once. */
+double ingest_disk_rate(struct ingest_disk *disk, uint32_t count, uint32_t in_flight);
+
+#endif
