@@ -97,8 +97,8 @@ static int compare_committed(const void *a, const void *b)
     const struct committed *left = a, *right = b;
     int order = compare_keys(&left->row, &right->row);
     if (order == 0)
-        order = (left->row.revision > right->row.revision) -
-                (left->row.revision < right->row.revision);
+        order =
+            (left->row.revision > right->row.revision) - (left->row.revision < right->row.revision);
     if (order == 0)
         order = (left->place > right->place) - (left->place < right->place);
     return order;

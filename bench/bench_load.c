@@ -78,7 +78,8 @@ static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
 {
     const char *at = "from memory";
     struct bench_series rates = { 0 }, load_share = { 0 }, flush_share = { 0 }, warm_share = { 0 },
-                        peaks = { 0 }, computed = { 0 }, computed_load = { 0 }, peer_rates = { 0 }, ratios = { 0 };
+                        peaks = { 0 }, computed = { 0 }, computed_load = { 0 }, peer_rates = { 0 },
+                        ratios = { 0 };
     struct load *load = ingest_shared(sizeof *load);
     struct ingest_rows rows;
     ingest_rows_make(&rows, users, days);
@@ -119,7 +120,8 @@ static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
                      (samples + (double)load->hot_rows + (double)load->warm_rows +
                       (double)load->cold_rows) /
                          samples);
-    bench_report_one(at, "bytes, load and flushes", "B/sample", (double)load->loaded_bytes / samples);
+    bench_report_one(at, "bytes, load and flushes", "B/sample",
+                     (double)load->loaded_bytes / samples);
     bench_report_one(at, "bytes, to warm", "B/sample", (double)load->warm_bytes / samples);
     bench_report_one(at, "bytes, to cold", "B/sample", (double)load->cold_bytes / samples);
     ingest_rows_free(&rows);
@@ -133,10 +135,24 @@ static void load_csv(const char *tool, double *import_s, double *compact_s, uint
     char store[BENCH_PATH_BYTES_MAX], files[COHORT_METRICS][BENCH_PATH_BYTES_MAX];
     holter_error err = { 0 };
     const char *import[] = {
-        tool, "import", store, "--format", "csv", "--time-format", "rfc3339", "--map",
+        tool,
+        "import",
+        store,
+        "--format",
+        "csv",
+        "--time-format",
+        "rfc3339",
+        "--map",
         "user=user,metric=metric,source=source,time=time,duration=duration,value=value,"
         "revision=revision",
-        files[0], files[1], files[2], files[3], files[4], files[5], files[6], NULL
+        files[0],
+        files[1],
+        files[2],
+        files[3],
+        files[4],
+        files[5],
+        files[6],
+        NULL
     };
     const char *compact_it[] = { tool, "compact", store, "--to", "warm", NULL };
     snprintf(store, sizeof store, "%s", bench_path("store"));
@@ -156,7 +172,7 @@ static void measure_csv(const char *tool, uint32_t users, uint32_t days, uint32_
 {
     const char *at = "from CSV";
     char users_text[16], days_text[16], directory[BENCH_PATH_BYTES_MAX];
-    const char *simulate[] = { tool,     "simulate", "--users", users_text, "--days",
+    const char *simulate[] = { tool,      "simulate", "--users", users_text, "--days",
                                days_text, "--out",    directory, NULL };
     struct bench_series rates = { 0 }, import_rates = { 0 }, peaks = { 0 };
     snprintf(users_text, sizeof users_text, "%u", users);

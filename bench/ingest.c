@@ -241,8 +241,8 @@ uint64_t ingest_written_bytes(void)
 
 uint64_t ingest_peak_bytes(void)
 {
-    return 1024 * (count_of("/proc/self/status", "VmHWM:") -
-                   count_of("/proc/self/status", "RssShmem:"));
+    return 1024 *
+           (count_of("/proc/self/status", "VmHWM:") - count_of("/proc/self/status", "RssShmem:"));
 }
 
 /* ---- the disk -------------------------------------------------------------------------------- */

@@ -71,9 +71,9 @@ void peer_commit(struct peer *peer, const struct cohort_row *rows, size_t count)
 {
     step(peer, peer->begin);
     for (size_t i = 0; i < count; i++) {
-        const int64_t words[] = { rows[i].user,        rows[i].metric, rows[i].source,
-                                  rows[i].time_ns,     rows[i].duration_ns,
-                                  rows[i].value, rows[i].revision };
+        const int64_t words[] = { rows[i].user,    rows[i].metric,      rows[i].source,
+                                  rows[i].time_ns, rows[i].duration_ns, rows[i].value,
+                                  rows[i].revision };
         for (int word = 0; word < (int)(sizeof words / sizeof words[0]); word++)
             try(peer, sqlite3_bind_int64(peer->put, word + 1, words[word]));
         step(peer, peer->put);
