@@ -191,8 +191,8 @@ static void take_in_child(void *context)
     struct ingest_loader *loader = ingest_loader_new(&store);
     ingest_loader_commit(loader, &late->base, LOAD_COMMIT_ROWS);
     ingest_loader_compact(loader, HOLTER_HOT);
-    late->base_hot_rows = ingest_hot_rows(&store);
-    late->base_warm_rows = ingest_loader_compact(loader, HOLTER_WARM);
+    late->base_hot_rows = ingest_tier_of(&store, HOLTER_HOT).rows;
+    late->base_warm_rows = ingest_loader_compact(loader, HOLTER_WARM).rows_out;
 
     double begin_s = bench_now_s(), computed_s = bench_process_s();
     ingest_loader_commit(loader, &late->late, late->commit_rows);
@@ -200,13 +200,13 @@ static void take_in_child(void *context)
     ingest_loader_compact(loader, HOLTER_HOT);
     late->flush_s = bench_now_s() - begin_s - late->commit_s;
     late->computed_s = bench_process_s() - computed_s;
-    late->late_hot_rows = ingest_hot_rows(&store);
+    late->late_hot_rows = ingest_tier_of(&store, HOLTER_HOT).rows;
     check_answers(&store, &late->standing);
     begin_s = bench_now_s();
-    late->late_warm_rows = ingest_loader_compact(loader, HOLTER_WARM);
+    late->late_warm_rows = ingest_loader_compact(loader, HOLTER_WARM).rows_out;
     late->compact_s = bench_now_s() - begin_s;
     check_answers(&store, &late->standing);
-    late->cold_rows = ingest_loader_compact(loader, HOLTER_COLD);
+    late->cold_rows = ingest_loader_compact(loader, HOLTER_COLD).rows_out;
     ingest_loader_free(loader);
 
     struct bench_store again = store;

@@ -10,7 +10,8 @@
  * Method: each load runs in a process of its own into a store of its own, its rows made beforehand in
  * memory that it shares: two threads, each with half of the
  * shards and the people in them, commits of 50,000 rows. Timed are opening, load, flush and compaction to warm together;
- * then to cold, for what is written. CSV comes from the tool's own import, from files made by the
+ * then to cold, for what is written. Bytes are the system's count of the process, less what the store
+ * says of its log and segments; shares are of log and segments together. CSV comes from the tool's own import, from files made by the
  * tool. SQLite takes the same rows, in turn with the store.
  */
 #include "ingest.h"
@@ -20,17 +21,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMIT_ROWS = 50000 };
+/* A group ends anywhere in its last page of 4 KiB. */
+enum { COMMIT_ROWS = 50000, GROUP_PADDING_BYTES = 2048 };
 
 struct load {
     uint32_t users;
     struct ingest_rows rows;
     /* what it found */
     double load_s, flush_s, warm_s;
-    double computed_load_s, computed_s;            /* by all threads, for the load, and to warm */
-    uint64_t loaded_bytes, warm_bytes, cold_bytes; /* written, up to the end of each */
+    double computed_load_s, computed_s; /* by all threads, for the load, and to warm */
     uint64_t peak_bytes;
-    uint64_t hot_rows, warm_rows, cold_rows;
+    uint64_t written_bytes, groups, group_bytes; /* to warm; of logs */
+    struct ingest_tier hot, warm;
+    uint64_t rollup_bytes, cold_rows;
 };
 
 /* ---- from memory ----------------------------------------------------------------------------- */
@@ -48,17 +51,18 @@ static void load_in_child(void *context)
     ingest_loader_commit(loader, &load->rows, COMMIT_ROWS);
     load->load_s = bench_now_s() - begin_s;
     load->computed_load_s = bench_process_s() - computed_s;
-    load->loaded_bytes = ingest_written_bytes() - written;
     ingest_loader_compact(loader, HOLTER_HOT);
     load->flush_s = bench_now_s() - begin_s - load->load_s;
-    load->hot_rows = ingest_hot_rows(&store);
-    load->warm_rows = ingest_loader_compact(loader, HOLTER_WARM);
+    load->hot = ingest_tier_of(&store, HOLTER_HOT);
+    load->rollup_bytes = ingest_loader_compact(loader, HOLTER_WARM).rollup_bytes;
     load->warm_s = bench_now_s() - begin_s - load->load_s - load->flush_s;
     load->computed_s = bench_process_s() - computed_s;
-    load->warm_bytes = ingest_written_bytes() - written;
+    load->written_bytes = ingest_written_bytes() - written;
+    load->groups = ingest_statistic(&store, "log_groups");
+    load->group_bytes = ingest_statistic(&store, "log_bytes");
+    load->warm = ingest_tier_of(&store, HOLTER_WARM);
     load->peak_bytes = ingest_peak_bytes();
-    load->cold_rows = ingest_loader_compact(loader, HOLTER_COLD);
-    load->cold_bytes = ingest_written_bytes() - written;
+    load->cold_rows = ingest_loader_compact(loader, HOLTER_COLD).rows_out;
     ingest_loader_free(loader);
     bench_store_close(&store);
 }
@@ -72,6 +76,26 @@ static double peer_load_s(const struct ingest_rows *rows)
     peer_close(peer);
     peer_remove("peer");
     return taken_s;
+}
+
+/* What the last pass wrote. The rest beside logs and segments are log files filled with zeros, and manifests. */
+static void report_written(const struct load *load, const char *at, double samples)
+{
+    double warm = samples + (double)(load->hot.rows + load->warm.rows);
+    double segments = (double)(load->hot.bytes + load->warm.bytes);
+    double rest = (double)load->written_bytes - (double)load->group_bytes - segments;
+    double padding = GROUP_PADDING_BYTES * (double)load->groups;
+    double useful = (double)load->group_bytes + segments;
+    bench_report_one(at, "written, log to warm", "samples/sample", warm / samples);
+    bench_report_one(at, "written, log to cold", "samples/sample",
+                     (warm + (double)load->cold_rows) / samples);
+    bench_report_one(at, "bytes, all", "B/sample", (double)load->written_bytes / samples);
+    bench_report_one(at, "bytes, log", "B/sample", (double)load->group_bytes / samples);
+    bench_report_one(at, "bytes, hot", "B/sample", (double)load->hot.bytes / samples);
+    bench_report_one(at, "bytes, warm", "B/sample", (double)load->warm.bytes / samples);
+    bench_report_one(at, "bytes, zeros and manifests", "B/sample", rest / samples);
+    bench_report_one(at, "padding of the log, about", "%", 100 * padding / useful);
+    bench_report_one(at, "rollups", "%", 100 * (double)load->rollup_bytes / useful);
 }
 
 static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
@@ -114,16 +138,7 @@ static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
         bench_report(at, "sqlite", "samples/s", &peer_rates);
         bench_report(at, "rate of sqlite's", "ratio", &ratios);
     }
-    bench_report_one(at, "written, log to warm", "samples/sample",
-                     (samples + (double)load->hot_rows + (double)load->warm_rows) / samples);
-    bench_report_one(at, "written, log to cold", "samples/sample",
-                     (samples + (double)load->hot_rows + (double)load->warm_rows +
-                      (double)load->cold_rows) /
-                         samples);
-    bench_report_one(at, "bytes, load and flushes", "B/sample",
-                     (double)load->loaded_bytes / samples);
-    bench_report_one(at, "bytes, to warm", "B/sample", (double)load->warm_bytes / samples);
-    bench_report_one(at, "bytes, to cold", "B/sample", (double)load->cold_bytes / samples);
+    report_written(load, at, samples);
     ingest_rows_free(&rows);
 }
 

@@ -93,7 +93,7 @@ struct ingest_loader {
         const struct ingest_rows *rows;
         size_t index, commit_rows;
         holter_tier to;
-        uint64_t rows_out;
+        holter_compact_result result;
     } workers[LOADER_THREADS];
 };
 
@@ -167,40 +167,56 @@ void ingest_loader_commit(struct ingest_loader *loader, const struct ingest_rows
 static void *compact_shards(void *context)
 {
     struct worker *worker = context;
-    worker->rows_out = 0;
+    worker->result = (holter_compact_result){ 0 };
     for (size_t i = worker->index; i < worker->loader->shard_count; i += LOADER_THREADS) {
         holter_error err = { 0 };
         holter_compact_result result;
         const holter_compact_options options = { .to = worker->to, .only_shard = 1 + i };
         bench_try(holter_compact(worker->store.store, &options, &result, &err), &err);
-        worker->rows_out += result.rows_out;
+        worker->result.rows_out += result.rows_out;
+        worker->result.rollup_bytes += result.rollup_bytes;
     }
     return NULL;
 }
 
-uint64_t ingest_loader_compact(struct ingest_loader *loader, holter_tier to)
+holter_compact_result ingest_loader_compact(struct ingest_loader *loader, holter_tier to)
 {
-    uint64_t rows = 0;
+    holter_compact_result sum = { 0 };
     for (size_t i = 0; i < LOADER_THREADS; i++)
         loader->workers[i].to = to;
     on_threads(loader, compact_shards);
-    for (size_t i = 0; i < LOADER_THREADS; i++)
-        rows += loader->workers[i].rows_out;
-    return rows;
+    for (size_t i = 0; i < LOADER_THREADS; i++) {
+        sum.rows_out += loader->workers[i].result.rows_out;
+        sum.rollup_bytes += loader->workers[i].result.rollup_bytes;
+    }
+    return sum;
 }
 
-uint64_t ingest_hot_rows(const struct bench_store *store)
+struct ingest_tier ingest_tier_of(const struct bench_store *store, holter_tier tier)
 {
     holter_error err = { 0 };
     holter_stat stat;
-    uint64_t rows = 0;
+    struct ingest_tier sum = { 0 };
     bench_try(holter_stat_read(store->store, &stat, &err), &err);
     for (size_t i = 0; i < stat.shard_count; i++) {
         holter_shard_stat shard;
         bench_try(holter_stat_shard(store->store, i, &shard, &err), &err);
-        rows += shard.tiers[HOLTER_HOT].rows;
+        sum.rows += shard.tiers[tier].rows;
+        sum.bytes += shard.tiers[tier].bytes;
     }
-    return rows;
+    return sum;
+}
+
+uint64_t ingest_statistic(const struct bench_store *store, const char *name)
+{
+    for (size_t i = 0; i < holter_statistic_count(); i++) {
+        holter_error err = { 0 };
+        holter_statistic one;
+        bench_try(holter_statistic_at(store->store, i, &one, &err), &err);
+        if (strcmp(one.name, name) == 0)
+            return one.count;
+    }
+    bench_fail("there is no statistic '%s'", name);
 }
 
 /* ---- children and counts --------------------------------------------------------------------- */

@@ -37,9 +37,14 @@ void ingest_loader_free(struct ingest_loader *loader);
 /** Each thread the rows of its shards, in their order, `commit_rows` a commit. */
 void ingest_loader_commit(struct ingest_loader *loader, const struct ingest_rows *rows,
                           size_t commit_rows);
-/** Flushes and compacts, each thread its shards; the rows that compaction wrote. */
-uint64_t ingest_loader_compact(struct ingest_loader *loader, holter_tier to);
-uint64_t ingest_hot_rows(const struct bench_store *store); /**< in hot segments now */
+/** Flushes and compacts, each thread its shards. */
+holter_compact_result ingest_loader_compact(struct ingest_loader *loader, holter_tier to);
+/** Rows and bytes of the segments that a tier has now. */
+struct ingest_tier {
+    uint64_t rows, bytes;
+};
+struct ingest_tier ingest_tier_of(const struct bench_store *store, holter_tier tier);
+uint64_t ingest_statistic(const struct bench_store *store, const char *name); /**< its count */
 
 /* ---- children ----------------------------------------------------------------------------------- */
 
