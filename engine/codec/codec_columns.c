@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CAPACITY_MIN = 8 };
+
 static int64_t text_word(size_t offset, size_t bytes)
 {
     return (int64_t)((uint64_t)offset << 32 | bytes);
@@ -59,49 +61,52 @@ void columns_truncate(struct columns *c, size_t count, size_t text_bytes)
     c->text.bytes = text_bytes;
 }
 
-/*
- * Each column grows from the common capacity; one that grew before another failed is only larger.
- */
-static bool grow_words(int64_t **column, size_t capacity, size_t count)
+/* A column that grew before another failed is only larger. */
+static bool grow(void *column, size_t capacity, size_t bytes)
 {
-    void *array = *column;
-    bool grown = core_grow(&array, &capacity, count, sizeof **column);
-    *column = array;
-    return grown;
+    void **array = column;
+    uint64_t total = 0;
+    if (!checked_mul_u64(&total, capacity, bytes) || total > PTRDIFF_MAX)
+        return false;
+    void *grown = realloc(*array, (size_t)total);
+    if (grown == NULL)
+        return false;
+    *array = grown;
+    return true;
+}
+
+/*
+ * The room that empty columns are given is what is asked for, as most are copies that stay as they are;
+ * then it doubles.
+ */
+static bool capacity_for(size_t *out, const struct columns *c, size_t count)
+{
+    uint64_t wanted;
+    if (!checked_add_u64(&wanted, c->count, count) || c->capacity > SIZE_MAX / 2)
+        return false;
+    size_t least = c->capacity > 0 ? 2 * c->capacity : CAPACITY_MIN;
+    *out = wanted > least ? (size_t)wanted : least;
+    return true;
 }
 
 bool columns_reserve(struct columns *c, size_t count)
 {
+    size_t capacity;
     if (count <= c->capacity - c->count)
         return true;
-    uint64_t wanted;
-    if (!checked_add_u64(&wanted, c->count, count))
+    if (!capacity_for(&capacity, c, count))
         return false;
-
-    size_t rows = (size_t)wanted;
-    if (!grow_words(&c->time, c->capacity, rows) || !grow_words(&c->revision, c->capacity, rows))
-        return false;
-    if (c->schema.kind == SAMPLE_INTERVAL && !grow_words(&c->duration, c->capacity, rows))
-        return false;
-    for (size_t i = 0; i < c->schema.field_count; i++) {
-        if (!grow_words(&c->field[i], c->capacity, rows))
-            return false;
-    }
-    void *flags = c->flags;
-    size_t capacity = c->capacity;
-    bool grown = core_grow(&flags, &capacity, rows, sizeof *c->flags);
-    c->flags = flags;
-    if (!grown)
-        return false;
-
-    void *sequence = c->sequence;
-    capacity = c->capacity;
-    grown = core_grow(&sequence, &capacity, rows, sizeof *c->sequence);
-    c->sequence = sequence;
-    if (!grown)
-        return false;
-    c->capacity = capacity;
-    return true;
+    bool grown = grow(&c->time, capacity, sizeof *c->time) &&
+                 grow(&c->revision, capacity, sizeof *c->revision) &&
+                 grow(&c->flags, capacity, sizeof *c->flags) &&
+                 grow(&c->sequence, capacity, sizeof *c->sequence);
+    if (c->schema.kind == SAMPLE_INTERVAL)
+        grown = grown && grow(&c->duration, capacity, sizeof *c->duration);
+    for (size_t i = 0; i < c->schema.field_count; i++)
+        grown = grown && grow(&c->field[i], capacity, sizeof *c->field[i]);
+    if (grown)
+        c->capacity = capacity;
+    return grown;
 }
 
 /* Offsets have 32 bits. A failure is not remembered: the columns stay as they were, and usable. */
