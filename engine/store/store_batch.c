@@ -314,11 +314,11 @@ static holter_status take_row(struct row *out, holter_batch *batch, const holter
     const holter_metric *metric = *view;
     uint16_t implausible = 0;
     size_t text_bytes = 0;
-    *out = (struct row){ .time = row->time_ns,
-                         .duration = row->duration_ns,
-                         .flags = row->flags,
-                         .revision = row->revision != 0 ? row->revision : batch->revision,
-                         .sequence = batch->row_count };
+    out->time = row->time_ns;
+    out->duration = row->duration_ns;
+    out->flags = row->flags;
+    out->revision = row->revision != 0 ? row->revision : batch->revision;
+    out->sequence = batch->row_count;
     if (row->source == 0)
         return error_set(err, HOLTER_INVALID, "a row needs a source");
     if (row->value_count != metric->field_count || row->values == NULL)
