@@ -136,6 +136,8 @@ $(OUT)/tests/unit/test_tool_csv: $(call objects,tools/csv.c)
 $(OUT)/tests/unit/test_tool_times: $(call objects,tools/times.c) $(OUT)/libholter.a
 $(OUT)/tests/unit/test_tool_import: $(call objects,tools/csv.c tools/times.c tools/forms.c tools/flags.c tools/nearest.c \
     tools/import_csv.c tools/import_map.c tools/import_value.c) $(OUT)/libholter.a
+$(OUT)/tests/unit/test_tool_line: $(call objects,tools/line.c tools/times.c tools/forms.c tools/flags.c \
+    tools/import_value.c) $(OUT)/libholter.a
 $(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
 
 # make cli T=import: the transcripts of that name; without T all of them, and the real data if it is there
@@ -268,7 +270,7 @@ format:
 # HOLTER_FUZZ: checksums and tags count as right (CORE_TRUSTS_CHECKSUMS).
 
 FUZZ_TARGETS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
-FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/times.c tools/forms.c \
+FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/line.c tools/times.c tools/forms.c \
     tools/flags.c tools/nearest.c tools/import_csv.c tools/import_map.c tools/import_value.c tools/import_preset.c \
     tools/import_fitabase.c tools/import_welltory.c
 FUZZ_LIBRARY := $(OUT)/fuzz/libfuzzed.a
@@ -330,7 +332,7 @@ DECODERS := engine/core/core_bytes.c engine/core/core_utf8.c engine/codec/codec_
 	engine/manifest/manifest_bytes.c engine/manifest/manifest_version.c engine/vault/vault_keyring.c \
 	engine/vault/vault_bytes.c engine/catalog/catalog_bytes.c engine/catalog/catalog_metrics.c \
 	engine/catalog/catalog_sources.c engine/store/store_identity.c engine/store/store_value.c engine/zone/zone.c \
-	engine/zone/zone_tzif.c engine/zone/zone_rule.c engine/zone/zone_window.c tools/csv.c tools/times.c
+	engine/zone/zone_tzif.c engine/zone/zone_rule.c engine/zone/zone_window.c tools/csv.c tools/line.c tools/times.c
 DECODER_ROOMS := core zone codec merge wal segment edits head manifest vault catalog store tool
 # the quick tests of those rooms: what crashes, fills disks and damages every bit takes minutes, and reaches no line more
 DECODER_TESTS := $(filter-out %_crash %segment_damage %_recover %_memory %_random %_pins %_many %_readers %_api %_batch,$(foreach r,$(DECODER_ROOMS),\

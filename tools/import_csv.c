@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flags.h"
-
 /* A metric, and the slot that holds each of its fields. */
 struct plan {
     holter_metric metric;
@@ -114,85 +112,48 @@ static enum mapped_result plan_read(struct mapped_reader *reader, const struct p
                   plan->metric.name, plan->metric.fields[plan->unmapped_field].name);
 }
 
+/* The sentence about a slot is in reader->problem. */
+static enum mapped_result refused(struct mapped_reader *reader, enum slot slot)
+{
+    reader->problem_column = slot == SLOT_COUNT ? NULL : reader->map.columns[slot];
+    return MAPPED_REFUSED;
+}
+
 static enum mapped_result time_cell_read(struct mapped_reader *reader, int64_t *out_ns)
 {
-    struct csv_field text = cell(reader, SLOT_TIME);
-    char form[FORM_BYTES_MAX];
-    switch (time_read(out_ns, &reader->time_format, text.bytes, text.count)) {
-    case TIME_OK:
-        return MAPPED_OK;
-    case TIME_OUT_OF_RANGE:
-        return refuse(
-            reader, SLOT_TIME,
-            "found a time out of range, expected 1677-09-21T00:12:43Z to 2262-04-11T23:47:16Z");
-    case TIME_TOO_FINE:
-        return refuse(
-            reader, SLOT_TIME,
-            "found a time finer than a nanosecond, expected at most nine decimals of a second");
-    case TIME_MALFORMED:
-        break;
-    }
-    return refuse(reader, SLOT_TIME, "found %s, expected a time of the form %s",
-                  form_of(form, text.bytes, text.count), reader->time_text);
+    return import_time_read(out_ns, &reader->time_format, reader->time_text,
+                            cell(reader, SLOT_TIME), reader->problem)
+               ? MAPPED_OK
+               : refused(reader, SLOT_TIME);
 }
 
 static enum mapped_result duration_cell_read(struct mapped_reader *reader,
                                              const holter_metric *metric, int64_t *out_ns)
 {
     struct csv_field text = cell(reader, SLOT_DURATION);
-    char form[FORM_BYTES_MAX];
     *out_ns = metric->kind == HOLTER_INTERVAL ? reader->duration_ns : 0;
-    if (text.count > 0) {
-        enum time_result result = duration_read(out_ns, text.bytes, text.count);
-        if (result == TIME_OUT_OF_RANGE)
-            return refuse(reader, SLOT_DURATION,
-                          "found a duration out of range, expected less than 292 years");
-        if (result == TIME_TOO_FINE)
-            return refuse(
-                reader, SLOT_DURATION,
-                "found a duration finer than a nanosecond, expected at most nine decimals");
-        if (result != TIME_OK)
-            return refuse(reader, SLOT_DURATION,
-                          "found %s, expected a duration such as 60, 60s or 1.5h",
-                          form_of(form, text.bytes, text.count));
-        if (metric->kind == HOLTER_INSTANT && *out_ns != 0)
-            return refuse(reader, SLOT_DURATION,
-                          "found a duration, expected none, as metric %s is of instants",
-                          metric->name);
-    }
-    if (*out_ns < 0)
-        return refuse(reader,
-                      reader->map.columns[SLOT_DURATION] != NULL ? SLOT_DURATION : SLOT_COUNT,
-                      "found no duration, expected one, as metric %s is of intervals",
-                      metric->name);
-    return MAPPED_OK;
+    if ((text.count == 0 || import_duration_read(out_ns, text, reader->problem)) &&
+        import_duration_check(*out_ns, metric, reader->problem))
+        return MAPPED_OK;
+    return refused(reader, reader->map.columns[SLOT_DURATION] != NULL ? SLOT_DURATION : SLOT_COUNT);
 }
 
 static enum mapped_result revision_cell_read(struct mapped_reader *reader, int64_t *out)
 {
     struct csv_field text = cell(reader, SLOT_REVISION);
-    char form[FORM_BYTES_MAX];
     *out = 0;
-    if (text.count == 0 || whole_read(out, text))
-        return MAPPED_OK;
-    return refuse(reader, SLOT_REVISION, "found %s, expected a whole number of 64 bits",
-                  form_of(form, text.bytes, text.count));
+    return text.count == 0 || import_revision_read(out, text, reader->problem)
+               ? MAPPED_OK
+               : refused(reader, SLOT_REVISION);
 }
 
 static enum mapped_result flags_cell_read(struct mapped_reader *reader, uint16_t *out)
 {
     struct csv_field text = cell(reader, SLOT_FLAGS);
-    char form[FORM_BYTES_MAX];
-    uint16_t flags = 0;
-    if (text.count > 0 && !flags_read(&flags, text.bytes, text.count))
-        return refuse(reader, SLOT_FLAGS,
-                      "found %s, expected a number, or names such as manual|bit8",
-                      form_of(form, text.bytes, text.count));
-    if ((flags & 0xf0) != 0)
-        return refuse(reader, SLOT_FLAGS, "found one of the bits 4 to 7, expected them clear");
-    /* Those that the store finds by itself are not the writer's to say. */
-    *out = (uint16_t)(flags & ~(HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE));
-    return MAPPED_OK;
+    *out = 0;
+    return text.count == 0 || import_flags_read(out, text, reader->problem)
+               ? MAPPED_OK
+               : refused(reader, SLOT_FLAGS);
 }
 
 static enum mapped_result values_read(struct mapped_reader *reader, const struct plan *plan)
@@ -201,8 +162,7 @@ static enum mapped_result values_read(struct mapped_reader *reader, const struct
         if (import_value_read(&reader->values[f], &plan->metric, f, cell(reader, plan->slots[f]),
                               reader->round, reader->problem))
             continue;
-        reader->problem_column = reader->map.columns[plan->slots[f]];
-        return MAPPED_REFUSED;
+        return refused(reader, plan->slots[f]);
     }
     return MAPPED_OK;
 }
@@ -212,13 +172,8 @@ static enum mapped_result user_read(struct mapped_reader *reader)
     struct csv_field id = cell(reader, SLOT_USER);
     if (id.count == 0 && reader->user != NULL)
         id = (struct csv_field){ reader->user, strlen(reader->user) };
-    if (id.count == 0 || id.count > HOLTER_USER_ID_BYTES_MAX)
-        return refuse(reader, SLOT_USER, "found %zu bytes, expected an id of 1 to %d bytes",
-                      id.count, HOLTER_USER_ID_BYTES_MAX);
-    if (!is_utf8(id.bytes, id.count))
-        return refuse(reader, SLOT_USER, "found bytes that are no UTF-8, expected an id");
     reader->row_user = id;
-    return MAPPED_OK;
+    return import_user_check(id, reader->problem) ? MAPPED_OK : refused(reader, SLOT_USER);
 }
 
 static enum mapped_result source_read(struct mapped_reader *reader)
@@ -226,12 +181,8 @@ static enum mapped_result source_read(struct mapped_reader *reader)
     struct csv_field source = cell(reader, SLOT_SOURCE);
     if (source.count == 0)
         source = (struct csv_field){ reader->source, strlen(reader->source) };
-    else if (source.count > HOLTER_SOURCE_NAME_BYTES_MAX || !is_utf8(source.bytes, source.count))
-        return refuse(reader, SLOT_SOURCE,
-                      "found %zu bytes, expected a name of 1 to %d bytes of UTF-8", source.count,
-                      HOLTER_SOURCE_NAME_BYTES_MAX);
     reader->row_source = source;
-    return MAPPED_OK;
+    return import_source_check(source, reader->problem) ? MAPPED_OK : refused(reader, SLOT_SOURCE);
 }
 
 enum mapped_result mapped_row_read(struct mapped_reader *reader, const struct csv_field *fields)

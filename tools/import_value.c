@@ -1,10 +1,24 @@
 /*
- * import_value.c -- a field of a file as a value of a metric.
+ * import_value.c -- a text of a file or line as a part of a row.
  */
 #include "import_value.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "flags.h"
+
+/* false always. */
+TOOL_PRINTF(2, 3)
+static bool refuse(char problem[static IMPORT_PROBLEM_BYTES_MAX], const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(problem, IMPORT_PROBLEM_BYTES_MAX, format, args);
+    va_end(args);
+    return false;
+}
 
 bool whole_read(int64_t *out, struct csv_field text)
 {
@@ -64,17 +78,13 @@ bool import_value_read(holter_value *out, const holter_metric *metric, size_t fi
     const holter_field *of = &metric->fields[field];
     if (of->type == HOLTER_TEXT) {
         if (text.count > HOLTER_TEXT_BYTES_MAX)
-            snprintf(problem, IMPORT_PROBLEM_BYTES_MAX, "found %zu bytes, expected at most %d",
-                     text.count, HOLTER_TEXT_BYTES_MAX);
-        else if (!is_utf8(text.bytes, text.count))
-            snprintf(problem, IMPORT_PROBLEM_BYTES_MAX,
-                     "found bytes that are no UTF-8, expected text");
-        else {
-            out->text.bytes = text.bytes;
-            out->text.count = text.count;
-            return true;
-        }
-        return false;
+            return refuse(problem, "found %zu bytes, expected at most %d", text.count,
+                          HOLTER_TEXT_BYTES_MAX);
+        if (!is_utf8(text.bytes, text.count))
+            return refuse(problem, "found bytes that are no UTF-8, expected text");
+        out->text.bytes = text.bytes;
+        out->text.count = text.count;
+        return true;
     }
     /* Most values are whole numbers, for which this is quicker and the same. */
     if (of->type == HOLTER_INT && of->exponent == 0 && whole_read(&out->integer, text))
@@ -85,7 +95,102 @@ bool import_value_read(holter_value *out, const holter_metric *metric, size_t fi
     char form[FORM_BYTES_MAX];
     char expectation[IMPORT_PROBLEM_BYTES_MAX / 2];
     field_expectation(expectation, sizeof expectation, of, round);
-    snprintf(problem, IMPORT_PROBLEM_BYTES_MAX, "found %s, expected %s",
-             form_of(form, text.bytes, text.count), expectation);
-    return false;
+    return refuse(problem, "found %s, expected %s", form_of(form, text.bytes, text.count),
+                  expectation);
+}
+
+bool import_time_read(int64_t *out_ns, struct time_format *format, const char *format_text,
+                      struct csv_field text, char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    char form[FORM_BYTES_MAX];
+    switch (time_read(out_ns, format, text.bytes, text.count)) {
+    case TIME_OK:
+        return true;
+    case TIME_OUT_OF_RANGE:
+        return refuse(
+            problem,
+            "found a time out of range, expected 1677-09-21T00:12:43Z to 2262-04-11T23:47:16Z");
+    case TIME_TOO_FINE:
+        return refuse(
+            problem,
+            "found a time finer than a nanosecond, expected at most nine decimals of a second");
+    case TIME_MALFORMED:
+        break;
+    }
+    return refuse(problem, "found %s, expected a time of the form %s",
+                  form_of(form, text.bytes, text.count), format_text);
+}
+
+bool import_duration_read(int64_t *out_ns, struct csv_field text,
+                          char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    char form[FORM_BYTES_MAX];
+    switch (duration_read(out_ns, text.bytes, text.count)) {
+    case TIME_OK:
+        return true;
+    case TIME_OUT_OF_RANGE:
+        return refuse(problem, "found a duration out of range, expected less than 292 years");
+    case TIME_TOO_FINE:
+        return refuse(problem,
+                      "found a duration finer than a nanosecond, expected at most nine decimals");
+    case TIME_MALFORMED:
+        break;
+    }
+    return refuse(problem, "found %s, expected a duration such as 60, 60s or 1.5h",
+                  form_of(form, text.bytes, text.count));
+}
+
+bool import_duration_check(int64_t duration_ns, const holter_metric *metric,
+                           char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    if (metric->kind == HOLTER_INSTANT && duration_ns > 0)
+        return refuse(problem, "found a duration, expected none, as metric %s is of instants",
+                      metric->name);
+    if (metric->kind == HOLTER_INTERVAL && duration_ns < 0)
+        return refuse(problem, "found no duration, expected one, as metric %s is of intervals",
+                      metric->name);
+    return true;
+}
+
+bool import_revision_read(int64_t *out, struct csv_field text,
+                          char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    char form[FORM_BYTES_MAX];
+    if (whole_read(out, text))
+        return true;
+    return refuse(problem, "found %s, expected a whole number of 64 bits",
+                  form_of(form, text.bytes, text.count));
+}
+
+bool import_flags_read(uint16_t *out, struct csv_field text,
+                       char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    char form[FORM_BYTES_MAX];
+    uint16_t flags;
+    if (!flags_read(&flags, text.bytes, text.count))
+        return refuse(problem, "found %s, expected a number, or names such as manual|bit8",
+                      form_of(form, text.bytes, text.count));
+    if ((flags & 0xf0) != 0)
+        return refuse(problem, "found one of the bits 4 to 7, expected them clear");
+    *out = (uint16_t)(flags & ~(HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE));
+    return true;
+}
+
+bool import_user_check(struct csv_field id, char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    if (id.count == 0 || id.count > HOLTER_USER_ID_BYTES_MAX)
+        return refuse(problem, "found %zu bytes, expected an id of 1 to %d bytes", id.count,
+                      HOLTER_USER_ID_BYTES_MAX);
+    if (!is_utf8(id.bytes, id.count))
+        return refuse(problem, "found bytes that are no UTF-8, expected an id");
+    return true;
+}
+
+bool import_source_check(struct csv_field source, char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    if (source.count > 0 && source.count <= HOLTER_SOURCE_NAME_BYTES_MAX &&
+        is_utf8(source.bytes, source.count))
+        return true;
+    return refuse(problem, "found %zu bytes, expected a name of 1 to %d bytes of UTF-8",
+                  source.count, HOLTER_SOURCE_NAME_BYTES_MAX);
 }
