@@ -600,7 +600,7 @@ static int import_run(struct import *im, const char *path, int file_count)
     if (code == TOOL_OK && im->metric_name != NULL)
         code = default_metric_find(im);
     if (code == TOOL_OK)
-        code = import_rows_init(&im->rows, im->store, im->region, refused_by_store, im);
+        code = import_rows_init(&im->rows, im->store, im->region, true, refused_by_store, im);
     im->csv = csv_new();
     if (code == TOOL_OK && im->csv == NULL)
         code = say_no_memory();

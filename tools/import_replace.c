@@ -148,7 +148,7 @@ static holter_status part_delete(const struct replace *replace, holter_batch *ba
 static int parts_commit(struct replace *replace)
 {
     struct import_rows *rows = replace->rows;
-    int code = import_rows_resolve(rows);
+    int code = import_rows_say(rows, import_rows_resolve(rows));
     for (; code == TOOL_OK && replace->sources_deleted < rows->sources.count;
          replace->sources_deleted++) {
         const struct name *user = &rows->users.items[replace->sources_deleted];

@@ -3,6 +3,7 @@
  */
 #include "import_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,7 @@
 
 enum { SOURCE_KEY_BYTES_MAX = sizeof(uint32_t) + HOLTER_SOURCE_NAME_BYTES_MAX };
 
-int import_rows_init(struct import_rows *rows, holter_store *store, const char *region,
+int import_rows_init(struct import_rows *rows, holter_store *store, const char *region, bool exact,
                      import_refused_fn *refused, void *context)
 {
     memset(rows, 0, sizeof *rows);
@@ -28,7 +29,7 @@ int import_rows_init(struct import_rows *rows, holter_store *store, const char *
     if (rows->texts == NULL || !import_rows_need_room(rows, IMPORT_ROWS_MAX, IMPORT_VALUES_MAX))
         return say_no_memory();
     holter_error err = { 0 };
-    holter_batch_options options = { .exact = 1 };
+    holter_batch_options options = { .exact = exact };
     holter_status status = holter_batch_new(&rows->batch, store, &options, &err);
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
 }
@@ -139,26 +140,47 @@ void import_rows_add(struct import_rows *rows, uint32_t file, uint64_t line,
 
 /* ---- commit --------------------------------------------------------------------------------- */
 
-static int users_resolve(struct import_rows *rows)
+static holter_status no_memory(struct import_rows *rows)
+{
+    rows->err = (holter_error){ .status = HOLTER_NO_MEMORY, .message = "no memory left" };
+    return HOLTER_NO_MEMORY;
+}
+
+/* Those that the store has. */
+static holter_status users_find(struct import_rows *rows)
+{
+    for (size_t i = rows->users_known; i < rows->users.count; i++) {
+        struct name *item = &rows->users.items[i];
+        holter_status status =
+            holter_user_find(rows->store, item->bytes, item->count, &item->number, &rows->err);
+        if (status != HOLTER_OK && status != HOLTER_NOT_FOUND)
+            return status;
+        item->is_known = status == HOLTER_OK;
+    }
+    rows->users_known = rows->users.count;
+    return HOLTER_OK;
+}
+
+static holter_status users_resolve(struct import_rows *rows)
 {
     size_t count = rows->users.count - rows->users_known;
     if (count == 0)
-        return TOOL_OK;
-    int code = TOOL_OK;
-    holter_error err = { 0 };
+        return HOLTER_OK;
+    if (rows->adds_none)
+        return users_find(rows);
+    holter_status status = HOLTER_OK;
     struct name *items = rows->users.items + rows->users_known;
     holter_id *ids = malloc(count * sizeof *ids);
     uint64_t *numbers = malloc(count * sizeof *numbers);
     if (ids == NULL || numbers == NULL) {
-        code = say_no_memory();
+        status = no_memory(rows);
         goto done;
     }
     for (size_t i = 0; i < count; i++)
         ids[i] = (holter_id){ items[i].bytes, items[i].count };
-    if (holter_users_add(rows->store, ids, count, rows->region, numbers, &err) != HOLTER_OK) {
-        code = say_error(&err);
+    status = holter_users_add(rows->store, ids, count, rows->region, numbers, &rows->err);
+    if (status != HOLTER_OK)
         goto done;
-    }
     for (size_t i = 0; i < count; i++) {
         items[i].number = numbers[i];
         items[i].is_known = true;
@@ -167,19 +189,19 @@ static int users_resolve(struct import_rows *rows)
 done:
     free(ids);
     free(numbers);
-    return code;
+    return status;
 }
 
 /*
  * Those of the next ones that have one name together: a name is mostly that of all of a file's
  * rows. `users` and `numbers` have room for all that are left.
  */
-static int sources_resolve_one_name(struct import_rows *rows, uint64_t *users, uint32_t *numbers)
+static holter_status sources_resolve_one_name(struct import_rows *rows, uint64_t *users,
+                                              uint32_t *numbers)
 {
     struct name *items = rows->sources.items + rows->sources_known;
     const char *name = items[0].bytes + sizeof(uint32_t);
     size_t count = 0;
-    holter_error err = { 0 };
     for (; rows->sources_known + count < rows->sources.count; count++) {
         uint32_t user;
         memcpy(&user, items[count].bytes, sizeof user);
@@ -187,76 +209,114 @@ static int sources_resolve_one_name(struct import_rows *rows, uint64_t *users, u
             break;
         users[count] = rows->users.items[user].number;
     }
-    if (holter_sources_need(rows->store, users, count, name, numbers, &err) != HOLTER_OK)
-        return say_error(&err);
+    holter_status status =
+        holter_sources_need(rows->store, users, count, name, numbers, &rows->err);
+    if (status != HOLTER_OK)
+        return status;
     for (size_t i = 0; i < count; i++) {
         items[i].number = numbers[i];
         items[i].is_known = true;
     }
     rows->sources_known += count;
-    return TOOL_OK;
+    return HOLTER_OK;
 }
 
-static int sources_resolve(struct import_rows *rows)
+/* Those that the store has. */
+static holter_status sources_find(struct import_rows *rows)
+{
+    for (size_t i = rows->sources_known; i < rows->sources.count; i++) {
+        struct name *item = &rows->sources.items[i];
+        uint32_t user, number;
+        memcpy(&user, item->bytes, sizeof user);
+        if (!rows->users.items[user].is_known)
+            continue;
+        holter_status status = holter_source_find(rows->store, rows->users.items[user].number,
+                                                  item->bytes + sizeof user, &number, &rows->err);
+        if (status != HOLTER_OK && status != HOLTER_NOT_FOUND)
+            return status;
+        item->is_known = status == HOLTER_OK;
+        item->number = number;
+    }
+    rows->sources_known = rows->sources.count;
+    return HOLTER_OK;
+}
+
+static holter_status sources_resolve(struct import_rows *rows)
 {
     size_t left = rows->sources.count - rows->sources_known;
     if (left == 0)
-        return TOOL_OK;
-    int code = TOOL_OK;
+        return HOLTER_OK;
+    if (rows->adds_none)
+        return sources_find(rows);
+    holter_status status = HOLTER_OK;
     uint64_t *users = malloc(left * sizeof *users);
     uint32_t *numbers = malloc(left * sizeof *numbers);
     if (users == NULL || numbers == NULL) {
-        code = say_no_memory();
+        status = no_memory(rows);
         goto done;
     }
-    while (code == TOOL_OK && rows->sources_known < rows->sources.count)
-        code = sources_resolve_one_name(rows, users, numbers);
+    while (status == HOLTER_OK && rows->sources_known < rows->sources.count)
+        status = sources_resolve_one_name(rows, users, numbers);
 done:
     free(users);
     free(numbers);
-    return code;
+    return status;
 }
 
-/* Into the batch, as many rows as `refused` lets; *count is how many were looked at. */
-static int batch_fill(struct import_rows *rows, size_t *count)
+/* Into the batch. */
+static holter_status row_fill(struct import_rows *rows, struct import_row *row)
 {
+    const struct name *user = &rows->users.items[row->user];
+    const struct name *source = &rows->sources.items[row->source];
+    holter_row written = {
+        .user = user->number,
+        .metric = row->metric,
+        .source = (uint32_t)source->number,
+        .time_ns = row->time_ns,
+        .duration_ns = row->duration_ns,
+        .values = rows->values + row->first_value,
+        .value_count = row->value_count,
+        .flags = row->flags,
+        .revision = row->revision,
+    };
+    row->batch_index = SIZE_MAX;
+    if (user->is_known && source->is_known)
+        return holter_batch_add(rows->batch, &written, &row->batch_index, &rows->err);
+    rows->err.status = HOLTER_NOT_FOUND;
+    snprintf(rows->err.message, sizeof rows->err.message,
+             "found a %s that the store does not have, expected one that it has",
+             user->is_known ? "source" : "user");
+    return HOLTER_NOT_FOUND;
+}
+
+/* As many rows as `refused` lets; *count is how many were looked at. */
+static holter_status batch_fill(struct import_rows *rows, size_t *count)
+{
+    holter_status status = HOLTER_OK;
     size_t i = 0;
-    int code = TOOL_OK;
     for (; i < rows->row_count; i++) {
         struct import_row *row = &rows->rows[i];
-        holter_row written = {
-            .user = rows->users.items[row->user].number,
-            .metric = row->metric,
-            .source = (uint32_t)rows->sources.items[row->source].number,
-            .time_ns = row->time_ns,
-            .duration_ns = row->duration_ns,
-            .values = rows->values + row->first_value,
-            .value_count = row->value_count,
-            .flags = row->flags,
-            .revision = row->revision,
-        };
-        holter_error err = { 0 };
-        holter_status status = holter_batch_add(rows->batch, &written, &row->batch_index, &err);
+        status = row_fill(rows, row);
         if (status == HOLTER_OK)
             continue;
         row->batch_index = SIZE_MAX;
-        if (status != HOLTER_INVALID) {
-            code = say_error(&err);
+        if (status != HOLTER_INVALID && status != HOLTER_NOT_FOUND && status != HOLTER_EXPIRED)
             break;
-        }
         rows->counts.refused++;
-        if (!rows->refused(rows->context, row, err.message)) {
+        if (!rows->refused(rows->context, row, rows->err.message)) {
             /* Those after it were not looked at. */
             rows->counts.samples -= rows->row_count - i - 1;
             if (rows->row_is_sample)
                 rows->counts.rows -= rows->row_count - i - 1;
+            rows->err.message[0] = '\0';
             *count = i;
-            return TOOL_FAILED;
+            return status;
         }
+        status = HOLTER_OK;
     }
     rows->counts.not_stored += rows->row_count - i;
     *count = i;
-    return code;
+    return status;
 }
 
 static size_t pending_count(const struct import_rows *rows, size_t count)
@@ -270,11 +330,11 @@ static size_t pending_count(const struct import_rows *rows, size_t count)
 }
 
 /* Where memory ends with a part of the users stored, the rest fits the next time. */
-static holter_status batch_commit(struct import_rows *rows, size_t count, holter_error *err)
+static holter_status batch_commit(struct import_rows *rows, size_t count)
 {
     size_t pending = SIZE_MAX;
     for (;;) {
-        holter_status status = holter_commit(rows->store, rows->batch, err);
+        holter_status status = holter_commit(rows->store, rows->batch, &rows->err);
         if (status != HOLTER_NO_MEMORY)
             return status;
         size_t left = pending_count(rows, count);
@@ -317,7 +377,7 @@ static uint64_t identity_hash(const struct import_rows *rows, const struct impor
  * stands already. The batch does not tell which, so look for a later row of the same identity.
  * There are few of these, mostly none.
  */
-static int superseded_count(struct import_rows *rows, size_t count)
+static holter_status superseded_count(struct import_rows *rows, size_t count)
 {
     size_t slot_count = 1;
     while (slot_count < count * 2)
@@ -326,7 +386,7 @@ static int superseded_count(struct import_rows *rows, size_t count)
         calloc(slot_count,
                sizeof *slots); /* index + 1 of the row with the greatest revision so far */
     if (slots == NULL)
-        return say_no_memory();
+        return no_memory(rows);
     for (size_t i = count; i-- > 0;) {
         struct import_row *row = &rows->rows[i];
         if (row->batch_index == SIZE_MAX)
@@ -345,7 +405,7 @@ static int superseded_count(struct import_rows *rows, size_t count)
             slots[slot] = (uint32_t)i + 1;
     }
     free(slots);
-    return TOOL_OK;
+    return HOLTER_OK;
 }
 
 static void answer_count(struct import_counts *counts, holter_row_answer answer,
@@ -374,14 +434,23 @@ static void answer_count(struct import_counts *counts, holter_row_answer answer,
     }
 }
 
-static int answers_count(struct import_rows *rows, size_t count)
+/* Of the first `count` rows what became of them, of those after these that they are not stored. */
+static holter_status answers_count(struct import_rows *rows, size_t count)
 {
     uint64_t superseded = 0;
-    for (size_t i = 0; i < count; i++)
-        if (rows->rows[i].batch_index != SIZE_MAX)
-            answer_count(&rows->counts, holter_batch_answer(rows->batch, rows->rows[i].batch_index),
-                         &superseded);
-    return superseded > 0 ? superseded_count(rows, count) : TOOL_OK;
+    for (size_t i = 0; i < rows->row_count; i++) {
+        const struct import_row *row = &rows->rows[i];
+        if (i < count && row->batch_index == SIZE_MAX)
+            continue; /* refused */
+        holter_row_answer answer = { HOLTER_PENDING, 0 };
+        if (i < count) {
+            answer = holter_batch_answer(rows->batch, row->batch_index);
+            answer_count(&rows->counts, answer, &superseded);
+        }
+        if (rows->answered != NULL)
+            rows->answered(rows->context, row, answer);
+    }
+    return superseded > 0 ? superseded_count(rows, count) : HOLTER_OK;
 }
 
 static void names_forget(struct import_rows *rows)
@@ -409,29 +478,46 @@ void import_rows_drop(struct import_rows *rows)
     holter_batch_clear(rows->batch);
 }
 
-int import_rows_resolve(struct import_rows *rows)
+holter_status import_rows_resolve(struct import_rows *rows)
 {
-    int code = users_resolve(rows);
-    return code == TOOL_OK ? sources_resolve(rows) : code;
+    holter_status status = users_resolve(rows);
+    return status == HOLTER_OK ? sources_resolve(rows) : status;
+}
+
+holter_status import_rows_store(struct import_rows *rows)
+{
+    size_t count = 0;
+    holter_status status = import_rows_resolve(rows);
+    if (status == HOLTER_OK) {
+        holter_status filled = batch_fill(rows, &count);
+        if (filled == HOLTER_OK || !rows->is_all_or_none) {
+            holter_error why = rows->err;
+            status = batch_commit(rows, count);
+            if (status == HOLTER_OK)
+                rows->err = why;
+        }
+        holter_status counted = answers_count(rows, count);
+        if (status == HOLTER_OK)
+            status = filled != HOLTER_OK ? filled : counted;
+    } else {
+        rows->counts.not_stored += rows->row_count;
+        answers_count(rows, 0);
+    }
+    holter_batch_clear(rows->batch);
+    rows_forget(rows);
+    if (rows->adds_none || status == HOLTER_EXPIRED)
+        names_forget(rows); /* what is not there now may be there the next time, and the reverse */
+    return status;
+}
+
+int import_rows_say(const struct import_rows *rows, holter_status status)
+{
+    if (status == HOLTER_OK)
+        return TOOL_OK;
+    return rows->err.message[0] != '\0' ? say_error(&rows->err) : TOOL_FAILED;
 }
 
 int import_rows_commit(struct import_rows *rows)
 {
-    int code = import_rows_resolve(rows);
-    if (code == TOOL_OK) {
-        size_t count = 0;
-        int filled = batch_fill(rows, &count);
-        holter_error err = { 0 };
-        if ((filled == TOOL_OK || !rows->is_all_or_none) &&
-            batch_commit(rows, count, &err) != HOLTER_OK)
-            code = say_error(&err);
-        int counted = answers_count(rows, count);
-        if (code == TOOL_OK)
-            code = filled != TOOL_OK ? filled : counted;
-    } else {
-        rows->counts.not_stored += rows->row_count;
-    }
-    holter_batch_clear(rows->batch);
-    rows_forget(rows);
-    return code;
+    return import_rows_say(rows, import_rows_store(rows));
 }

@@ -55,13 +55,18 @@ struct import_row {
 
 /** A row that the store refuses, and why: whether to go on. */
 typedef bool import_refused_fn(void *context, const struct import_row *row, const char *why);
+/** What became of a row that the store did not refuse. */
+typedef void import_answered_fn(void *context, const struct import_row *row,
+                                holter_row_answer answer);
 
 struct import_rows {
     holter_store *store; /* borrowed */
     holter_batch *batch;
     const char *region; /* of new users; NULL: the first */
     import_refused_fn *refused;
+    import_answered_fn *answered; /* NULL: rows are counted only */
     void *context;
+    holter_error err; /* why the last call failed; no sentence: `refused` was told */
     struct names users, sources;
     size_t users_known, sources_known; /* the first so many have their numbers */
     int64_t last_user, last_source;    /* of the last sample; NAMES_MISSING: none */
@@ -74,11 +79,12 @@ struct import_rows {
     struct import_counts counts;
     bool row_is_sample;  /* else a row of a file can be several */
     bool is_all_or_none; /* a refused row keeps those before it from being committed */
+    bool adds_none;      /* rows of users and sources that the store does not have are refused */
 };
 
-/** Strings and context borrowed. Returns TOOL_OK or the exit code, said. Then or not:
-    import_rows_release. */
-int import_rows_init(struct import_rows *rows, holter_store *store, const char *region,
+/** `exact`: answers tell what is new. Strings and context borrowed. Returns TOOL_OK or the exit
+    code, said. Then or not: import_rows_release. */
+int import_rows_init(struct import_rows *rows, holter_store *store, const char *region, bool exact,
                      import_refused_fn *refused, void *context);
 void import_rows_release(struct import_rows *rows);
 
@@ -93,15 +99,19 @@ bool import_rows_person(struct import_rows *rows, struct csv_field id, struct cs
 void import_rows_add(struct import_rows *rows, uint32_t file, uint64_t line,
                      const struct import_sample *sample);
 
-/** Every user and source gets its number. Returns TOOL_OK or the exit code, said. */
-int import_rows_resolve(struct import_rows *rows);
+/** Every user and source gets its number. rows->err says why not. */
+holter_status import_rows_resolve(struct import_rows *rows);
 /**
  * Commit what there is and what the caller put into the batch, and count what became of it. A row
  * that the store refuses is told to `refused`; where that does not go on, rows before that one are
- * committed (or not: is_all_or_none) and those from it on are dropped. Returns TOOL_OK or the exit
- * code, said.
+ * committed (or not: is_all_or_none) and those from it on are dropped. rows->err says why it failed:
+ * rows are dropped then, too.
  */
+holter_status import_rows_store(struct import_rows *rows);
+/** The same. Returns TOOL_OK or the exit code, said. */
 int import_rows_commit(struct import_rows *rows);
+/** Say why a call failed, where that was not said. Returns TOOL_OK or the exit code. */
+int import_rows_say(const struct import_rows *rows, holter_status status);
 /** Forget what there is, as not stored, and all names. */
 void import_rows_drop(struct import_rows *rows);
 
