@@ -11,9 +11,9 @@
 enum { OUTPUT_BYTES = 256 * 1024 };
 
 static const struct verb *const verbs[] = {
-    &verb_init,    &verb_import,  &verb_query, &verb_aggregate, &verb_latest,
-    &verb_flush,   &verb_compact, &verb_stat,  &verb_verify,    &verb_users,
-    &verb_metrics, &verb_sources, &verb_tail,  &verb_feed,      &verb_simulate,
+    &verb_init,    &verb_import,  &verb_ingest, &verb_query,    &verb_aggregate, &verb_latest,
+    &verb_flush,   &verb_compact, &verb_stat,   &verb_verify,   &verb_users,     &verb_metrics,
+    &verb_sources, &verb_tail,    &verb_feed,   &verb_simulate,
 };
 
 static volatile sig_atomic_t noted;

@@ -506,23 +506,6 @@ static int default_metric_find(struct import *im)
     return say_usage(&verb_import, "%s", im->mapped.problem);
 }
 
-static int region_check(const struct import *im)
-{
-    if (im->region == NULL)
-        return TOOL_OK;
-    for (size_t i = 0; i < holter_region_count(im->store); i++) {
-        holter_error err = { 0 };
-        const char *name;
-        uint32_t shards;
-        if (holter_region_at(im->store, i, &name, &shards, &err) != HOLTER_OK)
-            return say_error(&err);
-        if (strcmp(name, im->region) == 0)
-            return TOOL_OK;
-    }
-    say("the store has no region '%s'; 'holter init STORE --add-region R' adds one", im->region);
-    return TOOL_NOT_FOUND;
-}
-
 static void summary_print(const struct import *im)
 {
     const struct import_counts *c = &im->rows.counts;
@@ -594,7 +577,7 @@ static int import_run(struct import *im, const char *path, int file_count)
 {
     int code = store_open(&im->store, path, im->keyring, false);
     if (code == TOOL_OK)
-        code = region_check(im);
+        code = region_check(im->store, im->region);
     im->mapped.metric_find = store_metric_find;
     im->mapped.context = im->store;
     if (code == TOOL_OK && im->metric_name != NULL)

@@ -39,9 +39,9 @@ struct verb {
     int (*run)(int count, char **arguments);
 };
 
-extern const struct verb verb_init, verb_import, verb_query, verb_flush, verb_compact, verb_stat,
-    verb_verify, verb_aggregate, verb_latest, verb_simulate, verb_users, verb_metrics, verb_sources,
-    verb_tail, verb_feed;
+extern const struct verb verb_init, verb_import, verb_ingest, verb_query, verb_flush, verb_compact,
+    verb_stat, verb_verify, verb_aggregate, verb_latest, verb_simulate, verb_users, verb_metrics,
+    verb_sources, verb_tail, verb_feed;
 
 /* ---- sentences (output.c, forms.c) ---------------------------------------------------------- */
 
@@ -141,6 +141,10 @@ const char *nearest_name(const char *text, size_t count,
 
 /** Open a store; on failure say why. Returns TOOL_OK or the exit code. *out owned: holter_close. */
 int store_open(holter_store **out, const char *path, const char *keyring, bool read_only);
+
+/** The store has a region of that name, or none (NULL) was asked for. Returns TOOL_OK or the exit
+    code, said. */
+int region_check(holter_store *store, const char *name);
 
 /** Find a metric by name; on failure say so, with the nearest name. */
 int metric_find(holter_store *store, const char *name, holter_metric *out);
