@@ -138,6 +138,9 @@ $(OUT)/tests/unit/test_tool_import: $(call objects,tools/csv.c tools/times.c too
     tools/import_csv.c tools/import_map.c tools/import_value.c) $(OUT)/libholter.a
 $(OUT)/tests/unit/test_tool_line: $(call objects,tools/line.c tools/times.c tools/forms.c tools/flags.c \
     tools/import_value.c) $(OUT)/libholter.a
+$(OUT)/tests/unit/test_tool_ingest: $(call objects,tools/line.c tools/times.c tools/forms.c tools/flags.c \
+    tools/import_value.c tools/ingest_read.c tools/ingest_influx.c tools/ingest_json.c tools/ingest_stream.c) $(OUT)/libholter.a
+$(OUT)/tests/unit/test_tool_ingest: LIBS_TEST += $(LIBS_TOOL)
 $(OUT)/tests/unit/test_tool_names: $(call objects,tools/names.c tools/flags.c)
 
 # make cli T=import: the transcripts of that name; without T all of them, and the real data if it is there
