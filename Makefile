@@ -273,9 +273,10 @@ format:
 # HOLTER_FUZZ: checksums and tags count as right (CORE_TRUSTS_CHECKSUMS).
 
 FUZZ_TARGETS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
-FUZZ_SOURCES := fuzz/fuzz.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/line.c tools/times.c tools/forms.c \
+FUZZ_SOURCES := fuzz/fuzz.c fuzz/rows.c $(ENGINE_SOURCES) $(SIM_SOURCES) tools/csv.c tools/line.c tools/times.c tools/forms.c \
     tools/flags.c tools/nearest.c tools/import_csv.c tools/import_map.c tools/import_value.c tools/import_preset.c \
-    tools/import_fitabase.c tools/import_welltory.c
+    tools/import_fitabase.c tools/import_welltory.c tools/ingest_read.c tools/ingest_influx.c tools/ingest_json.c \
+    tools/ingest_stream.c
 FUZZ_LIBRARY := $(OUT)/fuzz/libfuzzed.a
 FUZZ_FLAGS ?= -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24576 -print_final_stats=1
 SECONDS ?=
@@ -288,7 +289,7 @@ $(FUZZ_LIBRARY): $(call objects,$(FUZZ_SOURCES))
 # with libFuzzer's main, or the driver's
 FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(call objects,fuzz/driver.c))
 $(OUT)/fuzz/fuzz_%: $(OUT)/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_LIBRARY)
-	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $^ -o $@ $(LIBS) $(LIBS_TOOL)
 
 $(OUT)/fuzz/seeds: $(call objects,fuzz/seeds.c) $(FUZZ_LIBRARY)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)

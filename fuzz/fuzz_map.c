@@ -6,61 +6,9 @@
  * then the text of the file. A row gives a sample within the reader's promises, or a sentence.
  */
 #include "../tools/import_csv.h"
-#include "fuzz.h"
+#include "rows.h"
 
 #include <string.h>
-
-/* Every kind and type, more fields than one, a key. */
-static const holter_metric metrics[] = {
-    { .name = "heart_rate",
-      .number = 1,
-      .kind = HOLTER_INSTANT,
-      .field_count = 1,
-      .fields = { { .name = "value", .type = HOLTER_INT } },
-      .key_field = -1 },
-    { .name = "steps",
-      .number = 2,
-      .kind = HOLTER_INTERVAL,
-      .field_count = 1,
-      .fields = { { .name = "value", .type = HOLTER_INT, .exponent = 1 } },
-      .key_field = -1 },
-    { .name = "blood_pressure",
-      .number = 3,
-      .kind = HOLTER_INSTANT,
-      .field_count = 2,
-      .fields = { { .name = "systolic", .type = HOLTER_INT, .exponent = -1 },
-                  { .name = "diastolic", .type = HOLTER_FLOAT } },
-      .key_field = -1 },
-    { .name = "dose",
-      .number = 4,
-      .kind = HOLTER_INSTANT,
-      .field_count = 2,
-      .fields = { { .name = "medication", .type = HOLTER_TEXT },
-                  { .name = "mg", .type = HOLTER_INT, .exponent = -2 } },
-      .key_field = 0 },
-    { .name = "stage",
-      .number = 5,
-      .kind = HOLTER_INTERVAL,
-      .field_count = 1,
-      .fields = { { .name = "value",
-                    .type = HOLTER_ENUM,
-                    .label_count = 2,
-                    .labels = (const char *const[]){ "wake", "light" } } },
-      .key_field = -1 },
-};
-
-static holter_status table_find(void *context, holter_metric *out, const char *name,
-                                holter_error *err)
-{
-    (void)context;
-    (void)err;
-    for (size_t i = 0; i < CORE_COUNT(metrics); i++)
-        if (strcmp(metrics[i].name, name) == 0) {
-            *out = metrics[i];
-            return HOLTER_OK;
-        }
-    return HOLTER_NOT_FOUND;
-}
 
 static bool stream_read(void *context, void *out, size_t room, size_t *got)
 {
@@ -86,24 +34,10 @@ static void time_check(const struct mapped_reader *reader)
 
 static void sample_check(const struct mapped_reader *reader)
 {
-    const struct import_sample *sample = &reader->sample;
-    const holter_metric *metric = sample->metric;
     core_assert(reader->row_user.count > 0);
     core_assert(reader->row_user.count <= HOLTER_USER_ID_BYTES_MAX);
     core_assert(reader->row_source.count <= HOLTER_SOURCE_NAME_BYTES_MAX);
-    core_assert(sample->time_ns != HOLTER_TIME_MIN && sample->time_ns != HOLTER_TIME_MAX);
-    core_assert(sample->duration_ns >= 0);
-    core_assert(metric->kind == HOLTER_INTERVAL || sample->duration_ns == 0);
-    core_assert((sample->flags & ~(HOLTER_ANOMALY | HOLTER_MANUAL | 0xff00)) == 0);
-    for (size_t f = 0; f < metric->field_count; f++) {
-        const holter_value *value = &sample->values[f];
-        if (metric->fields[f].type == HOLTER_TEXT)
-            core_assert(value->text.count <= HOLTER_TEXT_BYTES_MAX &&
-                        is_utf8(value->text.bytes, value->text.count));
-        if (metric->fields[f].type == HOLTER_ENUM)
-            core_assert(value->integer >= 0 &&
-                        (size_t)value->integer < metric->fields[f].label_count);
-    }
+    fuzz_sample_check(&reader->sample);
 }
 
 static void file_read(struct mapped_reader *reader, struct csv *csv)
@@ -165,14 +99,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     reader.round = (options & 8) != 0;
     reader.user = (options & 32) != 0 ? "u" : NULL;
     reader.source = "import";
-    reader.metric_find = table_find;
+    reader.metric_find = fuzz_metric_find;
     size_t metric = options & 7;
     bool ok = time_format_read(&reader.time_format, time_text) == NULL;
     reader.time_format.zone = (options & 16) != 0 ? &zone : NULL;
     ok = ok && (*duration == '\0' ||
                 duration_read(&reader.duration_ns, duration, strlen(duration)) == TIME_OK);
     if (ok && metric < 7)
-        ok = mapped_default(&reader, &metrics[metric % CORE_COUNT(metrics)]) == MAPPED_OK;
+        ok = mapped_default(&reader, &fuzz_metrics[metric % FUZZ_METRICS]) == MAPPED_OK;
     if (ok) {
         csv_begin(csv, stream_read, &in);
         file_read(&reader, csv);

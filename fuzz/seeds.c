@@ -1023,6 +1023,36 @@ static void text_seeds(void)
               "a,b\n1,2\n\"line\none\",2\n");
     seed_text("csv", "bad", 7, 0, "a,b\n\"x\"y,2\n3,\"open\n4,5\n");
     seed_text("csv", "broken", 2, 4, "a,b\n1,2\n3,4\n");
+    static const char *const lines[] = {
+        "heart_rate,user=u1,source=watch value=62i 1465839830100400200\n# none\n\n"
+        "heart_rate,user=u\\ 2 value=62.0,revision=7i,flags=\"manual|bit8\"\r\n",
+        "steps,user=u1,duration=60s value=30 5\nblood_pressure,user=u1 systolic=120.5,diastolic=80 "
+        "-5\n"
+        "dose,user=u1,medication=a\\,b mg=4.25 5\nstage,user=u1 value=\"wake\",duration=\"1m\" 5\n"
+        "stage,user=u1,key=x value=t,duration=30i\n",
+        "m,a=b v=1e5,w=t,x=\"a\\\"\\\\b\",y=3u\nm\\,n v='x'\nheart_rate,user=u,host=a "
+        "value=1,x=2\nhalf,u",
+        "{\"user\":\"u1\",\"metric\":\"heart_rate\",\"source\":\"w\",\"time\":\"2016-06-13T17:43:"
+        "50.5Z\",\"value\":62,"
+        "\"flags\":[\"manual\",256],\"revision\":3}\n"
+        "{\"user\":\"u1\",\"metric\":\"blood_pressure\",\"fields\":{\"systolic\":120.5,"
+        "\"diastolic\":\"80\"}}\n",
+        "{\"op\":\"delete\",\"user\":\"u1\",\"metric\":null,\"source\":null,\"from\":null,\"to\":9}"
+        "\n"
+        "{\"op\":\"replace\",\"user\":\"u1\",\"metric\":\"steps\",\"from\":5,\"to\":9,\"revision\":"
+        "2,"
+        "\"samples\":[{\"time\":5,\"duration\":\"1m\",\"value\":10},{\"time\":6,\"duration\":1,"
+        "\"value\":true}]}\n",
+    };
+    for (size_t i = 0; i < CORE_COUNT(lines); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%zu", i);
+        seed_text("line", name,
+                  (uint8_t)(i == 1   ? 32
+                            : i == 2 ? 1
+                                     : 0),
+                  (int)(3 + i * 60), lines[i]);
+    }
     static const char *const fitabase[] = {
         "Id,Time,Value\n1,4/1/2016 7:54:00 AM,93\n1,4/1/2016 7:54:05 AM,x\n",
         "Id,ActivityHour,TotalIntensity,AverageIntensity\n1,3/12/2016 12:00:00 AM,11,0.183333\n",
