@@ -39,7 +39,8 @@ const struct verb verb_ingest = {
     .name = "ingest",
     .summary = "store lines that gateways send, each answered when it is durable",
     .help =
-        "usage: holter ingest STORE [options] [FILE...]\n"
+        "usage: holter ingest STORE [--format influx|ndjson] [--precision ns|us|ms|s] [options] "
+        "[FILE...]\n"
         "       holter ingest STORE --listen PATH [options]\n"
         "\n"
         "Stores samples that come as lines: InfluxDB line protocol, or a JSON object a line. Each "
@@ -60,8 +61,9 @@ const struct verb verb_ingest = {
         "lines "
         "and comments have none.\n"
         "\n"
-        "  --format F         influx|ndjson; told by each line's first byte otherwise\n"
-        "  --precision P      ns|us|ms|s: the unit of times in line protocol (ns)\n"
+        "  --format F         line protocol or objects only; told by each line's first byte "
+        "otherwise\n"
+        "  --precision P      the unit of times in line protocol (ns)\n"
         "  --user-tag NAME    the tag that holds the user's id (user)\n"
         "  --source-tag NAME  the tag that holds the source (source)\n"
         "  --user U           of lines without one: an id, @FILE or -\n"
@@ -190,6 +192,15 @@ static void summary_print(const struct ingesting *in)
         out_text("\n");
 }
 
+static void defaults_set(struct ingesting *in)
+{
+    in->precision = in->precision != NULL ? in->precision : "ns";
+    in->user_tag = in->user_tag != NULL ? in->user_tag : "user";
+    in->source_tag = in->source_tag != NULL ? in->source_tag : "source";
+    in->source = in->source != NULL ? in->source : "ingest";
+    in->lines_max = in->lines_max != 0 ? in->lines_max : LINES_DEFAULT;
+}
+
 static int format_check(struct ingesting *in)
 {
     static const struct {
@@ -295,11 +306,7 @@ static int ingest_run(struct ingesting *in, char **arguments, int file_count)
 
 static int run(int count, char **arguments)
 {
-    static struct ingesting in = { .precision = "ns",
-                                   .user_tag = "user",
-                                   .source_tag = "source",
-                                   .source = "ingest",
-                                   .lines_max = LINES_DEFAULT };
+    static struct ingesting in; /* too large for a stack */
     const struct option options[] = {
         { "--format", OPTION_TEXT, &in.format },
         { "--precision", OPTION_TEXT, &in.precision },
@@ -324,6 +331,7 @@ static int run(int count, char **arguments)
         return code;
     if (plain < 1)
         return say_usage(&verb_ingest, "ingest takes a STORE, and files where they are to be read");
+    defaults_set(&in);
     code = options_check(&in, plain - 1);
     if (code == TOOL_OK)
         code = ingest_run(&in, arguments, plain - 1);

@@ -23,7 +23,7 @@ enum {
     SIGNAL_LOOK_MS = 500, /* a signal that comes just before poll does not end it */
     BATCH_AGE_MS = 100,
     ACCEPT_PAUSE_MS = 1000, /* after a connection that there are no means for */
-    DRAIN_MS = 5000,
+    DRAIN_MS = 2000,
     LOCK_SUFFIX_BYTES = sizeof ".lock",
 };
 
