@@ -153,19 +153,18 @@ static enum ingest_result flags_member(struct ingest_reader *reader, const json_
 {
     char digits[32];
     uint16_t *out = &reader->sample.flags;
-    struct csv_field text;
     size_t i = 0;
     const json_t *item = value;
     if (json_is_array(value) && json_array_size(value) == 0)
         return INGEST_OK;
     do {
         uint16_t flags;
+        struct csv_field text = { digits, 0 };
         if (json_is_array(value))
             item = json_array_get(value, i);
         if (json_is_integer(item))
-            text = (struct csv_field){ digits, (size_t)snprintf(digits, sizeof digits,
-                                                                "%" JSON_INTEGER_FORMAT,
-                                                                json_integer_value(item)) };
+            text.count = (size_t)snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT,
+                                          json_integer_value(item));
         else if (json_is_string(item))
             text = text_of(item);
         else
