@@ -66,7 +66,7 @@ const struct verb verb_ingest = {
         "  --precision P      the unit of times in line protocol (ns)\n"
         "  --user-tag NAME    the tag that holds the user's id (user)\n"
         "  --source-tag NAME  the tag that holds the source (source)\n"
-        "  --user U           of lines without one: an id, @FILE or -\n"
+        "  --user U           of lines without one: an id, @FILE, or - with --listen or files\n"
         "  --source S         of lines without one (ingest)\n"
         "  --ignore NAME      a tag or field of line protocol to pass over; may be given again. "
         "Others that are unknown\n"
@@ -235,6 +235,9 @@ static int options_check(struct ingesting *in, int file_count)
         return say_usage(&verb_ingest, "ingest takes --listen or files, not both");
     if (in->for_group && in->listen == NULL)
         return say_usage(&verb_ingest, "--group is of --listen");
+    if (in->user_text != NULL && strcmp(in->user_text, "-") == 0 && in->listen == NULL &&
+        file_count == 0)
+        return say_usage(&verb_ingest, "--user - reads stdin, as the lines do: give --user @FILE");
     if (in->lines_max > IMPORT_ROWS_MAX)
         return say_usage(&verb_ingest, "--batch takes a number of 1 to %d", IMPORT_ROWS_MAX);
     if (!import_source_check((struct csv_field){ in->source, strlen(in->source) }, problem))
