@@ -824,7 +824,7 @@ START_TEST(the_loops_agree_on_right_and_on_damaged_bytes)
     buffer_init(&bytes);
     buffer_init(&other);
     size_t refused = 0;
-    for (size_t round = 0; round < 1000; round++) {
+    for (size_t round = 0; round < 300; round++) {
         size_t more = round % 10 == 0 ? RANS_COUNT_MAX - RANS_COUNT_MANY + 1 : 300;
         size_t count = RANS_COUNT_MANY + random_below(&random, more);
         random_bytes(&bytes, &random, tables, count);
@@ -833,7 +833,7 @@ START_TEST(the_loops_agree_on_right_and_on_damaged_bytes)
         damage(&bytes, &random, count);
         refused += !loops_agree(&bytes, &other, tables, count);
     }
-    ck_assert_uint_gt(refused, 500);
+    ck_assert_uint_gt(refused, 150);
     buffer_release(&bytes);
     buffer_release(&other);
 }

@@ -129,7 +129,7 @@ START_TEST(a_group_that_fails_was_no_ones)
     struct writing writing[THREADS];
     size_t failed = 0;
     bool was_hit = true;
-    for (uint64_t nth = 0; was_hit && nth < 30; nth++) {
+    for (uint64_t nth = 0; was_hit && nth < 30; nth += 2) {
         world_machine = (struct sim_options){ .seed = nth + 1, .switch_always = true };
         world_init(_i % 2 == 0 ? &one_shard : NULL, NULL);
         struct sim_fault fault = { .kind = SIM_WRITE, .nth = nth, .error = _i < 2 ? EIO : ENOSPC };
@@ -300,8 +300,8 @@ int main(void)
     Suite *suite = suite_create("store_threads");
     TCase *tcase = tcase_create("all");
     tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, threads_share_a_sync, 0, 10);
-    tcase_add_loop_test(tcase, threads_commit_to_several_shards, 0, 10);
+    tcase_add_loop_test(tcase, threads_share_a_sync, 0, 4);
+    tcase_add_loop_test(tcase, threads_commit_to_several_shards, 0, 4);
     tcase_add_loop_test(tcase, a_group_that_fails_was_no_ones, 0, 4);
     tcase_add_test(tcase, threads_do_not_wait_for_ever);
     tcase_add_test(tcase, a_buffered_commit_becomes_durable_later);
