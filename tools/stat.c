@@ -124,18 +124,20 @@ static json_t *json_of_store(const holter_stat *stat, const char *id)
 
 /* ---- statistics ------------------------------------------------------------------------------ */
 
+/* In units. */
+static double bucket_end(size_t bucket)
+{
+    return (double)(UINT64_C(1) << bucket);
+}
+
 /* The upper end of the bucket in which this share of what was measured lies; of the last bucket its lower end. */
 static double quantile(const holter_statistic *of, double share)
 {
-    uint64_t below = 0;
-    double end = of->unit;
-    for (size_t i = 0; i < HOLTER_BUCKETS; i++) {
-        below += of->buckets[i];
-        if ((double)below >= share * (double)of->count || i + 1 == HOLTER_BUCKETS)
-            break;
-        end *= 2;
-    }
-    return end;
+    uint64_t below = of->buckets[0];
+    size_t i = 0;
+    while ((double)below < share * (double)of->count && i + 1 < HOLTER_BUCKETS)
+        below += of->buckets[++i];
+    return bucket_end(i) * of->unit;
 }
 
 static int each_statistic(holter_store *store,
@@ -176,11 +178,13 @@ static int gather_statistic(void *context, const holter_statistic *one)
     json_t *of = figure(one->count);
     if (one->is_histogram) {
         json_t *below = json_array();
-        double end = one->unit;
-        for (size_t i = 0; i < HOLTER_BUCKETS; i++, end *= 2) {
-            if (one->buckets[i] > 0)
-                json_array_append_new(below, json_pack("{s:f, s:o}", "below", end, "count",
-                                                       figure(one->buckets[i])));
+        for (size_t i = 0; i < HOLTER_BUCKETS; i++) {
+            if (one->buckets[i] == 0)
+                continue;
+            json_t *end = i + 1 < HOLTER_BUCKETS ? json_real(bucket_end(i) * one->unit)
+                                                 : json_null(); /* the last one has none */
+            json_array_append_new(below, json_pack("{s:o, s:o}", "below", end, "count",
+                                                   figure(one->buckets[i])));
         }
         of = json_pack("{s:o, s:f, s:o}", "count", of, "sum", one->sum, "buckets", below);
     }
@@ -198,14 +202,13 @@ static int expose_statistic(void *context, const holter_statistic *one)
         return TOOL_OK;
     }
     uint64_t below = 0;
-    double end = 1;
     out_format("# HELP holter_%s %s\n# TYPE holter_%s histogram\n", one->name, one->help,
                one->name);
-    for (size_t i = 0; i + 1 < HOLTER_BUCKETS; i++, end *= 2) {
-        below +=
-            one->buckets[i]; /* whole numbers of units: less than 2^i is not more than 2^i - 1 */
-        out_format("holter_%s_bucket{le=\"%.9g\"} %llu\n", one->name, (end - 1) * one->unit,
-                   (unsigned long long)below);
+    for (size_t i = 0; i + 1 < HOLTER_BUCKETS; i++) {
+        /* Whole numbers of units: less than 2^i is not more than 2^i - 1. */
+        below += one->buckets[i];
+        out_format("holter_%s_bucket{le=\"%.9g\"} %llu\n", one->name,
+                   (bucket_end(i) - 1) * one->unit, (unsigned long long)below);
     }
     out_format("holter_%s_bucket{le=\"+Inf\"} %llu\nholter_%s_sum %.9g\nholter_%s_count %llu\n",
                one->name, (unsigned long long)one->count, one->name, one->sum, one->name,

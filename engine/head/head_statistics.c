@@ -7,7 +7,7 @@
  * has no upper end. They tell about this boot: whoever opens the page for writing and finds another
  * tag (of the boot and of the list below) begins at zero. Nothing relies on them.
  *
- * Bytes: format-spec/head.md. Tests: tests/unit/test_head.c, tests/unit/test_store_statistics.c.
+ * Bytes: format-spec/head.md. Tests: tests/unit/test_head.c, tests/unit/test_store_threads.c.
  */
 #include "head_impl.h"
 

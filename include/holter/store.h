@@ -45,7 +45,6 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_create(const char *path,
                                                        const holter_create_options *options,
                                                        holter_error *err);
 
-/** Every field may be zero, which asks for its default. */
 /** How files are read and written. */
 typedef enum holter_backend {
     HOLTER_BACKEND_CHOOSE =
@@ -55,6 +54,7 @@ typedef enum holter_backend {
         2 /**< what belongs together is in flight at once, such as several shards' logs */
 } holter_backend;
 
+/** Every field may be zero, which asks for its default. */
 typedef struct holter_options {
     const char *keyring_path;
     int read_only;             /**< writes no byte; works on a read-only mount */
@@ -328,7 +328,8 @@ typedef struct holter_compact_options {
     /** Called now and then; returns 0 to stop (HOLTER_BUSY). May be NULL. */
     int (*progress)(void *context, uint64_t rows_done, uint64_t rows_all);
     void *context;
-    size_t only_shard; /**< 1 + the index of the one shard to compact, as holter_stat_shard counts them;
+    size_t
+        only_shard; /**< 1 + the index of the one shard to compact, as holter_stat_shard counts them;
                           0: all, one after the other. Threads may compact several at once */
     uint64_t reserved[4]; /**< zero */
 } holter_compact_options;
