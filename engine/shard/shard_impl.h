@@ -66,7 +66,7 @@ struct shard_line {
     struct shard_write *first, *last;
     size_t count;
     bool is_led;
-    size_t round_count; /* writes of the last round, and the time of its sync */
+    size_t round_count; /* threads of the last round, and the time of its sync */
     int64_t round_ns;
     size_t wanted; /* 0, or as many in line set is_full */
     struct io_signal *is_full;

@@ -209,8 +209,12 @@ static void leave_out(struct shard_write *write, size_t part, holter_status stat
         error_set(&write->error, status, "%s", one->message);
 }
 
-/* The frames of one write, with their users' keys, each held once; *count moves past them. */
-static void add_frames(struct wal_frame *frames, size_t *count, struct shard_write *write)
+/*
+ * The frames of one write, with their users' keys, each held once; *count moves past them. A user whose
+ * key cannot be had now fails the round, which is tried again; one who has none is left out.
+ */
+static holter_status add_frames(struct wal_frame *frames, size_t *count, struct shard_write *write,
+                                holter_error *err)
 {
     const struct shard_keys *keys = &write->shard->spec.keys;
     size_t of_part = *count;
@@ -227,6 +231,8 @@ static void add_frames(struct wal_frame *frames, size_t *count, struct shard_wri
             continue; /* was left out */
         holter_status status =
             keys->get(keys->context, from->user, 0, &frame.key, &frame.key_generation, &one);
+        if (holds_again(status))
+            return error_set(err, status, "%s", one.message);
         if (status != HOLTER_OK) {
             while (*count > of_part)
                 keys->put(keys->context, frames[--*count].key);
@@ -236,6 +242,7 @@ static void add_frames(struct wal_frame *frames, size_t *count, struct shard_wri
         from->memory->key_generation = frame.key_generation;
         frames[(*count)++] = frame;
     }
+    return HOLTER_OK;
 }
 
 /* Seal the round for one submission, as one group where it fits. */
@@ -250,10 +257,11 @@ static holter_status seal_round(struct shard_write *leader, holter_error *err)
     leader->wal_frames = core_calloc(room, sizeof *leader->wal_frames);
     if (leader->wal_frames == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "'%s': no memory for a commit", shard->directory);
-    for (struct shard_write *write = leader->round; write != NULL; write = write->next)
-        add_frames(leader->wal_frames, &count, write);
     holter_status status = HOLTER_OK;
-    if (count > 0)
+    for (struct shard_write *write = leader->round; status == HOLTER_OK && write != NULL;
+         write = write->next)
+        status = add_frames(leader->wal_frames, &count, write, err);
+    if (status == HOLTER_OK && count > 0)
         status = wal_write_begin(&leader->wal_write, shard->append_wal, &leader->place,
                                  leader->wal_frames, count, shard->spec.arena, err);
     for (size_t i = 0; i < count; i++)
@@ -371,7 +379,7 @@ static void tell_round(struct shard_write *leader, bool passes_on, holter_status
     leader->wal_frames = NULL;
     size_t count = 0;
     for (const struct shard_write *write = round; write != NULL; write = write->next)
-        count++;
+        count += write->signal != NULL;
     io_mutex_lock(line->mutex);
     if (count > 0) {
         line->round_count = count;

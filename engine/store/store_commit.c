@@ -611,8 +611,11 @@ static void flush_where_due(const struct commit *commit)
 static bool is_overdue(const struct commit *commit)
 {
     for (size_t i = 0; commit->store->flushes_by_itself && i < commit->shard_count; i++) {
-        if (shard_flush_due(commit->shards[i].shard) == SHARD_FLUSH_OVERDUE &&
-            store_worker_tell(&commit->store->flusher))
+        enum shard_due due = shard_flush_due(commit->shards[i].shard);
+        if (due == SHARD_FLUSH_NOT_DUE)
+            continue;
+        bool is_told = store_worker_tell(&commit->store->flusher);
+        if (is_told && due == SHARD_FLUSH_OVERDUE)
             return true;
     }
     return false;
