@@ -32,10 +32,8 @@ struct buffered_commit {
 static void run_worker(void *argument)
 {
     struct store_worker *worker = argument;
-    for (;;) {
+    while (!atomic_load(&worker->stops)) { /* its work may have taken the set that says so */
         io_signal_wait_until(worker->signal, INT64_MAX);
-        if (atomic_load(&worker->stops))
-            return;
         atomic_store(&worker->is_told, false);
         worker->work(worker->store);
     }

@@ -5,10 +5,13 @@
  * rows are in its next snapshot. Method: a store on the real disk by either backend, with a log so small that it is
  * flushed all the while; under thread sanitizer, too.
  */
+#define _GNU_SOURCE /* F_OFD_SETLK */
+
 #include "holter/holter.h"
 
 #include "run.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,6 +158,53 @@ START_TEST(threads_commit_side_by_side_while_the_store_flushes)
 }
 END_TEST
 
+/* Another process holds the append lock of every shard: byte 0 of its lock file. */
+static int lock_shard(unsigned shard)
+{
+    char at[192];
+    struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+    snprintf(at, sizeof at, "%s/main/%03u/lock", path, shard);
+    int file = open(at, O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(file, 0);
+    ck_assert_int_eq(fcntl(file, F_OFD_SETLK, &range), 0);
+    return file;
+}
+
+/* The thread that makes buffered commits durable tries again and again; closing ends it none the less. */
+START_TEST(a_store_closes_while_what_is_buffered_cannot_be_written)
+{
+    enum { SHARDS = 4 };
+    holter_error err = { 0 };
+    holter_options options = { .lock_wait_ms = 20 };
+    int locks[SHARDS];
+    holter_metric found;
+    holter_batch *batch;
+    const holter_batch_options buffered = { .buffered = 1 };
+    holter_id id = { .bytes = "u", .count = 1 };
+    holter_value value = { .integer = 60 };
+    holter_row row = { .time_ns = 1, .values = &value, .value_count = 1 };
+    ck_assert_int_eq(holter_open(&store, path, &options, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_metric_find(store, "heart_rate", &found, &err), HOLTER_OK);
+    row.metric = found.number;
+    ck_assert_int_eq(holter_users_add(store, &id, 1, NULL, &row.user, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_source_need(store, row.user, "watch", &row.source, &err), HOLTER_OK);
+    ck_assert_uint_eq(rows_of(row.user, HOLTER_TIME_MIN, HOLTER_TIME_MAX), 0); /* shards are open */
+    for (unsigned i = 0; i < SHARDS; i++)
+        locks[i] = lock_shard(i);
+    ck_assert_int_eq(holter_batch_new(&batch, store, &buffered, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_batch_add(batch, &row, NULL, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_commit(store, batch, &err), HOLTER_OK);
+    holter_batch_free(batch);
+    nanosleep(&(struct timespec){ .tv_nsec = 100000000 },
+              NULL); /* it failed, and waits to try again */
+    ck_assert_int_eq(holter_sync(store, &err), HOLTER_BUSY);
+    ck_assert_uint_eq(holter_durable(store), 0);
+    holter_close(store);
+    for (unsigned i = 0; i < SHARDS; i++)
+        close(locks[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_parallel");
@@ -163,6 +213,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, threads_commit_side_by_side_while_the_store_flushes,
                         HOLTER_BACKEND_POSIX, HOLTER_BACKEND_URING + 1);
+    tcase_add_test(tcase, a_store_closes_while_what_is_buffered_cannot_be_written);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
