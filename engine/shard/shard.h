@@ -145,8 +145,8 @@ size_t shard_write_bytes(const struct shard_write *write);
 bool shard_write_queue(struct shard_write *write, struct io_signal *signal);
 enum shard_turn { SHARD_WAITS, SHARD_LEADS, SHARD_WRITTEN };
 enum shard_turn shard_write_turn(struct shard_write *write);
-/** Out of the line again, while it waits: no set comes. False: it is being written, or leads. */
-bool shard_write_leave(struct shard_write *write);
+/** Out of the line again, while it waits: no set comes, *err says HOLTER_BUSY. False: it is being written, or leads. */
+bool shard_write_leave(struct shard_write *write, holter_error *err);
 /**
  * Take the append lock, refresh, seal what it put and what others in line did. Several shards: by
  * rising place. Errors: HOLTER_BUSY naming the holder; HOLTER_CORRUPT, HOLTER_IO: then still to be ended.

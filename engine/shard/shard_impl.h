@@ -38,6 +38,7 @@ struct shard_write {
     struct buffer bodies;
     struct write_frame *frames;
     size_t frame_count, frame_capacity;
+    size_t log_bytes;         /* that they take in a group */
     struct shard_part *parts; /* the caller's, for what became of them; NULL once nobody waits */
     size_t part_count;
 

@@ -46,14 +46,17 @@ static void line_add(struct shard_line *line, struct shard_write *write)
     }
 }
 
+/* It may have been taken out before. */
 static void line_remove(struct shard_line *line, const struct shard_write *write)
 {
     struct shard_write *before = NULL;
     struct shard_write **at = &line->first;
-    while (*at != write) {
+    while (*at != NULL && *at != write) {
         before = *at;
         at = &before->next;
     }
+    if (*at == NULL)
+        return;
     *at = write->next;
     if (line->last == write)
         line->last = before;
@@ -122,7 +125,7 @@ enum shard_turn shard_write_turn(struct shard_write *write)
     }
 }
 
-bool shard_write_leave(struct shard_write *write)
+bool shard_write_leave(struct shard_write *write, holter_error *err)
 {
     struct shard_line *line = &write->shard->line;
     io_mutex_lock(line->mutex);
@@ -132,6 +135,9 @@ bool shard_write_leave(struct shard_write *write)
         atomic_store_explicit(&write->state, WRITE_IDLE, memory_order_relaxed);
     }
     io_mutex_unlock(line->mutex);
+    if (leaves)
+        error_set(err, HOLTER_BUSY, "'%s': another thread of this process holds the shard",
+                  write->shard->directory);
     return leaves;
 }
 
@@ -141,16 +147,6 @@ static bool holds_again(holter_status status)
 {
     return status == HOLTER_NO_SPACE || status == HOLTER_IO || status == HOLTER_NO_MEMORY ||
            status == HOLTER_BUSY;
-}
-
-static size_t log_bytes(const struct shard_write *write)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < write->frame_count; i++) {
-        const struct wal_frame frame = { .body_bytes = write->frames[i].body_bytes };
-        bytes += wal_frame_bytes(&frame);
-    }
-    return bytes;
 }
 
 /*
@@ -168,7 +164,7 @@ static bool take_round(struct shard_write *leader)
     struct shard_write **end = &leader->round;
     for (; *end != NULL; end = &(*end)->next) {
         frames += (*end)->frame_count;
-        bytes += log_bytes(*end);
+        bytes += (*end)->log_bytes;
     }
     io_mutex_lock(line->mutex);
     while (line->first != NULL) {
@@ -177,7 +173,7 @@ static bool take_round(struct shard_write *leader)
             break; /* L2 */
         frames += write->frame_count;
         users += write == leader ? 0 : write->part_count;
-        bytes += log_bytes(write);
+        bytes += write->log_bytes;
         bool fits = frames <= WAL_FRAMES_PER_GROUP_MAX && bytes <= room && users <= ROUND_USERS_MAX;
         if (leader->round != NULL && !fits)
             break;
@@ -500,12 +496,7 @@ static void stop_leading(struct shard_write *leader, holter_status status,
     struct shard_line *line = &leader->shard->line;
     unlock(leader);
     io_mutex_lock(line->mutex);
-    for (const struct shard_write *write = line->first; write != NULL; write = write->next) {
-        if (write == leader) {
-            line_remove(line, leader);
-            break;
-        }
-    }
+    line_remove(line, leader);
     io_mutex_unlock(line->mutex);
     if (status != HOLTER_OK)
         fail_parts(leader, status, error);
@@ -605,10 +596,9 @@ static holter_status write_begin(struct shard_write **out, struct shard *shard, 
     write->deadline_ns = deadline;
     bool leads = shard_write_queue(write, write->own_signal) ||
                  io_signal_wait_until(write->own_signal, deadline);
-    if (!leads && shard_write_leave(write)) {
+    if (!leads && shard_write_leave(write, err)) {
         shard_write_free(write);
-        return error_set(err, HOLTER_BUSY, "'%s': another thread of this process holds the shard",
-                         shard->directory);
+        return HOLTER_BUSY;
     }
     if (!leads) /* it got the lead at the last moment: the signal is on its way */
         io_signal_wait_until(write->own_signal, INT64_MAX);

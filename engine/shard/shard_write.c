@@ -132,6 +132,7 @@ static holter_status end_frame(struct shard_write *write, holter_error *err)
     struct wal_body *body = frame->body;
     frame->body = NULL;
     frame->body_bytes = write->bodies.bytes - frame->body_offset;
+    write->log_bytes += wal_frame_bytes(frame->body_bytes);
     return memtable_frame_new(&frame->memory, &read, 0, body, err);
 }
 

@@ -37,14 +37,6 @@ struct commit_user {
     bool is_stored;
 };
 
-/* A shard that the batch touches, and the range of its users. */
-struct commit_shard {
-    struct shard *shard;
-    struct shard_write *write; /* NULL: it was not made, or has ended */
-    bool leads;
-    size_t user_first, user_count;
-};
-
 struct commit {
     holter_store *store;
     holter_batch *batch;
@@ -52,9 +44,8 @@ struct commit {
     size_t all_user_count;
     struct commit_user *users; /* those at hand, a stretch of all: by shard's place, then number */
     size_t user_count;
-    struct commit_shard *shards; /* of those at hand */
+    struct store_write *shards; /* of those at hand */
     size_t shard_count;
-    size_t sets_due;                    /* of the batch's signal (shard_line.c, L3) */
     struct commit_series *series;       /* by user, metric, source */
     struct batch_tombstone *tombstones; /* by user */
     struct wal_part *wal_parts;         /* as series */
@@ -184,7 +175,7 @@ static void find_shards(struct commit *commit)
                        commit->shards[commit->shard_count - 1].shard != user->shard;
         if (is_next)
             commit->shards[commit->shard_count++] =
-                (struct commit_shard){ .shard = user->shard, .user_first = i };
+                (struct store_write){ .shard = user->shard, .user_first = i };
         commit->shards[commit->shard_count - 1].user_count++;
     }
 }
@@ -373,7 +364,7 @@ static holter_status answer_series(struct commit *commit, const struct commit_us
     return status;
 }
 
-static holter_status answer_shard(struct commit *commit, const struct commit_shard *shard,
+static holter_status answer_shard(struct commit *commit, const struct store_write *shard,
                                   holter_error *err)
 {
     struct shard_snapshot *snapshot;
@@ -393,7 +384,7 @@ static holter_status answer_shard(struct commit *commit, const struct commit_sha
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* The parts of a shard's users; those without anything left to write are left out. */
-static size_t make_parts(struct commit *commit, const struct commit_shard *shard)
+static size_t make_parts(struct commit *commit, const struct store_write *shard)
 {
     size_t count = 0;
     for (size_t u = 0; u < shard->user_count; u++) {
@@ -423,7 +414,7 @@ static size_t make_parts(struct commit *commit, const struct commit_shard *shard
     return count;
 }
 
-static void begin_shard(struct commit *commit, struct commit_shard *shard)
+static void begin_shard(struct commit *commit, struct store_write *shard)
 {
     bool is_exact = commit->batch->is_exact;
     holter_error one;
@@ -439,119 +430,28 @@ static void begin_shard(struct commit *commit, struct commit_shard *shard)
         shard_write_abort(shard->write);
         shard->write = NULL;
         fail(commit, status, &one);
-        return;
     }
-    shard->leads = is_exact || shard_write_queue(shard->write, commit->batch->signal);
+    shard->is_sealed = is_exact;
 }
 
-/* The user's part is stored, and has its answers, or stays in the batch. */
-static void settle_user(struct commit *commit, struct commit_user *user, bool is_stored)
+/* The user's part is stored, and has its answers. */
+static void settle_user(struct commit *commit, struct commit_user *user)
 {
-    user->is_stored = is_stored;
-    for (size_t s = 0; is_stored && s < user->series_count; s++) {
+    user->is_stored = true;
+    for (size_t s = 0; s < user->series_count; s++) {
         const struct columns *rows = &commit->series[user->series_first + s].from->columns;
         for (size_t i = 0; i < rows->count; i++)
             commit->batch->answers[rows->sequence[i]] = commit->answers[rows->sequence[i]];
     }
 }
 
-static void end_shard(struct commit *commit, struct commit_shard *shard)
+/* Of whom nothing is left to write, all is durable already. */
+static void settle_shard(struct commit *commit, const struct store_write *shard)
 {
-    holter_error one;
-    holter_status status = shard_write_end(shard->write, &one);
-    shard->write = NULL;
-    shard->leads = false;
-    if (status != HOLTER_OK)
-        fail(commit, status, &one);
-    for (size_t u = 0; u < shard->user_count; u++) {
+    for (size_t u = 0; shard->has_ended && u < shard->user_count; u++) {
         struct commit_user *user = &commit->users[shard->user_first + u];
-        settle_user(commit, user,
-                    user->part != NULL ? user->part->status == HOLTER_OK : status == HOLTER_OK);
-    }
-}
-
-/*
- * The operations of all shards where it leads together, as many at once as the queue holds; then
- * these shards are done.
- */
-static void write_led(struct commit *commit)
-{
-    struct io_queue *queue = commit->batch->queue;
-    size_t in_flight = 0;
-    for (size_t i = 0; i < commit->shard_count; i++) {
-        struct commit_shard *shard = &commit->shards[i];
-        size_t count = 0;
-        if (!shard->leads)
-            continue;
-        bool is_sealed =
-            commit->batch->is_exact || shard_write_lead(shard->write, NULL) == HOLTER_OK;
-        if (!is_sealed)
-            continue;
-        struct io_op *ops = shard_write_ops(shard->write, &count);
-        if (count == 0)
-            continue;
-        while (in_flight + count > IO_QUEUE_DEPTH_MAX && io_wait(queue) != NULL)
-            in_flight--;
-        io_submit(queue, ops, count);
-        in_flight += count;
-    }
-    while (io_wait(queue) != NULL) {
-    }
-    for (size_t i = 0; i < commit->shard_count; i++) {
-        if (commit->shards[i].leads)
-            end_shard(commit, &commit->shards[i]);
-    }
-}
-
-/* What changed: where it leads now it writes, all of it together; what others wrote is done. */
-static void take_turns(struct commit *commit)
-{
-    for (size_t i = 0; i < commit->shard_count; i++) {
-        struct commit_shard *shard = &commit->shards[i];
-        if (shard->write == NULL)
-            continue;
-        enum shard_turn turn = shard_write_turn(shard->write);
-        shard->leads = turn == SHARD_LEADS;
-        if (turn == SHARD_WRITTEN)
-            end_shard(commit, shard);
-    }
-    write_led(commit);
-}
-
-/* It has waited for long enough: out of the lines where it still stands. */
-static void leave_lines(struct commit *commit)
-{
-    for (size_t i = 0; i < commit->shard_count; i++) {
-        struct commit_shard *shard = &commit->shards[i];
-        if (shard->write == NULL || !shard_write_leave(shard->write))
-            continue;
-        holter_error one;
-        error_set(&one, HOLTER_BUSY, "'%s': another thread of this process holds the shard",
-                  shard_spec_get(shard->shard)->directory);
-        fail(commit, HOLTER_BUSY, &one);
-        shard_write_abort(shard->write);
-        shard->write = NULL;
-        commit->sets_due--;
-    }
-}
-
-/* Where it leads it writes, by rising place; where others lead, they write it, or let it lead next. */
-static void write_all(struct commit *commit)
-{
-    int64_t deadline =
-        saturating_add_i64(io_monotonic_ns(commit->store->io), commit->store->lock_wait_ns);
-    commit->sets_due = 0;
-    for (size_t i = 0; i < commit->shard_count; i++)
-        commit->sets_due += commit->shards[i].write != NULL && !commit->shards[i].leads;
-    write_led(commit);
-    while (commit->sets_due > 0) { /* also for sets of what was seen to have changed before */
-        if (io_signal_wait_until(commit->batch->signal, deadline)) {
-            commit->sets_due--;
-            take_turns(commit);
-            continue;
-        }
-        leave_lines(commit);
-        deadline = INT64_MAX; /* those that are left are being written, or lead */
+        if (user->part == NULL || user->part->status == HOLTER_OK)
+            settle_user(commit, user);
     }
 }
 
@@ -600,7 +500,7 @@ static void flush_where_due(const struct commit *commit)
         if (due == SHARD_FLUSH_NOT_DUE)
             continue;
         bool is_told = store_worker_tell(&store->flusher);
-        if (!is_told || (due == SHARD_FLUSH_OVERDUE && !commit->batch->is_buffered))
+        if (!is_told || due == SHARD_FLUSH_OVERDUE)
             (void)shard_flush(NULL, commit->shards[i].shard, is_told, NULL);
     }
 }
@@ -629,7 +529,7 @@ static holter_status accept(struct commit *commit, holter_error *err)
     if (is_overdue(commit))
         return error_set(err, HOLTER_BUSY, "a flush is overdue: the log of a shard waits for it");
     for (size_t i = 0; status == HOLTER_OK && i < commit->shard_count; i++) {
-        struct commit_shard *shard = &commit->shards[i];
+        struct store_write *shard = &commit->shards[i];
         status = shard_write_new(&shard->write, shard->shard, err);
         if (status == HOLTER_OK) {
             size_t count = make_parts(commit, shard);
@@ -640,7 +540,7 @@ static holter_status accept(struct commit *commit, holter_error *err)
     if (status == HOLTER_OK && commit->shard_count > 0)
         status = store_buffered_new(&buffered, commit->store, bytes, commit->shard_count, err);
     for (size_t i = 0; i < commit->shard_count; i++) {
-        struct commit_shard *shard = &commit->shards[i];
+        struct store_write *shard = &commit->shards[i];
         if (status == HOLTER_OK)
             shard_write_leave_behind(shard->write, store_buffered_written, buffered);
         else
@@ -663,7 +563,7 @@ static void accept_users(struct commit *commit)
     }
     for (size_t i = 0; i < commit->shard_count; i++) {
         for (size_t u = 0; u < commit->shards[i].user_count; u++)
-            settle_user(commit, &commit->users[commit->shards[i].user_first + u], true);
+            settle_user(commit, &commit->users[commit->shards[i].user_first + u]);
     }
     store_worker_tell(&commit->store->syncer);
 }
@@ -671,11 +571,22 @@ static void accept_users(struct commit *commit)
 /* Write the users at hand. */
 static void commit_users(struct commit *commit)
 {
+    holter_error one;
     commit->shard_count = 0;
     find_shards(commit);
     for (size_t i = 0; i < commit->shard_count; i++)
         begin_shard(commit, &commit->shards[i]);
-    write_all(commit);
+    struct store_writes writes = { .store = commit->store,
+                                   .at = commit->shards,
+                                   .count = commit->shard_count,
+                                   .queue = commit->batch->queue,
+                                   .signal = commit->batch->signal,
+                                   .err = &one };
+    store_writes_end(&writes);
+    if (writes.status != HOLTER_OK)
+        fail(commit, writes.status, &one);
+    for (size_t i = 0; i < commit->shard_count; i++)
+        settle_shard(commit, &commit->shards[i]);
     flush_where_due(commit);
 }
 
@@ -761,8 +672,9 @@ holter_status holter_commit(holter_store *store, holter_batch *batch, holter_err
         int64_t begin_ns = io_monotonic_ns(store->io);
         if (status == HOLTER_OK)
             status = commit_batch(&commit);
-        head_measure(store->head, HEAD_COMMIT_US,
-                     (uint64_t)(io_monotonic_ns(store->io) - begin_ns) / 1000);
+        if (!batch->is_buffered) /* which waits for nothing */
+            head_measure(store->head, HEAD_COMMIT_US,
+                         (uint64_t)(io_monotonic_ns(store->io) - begin_ns) / 1000);
         head_count(store->head, HEAD_COMMITS_FAILED, status != HOLTER_OK);
         head_count(store->head, HEAD_COMMITS_BUSY, status == HOLTER_BUSY);
     }

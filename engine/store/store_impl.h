@@ -129,6 +129,28 @@ holter_status store_metric_view(const holter_metric **out, holter_store *store,
                                 const struct catalog_metric *metric, holter_error *err);
 void store_metrics_free(holter_store *store);
 
+/* store_write.c */
+/** A write to one shard, made and put by its caller. */
+struct store_write {
+    struct shard *shard;
+    struct shard_write *write; /* NULL: it was not made, or is gone */
+    bool is_sealed;            /* by shard_write_begin, it has the lock; else it gets in line */
+    bool leads;
+    bool has_ended; /* out: its parts tell what became of them; else it left the line */
+    size_t user_first, user_count; /* of a commit */
+};
+struct store_writes {
+    holter_store *store;
+    struct store_write *at; /* by rising place */
+    size_t count;
+    struct io_queue *queue;
+    struct io_signal *signal;
+    holter_status status; /* out: the first failure, with its sentence in *err */
+    holter_error *err;
+};
+/** Write all of them, or wait until others did. Frees the writes. */
+void store_writes_end(struct store_writes *all);
+
 /* store_worker.c */
 holter_status store_worker_init(struct store_worker *worker, holter_store *store,
                                 void (*work)(holter_store *store), holter_error *err);

@@ -170,57 +170,47 @@ void store_buffered_release(struct store_buffered *all)
     io_mutex_free(all->mutex);
 }
 
-/* What stands in line of a shard, written by an empty commit that stands behind it. */
-static holter_status sync_shard(holter_store *store, struct shard *shard, struct io_queue *queue,
-                                struct io_signal *signal, holter_error *err)
+/* Empty writes stand behind what was left in line, in every shard. */
+static holter_status make_writes(struct store_writes *all, holter_error *err)
 {
-    struct shard_write *write;
-    int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
-    if (!shard_write_is_left(shard))
-        return HOLTER_OK;
-    holter_status status = shard_write_new(&write, shard, err);
-    if (status != HOLTER_OK)
-        return status;
-    bool leads = shard_write_queue(write, signal);
-    if (!leads && !io_signal_wait_until(signal, deadline)) {
-        if (shard_write_leave(write)) {
-            shard_write_abort(write);
-            return error_set(err, HOLTER_BUSY,
-                             "'%s': another thread of this process holds the shard",
-                             shard_spec_get(shard)->directory);
-        }
-        io_signal_wait_until(signal, INT64_MAX);
-    }
-    if (shard_write_turn(write) == SHARD_LEADS && shard_write_lead(write, NULL) == HOLTER_OK) {
-        size_t count;
-        struct io_op *ops = shard_write_ops(write, &count);
-        if (count > 0)
-            io_submit(queue, ops, count);
-        while (io_wait(queue) != NULL)
-            continue;
-    }
-    return shard_write_end(write, err);
-}
-
-/* All shards; the first failure is told, the others are tried none the less. */
-static holter_status sync_shards(holter_store *store, holter_error *err)
-{
-    struct io_queue *queue = NULL;
-    struct io_signal *signal = NULL;
     size_t region = 0;
     size_t index = 0;
-    holter_status status = io_queue_open(&queue, store->io, IO_QUEUE_DEPTH_MAX, err);
-    if (status == HOLTER_OK)
-        status = io_signal_new(&signal, store->io, err);
-    bool is_ready = status == HOLTER_OK;
-    for (struct shard *shard; is_ready && (shard = shard_at(store, &region, &index)) != NULL;) {
-        holter_error one;
-        holter_status of_shard = sync_shard(store, shard, queue, signal, &one);
-        if (of_shard != HOLTER_OK && status == HOLTER_OK)
-            status = error_set(err, of_shard, "%s", one.message);
+    size_t capacity = 0;
+    void *at = NULL;
+    for (struct shard *shard; (shard = shard_at(all->store, &region, &index)) != NULL;) {
+        if (!shard_write_is_left(shard))
+            continue;
+        bool has_memory = core_grow(&at, &capacity, all->count + 1, sizeof *all->at);
+        all->at = at;
+        if (!has_memory)
+            return error_set(err, HOLTER_NO_MEMORY, "no memory to sync buffered commits");
+        all->at[all->count] = (struct store_write){ .shard = shard };
+        holter_status status = shard_write_new(&all->at[all->count].write, shard, err);
+        if (status != HOLTER_OK)
+            return status;
+        all->count++;
     }
-    io_signal_free(signal);
-    io_queue_close(queue);
+    return HOLTER_OK;
+}
+
+static holter_status sync_shards(holter_store *store, holter_error *err)
+{
+    struct store_writes all = { .store = store, .err = err };
+    holter_status status = io_queue_open(&all.queue, store->io, IO_QUEUE_DEPTH_MAX, err);
+    if (status == HOLTER_OK)
+        status = io_signal_new(&all.signal, store->io, err);
+    if (status == HOLTER_OK)
+        status = make_writes(&all, err);
+    if (status == HOLTER_OK) {
+        store_writes_end(&all);
+        status = all.status;
+    } else {
+        for (size_t i = 0; i < all.count; i++)
+            shard_write_abort(all.at[i].write);
+    }
+    free(all.at);
+    io_signal_free(all.signal);
+    io_queue_close(all.queue);
     return status;
 }
 
@@ -253,10 +243,10 @@ holter_status holter_sync(holter_store *store, holter_error *err)
     status = store->is_writable ? sync_shards(store, err) : HOLTER_OK;
     /* Who wrote the last of them tells us a moment later. */
     int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
-    while (status == HOLTER_OK && store->is_writable && holter_durable(store) < wanted) {
+    while (status == HOLTER_OK && holter_durable(store) < wanted) {
+        io_sleep_ns(store->io, TOLD_SOON_NS);
         if (io_monotonic_ns(store->io) >= deadline)
             status = error_set(err, HOLTER_BUSY, "buffered commits are being written");
-        io_sleep_ns(store->io, TOLD_SOON_NS);
     }
     io_mutex_lock(all->mutex);
     if (status == HOLTER_OK && all->lost != HOLTER_OK) {
@@ -270,24 +260,23 @@ holter_status holter_sync(holter_store *store, holter_error *err)
     return status;
 }
 
-uint64_t holter_accepted(holter_store *store)
+static uint64_t number_of(holter_store *store, bool is_durable)
 {
     if (store_enter(store, NULL) != HOLTER_OK)
         return 0;
     io_mutex_lock(store->buffered.mutex);
-    uint64_t accepted = store->buffered.accepted;
+    uint64_t found = is_durable ? store->buffered.durable : store->buffered.accepted;
     io_mutex_unlock(store->buffered.mutex);
     store_leave(store);
-    return accepted;
+    return found;
+}
+
+uint64_t holter_accepted(holter_store *store)
+{
+    return number_of(store, false);
 }
 
 uint64_t holter_durable(holter_store *store)
 {
-    if (store_enter(store, NULL) != HOLTER_OK)
-        return 0;
-    io_mutex_lock(store->buffered.mutex);
-    uint64_t durable = store->buffered.durable;
-    io_mutex_unlock(store->buffered.mutex);
-    store_leave(store);
-    return durable;
+    return number_of(store, true);
 }

@@ -95,8 +95,8 @@ struct wal_frame {
     uint32_t flags; /* enum wal_frame_flag */
 };
 
-/** What a frame takes in a group, and what a group has room for. */
-size_t wal_frame_bytes(const struct wal_frame *frame);
+/** What a frame of so long a body takes in a group, and what a group has room for. */
+size_t wal_frame_bytes(size_t body_bytes);
 size_t wal_group_room(const struct wal *wal);
 
 /** A frame as read: borrowed until the reader's next call. */

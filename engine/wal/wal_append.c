@@ -78,7 +78,7 @@ static size_t linked_bytes(const struct wal_frame *frames, size_t at, size_t *fr
     size_t bytes = 0;
     size_t i = at;
     for (;; i++) {
-        bytes += wal_frame_bytes(&frames[i]);
+        bytes += wal_frame_bytes(frames[i].body_bytes);
         if ((frames[i].flags & WAL_LINK_MORE) == 0)
             break;
     }
@@ -95,7 +95,7 @@ static size_t plan_group(size_t *bytes, const struct wal_write *write, size_t fi
 
     while (at < write->count && at - first < WAL_FRAMES_PER_GROUP_MAX) {
         const struct wal_frame *frame = &write->frames[at];
-        size_t want = wal_frame_bytes(frame);
+        size_t want = wal_frame_bytes(frame->body_bytes);
         bool begins_links = (frame->flags & WAL_FRAME_FLAGS) == WAL_LINK_MORE;
         if (begins_links && at > first) {
             size_t frame_count;
@@ -276,7 +276,7 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
                            write->nonces + i * CRYPTO_NONCE_BYTES, write->arena, err);
         if (status != HOLTER_OK)
             return status;
-        at += wal_frame_bytes(&write->frames[i]);
+        at += wal_frame_bytes(write->frames[i].body_bytes);
     }
     struct wal_group_header header = {
         .offset = wal->next.offset,

@@ -45,9 +45,9 @@ static holter_status derive(struct crypto_key **subkey, const struct wal *wal,
     return HOLTER_OK;
 }
 
-size_t wal_frame_bytes(const struct wal_frame *frame)
+size_t wal_frame_bytes(size_t body_bytes)
 {
-    return WAL_FRAME_HEADER_BYTES + frame->body_bytes + CRYPTO_TAG_BYTES;
+    return WAL_FRAME_HEADER_BYTES + body_bytes + CRYPTO_TAG_BYTES;
 }
 
 size_t wal_group_room(const struct wal *wal)

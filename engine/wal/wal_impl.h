@@ -101,9 +101,8 @@ holter_status wal_frame_header_decode(struct wal_frame_header *out,
 
 /* ---- frames (wal_frame.c) -------------------------------------------------------------------- */
 
-/** In a group: header, nonce, sealed body. */
 /**
- * Write wal_frame_bytes to out. Errors: HOLTER_INVALID (a key where none belongs, or none);
+ * Header, nonce and sealed body, as in a group: write wal_frame_bytes to out. Errors: HOLTER_INVALID (a key where none belongs, or none);
  * HOLTER_NO_MEMORY.
  */
 holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
