@@ -51,6 +51,7 @@ struct world {
     struct io_queue *queue[WORLD_HANDLES];
     struct shard *shard[WORLD_HANDLES];
     uint64_t erased;
+    bool has_no_slots; /* no key can be had now */
     uint64_t keys_held;
     uint64_t log_file_bytes, memory_bytes_flush;
     int64_t lock_wait_ns;
@@ -73,6 +74,8 @@ static inline holter_status world_keys_get(void *context, uint64_t user, uint32_
     (void)context;
     if (user == world.erased)
         return error_set(error, HOLTER_EXPIRED, "user #%llu is erased", (unsigned long long)user);
+    if (world.has_no_slots)
+        return error_set(error, HOLTER_NO_MEMORY, "no slot for a key");
     CHECK(generation <= 1);
     memcpy(bytes, &user, sizeof user);
     *newest = 1;

@@ -85,6 +85,100 @@ START_TEST(one_writes_at_a_time_and_the_others_are_told_who)
 }
 END_TEST
 
+/* ---- left behind ----------------------------------------------------------------------------- */
+
+struct told {
+    size_t times;
+    holter_status status;
+};
+
+static void was_written(void *context, holter_status status)
+{
+    struct told *told = context;
+    told->times++;
+    told->status = status;
+}
+
+/* A row of each of the users at `time`, left in line of handle 0. */
+static void leave_rows(const uint64_t *users, size_t count, int64_t time, struct told *told)
+{
+    struct shard_write *write;
+    struct wal_part rows = { .metric = 1, .source = 1 };
+    struct shard_part parts[2];
+    struct row row = { .time = time, .field = { 60 + time } };
+    CHECK(count <= CORE_COUNT(parts));
+    columns_init(&rows.columns, &world_schema);
+    CHECK(columns_append(&rows.columns, &row));
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct shard_part){ .user = users[i], .parts = &rows, .part_count = 1 };
+    OK(shard_write_new(&write, world.shard[0], &err));
+    OK(shard_write_put(write, parts, count, &err));
+    columns_release(&rows.columns); /* a write needs nothing of its caller's */
+    shard_write_leave_behind(write, was_written, told);
+}
+
+START_TEST(what_is_left_behind_is_written_before_who_comes_later)
+{
+    static const uint64_t users[] = { 5, 6 };
+    struct told told[2] = { { 0 } };
+    struct shard_write *write;
+    world_init(1, NULL);
+    OK(put_row(0, 5, 0));
+    leave_rows(users, 1, 1, &told[0]);
+    leave_rows(users, 2, 2, &told[1]);
+    ck_assert(shard_write_is_left(world.shard[0]));
+    check_log(0, 5, 0, 1);
+    OK(shard_write_begin(&write, world.shard[0], &err));
+    ck_assert(told[0].times == 1 && told[0].status == HOLTER_OK);
+    ck_assert(told[1].times == 1 && told[1].status == HOLTER_OK);
+    shard_write_abort(write);
+    ck_assert(!shard_write_is_left(world.shard[0]));
+    check_log(0, 5, 0, 3);
+    check_log(0, 6, 2, 1);
+    world_release();
+}
+END_TEST
+
+START_TEST(what_is_left_behind_outlasts_a_key_that_cannot_be_had)
+{
+    static const uint64_t users[] = { 5, 6 };
+    struct told told = { 0 };
+    struct shard_write *write;
+    world_init(1, NULL);
+    OK(put_row(0, 5, 0));
+    leave_rows(users, 2, 1, &told);
+    world.has_no_slots = true;
+    for (int i = 0; i < 2; i++) {
+        FAILS(shard_write_begin(&write, world.shard[0], &err), HOLTER_NO_MEMORY, "no slot");
+        FAILS(put_row(0, 5, 2), HOLTER_NO_MEMORY, "no slot");
+    }
+    ck_assert_uint_eq(told.times, 0);
+    world.has_no_slots = false;
+    OK(put_row(0, 5, 2));
+    ck_assert(told.times == 1 && told.status == HOLTER_OK);
+    check_log(0, 5, 0, 3);
+    check_log(0, 6, 1, 1);
+    world_release();
+}
+END_TEST
+
+START_TEST(of_what_is_left_behind_an_erased_users_part_is_lost)
+{
+    static const uint64_t users[] = { 5, 6 };
+    struct told told = { 0 };
+    world_init(1, NULL);
+    OK(put_row(0, 5, 0));
+    leave_rows(users, 2, 1, &told);
+    world.erased = 6;
+    OK(put_row(0, 5, 2));
+    ck_assert(told.times == 1 && told.status == HOLTER_EXPIRED);
+    world.erased = 0;
+    check_log(0, 5, 0, 3);
+    check_log(0, 6, 0, 0);
+    world_release();
+}
+END_TEST
+
 /* ---- failures -------------------------------------------------------------------------------- */
 
 static const struct failure {
@@ -411,6 +505,9 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, handles_take_turns_and_see_each_other);
     tcase_add_test(tcase, a_write_may_put_nothing_or_be_given_up);
+    tcase_add_test(tcase, what_is_left_behind_is_written_before_who_comes_later);
+    tcase_add_test(tcase, what_is_left_behind_outlasts_a_key_that_cannot_be_had);
+    tcase_add_test(tcase, of_what_is_left_behind_an_erased_users_part_is_lost);
     tcase_add_test(tcase, one_writes_at_a_time_and_the_others_are_told_who);
     tcase_add_loop_test(tcase, both_handles_go_on_after_a_failed_append, 0,
                         2 * (int)CORE_COUNT(failures));

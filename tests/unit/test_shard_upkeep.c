@@ -110,6 +110,30 @@ START_TEST(opened_frames_stay_as_far_as_memory_goes)
 }
 END_TEST
 
+/* From twice the limit on nothing is kept decoded, and all is there, also of what comes then. */
+START_TEST(memory_of_rows_that_nobody_flushes_is_bounded)
+{
+    enum { COMMITS = 200, ROWS = 50, LIMIT = 20000, FRAME_BYTES = 160 };
+    struct shard_stat stat;
+    world_init(0, NULL);
+    world.memory_bytes_flush = LIMIT;
+    world_open(0);
+    for (int64_t i = 0; i < COMMITS; i++) {
+        OK(put(0, 5, i * ROWS, ROWS, NULL, 0));
+        OK(shard_stat(&stat, world.shard[0], &err));
+        ck_assert_uint_lt(stat.memtable_bytes, 2 * LIMIT + COMMITS * FRAME_BYTES + 4000);
+    }
+    ck_assert(shard_flush_due(world.shard[0]) == SHARD_FLUSH_OVERDUE);
+    ck_assert_uint_eq(stat.memtable_frames, COMMITS);
+    check_log(0, 5, 0, COMMITS * ROWS);
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    ck_assert_uint_eq(find_now(0, 5).in_files, COMMITS * ROWS);
+    OK(put_row(0, 5, COMMITS * ROWS));
+    check_log(0, 5, COMMITS * ROWS, 1);
+    world_release();
+}
+END_TEST
+
 START_TEST(a_flush_covers_what_was_durable_and_leaves_the_rest)
 {
     struct shard_snapshot *snapshot;
@@ -423,6 +447,7 @@ int main(void)
     tcase_add_test(tcase, a_snapshot_keeps_the_files_that_it_may_need);
     tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
     tcase_add_loop_test(tcase, opened_frames_stay_as_far_as_memory_goes, 0, 2);
+    tcase_add_test(tcase, memory_of_rows_that_nobody_flushes_is_bounded);
     tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
     tcase_add_test(tcase, a_settled_log_is_a_small_file);
     tcase_add_test(tcase, a_log_that_somebody_appends_to_does_not_rest);
