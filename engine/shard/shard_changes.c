@@ -168,17 +168,9 @@ static holter_status frame_open(struct shard_feed *feed, const struct wal_frame_
         spec->keys.get(spec->keys.context, frame->user, frame->key_generation, &key, &newest, err);
     if (status != HOLTER_OK)
         return status;
-    status = wal_frame_open(&feed->plain, feed->wal, frame, spec->arena, key, err);
+    status = shard_frame_open(&feed->body, feed->shard, feed->wal, frame, key, &feed->plain, err);
     spec->keys.put(spec->keys.context, key);
-    if (status != HOLTER_OK)
-        return status;
-    status = wal_body_decode(&feed->body, feed->plain.data, feed->plain.bytes, frame->sequence);
-    if (status != HOLTER_OK)
-        return error_set(err, status,
-                         "'%s': log file %llu, offset %llu: a frame's body is not well formed",
-                         feed->shard->directory, (unsigned long long)frame->file,
-                         (unsigned long long)frame->offset);
-    return HOLTER_OK;
+    return status;
 }
 
 holter_status shard_feed_next(struct shard_change *out, struct shard_feed *feed, uint64_t user,

@@ -157,6 +157,12 @@ holter_status shard_find_end(struct shard *shard, holter_error *err);
 holter_status shard_drop_flushed(struct shard *shard, const struct manifest_version *version,
                                  holter_error *err);
 /**
+ * A frame's body. `plain` is what it is opened in: the caller wipes it. *out: wal_body_release; empty on failure.
+ */
+holter_status shard_frame_open(struct wal_body *out, struct shard *shard, struct wal *wal,
+                               const struct wal_frame_read *frame, const struct crypto_key *key,
+                               struct buffer *plain, holter_error *err);
+/**
  * Put decoded frames in the place of those that are known by their place in the log only; in `memtable`
  * as well, as far as its memory goes. Where the user is erased, some may stay undecoded.
  */

@@ -291,6 +291,32 @@ holter_status shard_check_head(struct shard *shard, holter_error *err)
     return status;
 }
 
+holter_status shard_frame_open(struct wal_body *out, struct shard *shard, struct wal *wal,
+                               const struct wal_frame_read *frame, const struct crypto_key *key,
+                               struct buffer *plain, holter_error *err)
+{
+    unsigned long long file = frame->file;
+    unsigned long long offset = frame->offset;
+    *out = (struct wal_body){ 0 };
+    buffer_clear(plain);
+    holter_status status = wal_frame_open(plain, wal, frame, shard->spec.arena, key, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = wal_body_decode(out, plain->data, plain->bytes, frame->sequence);
+    if (status != HOLTER_OK)
+        return error_set(err, status,
+                         "'%s': log file %llu, offset %llu: a frame's body is not well formed",
+                         shard->directory, file, offset);
+    if ((frame->flags & WAL_LINK_GOES_ON) == 0 || out->tombstone_count == 0)
+        return HOLTER_OK;
+    wal_body_release(out);
+    *out = (struct wal_body){ 0 };
+    return error_set(
+        err, HOLTER_CORRUPT,
+        "'%s': log file %llu, offset %llu: found deletions in a frame that goes on with a part",
+        shard->directory, file, offset);
+}
+
 /*
  * A frame that is known by its place only, read again and opened: *out is a new one with the body.
  */
@@ -299,7 +325,6 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
                                 struct buffer *scratch, struct buffer *plain, holter_error *err)
 {
     struct wal_frame_read read;
-    buffer_clear(plain);
     holter_status status =
         wal_read_frame(&read, scratch, shard->wal, frame->file, frame->offset, err);
     if (status != HOLTER_OK)
@@ -309,27 +334,13 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
             err, HOLTER_CORRUPT,
             "'%s': log file %llu, offset %llu: found another frame than was there before",
             shard->directory, (unsigned long long)frame->file, (unsigned long long)frame->offset);
-    status = wal_frame_open(plain, shard->wal, &read, shard->spec.arena, key, err);
-    if (status != HOLTER_OK)
-        return status;
     struct wal_body *body = calloc(1, sizeof *body);
     if (body == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "log: no memory for a frame's body");
-    status = wal_body_decode(body, plain->data, plain->bytes, frame->sequence);
+    status = shard_frame_open(body, shard, shard->wal, &read, key, plain, err);
     if (status != HOLTER_OK) {
         free(body);
-        return error_set(err, status,
-                         "'%s': log file %llu, offset %llu: a frame's body is not well formed",
-                         shard->directory, (unsigned long long)frame->file,
-                         (unsigned long long)frame->offset);
-    }
-    if ((read.flags & WAL_LINK_GOES_ON) != 0 && body->tombstone_count > 0) {
-        wal_body_release(body);
-        free(body);
-        return error_set(
-            err, HOLTER_CORRUPT,
-            "'%s': log file %llu, offset %llu: found deletions in a frame that goes on with a part",
-            shard->directory, (unsigned long long)frame->file, (unsigned long long)frame->offset);
+        return status;
     }
     return memtable_frame_new(out, &read, frame->first_sequence, body, err);
 }

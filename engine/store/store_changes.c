@@ -288,7 +288,7 @@ static bool is_erased(holter_store *store, uint64_t user)
 {
     struct vault_user found;
     io_mutex_lock(store->mutex);
-    (void)store_refresh(store, NULL);
+    (void)store_follow(store, NULL);
     bool is = vault_find_number(&found, store->vault, user, NULL) == HOLTER_OK && found.is_erased;
     io_mutex_unlock(store->mutex);
     return is;
