@@ -10,6 +10,8 @@
 
 #include "io/io.h"
 
+#include <time.h>
+
 struct io_backend {
     const char *name;
     void (*free)(struct io *io);
@@ -117,6 +119,23 @@ extern const struct io_backend io_posix_backend;
 int io_posix_descriptor(const struct io_file *file);
 /** Do it now. Answers its result. */
 int64_t io_posix_run(const struct io_op *op);
+
+int64_t io_posix_clock_ns(clockid_t clock);
+struct timespec io_posix_timespec(int64_t ns);
+
+/* io_posix_threads.c; io_backend tells what they do */
+int io_posix_mutex_new(struct io_mutex **out, struct io *io);
+void io_posix_mutex_free(struct io_mutex *mutex);
+void io_posix_mutex_lock(struct io_mutex *mutex);
+bool io_posix_mutex_lock_until(struct io_mutex *mutex, int64_t deadline_ns);
+void io_posix_mutex_unlock(struct io_mutex *mutex);
+int io_posix_signal_new(struct io_signal **out, struct io *io);
+void io_posix_signal_free(struct io_signal *signal);
+void io_posix_signal_set(struct io_signal *signal);
+bool io_posix_signal_wait_until(struct io_signal *signal, int64_t deadline_ns);
+int io_posix_thread_start(struct io_thread **out, struct io *io, void (*run)(void *context),
+                          void *context);
+void io_posix_thread_join(struct io_thread *thread);
 
 /** Operations that have completed, in order. */
 struct io_done {

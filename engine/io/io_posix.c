@@ -8,12 +8,8 @@
  *     does not hang (O_NONBLOCK), and is refused.
  * P2  Locks are those of open file descriptions (fcntl OFD), which exclude files of one process as
  *     well. The kernel's waiting form knows no deadline, so we poll, from 50 us up to 2 ms apart.
- * P3  io_monotonic_ns is CLOCK_BOOTTIME. No pthread call waits on it, so a deadline is turned into
- *     one of CLOCK_MONOTONIC, and looked at again afterwards.
- * P4  A mutex goes to who waits longest, but that a thread which runs may take it before that one is
- *     awake, once: pthread mutexes let threads wait for ever, and handing over each time would let
- *     threads that are awake wait for such that are not. (They also know no monotonic deadline that
- *     thread sanitizers understand.)
+ * P3  io_monotonic_ns is CLOCK_BOOTTIME.
+ * P4  Mutexes, signals and threads: io_posix_threads.c.
  * P5  The registry of fork watchers is whole in a child: pthread_atfork takes its mutex before the
  *     fork.
  */
@@ -58,19 +54,11 @@ struct posix_shared {
     _Atomic uint64_t *memory;
 };
 
-struct posix_mutex {
-    struct io_mutex base;
-    pthread_mutex_t guard; /* guards what follows; held for a moment only */
-    bool locked;
-    struct waiter *first;
-    struct waiter **end;
-};
-
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "a word of a shared page is plain");
 
 /* ---- clocks, randomness, processes ----------------------------------------------------------- */
 
-static int64_t clock_ns(clockid_t clock)
+int64_t io_posix_clock_ns(clockid_t clock)
 {
     struct timespec at;
     int error = clock_gettime(clock, &at);
@@ -78,7 +66,7 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)at.tv_sec * NS_PER_S + at.tv_nsec;
 }
 
-static struct timespec timespec_of(int64_t ns)
+struct timespec io_posix_timespec(int64_t ns)
 {
     return (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
 }
@@ -86,19 +74,19 @@ static struct timespec timespec_of(int64_t ns)
 static int64_t posix_now_ns(struct io *io)
 {
     (void)io;
-    return clock_ns(CLOCK_REALTIME);
+    return io_posix_clock_ns(CLOCK_REALTIME);
 }
 
 static int64_t posix_monotonic_ns(struct io *io)
 {
     (void)io;
-    return clock_ns(CLOCK_BOOTTIME);
+    return io_posix_clock_ns(CLOCK_BOOTTIME);
 }
 
 static void posix_sleep_ns(struct io *io, int64_t ns)
 {
     (void)io;
-    struct timespec left = timespec_of(ns);
+    struct timespec left = io_posix_timespec(ns);
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         continue;
 }
@@ -566,7 +554,7 @@ static int posix_lock(struct io_file *base, uint64_t offset, uint64_t bytes, enu
         int error = set_lock(file->descriptor, type, offset, bytes);
         if (error != -EAGAIN || deadline_ns <= 0)
             return error;
-        int64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+        int64_t now_ns = io_posix_clock_ns(CLOCK_BOOTTIME);
         if (now_ns >= deadline_ns)
             return error;
         int64_t left_ns = deadline_ns - now_ns;
@@ -650,254 +638,6 @@ static void posix_shared_add(struct io_shared *base, size_t word, uint64_t value
 {
     struct posix_shared *shared = (struct posix_shared *)base;
     atomic_fetch_add_explicit(&shared->memory[word], value, memory_order_relaxed);
-}
-
-/* ---- mutexes --------------------------------------------------------------------------------- */
-
-/* A thread that waits, on its own stack. Guarded by the mutex's guard. */
-struct waiter {
-    struct waiter *next;
-    pthread_cond_t woken;
-    bool looks;      /* the mutex was free: it may take it, where nobody else did meanwhile */
-    bool was_passed; /* somebody did: the next time it is handed over */
-    bool given;      /* the mutex is its own now */
-};
-
-static int posix_mutex_new(struct io_mutex **out, struct io *io)
-{
-    (void)io;
-    struct posix_mutex *mutex = calloc(1, sizeof *mutex);
-    if (mutex == NULL)
-        return -ENOMEM;
-    int error = pthread_mutex_init(&mutex->guard, NULL);
-    if (error != 0) {
-        free(mutex);
-        return -error;
-    }
-    mutex->end = &mutex->first;
-    *out = &mutex->base;
-    return 0;
-}
-
-static void posix_mutex_free(struct io_mutex *base)
-{
-    struct posix_mutex *mutex = (struct posix_mutex *)base;
-    pthread_mutex_destroy(&mutex->guard);
-    free(mutex);
-}
-
-static void guard_lock(struct posix_mutex *mutex)
-{
-    int error = pthread_mutex_lock(&mutex->guard);
-    core_assert(error == 0);
-}
-
-static void guard_unlock(struct posix_mutex *mutex)
-{
-    int error = pthread_mutex_unlock(&mutex->guard);
-    core_assert(error == 0);
-}
-
-static void woken_init(pthread_cond_t *woken)
-{
-    pthread_condattr_t monotonic;
-    int error = pthread_condattr_init(&monotonic);
-    core_assert(error == 0);
-    error = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    core_assert(error == 0);
-    error = pthread_cond_init(woken, &monotonic);
-    core_assert(error == 0);
-    pthread_condattr_destroy(&monotonic);
-}
-
-/* Until *is_woken, which the guard guards, or the deadline. */
-static void woken_wait(pthread_cond_t *woken, pthread_mutex_t *guard, const bool *is_woken,
-                       int64_t deadline_ns)
-{
-    while (!*is_woken) {
-        if (deadline_ns == INT64_MAX) {
-            pthread_cond_wait(woken, guard);
-            continue;
-        }
-        int64_t left_ns = deadline_ns - clock_ns(CLOCK_BOOTTIME);
-        if (left_ns <= 0)
-            return;
-        struct timespec until = timespec_of(saturating_add_i64(clock_ns(CLOCK_MONOTONIC), left_ns));
-        pthread_cond_timedwait(woken, guard, &until);
-    }
-}
-
-static void waiter_leave(struct posix_mutex *mutex, const struct waiter *waiter)
-{
-    struct waiter **at = &mutex->first;
-    while (*at != waiter)
-        at = &(*at)->next;
-    *at = waiter->next;
-    if (waiter->next == NULL)
-        mutex->end = at;
-}
-
-/* In the queue, until it has the mutex (and left the queue) or the deadline has come. */
-static bool waiter_wait(struct posix_mutex *mutex, struct waiter *waiter, int64_t deadline_ns)
-{
-    for (;;) {
-        woken_wait(&waiter->woken, &mutex->guard, &waiter->looks, deadline_ns);
-        if (waiter->given)
-            return true;
-        bool was_told = waiter->looks;
-        if (was_told && !mutex->locked) {
-            waiter_leave(mutex, waiter);
-            return true;
-        }
-        waiter->was_passed = true;
-        waiter->looks = false;
-        if (was_told)
-            continue;
-        waiter_leave(mutex, waiter);
-        return false;
-    }
-}
-
-static bool posix_mutex_lock_until(struct io_mutex *base, int64_t deadline_ns)
-{
-    struct posix_mutex *mutex = (struct posix_mutex *)base;
-    guard_lock(mutex);
-    bool locked = !mutex->locked;
-    if (!locked && deadline_ns > 0) {
-        struct waiter waiter = { 0 };
-        woken_init(&waiter.woken);
-        *mutex->end = &waiter;
-        mutex->end = &waiter.next;
-        locked = waiter_wait(mutex, &waiter, deadline_ns);
-        pthread_cond_destroy(&waiter.woken);
-    }
-    mutex->locked = mutex->locked || locked;
-    guard_unlock(mutex);
-    return locked;
-}
-
-static void posix_mutex_lock(struct io_mutex *mutex)
-{
-    bool locked = posix_mutex_lock_until(mutex, INT64_MAX);
-    core_assert(locked);
-}
-
-static void posix_mutex_unlock(struct io_mutex *base)
-{
-    struct posix_mutex *mutex = (struct posix_mutex *)base;
-    guard_lock(mutex);
-    core_assert(mutex->locked);
-    struct waiter *first = mutex->first;
-    mutex->locked = false;
-    if (first != NULL) {
-        if (first->was_passed) { /* it stays locked, and changes hands */
-            waiter_leave(mutex, first);
-            mutex->locked = first->given = true;
-        }
-        first->looks = true;
-        pthread_cond_signal(&first->woken);
-    }
-    guard_unlock(mutex);
-}
-
-/* ---- signals, threads ------------------------------------------------------------------------ */
-
-struct posix_signal {
-    struct io_signal base;
-    pthread_mutex_t guard;
-    pthread_cond_t woken;
-    size_t count; /* sets that no wait took yet */
-    bool is_set;  /* there are some */
-};
-
-static int posix_signal_new(struct io_signal **out, struct io *io)
-{
-    (void)io;
-    struct posix_signal *signal = calloc(1, sizeof *signal);
-    if (signal == NULL)
-        return -ENOMEM;
-    int error = pthread_mutex_init(&signal->guard, NULL);
-    if (error != 0) {
-        free(signal);
-        return -error;
-    }
-    woken_init(&signal->woken);
-    *out = &signal->base;
-    return 0;
-}
-
-static void posix_signal_free(struct io_signal *base)
-{
-    struct posix_signal *signal = (struct posix_signal *)base;
-    pthread_cond_destroy(&signal->woken);
-    pthread_mutex_destroy(&signal->guard);
-    free(signal);
-}
-
-static void posix_signal_set(struct io_signal *base)
-{
-    struct posix_signal *signal = (struct posix_signal *)base;
-    pthread_mutex_lock(&signal->guard);
-    signal->count++;
-    signal->is_set = true;
-    pthread_cond_signal(&signal->woken); /* under the guard: who is woken may free the signal */
-    pthread_mutex_unlock(&signal->guard);
-}
-
-static bool posix_signal_wait_until(struct io_signal *base, int64_t deadline_ns)
-{
-    struct posix_signal *signal = (struct posix_signal *)base;
-    pthread_mutex_lock(&signal->guard);
-    if (deadline_ns > 0)
-        woken_wait(&signal->woken, &signal->guard, &signal->is_set, deadline_ns);
-    bool was_set = signal->is_set;
-    signal->count -= was_set;
-    signal->is_set = signal->count > 0;
-    pthread_mutex_unlock(&signal->guard);
-    return was_set;
-}
-
-struct posix_thread {
-    struct io_thread base;
-    pthread_t thread;
-    void (*run)(void *context);
-    void *context;
-};
-
-static void *thread_main(void *argument)
-{
-    struct posix_thread *thread = argument;
-    thread->run(thread->context);
-    return NULL;
-}
-
-static int posix_thread_start(struct io_thread **out, struct io *io, void (*run)(void *context),
-                              void *context)
-{
-    (void)io;
-    struct posix_thread *thread = calloc(1, sizeof *thread);
-    sigset_t all, before;
-    if (thread == NULL)
-        return -ENOMEM;
-    thread->run = run;
-    thread->context = context;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's handlers run in its own threads */
-    int error = pthread_create(&thread->thread, NULL, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        free(thread);
-        return -error;
-    }
-    *out = &thread->base;
-    return 0;
-}
-
-static void posix_thread_join(struct io_thread *base)
-{
-    struct posix_thread *thread = (struct posix_thread *)base;
-    pthread_join(thread->thread, NULL);
-    free(thread);
 }
 
 /* ---- forks ----------------------------------------------------------------------------------- */
@@ -1034,17 +774,17 @@ const struct io_backend io_posix_backend = {
     .shared_load = posix_shared_load,
     .shared_store = posix_shared_store,
     .shared_add = posix_shared_add,
-    .mutex_new = posix_mutex_new,
-    .mutex_free = posix_mutex_free,
-    .mutex_lock = posix_mutex_lock,
-    .mutex_lock_until = posix_mutex_lock_until,
-    .mutex_unlock = posix_mutex_unlock,
-    .signal_new = posix_signal_new,
-    .signal_free = posix_signal_free,
-    .signal_set = posix_signal_set,
-    .signal_wait_until = posix_signal_wait_until,
-    .thread_start = posix_thread_start,
-    .thread_join = posix_thread_join,
+    .mutex_new = io_posix_mutex_new,
+    .mutex_free = io_posix_mutex_free,
+    .mutex_lock = io_posix_mutex_lock,
+    .mutex_lock_until = io_posix_mutex_lock_until,
+    .mutex_unlock = io_posix_mutex_unlock,
+    .signal_new = io_posix_signal_new,
+    .signal_free = io_posix_signal_free,
+    .signal_set = io_posix_signal_set,
+    .signal_wait_until = io_posix_signal_wait_until,
+    .thread_start = io_posix_thread_start,
+    .thread_join = io_posix_thread_join,
     .fork_watch = posix_fork_watch,
     .fork_forget = posix_fork_forget,
 };
