@@ -240,8 +240,8 @@ void io_shared_add(struct io_shared *shared, size_t word, uint64_t value);
 
 /* ---- mutexes, which the simulator schedules ----------------------------------------------------------
  *
- * Not recursive; unlocked by who locked it. On the real system threads that wait get it in order, each passed by
- * once at most.
+ * Not recursive; unlocked by who locked it. On the real system threads that wait get it in order,
+ * passed by others only until they are awake.
  */
 
 holter_status io_mutex_new(struct io_mutex **out, struct io *io, holter_error *err);

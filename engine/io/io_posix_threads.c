@@ -4,9 +4,9 @@
  * No pthread call waits on io_monotonic_ns (P3), so a deadline is turned into one of CLOCK_MONOTONIC, and
  * looked at again afterwards.
  *
- * T1  A mutex goes to who waits longest, but that a thread which runs may take it before that one is
- *     awake, once: pthread mutexes let threads wait for ever, and handing over each time would let
- *     threads that are awake wait for such that are not. (They also know no monotonic deadline that
+ * T1  A mutex goes to who waits longest, but that threads which run may take it until that one is awake; one that
+ *     woke to find it taken has it handed over. pthread mutexes let threads wait for ever, and handing it over
+ *     to a thread that is still asleep lets those that are awake wait for it. (pthreads also know no monotonic deadline that
  *     thread sanitizers understand.)
  * T2  Who was told by a signal may free it: nothing of it is touched once its guard is let go.
  */
@@ -165,7 +165,7 @@ void io_posix_mutex_unlock(struct io_mutex *base)
     struct waiter *first = mutex->first;
     mutex->locked = false;
     if (first != NULL) {
-        if (first->was_passed || first->looks) { /* it stays locked, and changes hands */
+        if (first->was_passed) { /* it stays locked, and changes hands */
             waiter_leave(mutex, first);
             mutex->locked = first->given = true;
         }
