@@ -321,6 +321,8 @@ static void find_metrics(struct bench_store *store)
                                      &metric, &err),
                   &err);
         store->metrics[i] = metric.number;
+        store->kinds[i] = metric.kind;
+        store->types[i] = metric.fields[0].type;
     }
     for (size_t stage = 0; stage < COHORT_STAGES; stage++) {
         holter_error err = { 0 };

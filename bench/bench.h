@@ -92,6 +92,8 @@ struct bench_store {
     uint64_t *users;
     uint32_t (*sources)[COHORT_SOURCES];
     uint32_t metrics[COHORT_METRICS];
+    holter_kind kinds[COHORT_METRICS];
+    holter_type types[COHORT_METRICS]; /* of their one field */
     int64_t stages[COHORT_STAGES];
 };
 

@@ -9,7 +9,8 @@
  *
  * Method: each load runs in a process of its own into a store of its own, its rows made beforehand in
  * memory that it shares: two threads, each with half of the
- * shards and the people in them, commits of 50,000 rows. Timed are opening, load, flush and compaction to warm together;
+ * shards and the people in them, commits of 50,000 rows, added one by one or in columns (those of a metric that a
+ * device delivers at once, some hours). Timed are opening, load, flush and compaction to warm together;
  * then to cold, for what is written. Bytes are the system's count of the process, less what the store
  * says of its log and segments; shares are of log and segments together. CSV comes from the tool's own import, from files made by the
  * tool. SQLite takes the same rows, in turn with the store.
@@ -26,6 +27,7 @@ enum { COMMIT_ROWS = 50000, GROUP_PADDING_BYTES = 2048 };
 
 struct load {
     uint32_t users;
+    bool is_in_columns;
     struct ingest_rows rows;
     /* what it found */
     double load_s, flush_s, warm_s;
@@ -44,11 +46,17 @@ static void load_in_child(void *context)
     struct bench_store store;
     ingest_rows_touch(&load->rows);
     bench_store_make(&store, "store", load->users, NULL);
+    struct ingest_columns columns = { 0 };
+    if (load->is_in_columns)
+        ingest_columns_make(&columns, &store, &load->rows);
     struct ingest_loader *loader = ingest_loader_new(&store);
     uint64_t written = ingest_written_bytes();
     double begin_s = bench_now_s();
     double computed_s = bench_process_s();
-    ingest_loader_commit(loader, &load->rows, COMMIT_ROWS);
+    if (load->is_in_columns)
+        ingest_loader_commit_columns(loader, &columns, COMMIT_ROWS);
+    else
+        ingest_loader_commit(loader, &load->rows, COMMIT_ROWS);
     load->load_s = bench_now_s() - begin_s;
     load->computed_load_s = bench_process_s() - computed_s;
     ingest_loader_compact(loader, HOLTER_HOT);
@@ -64,6 +72,8 @@ static void load_in_child(void *context)
     load->peak_bytes = ingest_peak_bytes();
     load->cold_rows = ingest_loader_compact(loader, HOLTER_COLD).rows_out;
     ingest_loader_free(loader);
+    if (load->is_in_columns)
+        ingest_columns_free(&columns);
     bench_store_close(&store);
 }
 
@@ -98,9 +108,10 @@ static void report_written(const struct load *load, const char *at, double sampl
     bench_report_one(at, "rollups", "%", 100 * (double)load->rollup_bytes / useful);
 }
 
-static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
+/* Row by row, beside SQLite, or in columns. */
+static void measure_memory(const char *at, bool is_in_columns, uint32_t users, uint32_t days,
+                           uint32_t passes)
 {
-    const char *at = "from memory";
     struct bench_series rates = { 0 }, load_share = { 0 }, flush_share = { 0 }, warm_share = { 0 },
                         peaks = { 0 }, computed = { 0 }, computed_load = { 0 }, peer_rates = { 0 },
                         ratios = { 0 };
@@ -109,7 +120,7 @@ static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
     ingest_rows_make(&rows, users, days);
     double samples = (double)rows.count;
     for (uint32_t pass = 0; pass < passes; pass++) {
-        *load = (struct load){ .users = users, .rows = rows };
+        *load = (struct load){ .users = users, .rows = rows, .is_in_columns = is_in_columns };
         ingest_in_child(load_in_child, load);
         bench_remove("store");
         double all_s = load->load_s + load->flush_s + load->warm_s;
@@ -120,7 +131,7 @@ static void measure_memory(uint32_t users, uint32_t days, uint32_t passes)
         bench_add(&computed, 1e9 * load->computed_s / samples);
         bench_add(&computed_load, 1e9 * load->computed_load_s / samples);
         bench_add(&peaks, (double)load->peak_bytes / (1 << 20));
-        if (!peer_is_there())
+        if (is_in_columns || !peer_is_there())
             continue;
         double peer_s = peer_load_s(&rows);
         bench_add(&peer_rates, samples / peer_s);
@@ -226,7 +237,8 @@ int main(int count, char **arguments)
         measure_csv(tool, users, days, passes);
     else
         fprintf(stderr, "bench_load: without --holter nothing is loaded from CSV\n");
-    measure_memory(users, days, passes);
+    measure_memory("from memory", false, users, days, passes);
+    measure_memory("from memory, in columns", true, users, days, passes);
     bench_end();
     return 0;
 }

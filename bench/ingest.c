@@ -33,6 +33,11 @@ void *ingest_shared(size_t bytes)
     return shared;
 }
 
+static void shared_free(void *shared, size_t bytes)
+{
+    munmap(shared, bytes > 0 ? bytes : 1);
+}
+
 void ingest_rows_new(struct ingest_rows *out, size_t count)
 {
     *out = (struct ingest_rows){ .at = ingest_shared(count * sizeof *out->at), .count = count };
@@ -66,7 +71,7 @@ void ingest_rows_make(struct ingest_rows *out, uint32_t users, uint32_t days)
 
 void ingest_rows_free(struct ingest_rows *rows)
 {
-    munmap(rows->at, rows->count > 0 ? rows->count * sizeof *rows->at : 1);
+    shared_free(rows->at, rows->count * sizeof *rows->at);
     *rows = (struct ingest_rows){ 0 };
 }
 
@@ -77,6 +82,56 @@ void ingest_rows_touch(const struct ingest_rows *rows)
     for (size_t at = 0; at < rows->count * sizeof *rows->at; at += PAGE_BYTES)
         read = bytes[at];
     (void)read;
+}
+
+/* ---- columns --------------------------------------------------------------------------------- */
+
+static bool is_same_series(const struct cohort_row *a, const struct cohort_row *b)
+{
+    return a->user == b->user && a->metric == b->metric && a->source == b->source;
+}
+
+void ingest_columns_make(struct ingest_columns *out, const struct bench_store *store,
+                         const struct ingest_rows *rows)
+{
+    size_t column_bytes = rows->count * sizeof(int64_t);
+    size_t run_count = 0;
+    for (size_t i = 0; i < rows->count; i++)
+        run_count += i == 0 || !is_same_series(&rows->at[i - 1], &rows->at[i]);
+    *out = (struct ingest_columns){ .time_ns = ingest_shared(column_bytes),
+                                    .duration_ns = ingest_shared(column_bytes),
+                                    .value = ingest_shared(column_bytes),
+                                    .revision = ingest_shared(column_bytes),
+                                    .runs = ingest_shared(run_count * sizeof *out->runs),
+                                    .count = rows->count,
+                                    .run_count = run_count };
+    struct ingest_run *run = out->runs;
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct cohort_row *row = &rows->at[i];
+        if (i > 0 && !is_same_series(&rows->at[i - 1], row))
+            run++;
+        if (run->count++ == 0)
+            *run = (struct ingest_run){ .first = i,
+                                        .count = 1,
+                                        .user = row->user,
+                                        .metric = row->metric,
+                                        .source = row->source };
+        out->time_ns[i] = row->time_ns;
+        out->duration_ns[i] = row->duration_ns;
+        out->value[i] = row->metric == COHORT_SLEEP_STAGE ? store->stages[row->value] : row->value;
+        out->revision[i] = row->revision;
+    }
+}
+
+void ingest_columns_free(struct ingest_columns *columns)
+{
+    size_t column_bytes = columns->count * sizeof(int64_t);
+    shared_free(columns->time_ns, column_bytes);
+    shared_free(columns->duration_ns, column_bytes);
+    shared_free(columns->value, column_bytes);
+    shared_free(columns->revision, column_bytes);
+    shared_free(columns->runs, columns->run_count * sizeof *columns->runs);
+    *columns = (struct ingest_columns){ 0 };
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -91,6 +146,7 @@ struct ingest_loader {
         struct ingest_loader *loader;
         struct bench_store store; /* with a batch of its own */
         const struct ingest_rows *rows;
+        const struct ingest_columns *columns;
         size_t index, commit_rows;
         holter_tier to;
         holter_compact_result result;
@@ -162,6 +218,52 @@ void ingest_loader_commit(struct ingest_loader *loader, const struct ingest_rows
         loader->workers[i].commit_rows = commit_rows_max;
     }
     on_threads(loader, commit_rows);
+}
+
+static void add_run(struct bench_store *store, const struct ingest_columns *columns,
+                    const struct ingest_run *run)
+{
+    holter_error err = { 0 };
+    bool is_interval = store->kinds[run->metric] == HOLTER_INTERVAL;
+    const holter_columns added = {
+        .user = store->users[run->user],
+        .metric = store->metrics[run->metric],
+        .source = store->sources[run->user][run->source],
+        .kind = store->kinds[run->metric],
+        .count = run->count,
+        .time_ns = columns->time_ns + run->first,
+        .duration_ns = is_interval ? columns->duration_ns + run->first : NULL,
+        .field_count = 1,
+        .types = { store->types[run->metric] },
+        .fields = { { .integer = columns->value + run->first } },
+        .revision = columns->revision + run->first,
+    };
+    bench_try(holter_batch_add_columns(store->batch, &added, NULL, &err), &err);
+}
+
+static void *commit_columns(void *context)
+{
+    struct worker *worker = context;
+    const struct ingest_columns *columns = worker->columns;
+    for (size_t i = 0; i < columns->run_count; i++) {
+        if (worker->loader->threads[columns->runs[i].user] != worker->index)
+            continue;
+        add_run(&worker->store, columns, &columns->runs[i]);
+        if (holter_batch_count(worker->store.batch) >= worker->commit_rows)
+            bench_store_commit(&worker->store);
+    }
+    bench_store_commit(&worker->store);
+    return NULL;
+}
+
+void ingest_loader_commit_columns(struct ingest_loader *loader,
+                                  const struct ingest_columns *columns, size_t commit_rows_least)
+{
+    for (size_t i = 0; i < LOADER_THREADS; i++) {
+        loader->workers[i].columns = columns;
+        loader->workers[i].commit_rows = commit_rows_least;
+    }
+    on_threads(loader, commit_columns);
 }
 
 static void *compact_shards(void *context)

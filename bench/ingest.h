@@ -26,6 +26,22 @@ void ingest_rows_free(struct ingest_rows *rows);
 /** Brings all of them into this process's memory, so that no page is missing later. */
 void ingest_rows_touch(const struct ingest_rows *rows);
 
+/** The same rows in columns, as a store wants them: runs of one series that come one after another. */
+struct ingest_columns {
+    int64_t *time_ns, *duration_ns, *value, *revision;
+    struct ingest_run {
+        size_t first, count;
+        uint32_t user;
+        uint8_t metric, source;
+    } * runs;
+    size_t count, run_count;
+};
+
+/** In memory that processes share, as rows are; of `store`, for its numbers of labels. */
+void ingest_columns_make(struct ingest_columns *out, const struct bench_store *store,
+                         const struct ingest_rows *rows);
+void ingest_columns_free(struct ingest_columns *columns);
+
 /* ---- loading ------------------------------------------------------------------------------------ */
 
 /** Two threads, each with half of the store's shards and a batch of its own. */
@@ -37,6 +53,9 @@ void ingest_loader_free(struct ingest_loader *loader);
 /** Each thread the rows of its shards, in their order, `commit_rows` a commit. */
 void ingest_loader_commit(struct ingest_loader *loader, const struct ingest_rows *rows,
                           size_t commit_rows);
+/** The same of columns, commits of `commit_rows` or a few more. */
+void ingest_loader_commit_columns(struct ingest_loader *loader,
+                                  const struct ingest_columns *columns, size_t commit_rows);
 /** Flushes and compacts, each thread its shards. */
 holter_compact_result ingest_loader_compact(struct ingest_loader *loader, holter_tier to);
 /** Rows and bytes of the segments that a tier has now. */

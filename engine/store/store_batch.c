@@ -19,6 +19,13 @@ enum {
     TOMBSTONES_MAX = 2048
 };
 
+/* A row that no frame of the log can hold would keep its batch from being committed for ever. */
+static size_t row_text_bytes_max(const holter_store *store)
+{
+    uint64_t of_log = store->log_file_bytes / LOG_SHARE_OF_ROW;
+    return of_log > 0 && of_log < ROW_TEXT_BYTES_MAX ? (size_t)of_log : ROW_TEXT_BYTES_MAX;
+}
+
 holter_status holter_batch_new(holter_batch **out, holter_store *store,
                                const holter_batch_options *options, holter_error *err)
 {
@@ -48,6 +55,7 @@ holter_status holter_batch_new(holter_batch **out, holter_store *store,
         batch->is_exact = asked->exact != 0;
         batch->is_buffered = asked->buffered != 0;
         batch->revision = asked->revision;
+        batch->row_text_bytes_max = row_text_bytes_max(store);
         *out = batch;
         batch = NULL;
     }
@@ -158,31 +166,43 @@ void batch_drop(holter_batch *batch, bool (*is_stored)(void *context, uint64_t u
     }
 }
 
+/* store_read_begin without its system call, which the commit makes. */
+static holter_status look_begin(holter_store *store, holter_error *err)
+{
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    io_mutex_lock(store->mutex);
+    status = store_follow(store, err);
+    if (status != HOLTER_OK)
+        store_read_end(store);
+    return status;
+}
+
 /* Is there such a user, with such a source? Once for each series of a batch. */
 static holter_status check_series(holter_store *store, uint64_t user, uint32_t source,
                                   holter_error *err)
 {
     struct vault_user found;
-    io_mutex_lock(store->mutex);
-    holter_status status = store_follow(store, err);
-    if (status == HOLTER_OK)
-        status = vault_find_number(&found, store->vault, user, err);
+    holter_status status = look_begin(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
         status =
             error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK && source > catalog_source_count(store->catalog, user))
         status = error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source with number %u",
                            (unsigned long long)user, source);
-    io_mutex_unlock(store->mutex);
+    store_read_end(store);
     return status;
 }
 
-static holter_status add_series(struct batch_series **out, holter_batch *batch,
-                                const holter_row *row, const holter_metric *metric,
-                                holter_error *err)
+static holter_status add_series(struct batch_series **out, holter_batch *batch, uint64_t user,
+                                const holter_metric *metric, uint32_t source, holter_error *err)
 {
     struct schema schema = { 0 };
-    holter_status status = check_series(batch->store, row->user, row->source, err);
+    holter_status status = check_series(batch->store, user, source, err);
     if (status != HOLTER_OK)
         return status;
     void *series = batch->series;
@@ -203,24 +223,24 @@ static holter_status add_series(struct batch_series **out, holter_batch *batch,
         schema.types[f] = (uint8_t)metric->fields[f].type;
     struct batch_series *one = &batch->series[batch->series_count];
     *one = (struct batch_series){
-        .user = row->user, .metric = row->metric, .source = row->source, .view = metric
+        .user = user, .metric = metric->number, .source = source, .view = metric
     };
     columns_init(&one->columns, &schema);
-    batch->slots[slot_of(batch, row->user, row->metric, row->source)] =
-        (uint32_t)++batch->series_count;
+    batch->slots[slot_of(batch, user, metric->number, source)] = (uint32_t)++batch->series_count;
     *out = one;
     return HOLTER_OK;
 }
 
-/* The batch's series of a row; NULL: there is none yet. */
-static struct batch_series *find_series(holter_batch *batch, const holter_row *row)
+/* The batch's series; NULL: there is none yet. */
+static struct batch_series *find_series(holter_batch *batch, uint64_t user, uint32_t metric,
+                                        uint32_t source)
 {
     if (batch->series_count == 0)
         return NULL;
     struct batch_series *last = &batch->series[batch->series_last];
-    if (last->user == row->user && last->metric == row->metric && last->source == row->source)
+    if (last->user == user && last->metric == metric && last->source == source)
         return last;
-    uint32_t slot = batch->slots[slot_of(batch, row->user, row->metric, row->source)];
+    uint32_t slot = batch->slots[slot_of(batch, user, metric, source)];
     if (slot == 0)
         return NULL;
     batch->series_last = slot - 1;
@@ -234,14 +254,15 @@ static holter_status find_metric(const holter_metric **out, holter_batch *batch,
                                  holter_error *err)
 {
     holter_store *store = batch->store;
-    io_mutex_lock(store->mutex);
-    holter_status status = store_follow(store, err);
+    holter_status status = look_begin(store, err);
+    if (status != HOLTER_OK)
+        return status;
     const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
-    if (status == HOLTER_OK && metric == NULL)
+    if (metric == NULL)
         status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
-    if (status == HOLTER_OK)
+    else
         status = store_metric_view(out, store, metric, err);
-    io_mutex_unlock(store->mutex);
+    store_read_end(store);
     return status;
 }
 
@@ -300,13 +321,6 @@ static holter_status take_value(struct row *row, uint16_t *flags, size_t *text_b
     return error_set(err, HOLTER_INVALID, "field '%s' has no known type", of->name);
 }
 
-/* A row that no frame of the log can hold would keep its batch from being committed for ever. */
-static size_t row_text_bytes_max(const holter_store *store)
-{
-    uint64_t of_log = store->log_file_bytes / LOG_SHARE_OF_ROW;
-    return of_log > 0 && of_log < ROW_TEXT_BYTES_MAX ? (size_t)of_log : ROW_TEXT_BYTES_MAX;
-}
-
 /* *view of the row's metric, which is looked up anew where that may have changed. */
 static holter_status take_row(struct row *out, holter_batch *batch, const holter_metric **view,
                               const holter_row *row, holter_error *err)
@@ -341,10 +355,10 @@ static holter_status take_row(struct row *out, holter_batch *batch, const holter
         if (status != HOLTER_OK)
             return status;
     }
-    if (text_bytes > row_text_bytes_max(batch->store))
+    if (text_bytes > batch->row_text_bytes_max)
         return error_set(err, HOLTER_INVALID,
                          "metric '%s': found texts of %zu bytes, expected at most %zu a row",
-                         metric->name, text_bytes, row_text_bytes_max(batch->store));
+                         metric->name, text_bytes, batch->row_text_bytes_max);
     if (implausible != 0 && batch->refuses_implausible)
         return error_set(err, HOLTER_INVALID, "metric '%s': a value is %s", metric->name,
                          (implausible & SAMPLE_NON_FINITE) != 0 ? "not finite"
@@ -353,43 +367,262 @@ static holter_status take_row(struct row *out, holter_batch *batch, const holter
     return HOLTER_OK;
 }
 
+/* The series that was added last, and has no row, goes. */
+static void drop_series(holter_batch *batch, struct batch_series *series)
+{
+    core_assert(series == &batch->series[batch->series_count - 1]);
+    batch->slots[slot_of(batch, series->user, series->metric, series->source)] = 0;
+    columns_release(&series->columns);
+    batch->series_count--;
+    batch->series_last = 0;
+}
+
+/* Rows that were asked for and are not in the batch. */
+static void count_refused(const holter_batch *batch, size_t rows)
+{
+    if (store_enter(batch->store, NULL) != HOLTER_OK)
+        return;
+    head_count(batch->store->head, HEAD_ROWS_REFUSED, rows);
+    store_leave(batch->store);
+}
+
+static bool reserve_answers(holter_batch *batch, size_t rows)
+{
+    void *answers = batch->answers;
+    if (rows > SIZE_MAX - batch->row_count ||
+        !core_grow(&answers, &batch->answer_capacity, batch->row_count + rows,
+                   sizeof *batch->answers))
+        return false;
+    batch->answers = answers;
+    return true;
+}
+
+/* A row of a series has found its way into the columns. */
+static void take_answer(holter_batch *batch, uint16_t flags)
+{
+    batch->answers[batch->row_count++] =
+        (holter_row_answer){ .answer = HOLTER_PENDING, .flags = flags };
+}
+
 holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_t *index,
                                holter_error *err)
 {
     struct row one;
+    holter_status status = HOLTER_OK;
     if (batch == NULL || row == NULL)
         return error_set(err, HOLTER_INVALID, "there is no %s", batch == NULL ? "batch" : "row");
-    holter_status status = store_enter(batch->store, err);
-    if (status != HOLTER_OK)
-        return status;
-    struct batch_series *series = find_series(batch, row);
+    struct batch_series *series = find_series(batch, row->user, row->metric, row->source);
     const holter_metric *metric = series != NULL ? series->view : NULL;
     if (series == NULL)
         status = find_metric(&metric, batch, row->metric, err);
     if (status == HOLTER_OK)
         status = take_row(&one, batch, &metric, row, err);
     if (status == HOLTER_OK && series == NULL)
-        status = add_series(&series, batch, row, metric, err);
-    if (status == HOLTER_OK) {
-        void *answers = batch->answers;
-        bool has_memory = core_grow(&answers, &batch->answer_capacity, batch->row_count + 1,
-                                    sizeof *batch->answers);
-        batch->answers = answers;
-        if (!has_memory || !columns_append(&series->columns, &one))
-            status = error_set(err, HOLTER_NO_MEMORY, "no memory for a row in a batch");
+        status = add_series(&series, batch, row->user, metric, row->source, err);
+    if (status == HOLTER_OK &&
+        (!reserve_answers(batch, 1) || !columns_append(&series->columns, &one)))
+        status = error_set(err, HOLTER_NO_MEMORY, "no memory for a row in a batch");
+    if (status != HOLTER_OK) {
+        if (series != NULL && series->columns.count == 0)
+            drop_series(batch, series);
+        count_refused(batch, 1);
+        return status;
     }
-    if (status == HOLTER_OK) {
-        series->view = metric;
-        batch->answers[batch->row_count] =
-            (holter_row_answer){ .answer = HOLTER_PENDING, .flags = one.flags };
-        if (index != NULL)
-            *index = batch->row_count;
-        batch->row_count++;
-    } else {
-        head_count(batch->store->head, HEAD_ROWS_REFUSED, 1);
+    series->view = metric;
+    if (index != NULL)
+        *index = batch->row_count;
+    take_answer(batch, one.flags);
+    return HOLTER_OK;
+}
+
+/* ---- rows in columns ------------------------------------------------------------------------- */
+
+static holter_status check_columns(const holter_columns *rows, const holter_metric *metric,
+                                   holter_error *err)
+{
+    if (rows->kind != metric->kind || rows->field_count != metric->field_count)
+        return error_set(err, HOLTER_INVALID,
+                         "metric '%s': found columns of another kind, or of %zu fields, expected "
+                         "%s of %zu",
+                         metric->name, rows->field_count,
+                         metric->kind == HOLTER_INSTANT ? "instants" : "intervals",
+                         metric->field_count);
+    for (size_t f = 0; f < metric->field_count; f++) {
+        if (rows->types[f] != metric->fields[f].type)
+            return error_set(err, HOLTER_INVALID, "field '%s': found a column of another type",
+                             metric->fields[f].name);
+        if (rows->fields[f].integer == NULL && rows->count > 0)
+            return error_set(err, HOLTER_INVALID, "field '%s': there is no column",
+                             metric->fields[f].name);
     }
-    store_leave(batch->store);
-    return status;
+    if (rows->count > 0 &&
+        (rows->time_ns == NULL || (metric->kind == HOLTER_INTERVAL && rows->duration_ns == NULL)))
+        return error_set(err, HOLTER_INVALID, "metric '%s': there is no column of %s", metric->name,
+                         rows->time_ns == NULL ? "times" : "durations");
+    return HOLTER_OK;
+}
+
+/* One row of columns as holter_batch_add wants it. */
+static void row_of_columns(holter_row *out, holter_value *values, const holter_columns *rows,
+                           size_t at)
+{
+    for (size_t f = 0; f < rows->field_count; f++) {
+        if (rows->types[f] == HOLTER_FLOAT)
+            values[f].real = rows->fields[f].real[at];
+        else if (rows->types[f] == HOLTER_TEXT) {
+            values[f].text.bytes = rows->fields[f].text[at].bytes;
+            values[f].text.count = rows->fields[f].text[at].count;
+        } else
+            values[f].integer = rows->fields[f].integer[at];
+    }
+    uint16_t flags = rows->flags != NULL ? rows->flags[at] : 0;
+    *out = (holter_row){ .user = rows->user,
+                         .metric = rows->metric,
+                         .source = rows->source,
+                         .time_ns = rows->time_ns[at],
+                         .duration_ns = rows->duration_ns != NULL ? rows->duration_ns[at] : 0,
+                         .values = values,
+                         .value_count = rows->field_count,
+                         .flags = flags & (uint16_t) ~(HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE),
+                         .revision = rows->revision != NULL ? rows->revision[at] : 0 };
+}
+
+/* One after another: texts, and columns where append_at_once found something to look at. */
+static holter_status append_each(struct batch_series *series, holter_batch *batch,
+                                 const holter_metric **view, const holter_columns *rows,
+                                 holter_error *err)
+{
+    struct columns *to = &series->columns;
+    for (size_t i = 0; i < rows->count; i++) {
+        holter_error one_err;
+        holter_row asked;
+        holter_value values[HOLTER_FIELDS_MAX];
+        struct row one;
+        row_of_columns(&asked, values, rows, i);
+        holter_status status = take_row(&one, batch, view, &asked, &one_err);
+        if (status != HOLTER_OK)
+            return error_set(err, status, "row %zu: %s", i, one_err.message);
+        one.sequence += i;
+        if (!columns_append(to, &one))
+            return error_set(err, HOLTER_NO_MEMORY, "no memory for %zu rows in a batch",
+                             rows->count);
+    }
+    return HOLTER_OK;
+}
+
+/* *flags |= what is implausible about the value of each row. False: there is no such label. */
+static bool weigh_values(uint16_t *flags, const holter_columns *rows, size_t field,
+                         const holter_field *of)
+{
+    const int64_t *integers = rows->fields[field].integer;
+    const double *reals = rows->fields[field].real;
+    if (of->type == HOLTER_FLOAT) {
+        double min = of->has_range ? of->min.real : -INFINITY;
+        double max = of->has_range ? of->max.real : INFINITY;
+        for (size_t i = 0; i < rows->count; i++)
+            flags[i] |= !isfinite(reals[i])                ? SAMPLE_NON_FINITE
+                        : reals[i] < min || reals[i] > max ? SAMPLE_OUT_OF_RANGE
+                                                           : 0;
+        return true;
+    }
+    bool is_enum = of->type == HOLTER_ENUM;
+    if (!is_enum && !of->has_range)
+        return true;
+    int64_t min = is_enum ? 0 : of->min.integer;
+    int64_t max = is_enum ? (int64_t)of->label_count - 1 : of->max.integer;
+    size_t outside = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        bool is_outside = integers[i] < min || integers[i] > max;
+        flags[i] |= is_outside && !is_enum ? SAMPLE_OUT_OF_RANGE : 0;
+        outside += is_outside;
+    }
+    return !is_enum || outside == 0;
+}
+
+/* Columns as they are, where take_row would take each row; false, and nothing counts, where it may not. */
+static bool append_at_once(struct batch_series *series, const holter_batch *batch,
+                           const holter_metric *metric, const holter_columns *rows)
+{
+    struct columns *to = &series->columns;
+    const size_t at = to->count;
+    const size_t count = rows->count;
+    uint16_t *flags = to->flags + at;
+    const uint16_t found_anew = HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE;
+    const uint16_t known = HOLTER_ANOMALY | HOLTER_MANUAL | 0xff00 | found_anew;
+    size_t odd = rows->source == 0;
+    for (size_t i = 0; i < count; i++)
+        odd += !sample_time_is_valid(rows->time_ns[i]);
+    memcpy(to->time + at, rows->time_ns, count * sizeof *to->time);
+    if (rows->duration_ns != NULL) {
+        bool is_instant = metric->kind == HOLTER_INSTANT;
+        for (size_t i = 0; i < count; i++)
+            odd += rows->duration_ns[i] < 0 || (is_instant && rows->duration_ns[i] != 0);
+        if (!is_instant)
+            memcpy(to->duration + at, rows->duration_ns, count * sizeof *to->duration);
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint16_t given = rows->flags != NULL ? rows->flags[i] : 0;
+        odd += (given & ~known) != 0;
+        flags[i] = given & (uint16_t)~found_anew;
+    }
+    for (size_t f = 0; f < metric->field_count; f++) {
+        if (metric->fields[f].type == HOLTER_TEXT ||
+            !weigh_values(flags, rows, f, &metric->fields[f]))
+            return false;
+        memcpy(to->field[f] + at, rows->fields[f].integer, count * sizeof *to->field[f]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        int64_t given = rows->revision != NULL ? rows->revision[i] : 0;
+        to->revision[at + i] = given != 0 ? given : batch->revision;
+        to->sequence[at + i] = batch->row_count + i;
+        odd += batch->refuses_implausible && (flags[i] & found_anew) != 0;
+    }
+    if (odd == 0)
+        to->count += count;
+    return odd == 0;
+}
+
+holter_status holter_batch_add_columns(holter_batch *batch, const holter_columns *rows,
+                                       size_t *index, holter_error *err)
+{
+    holter_status status = HOLTER_OK;
+    if (batch == NULL || rows == NULL)
+        return error_set(err, HOLTER_INVALID, "there %s",
+                         batch == NULL ? "is no batch" : "are no columns");
+    struct batch_series *series = find_series(batch, rows->user, rows->metric, rows->source);
+    const holter_metric *metric = series != NULL ? series->view : NULL;
+    if (series == NULL)
+        status = find_metric(&metric, batch, rows->metric, err);
+    if (status == HOLTER_OK)
+        status = check_columns(rows, metric, err);
+    if (status == HOLTER_OK && rows->count > 0 && series == NULL)
+        status = add_series(&series, batch, rows->user, metric, rows->source, err);
+    if (status == HOLTER_OK && rows->count > 0) {
+        struct columns *to = &series->columns;
+        const size_t count = to->count;
+        const size_t text_bytes = to->text.bytes;
+        if (!reserve_answers(batch, rows->count) || !columns_reserve(to, rows->count))
+            status =
+                error_set(err, HOLTER_NO_MEMORY, "no memory for %zu rows in a batch", rows->count);
+        else if (!append_at_once(series, batch, metric, rows))
+            status = append_each(series, batch, &metric, rows, err);
+        if (status != HOLTER_OK)
+            columns_truncate(to, count, text_bytes);
+    }
+    if (status != HOLTER_OK) {
+        if (series != NULL && series->columns.count == 0)
+            drop_series(batch, series);
+        count_refused(batch, rows->count);
+        return status;
+    }
+    if (index != NULL)
+        *index = batch->row_count;
+    if (rows->count == 0)
+        return HOLTER_OK;
+    series->view = metric;
+    for (size_t i = 0; i < rows->count; i++)
+        take_answer(batch, series->columns.flags[series->columns.count - rows->count + i]);
+    return HOLTER_OK;
 }
 
 holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t metric,
@@ -404,9 +637,7 @@ holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t m
     if (metric == 0 && source != 0)
         return error_set(err, HOLTER_INVALID,
                          "found a source without a metric, expected both or metric alone");
-    holter_status status = store_enter(batch->store, err);
-    if (status != HOLTER_OK)
-        return status;
+    holter_status status = HOLTER_OK;
     const holter_metric *known;
     if (metric != 0)
         status = find_metric(&known, batch, metric, err);
@@ -435,6 +666,5 @@ holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t m
             status = error_set(err, HOLTER_NO_MEMORY, "no memory for a deletion in a batch");
         }
     }
-    store_leave(batch->store);
     return status;
 }

@@ -237,8 +237,6 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
 {
     struct columns *rows = &series->from->columns;
     bool has_dropped = false;
-    if (rows->count == 0)
-        return true; /* its one row did not fit into the batch */
     if (!columns_sort(rows) || !room_for_drops(commit, rows->count))
         return false;
     for (size_t i = 0; i < rows->count; i++)

@@ -225,7 +225,7 @@ struct batch_series {
     uint64_t user;
     uint32_t metric, source;
     const holter_metric *view;
-    struct columns columns; /* .sequence: the index that holter_batch_add gave the row */
+    struct columns columns; /* .sequence: the index that the row was given */
 };
 
 struct batch_tombstone {
@@ -237,6 +237,7 @@ struct holter_batch {
     holter_store *store;
     bool refuses_implausible, is_exact, is_buffered;
     int64_t revision;
+    size_t row_text_bytes_max;
     struct io_queue *queue;
     struct io_signal *signal; /* of its writes' turns */
     struct batch_series *series;

@@ -243,6 +243,18 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add(holter_batch *batch,
                                                           const holter_row *row, size_t *index,
                                                           holter_error *err);
 /**
+ * Add rows of one series in columns, as a cursor gives them: all, or none. Everything is copied. Times may come in any
+ * order; `flags` and `revision` may be NULL (no flags, the batch's revision); what is implausible is found anew. Row i
+ * has index *index + i (index may be NULL).
+ * rows     borrowed until return; any count; user, metric and source of the store that the batch is of.
+ * Errors   as holter_batch_add, of the first row that is not taken, named by its place; HOLTER_INVALID columns of
+ *          another kind, type or number than the metric's.
+ * Cost     a copy and a look at each value: a tenth of holter_batch_add's (texts: as much).
+ */
+HOLTER_API HOLTER_MUST_USE holter_status holter_batch_add_columns(holter_batch *batch,
+                                                                  const holter_columns *rows,
+                                                                  size_t *index, holter_error *err);
+/**
  * What of (user, metric, source) begins in [begin, end) and was stored before goes; the batch's own
  * rows stay. Source 0: every source; metric 0 (then source 0): every metric. With a revision (of
  * the call, or 0: the batch's) only rows of lower revision go, also such ones that arrive later or
