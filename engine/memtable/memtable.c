@@ -46,17 +46,36 @@ static int64_t greatest(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
-                                 uint64_t first_sequence, struct wal_body *body, holter_error *err)
+void memtable_body_init(struct memtable_body *body)
 {
-    *out = NULL;
-    struct memtable_frame *one = calloc(1, sizeof *one);
-    if (one == NULL) {
-        if (body != NULL)
-            wal_body_release(body);
-        free(body);
-        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
+    *body = (struct memtable_body){ .begin_min = INT64_MAX, .begin_max = INT64_MIN };
+}
+
+void memtable_body_add(struct memtable_body *body, const struct columns *columns, size_t first,
+                       size_t count)
+{
+    core_assert(count > 0);
+    body->begin_min = least(body->begin_min, columns->time[first]);
+    body->begin_max = greatest(body->begin_max, columns->time[first + count - 1]);
+    body->decoded_bytes += count * (4 + columns->schema.field_count) * sizeof(int64_t);
+    for (size_t f = 0; f < columns->schema.field_count; f++) {
+        uint32_t text_bytes;
+        for (size_t i = 0; columns->schema.types[f] == FIELD_TEXT && i < count; i++) {
+            columns_text(columns, f, first + i, &text_bytes);
+            body->decoded_bytes += text_bytes;
+        }
     }
+}
+
+holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
+                                 uint64_t first_sequence, const struct memtable_body *body,
+                                 holter_error *err)
+{
+    size_t body_bytes = body != NULL ? body->count : 0;
+    struct memtable_frame *one = calloc(1, sizeof *one + body_bytes);
+    *out = NULL;
+    if (one == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
     one->sequence = frame->sequence;
     one->user = frame->user;
     one->key_generation = frame->key_generation;
@@ -64,20 +83,18 @@ holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_f
     one->file = frame->file;
     one->offset = frame->offset;
     one->first_sequence = first_sequence;
-    one->body = body;
-    one->bytes = sizeof *one;
-    bool is_anything = body == NULL || body->tombstone_count > 0;
-    one->begin_min = is_anything ? INT64_MIN : INT64_MAX;
-    one->begin_max = is_anything ? INT64_MAX : INT64_MIN;
-    if (body != NULL)
-        one->bytes += body->tombstone_count * sizeof *body->tombstones;
-    for (size_t i = 0; body != NULL && i < body->part_count; i++) {
-        const struct columns *columns = &body->parts[i].columns;
-        core_assert(columns->count > 0);
-        one->begin_min = least(one->begin_min, columns->time[0]);
-        one->begin_max = greatest(one->begin_max, columns->time[columns->count - 1]);
-        one->bytes += sizeof body->parts[i] + columns->text.capacity +
-                      columns->capacity * (4 + columns->schema.field_count) * sizeof(int64_t);
+    one->begin_min = INT64_MIN;
+    one->begin_max = INT64_MAX;
+    one->bytes = sizeof *one + body_bytes;
+    if (body != NULL) {
+        one->is_open = true;
+        one->body_bytes = body_bytes;
+        memcpy(one->body, body->bytes, body_bytes);
+        one->bytes += body->decoded_bytes;
+        if (!body->has_deletions) {
+            one->begin_min = body->begin_min;
+            one->begin_max = body->begin_max;
+        }
     }
     atomic_init(&one->references, 1);
     *out = one;
@@ -90,11 +107,6 @@ void memtable_frame_place(struct memtable_frame *frame, uint64_t sequence, uint6
     frame->sequence = sequence;
     frame->first_sequence = first_sequence;
     frame->flags = flags;
-    for (size_t i = 0; i < frame->body->part_count; i++) {
-        struct columns *columns = &frame->body->parts[i].columns;
-        for (size_t row = 0; row < columns->count; row++)
-            columns->sequence[row] = sequence;
-    }
 }
 
 struct memtable_frame *memtable_frame_ref(struct memtable_frame *frame)
@@ -107,9 +119,6 @@ void memtable_frame_unref(struct memtable_frame *frame)
 {
     if (frame == NULL || atomic_fetch_sub_explicit(&frame->references, 1, memory_order_acq_rel) > 1)
         return;
-    if (frame->body != NULL)
-        wal_body_release(frame->body);
-    free(frame->body);
     free(frame);
 }
 
@@ -283,7 +292,7 @@ void memtable_keep(struct memtable *memtable, struct memtable_frame *frame)
     struct memtable_user_frames *slot = slot_of(memtable->users, memtable->slot_count, frame->user);
     size_t at = first_from(slot, frame->sequence);
     if (at == slot->count || slot->frames[at]->sequence != frame->sequence ||
-        slot->frames[at]->body != NULL)
+        slot->frames[at]->is_open)
         return;
     memtable->bytes += frame->bytes - slot->frames[at]->bytes;
     memtable_frame_unref(slot->frames[at]);

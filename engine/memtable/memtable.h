@@ -2,17 +2,31 @@
  * memtable.h -- the door of memtable: a handle's view of the log that is not flushed yet, by user.
  *
  * Promise: who asks for a user's frames up to a sequence gets each of them once, in order, and a
- * memtable that a snapshot holds loses none. A frame that its own handle committed comes decoded; a
- * frame tailed from the log is known by its place only, until somebody opens it.
+ * memtable that a snapshot holds loses none. A frame that its own handle committed has its body, as the log has
+ * it but not sealed: some bytes a row, decoded by whoever reads it. A frame tailed from the log is known by
+ * its place only, until somebody opens it.
  *
  * Needs core, codec, merge, wal. Threads: one at a time (the shard's mutex), but for the counts and
- * for reading a frame's decoded body, which never changes once set: any thread.
+ * for reading a frame's body, which never changes: any thread.
  */
 #ifndef MEMTABLE_MEMTABLE_H
 #define MEMTABLE_MEMTABLE_H
 
 #include "merge/merge.h"
 #include "wal/wal.h"
+
+/** A frame's body, and what is known of its rows. */
+struct memtable_body {
+    const uint8_t *bytes; /* as wal_body_open reads them */
+    size_t count;
+    bool has_deletions;
+    int64_t begin_min, begin_max; /* of its rows; memtable_body_init: of none */
+    size_t decoded_bytes;         /* memory of its rows once they are read */
+};
+void memtable_body_init(struct memtable_body *body);
+/** The frame has these rows, too, which are sorted. */
+void memtable_body_add(struct memtable_body *body, const struct columns *columns, size_t first,
+                       size_t count);
 
 /** A frame of the log, counted. */
 struct memtable_frame {
@@ -23,17 +37,20 @@ struct memtable_frame {
     uint64_t file, offset; /* place in the log */
     uint64_t
         first_sequence; /* of the part: its first linked frame's, else its own; its tombstones' sequence */
-    struct wal_body *body; /* decoded; NULL: not opened yet. Owned */
     int64_t begin_min,
         begin_max; /* of its rows; anything, where it has deletions or is not opened */
-    size_t bytes;  /* memory that it takes, about */
+    size_t bytes;  /* memory that it takes where it is read, about */
     _Atomic uint32_t references;
+    bool is_open; /* has its body */
+    size_t body_bytes;
+    uint8_t body[];
 };
 
-/** *out counted once. `body` moved (on failure too); may be NULL. */
+/** *out counted once. `body` copied; NULL: known by its place only. */
 holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
-                                 uint64_t first_sequence, struct wal_body *body, holter_error *err);
-/** Before it is in any memtable: its sequences become known, and its rows'. */
+                                 uint64_t first_sequence, const struct memtable_body *body,
+                                 holter_error *err);
+/** Before it is in any memtable: its sequences become known. */
 void memtable_frame_place(struct memtable_frame *frame, uint64_t sequence, uint64_t first_sequence,
                           uint32_t flags);
 struct memtable_frame *memtable_frame_ref(struct memtable_frame *frame);
@@ -81,7 +98,7 @@ struct memtable_filter {
  * A user's frames of sequences [begin, end), rising, each counted for the caller; without those that
  * are known to have nothing in [filter.from, filter.to) and no deletions. *frames owned:
  * memtable_frames_free.
- * Cost: where frames are decoded, by those that are given, and a look at each 32 of the others.
+ * Cost: where frames are open, by those that are given, and a look at each 32 of the others.
  */
 holter_status memtable_user(struct memtable_frame ***frames, size_t *count,
                             const struct memtable *memtable, uint64_t user, uint64_t begin,
@@ -90,35 +107,32 @@ void memtable_frames_free(struct memtable_frame **frames, size_t count);
 
 /* ---- rows of one user, by series ------------------------------------------------------------- */
 
-/** Rows [first, end) of a frame's part, in order; there is one at least. */
+/** Rows [first, end) of frames that follow one another in time, in order; there is one at least. */
 struct memtable_stretch {
-    const struct columns *columns;
+    const struct columns *columns; /* of its series */
     size_t first, end;
     int64_t begin; /* of the first */
     size_t place;  /* among those of the series, as they were committed */
 };
 struct memtable_series {
     uint32_t metric, source;
-    struct schema schema;
+    struct columns columns;             /* rows as they were committed */
     struct memtable_stretch *stretches; /* rising by their first row's begin */
     size_t stretch_count, stretch_capacity;
     size_t row_count; /* identities may come several times */
     int64_t begin_max;
 };
-/** Where the rows lie: nothing is copied. */
 struct memtable_rows {
     struct memtable_series *series; /* by (metric, source) */
     size_t series_count;
     struct tombstones tombstones;
-    struct memtable_frame **frames; /* which have them */
-    size_t frame_count;
 };
 /**
- * Gather from frames whose bodies are all decoded. `frames` moved, on failure too. Rows of another
- * schema than the first of their series: HOLTER_CORRUPT. Errors also: HOLTER_NO_MEMORY.
- * Cost: by frames, not by their rows.
+ * Decode frames that are all open. Rows of another schema than the first of their series, or a body that is
+ * not well formed: HOLTER_CORRUPT. Errors also: HOLTER_NO_MEMORY.
+ * Cost: decodes every row of the frames; memory for those of the series that are asked for.
  */
-holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame **frames,
+holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame *const *frames,
                                    size_t count, const struct memtable_filter *filter,
                                    holter_error *err);
 void memtable_rows_release(struct memtable_rows *rows);

@@ -252,7 +252,7 @@ holter_status memtable_run_open(struct memtable_run **out, const struct memtable
     run->series = series;
     run->from = from;
     run->span = WINDOW_FIRST_NS;
-    columns_init(&run->window, &series->schema);
+    columns_init(&run->window, &series->columns.schema);
     while (run->next < series->stretch_count && next_stretch(run) < from) {
         if (!begin_stretch(run))
             goto no_memory;

@@ -406,7 +406,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     }
     const struct memtable_series *memory = memory_peek(view);
     if (memory != NULL)
-        take_least(view, &found, memory->metric, memory->source, &memory->schema);
+        take_least(view, &found, memory->metric, memory->source, &memory->columns.schema);
     if (!found)
         return HOLTER_DONE;
 
@@ -426,7 +426,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     if (memory != NULL && memory->metric == view->metric && memory->source == view->source) {
         view->memory_series = memory;
         view->memory_next++;
-        is_equal = is_equal && schema_is_equal(&memory->schema, &view->schema);
+        is_equal = is_equal && schema_is_equal(&memory->columns.schema, &view->schema);
     }
     if (!is_equal)
         return error_set(err, HOLTER_CORRUPT,

@@ -18,9 +18,8 @@ struct write_frame {
     size_t part;                    /* of its commit */
     size_t body_offset, body_bytes; /* in bodies */
     uint32_t flags;                 /* enum wal_frame_flag */
-    struct wal_body *body;          /* while it is filled; capacity of its parts: */
-    size_t body_capacity;
-    struct memtable_frame *memory; /* once it is: gets its sequences when it is written */
+    struct memtable_body known;     /* while it is filled */
+    struct memtable_frame *memory;  /* once it is: gets its sequences when it is written */
 };
 
 enum write_state {
@@ -163,12 +162,12 @@ holter_status shard_frame_open(struct wal_body *out, struct shard *shard, struct
                                const struct wal_frame_read *frame, const struct crypto_key *key,
                                struct buffer *plain, holter_error *err);
 /**
- * Put decoded frames in the place of those that are known by their place in the log only; in `memtable`
- * as well, as far as its memory goes. Where the user is erased, some may stay undecoded.
+ * Put open frames in the place of those that are known by their place in the log only; in `memtable`
+ * as well, as far as its memory goes. Where the user is erased, some may stay as they are.
  */
-holter_status shard_decode(struct shard *shard, struct memtable *memtable,
-                           struct memtable_frame **frames, size_t count, bool *is_erased,
-                           holter_error *err);
+holter_status shard_open_frames(struct shard *shard, struct memtable *memtable,
+                                struct memtable_frame **frames, size_t count, bool *is_erased,
+                                holter_error *err);
 
 /* shard_write.c */
 /** Not in the line. NULL does nothing. */

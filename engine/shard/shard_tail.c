@@ -320,11 +320,12 @@ holter_status shard_frame_open(struct wal_body *out, struct shard *shard, struct
 /*
  * A frame that is known by its place only, read again and opened: *out is a new one with the body.
  */
-static holter_status decode_one(struct memtable_frame **out, struct shard *shard,
-                                const struct memtable_frame *frame, const struct crypto_key *key,
-                                struct buffer *scratch, struct buffer *plain, holter_error *err)
+static holter_status open_one(struct memtable_frame **out, struct shard *shard,
+                              const struct memtable_frame *frame, const struct crypto_key *key,
+                              struct buffer *scratch, struct buffer *plain, holter_error *err)
 {
     struct wal_frame_read read;
+    struct wal_body body;
     holter_status status =
         wal_read_frame(&read, scratch, shard->wal, frame->file, frame->offset, err);
     if (status != HOLTER_OK)
@@ -334,20 +335,23 @@ static holter_status decode_one(struct memtable_frame **out, struct shard *shard
             err, HOLTER_CORRUPT,
             "'%s': log file %llu, offset %llu: found another frame than was there before",
             shard->directory, (unsigned long long)frame->file, (unsigned long long)frame->offset);
-    struct wal_body *body = calloc(1, sizeof *body);
-    if (body == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "log: no memory for a frame's body");
-    status = shard_frame_open(body, shard, shard->wal, &read, key, plain, err);
-    if (status != HOLTER_OK) {
-        free(body);
+    status = shard_frame_open(&body, shard, shard->wal, &read, key, plain, err);
+    if (status != HOLTER_OK)
         return status;
-    }
-    return memtable_frame_new(out, &read, frame->first_sequence, body, err);
+    struct memtable_body known;
+    memtable_body_init(&known);
+    known.bytes = plain->data;
+    known.count = plain->bytes;
+    known.has_deletions = body.tombstone_count > 0;
+    for (size_t i = 0; i < body.part_count; i++)
+        memtable_body_add(&known, &body.parts[i].columns, 0, body.parts[i].columns.count);
+    wal_body_release(&body);
+    return memtable_frame_new(out, &read, frame->first_sequence, &known, err);
 }
 
-holter_status shard_decode(struct shard *shard, struct memtable *memtable,
-                           struct memtable_frame **frames, size_t count, bool *is_erased,
-                           holter_error *err)
+holter_status shard_open_frames(struct shard *shard, struct memtable *memtable,
+                                struct memtable_frame **frames, size_t count, bool *is_erased,
+                                holter_error *err)
 {
     struct buffer scratch, plain;
     buffer_init(&scratch);
@@ -356,7 +360,7 @@ holter_status shard_decode(struct shard *shard, struct memtable *memtable,
     *is_erased = false;
 
     for (size_t i = 0; i < count && status == HOLTER_OK; i++) {
-        if (frames[i]->body != NULL)
+        if (frames[i]->is_open)
             continue;
         const struct crypto_key *key;
         uint32_t newest;
@@ -369,14 +373,14 @@ holter_status shard_decode(struct shard *shard, struct memtable *memtable,
         }
         if (status != HOLTER_OK)
             break;
-        struct memtable_frame *decoded;
-        status = decode_one(&decoded, shard, frames[i], key, &scratch, &plain, err);
+        struct memtable_frame *opened;
+        status = open_one(&opened, shard, frames[i], key, &scratch, &plain, err);
         shard->spec.keys.put(shard->spec.keys.context, key);
         if (status == HOLTER_OK) {
-            if (memtable_bytes(memtable) + decoded->bytes < shard_memory_limit(shard))
-                memtable_keep(memtable, decoded);
+            if (memtable_bytes(memtable) + opened->bytes < shard_memory_limit(shard))
+                memtable_keep(memtable, opened);
             memtable_frame_unref(frames[i]);
-            frames[i] = decoded;
+            frames[i] = opened;
         }
     }
     if (plain.data != NULL)

@@ -2,8 +2,8 @@
  * shard_write.c -- what a commit puts into the log of one shard: its users' parts as frames.
  *
  * A part becomes one frame, or linked frames where it is too large for one. All is copied: a write
- * needs nothing of its caller's while it waits in line (shard_line.c). The rows of each frame are
- * kept decoded beside its body, for the memtable.
+ * needs nothing of its caller's while it waits in line (shard_line.c). The memtable's frame is made at
+ * once, and gets its sequence when it is written.
  */
 #include "shard/shard_impl.h"
 
@@ -29,12 +29,8 @@ void shard_write_free(struct shard_write *write)
 {
     if (write == NULL)
         return;
-    for (size_t i = 0; i < write->frame_count; i++) {
+    for (size_t i = 0; i < write->frame_count; i++)
         memtable_frame_unref(write->frames[i].memory);
-        if (write->frames[i].body != NULL)
-            wal_body_release(write->frames[i].body);
-        free(write->frames[i].body);
-    }
     buffer_release(&write->bodies);
     free(write->frames);
     io_signal_free(write->own_signal);
@@ -88,40 +84,23 @@ static bool begin_frame(struct shard_write *write, const struct shard_part *part
     if (!is_first)
         last_frame(write)->flags |= WAL_LINK_MORE;
     size_t tombstone_count = is_first ? part->tombstone_count : 0;
-    struct wal_body *body = calloc(1, sizeof *body);
-    write->frames[write->frame_count++] =
-        (struct write_frame){ .user = part->user,
-                              .part = part_index,
-                              .body_offset = write->bodies.bytes,
-                              .body = body,
-                              .flags = is_first ? 0 : WAL_LINK_GOES_ON };
-    if (body == NULL)
-        return false;
-    body->tombstones = core_calloc(tombstone_count, sizeof *body->tombstones);
-    if (body->tombstones == NULL)
-        return false;
-    if (tombstone_count > 0)
-        memcpy(body->tombstones, part->tombstones, tombstone_count * sizeof *body->tombstones);
-    body->tombstone_count = tombstone_count;
-    wal_body_encode_begin(&write->bodies, body->tombstones, tombstone_count);
+    struct write_frame *frame = &write->frames[write->frame_count++];
+    *frame = (struct write_frame){ .user = part->user,
+                                   .part = part_index,
+                                   .body_offset = write->bodies.bytes,
+                                   .flags = is_first ? 0 : WAL_LINK_GOES_ON };
+    memtable_body_init(&frame->known);
+    frame->known.has_deletions = tombstone_count > 0;
+    wal_body_encode_begin(&write->bodies, part->tombstones, tombstone_count);
     return true;
 }
 
-/* Rows of one series go into the frame, and into its decoded body. */
-static bool add_rows(struct shard_write *write, const struct wal_part *part, size_t first,
+/* Rows of one series go into the frame. */
+static void add_rows(struct shard_write *write, const struct wal_part *part, size_t first,
                      size_t count)
 {
-    struct write_frame *frame = last_frame(write);
-    void *parts = frame->body->parts;
-    if (!core_grow(&parts, &frame->body_capacity, frame->body->part_count + 1,
-                   sizeof *frame->body->parts))
-        return false;
-    frame->body->parts = parts;
-    struct wal_part *copy = &frame->body->parts[frame->body->part_count++];
-    *copy = (struct wal_part){ .metric = part->metric, .source = part->source };
-    columns_init(&copy->columns, &part->columns.schema);
+    memtable_body_add(&last_frame(write)->known, &part->columns, first, count);
     wal_body_encode_rows(&write->bodies, part->metric, part->source, &part->columns, first, count);
-    return columns_append_rows(&copy->columns, &part->columns, first, count);
 }
 
 /* Its sequences are those of the log, once it is written. */
@@ -129,11 +108,14 @@ static holter_status end_frame(struct shard_write *write, holter_error *err)
 {
     struct write_frame *frame = last_frame(write);
     struct wal_frame_read read = { .user = frame->user };
-    struct wal_body *body = frame->body;
-    frame->body = NULL;
+    if (write->bodies.failed)
+        return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory to encode a commit",
+                         (unsigned long long)frame->user);
     frame->body_bytes = write->bodies.bytes - frame->body_offset;
+    frame->known.bytes = write->bodies.data + frame->body_offset;
+    frame->known.count = frame->body_bytes;
     write->log_bytes += wal_frame_bytes(frame->body_bytes);
-    return memtable_frame_new(&frame->memory, &read, 0, body, err);
+    return memtable_frame_new(&frame->memory, &read, 0, &frame->known, err);
 }
 
 /* Encode one user's part as a frame, or as linked ones (W5). */
@@ -142,7 +124,8 @@ static holter_status put_part(struct shard_write *write, const struct shard_part
 {
     size_t room = wal_frame_body_bytes_max(write->shard->append_wal);
     bool has_memory = begin_frame(write, part, part_index, true);
-    if (has_memory && write->bodies.bytes - last_frame(write)->body_offset > room)
+    if (has_memory && !write->bodies.failed &&
+        write->bodies.bytes - last_frame(write)->body_offset > room)
         return error_set(
             err, HOLTER_INVALID,
             "user #%016llx: found %zu deletions in a commit, expected as many as a frame "
@@ -157,11 +140,12 @@ static holter_status put_part(struct shard_write *write, const struct shard_part
             core_assert(used <= room);
             size_t count = rows_that_fit(&series->columns, first, room - used);
             if (count > 0) {
-                has_memory = add_rows(write, series, first, count);
+                add_rows(write, series, first, count);
+                has_memory = !write->bodies.failed;
                 first += count;
                 continue;
             }
-            bool is_empty = frame->body->part_count == 0 &&
+            bool is_empty = frame->known.decoded_bytes == 0 &&
                             ((frame->flags & WAL_LINK_GOES_ON) != 0 || part->tombstone_count == 0);
             if (is_empty)
                 return error_set(
@@ -174,7 +158,7 @@ static holter_status put_part(struct shard_write *write, const struct shard_part
             has_memory = begin_frame(write, part, part_index, false);
         }
     }
-    if (!has_memory || write->bodies.failed)
+    if (!has_memory)
         return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory to encode a commit",
                          (unsigned long long)part->user);
     return end_frame(write, err);

@@ -282,8 +282,28 @@ void wal_body_encode_begin(struct buffer *out, const struct wal_tombstone *tombs
                            size_t count);
 void wal_body_encode_rows(struct buffer *out, uint32_t metric, uint32_t source,
                           const struct columns *columns, size_t first, size_t count);
+/** A frame's body, read part by part: */
+struct wal_body_reader {
+    struct reader bytes; /* what is left */
+    /* the part at hand */
+    uint32_t metric, source;
+    struct schema schema;
+    size_t rows; /* 1 .. CODEC_ROWS_MAX */
+    bool with_revision;
+    int64_t revision;
+};
+/** `bytes` borrowed while it is read. *tombstones owned: free. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. */
+holter_status wal_body_open(struct wal_body_reader *out, struct wal_tombstone **tombstones,
+                            size_t *count, const uint8_t *bytes, size_t byte_count);
+/** The next part, once the rows of the one before were taken. HOLTER_DONE: there is none. */
+holter_status wal_body_next(struct wal_body_reader *reader);
 /**
- * Every row gets `sequence`. *out: release with wal_body_release. Errors: HOLTER_CORRUPT,
+ * Append the part's rows, each with `sequence`, to columns of its schema, which stay as they were on failure. Errors:
+ * HOLTER_CORRUPT, HOLTER_NO_MEMORY.
+ */
+holter_status wal_body_rows(struct columns *out, struct wal_body_reader *reader, uint64_t sequence);
+/**
+ * All of it. Every row gets `sequence`. *out: release with wal_body_release. Errors: HOLTER_CORRUPT,
  * HOLTER_NO_MEMORY.
  */
 holter_status wal_body_decode(struct wal_body *out, const uint8_t *bytes, size_t count,

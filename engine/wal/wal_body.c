@@ -86,38 +86,52 @@ static holter_status decode_tombstone(struct wal_tombstone *out, struct reader *
     return HOLTER_OK;
 }
 
-static holter_status decode_tombstones(struct wal_body *body, struct reader *r)
+/* Parts come by (metric, source); those of one series have one schema. */
+static bool is_in_order(const struct wal_body_reader *before, uint64_t metric, uint64_t source,
+                        const struct schema *schema)
 {
-    uint64_t count = get_varint(r);
-    if (r->overrun || count > r->left / TOMBSTONE_BYTES_MIN)
+    if (before->metric != metric)
+        return before->metric < metric;
+    if (before->source != source)
+        return before->source < source;
+    return schema_is_equal(&before->schema, schema);
+}
+
+holter_status wal_body_open(struct wal_body_reader *out, struct wal_tombstone **tombstones,
+                            size_t *count, const uint8_t *bytes, size_t byte_count)
+{
+    struct wal_body_reader reader = { .bytes = reader_over(bytes, byte_count) };
+    *tombstones = NULL;
+    *count = 0;
+    uint64_t claimed = get_varint(&reader.bytes);
+    if (reader.bytes.overrun || claimed > reader.bytes.left / TOMBSTONE_BYTES_MIN)
         return HOLTER_CORRUPT;
-    if (count == 0)
+    *out = reader;
+    if (claimed == 0)
         return HOLTER_OK;
-    body->tombstones = core_calloc((size_t)count, sizeof *body->tombstones);
-    if (body->tombstones == NULL)
+    struct wal_tombstone *found = core_calloc((size_t)claimed, sizeof *found);
+    if (found == NULL)
         return HOLTER_NO_MEMORY;
     holter_status status = HOLTER_OK;
-    for (; body->tombstone_count < count && status == HOLTER_OK; body->tombstone_count++)
-        status = decode_tombstone(&body->tombstones[body->tombstone_count], r);
-    return status;
+    for (size_t i = 0; i < claimed && status == HOLTER_OK; i++)
+        status = decode_tombstone(&found[i], &out->bytes);
+    if (status != HOLTER_OK) {
+        free(found);
+        return status;
+    }
+    *tombstones = found;
+    *count = (size_t)claimed;
+    return HOLTER_OK;
 }
 
-/* Parts come by (metric, source); those of one series have one schema. */
-static bool is_in_order(const struct wal_part *before, const struct wal_part *part)
+holter_status wal_body_next(struct wal_body_reader *reader)
 {
-    if (before->metric != part->metric)
-        return before->metric < part->metric;
-    if (before->source != part->source)
-        return before->source < part->source;
-    return schema_is_equal(&before->columns.schema, &part->columns.schema);
-}
-
-/* *part is initialised on success and on failure. */
-static holter_status decode_part(struct wal_part *part, struct reader *r, uint64_t sequence)
-{
+    struct reader *r = &reader->bytes;
+    struct schema schema;
+    if (r->left == 0)
+        return HOLTER_DONE;
     uint64_t metric = get_varint(r);
     uint64_t source = get_varint(r);
-    struct schema schema;
     if (r->overrun || metric == 0 || metric > UINT32_MAX || source == 0 || source > UINT32_MAX)
         return HOLTER_CORRUPT;
     holter_status status = schema_decode(&schema, r);
@@ -130,47 +144,60 @@ static holter_status decode_part(struct wal_part *part, struct reader *r, uint64
     int64_t revision = revisions == REVISIONS_CONSTANT ? get_zigzag(r) : 0;
     if (r->overrun || (revisions == REVISIONS_CONSTANT && revision == 0))
         return HOLTER_CORRUPT;
+    if (reader->metric != 0 && !is_in_order(reader, metric, source, &schema))
+        return HOLTER_CORRUPT;
+    reader->metric = (uint32_t)metric;
+    reader->source = (uint32_t)source;
+    reader->schema = schema;
+    reader->rows = (size_t)rows;
+    reader->with_revision = revisions == REVISIONS_COLUMN;
+    reader->revision = revision;
+    return HOLTER_OK;
+}
 
-    part->metric = (uint32_t)metric;
-    part->source = (uint32_t)source;
-    columns_init(&part->columns, &schema);
-    status = codec_decode(&part->columns, r, (size_t)rows, revisions == REVISIONS_COLUMN, revision,
-                          sequence);
-    if (status == HOLTER_OK && revisions == REVISIONS_COLUMN &&
-        all_equal(part->columns.revision, (size_t)rows))
-        status = HOLTER_CORRUPT;
+holter_status wal_body_rows(struct columns *out, struct wal_body_reader *reader, uint64_t sequence)
+{
+    size_t first = out->count;
+    size_t text_bytes = out->text.bytes;
+    holter_status status = codec_decode(out, &reader->bytes, reader->rows, reader->with_revision,
+                                        reader->revision, sequence);
+    if (status == HOLTER_OK && reader->with_revision &&
+        all_equal(out->revision + first, reader->rows)) {
+        columns_truncate(out, first, text_bytes);
+        return HOLTER_CORRUPT;
+    }
     return status;
 }
 
-static holter_status decode_parts(struct wal_body *body, struct reader *r, uint64_t sequence)
+/* ---- a body as a whole ----------------------------------------------------------------------- */
+
+static holter_status decode_part(struct wal_body *body, size_t *capacity,
+                                 struct wal_body_reader *reader, uint64_t sequence)
 {
-    size_t capacity = 0;
-    while (r->left > 0) {
-        void *parts = body->parts;
-        if (!core_grow(&parts, &capacity, body->part_count + 1, sizeof *body->parts))
-            return HOLTER_NO_MEMORY;
-        body->parts = parts;
-        struct wal_part *part = &body->parts[body->part_count];
-        *part = (struct wal_part){ 0 };
-        body->part_count++; /* so that a failure releases it */
-        holter_status status = decode_part(part, r, sequence);
-        if (status != HOLTER_OK)
-            return status;
-        if (body->part_count > 1 && !is_in_order(part - 1, part))
-            return HOLTER_CORRUPT;
-    }
-    return HOLTER_OK;
+    void *parts = body->parts;
+    if (!core_grow(&parts, capacity, body->part_count + 1, sizeof *body->parts))
+        return HOLTER_NO_MEMORY;
+    body->parts = parts;
+    struct wal_part *part = &body->parts[body->part_count++]; /* so that a failure releases it */
+    *part = (struct wal_part){ .metric = reader->metric, .source = reader->source };
+    columns_init(&part->columns, &reader->schema);
+    return wal_body_rows(&part->columns, reader, sequence);
 }
 
 holter_status wal_body_decode(struct wal_body *out, const uint8_t *bytes, size_t count,
                               uint64_t sequence)
 {
     struct wal_body body = { 0 };
-    struct reader r = reader_over(bytes, count);
-    holter_status status = decode_tombstones(&body, &r);
-    if (status == HOLTER_OK)
-        status = decode_parts(&body, &r, sequence);
-    if (status == HOLTER_OK) {
+    struct wal_body_reader reader;
+    size_t capacity = 0;
+    holter_status status =
+        wal_body_open(&reader, &body.tombstones, &body.tombstone_count, bytes, count);
+    while (status == HOLTER_OK) {
+        status = wal_body_next(&reader);
+        if (status == HOLTER_OK)
+            status = decode_part(&body, &capacity, &reader, sequence);
+    }
+    if (status == HOLTER_DONE) {
         *out = body;
         return HOLTER_OK;
     }

@@ -1,5 +1,5 @@
 /*
- * memtable_world.h -- frames with decoded bodies, made by hand, for tests of memtable.
+ * memtable_world.h -- frames with bodies, made by hand, for tests of memtable.
  */
 #ifndef TESTS_UNIT_MEMTABLE_WORLD_H
 #define TESTS_UNIT_MEMTABLE_WORLD_H
@@ -56,18 +56,57 @@ static inline void world_body_tombstone(struct wal_body *body, uint32_t metric, 
     };
 }
 
-/* A frame; counted once for the caller. */
+static inline int world_by_series(const void *a, const void *b)
+{
+    const struct wal_part *left = a, *right = b;
+    if (left->metric != right->metric)
+        return left->metric < right->metric ? -1 : 1;
+    return (left->source > right->source) - (left->source < right->source);
+}
+
+/* The body's bytes, and what a writer knows of them; the body is released. */
+static inline void world_encode(struct memtable_body *known, struct buffer *bytes,
+                                struct wal_body *body)
+{
+    memtable_body_init(known);
+    buffer_init(bytes);
+    wal_body_encode_begin(bytes, body->tombstones, body->tombstone_count);
+    if (body->part_count > 1)
+        qsort(body->parts, body->part_count, sizeof *body->parts, world_by_series);
+    for (size_t i = 0; i < body->part_count; i++) {
+        const struct wal_part *part = &body->parts[i];
+        wal_body_encode_rows(bytes, part->metric, part->source, &part->columns, 0,
+                             part->columns.count);
+        memtable_body_add(known, &part->columns, 0, part->columns.count);
+    }
+    CHECK(!bytes->failed);
+    known->bytes = bytes->data;
+    known->count = bytes->bytes;
+    known->has_deletions = body->tombstone_count > 0;
+    wal_body_release(body);
+    free(body);
+}
+
+/* A frame, with a body (released) or known by its place; counted once for the caller. */
 static inline struct memtable_frame *world_frame(uint64_t sequence, uint64_t user,
                                                  struct wal_body *body)
 {
     struct memtable_frame *frame;
+    struct memtable_body known;
+    struct buffer bytes;
     struct wal_frame_read read = { .sequence = sequence,
                                    .user = user,
                                    .key_generation = 3,
                                    .flags = 0,
                                    .file = 7,
                                    .offset = 4096 * sequence };
-    CHECK(memtable_frame_new(&frame, &read, sequence, body, NULL) == HOLTER_OK);
+    if (body == NULL) {
+        CHECK(memtable_frame_new(&frame, &read, sequence, NULL, NULL) == HOLTER_OK);
+        return frame;
+    }
+    world_encode(&known, &bytes, body);
+    CHECK(memtable_frame_new(&frame, &read, sequence, &known, NULL) == HOLTER_OK);
+    buffer_release(&bytes);
     return frame;
 }
 

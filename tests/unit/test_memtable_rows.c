@@ -39,15 +39,10 @@ static void free_frames(struct memtable_frame *frames[static 3])
         memtable_frame_unref(frames[i]);
 }
 
-/* The caller keeps its frames. */
 static holter_status gather(struct memtable_rows *out, struct memtable_frame *const *frames,
                             size_t count, const struct memtable_filter *filter)
 {
-    struct memtable_frame **moved = calloc(count, sizeof(struct memtable_frame *));
-    CHECK(moved != NULL);
-    for (size_t i = 0; i < count; i++)
-        moved[i] = memtable_frame_ref(frames[i]);
-    return memtable_rows_gather(out, moved, count, filter, &err);
+    return memtable_rows_gather(out, frames, count, filter, &err);
 }
 
 START_TEST(rows_come_by_series_and_in_order)
@@ -68,7 +63,7 @@ START_TEST(rows_come_by_series_and_in_order)
     ck_assert_uint_eq(rows.series[1].metric, 9);
     ck_assert_uint_eq(rows.series[1].source, 1);
     ck_assert_uint_eq(rows.series[1].row_count, 1);
-    free_frames(frames); /* the rows hold them */
+    free_frames(frames); /* the rows are copies */
     struct columns last;
     columns_init(&last, &world_instant);
     ck_assert_uint_eq(rows.series[2].source, 2);
@@ -188,12 +183,8 @@ START_TEST(gathering_may_fail_at_each_allocation)
     unsigned long left = 0;
     make_frames(frames);
     for (; has_failed; left++) {
-        struct memtable_frame **moved = calloc(3, sizeof(struct memtable_frame *));
-        ck_assert_ptr_nonnull(moved);
-        for (size_t i = 0; i < 3; i++)
-            moved[i] = memtable_frame_ref(frames[i]);
         alloc_fail_arm(left, _i == 1);
-        holter_status status = memtable_rows_gather(&rows, moved, 3, &everything, NULL);
+        holter_status status = memtable_rows_gather(&rows, frames, 3, &everything, NULL);
         has_failed = alloc_fail_disarm();
         ck_assert_int_eq(status, has_failed ? HOLTER_NO_MEMORY : HOLTER_OK);
     }
@@ -240,17 +231,61 @@ START_TEST(adding_may_fail_at_each_allocation)
 }
 END_TEST
 
-START_TEST(a_frame_that_does_not_fit_releases_its_body)
+START_TEST(a_frame_that_does_not_fit_is_told)
 {
     struct wal_body *body = world_body();
     struct wal_frame_read read = { .sequence = 1, .user = 1 };
     struct memtable_frame *frame;
+    struct memtable_body known;
+    struct buffer bytes;
     world_body_rows(body, 1, 1, 0, 10, 0, 1);
+    world_encode(&known, &bytes, body);
     alloc_fail_arm(0, true);
-    holter_status status = memtable_frame_new(&frame, &read, 1, body, NULL);
+    holter_status status = memtable_frame_new(&frame, &read, 1, &known, NULL);
     alloc_fail_disarm();
     ck_assert_int_eq(status, HOLTER_NO_MEMORY);
     ck_assert_ptr_null(frame);
+    buffer_release(&bytes);
+}
+END_TEST
+
+/* Frames come from the log, where a checksum and a seal stand for them; memory may still be damaged. */
+START_TEST(a_body_that_is_not_well_formed_is_told_with_its_place)
+{
+    struct wal_frame_read read = { .sequence = 1, .user = 1, .file = 12, .offset = 8192 };
+    static const uint8_t damaged[] = { 0, 9, 1, 255 };
+    const struct memtable_body known = { .bytes = damaged, .count = sizeof damaged };
+    struct memtable_frame *frame;
+    struct memtable_rows rows;
+    ck_assert_int_eq(memtable_frame_new(&frame, &read, 1, &known, NULL), HOLTER_OK);
+    ck_assert_int_eq(gather(&rows, &frame, 1, &everything), HOLTER_CORRUPT);
+    ck_assert_str_eq(err.message, "log file 12, offset 8192: a frame's body is not well formed");
+    memtable_frame_unref(frame);
+}
+END_TEST
+
+/* Frames in order of time are one stretch, which a run lends whole; a late one is another. */
+START_TEST(frames_that_follow_one_another_are_one_stretch)
+{
+    static const int64_t firsts[] = { 100, 200, 150, 300, 330, 320 };
+    struct memtable_frame *frames[CORE_COUNT(firsts)];
+    struct memtable_rows rows;
+    for (size_t i = 0; i < CORE_COUNT(firsts); i++) {
+        struct wal_body *body = world_body();
+        world_body_rows(body, 9, 2, firsts[i], 3, 0, 1 + i);
+        frames[i] = world_frame(1 + i, 1, body);
+    }
+    ck_assert_int_eq(gather(&rows, frames, CORE_COUNT(firsts), &everything), HOLTER_OK);
+    ck_assert_uint_eq(rows.series_count, 1);
+    ck_assert_uint_eq(rows.series[0].stretch_count, 3); /* 100 200, 150 300 330, 320 */
+    ck_assert_uint_eq(rows.series[0].row_count, 3 * CORE_COUNT(firsts));
+    ck_assert_int_eq(rows.series[0].stretches[1].begin, 150);
+    ck_assert_uint_eq(rows.series[0].stretches[1].first, 6);
+    ck_assert_uint_eq(rows.series[0].stretches[1].end, 15);
+    ck_assert_int_eq(rows.series[0].begin_max, 350);
+    memtable_rows_release(&rows);
+    for (size_t i = 0; i < CORE_COUNT(firsts); i++)
+        memtable_frame_unref(frames[i]);
 }
 END_TEST
 
@@ -299,7 +334,9 @@ int main(void)
     tcase_add_test(tcase, two_schemas_of_one_series_are_damage);
     tcase_add_loop_test(tcase, gathering_may_fail_at_each_allocation, 0, 2);
     tcase_add_loop_test(tcase, adding_may_fail_at_each_allocation, 0, 2);
-    tcase_add_test(tcase, a_frame_that_does_not_fit_releases_its_body);
+    tcase_add_test(tcase, a_frame_that_does_not_fit_is_told);
+    tcase_add_test(tcase, a_body_that_is_not_well_formed_is_told_with_its_place);
+    tcase_add_test(tcase, frames_that_follow_one_another_are_one_stretch);
     tcase_add_loop_test(tcase, lists_and_copies_may_fail_at_each_allocation, 0, 2);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
