@@ -15,13 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ck_assert costs a system call each time. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 enum { LEDGER_MAX = 64, LEDGER_BODY_MAX = 4096, LEDGER_SNAPSHOT = 1000 };
 
 struct ledger_edit {

@@ -10,13 +10,6 @@
 #include "random.h"
 #include "run.h"
 
-/* ck_assert costs a system call each time. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 static const struct schema world_instant = {
     .kind = SAMPLE_INSTANT, .field_count = 1, .key_field = SCHEMA_NO_KEY, .types = { FIELD_INT }
 };

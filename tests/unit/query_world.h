@@ -21,13 +21,6 @@ enum {
     WORLD_BATCH_MAX = 8
 };
 
-/* ck_assert costs a system call each time. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 #define CHECK_OK(call)                                                                             \
     do {                                                                                           \
         holter_status check_status = (call);                                                       \

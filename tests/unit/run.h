@@ -7,6 +7,18 @@
 #include <check.h>
 #include <stdlib.h>
 
+/*
+ * Check notes where each assertion that holds was, by a system call, for a line about tests that crash. Millions
+ * of them took longer than what they check.
+ */
+#define _mark_point(file, line) ((void)0)
+
+#define CHECK(fact)                                                                                \
+    do {                                                                                           \
+        if (!(fact))                                                                               \
+            ck_abort_msg("%s", #fact);                                                             \
+    } while (0)
+
 static inline int run_suite(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

@@ -16,13 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ck_assert costs a system call each time, and there are millions here. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 enum { WORLD_SERIES_MAX = 24, WORLD_SEQUENCE_MAX = 900 };
 
 struct world {

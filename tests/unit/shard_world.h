@@ -21,13 +21,6 @@ enum { WORLD_HANDLES = 3 };
 
 static holter_error err;
 
-/* ck_assert costs a system call each time. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 #define OK(call)                                                                                   \
     do {                                                                                           \
         holter_status ok_status = (call);                                                          \

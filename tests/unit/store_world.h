@@ -38,13 +38,6 @@ enum { WORLD_PROCESSES = 3, WORLD_USERS = 6, WORLD_TEXT_BYTES = 1 << 20 };
 
 static holter_error err;
 
-/* ck_assert costs a system call each time. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 #define OK(call)                                                                                   \
     do {                                                                                           \
         holter_status ok_status = (call);                                                          \

@@ -18,12 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 static const struct schema schemas[] = {
     { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } },
     { SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_ENUM } },

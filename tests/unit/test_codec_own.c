@@ -14,12 +14,6 @@
 
 #include <string.h>
 
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 enum { SECOND = 1000000000, BLOCKS = 3, ROWS = CODEC_BLOCK_ROWS_MAX };
 
 /* ---- devices --------------------------------------------------------------------------------- */

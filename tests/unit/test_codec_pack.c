@@ -15,12 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 /* ---- bits ------------------------------------------------------------------------------------ */
 
 /* "Bits" of blocks.md, one bit at a time. */

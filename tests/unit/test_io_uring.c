@@ -23,12 +23,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 #define CHECK_OK(call)                                                                             \
     do {                                                                                           \
         holter_status check_status = (call);                                                       \

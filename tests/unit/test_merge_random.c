@@ -46,13 +46,6 @@ struct world {
     int64_t next_value;
 };
 
-/* ck_assert costs a system call each time, and there are millions here. */
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 static uint64_t totals[2]; /* superseded and hidden rows of all cases */
 
 static const struct schema schemas[] = {

@@ -16,12 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHECK(fact)                                                                                \
-    do {                                                                                           \
-        if (!(fact))                                                                               \
-            ck_abort_msg("%s", #fact);                                                             \
-    } while (0)
-
 enum { TIMES = 6, SCOPES = 3, LISTS = 16000 };
 
 static const int64_t revisions[] = {
