@@ -160,6 +160,7 @@ const uint8_t *get_bytes(struct reader *r, size_t count);
 void get_copy(struct reader *r, void *out, size_t count);
 /** The reader consumed all bytes, and no more. */
 bool reader_is_done(const struct reader *r);
+bool bytes_are_zero(const void *bytes, size_t count);
 
 /* ---- writing bytes into a place of fixed size ------------------------------------------------ */
 

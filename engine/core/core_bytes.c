@@ -112,6 +112,12 @@ bool reader_is_done(const struct reader *r)
     return !r->overrun && r->left == 0;
 }
 
+bool bytes_are_zero(const void *bytes, size_t count)
+{
+    const uint8_t *at = bytes;
+    return count == 0 || (at[0] == 0 && memcmp(at, at + 1, count - 1) == 0);
+}
+
 struct writer writer_over(void *bytes, size_t count)
 {
     return (struct writer){ .at = bytes, .left = count, .overrun = false };

@@ -70,14 +70,6 @@ void edits_header_encode(uint8_t out[static CORE_SECTOR_BYTES], const struct edi
     core_assert(w.left == 0 && !w.overrun);
 }
 
-static bool is_zero(const uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (bytes[i] != 0)
-            return false;
-    return true;
-}
-
 /*
  * *fault NULL: the header counts. *is_sound: its checksum fits, so what it says is what was
  * written.
@@ -106,7 +98,7 @@ static holter_status header_decode(struct edits_header *out, const char **fault,
         return *fault = "its format is newer than this version reads", HOLTER_UNSUPPORTED;
     if (!*is_sound)
         return *fault = "the checksum of its header does not fit", HOLTER_CORRUPT;
-    if (!is_zero(in + EDITS_HEADER_BYTES, CORE_SECTOR_BYTES - EDITS_HEADER_BYTES))
+    if (!bytes_are_zero(in + EDITS_HEADER_BYTES, CORE_SECTOR_BYTES - EDITS_HEADER_BYTES))
         return *fault = "spare bytes of its header are not zero", HOLTER_CORRUPT;
     if (memcmp(store_id, spec->store_id, sizeof store_id) != 0 || place != spec->place)
         return *fault = "it belongs to another store or shard", HOLTER_CORRUPT;
@@ -389,7 +381,7 @@ enum edits_found edits_record_read(struct edits_record *out, struct edits_log *l
     if (!checksum_fits(record.checksum, record_checksum(log->spec, log->header.generation, bytes,
                                                         record.body, body_bytes)))
         return EDITS_NOT_WHOLE;
-    if (!is_zero(end, (size_t)(bytes + record.bytes - end)))
+    if (!bytes_are_zero(end, (size_t)(bytes + record.bytes - end)))
         return EDITS_NOT_WHOLE;
     *out = record;
     return (record.flags & ~(uint32_t)EDITS_MORE) == 0 ? EDITS_WHOLE : EDITS_REFUSED;
@@ -484,7 +476,7 @@ bool edits_is_torn(struct edits_log *log, size_t copy, uint64_t offset, uint64_t
         if (copy_get(&found, torn, log->queue, at, there) != EDITS_WHOLE ||
             copy_get(&wanted, &log->copies[other], log->queue, at, there) != EDITS_WHOLE)
             return false;
-        if (memcmp(found, wanted, (size_t)there) != 0 && !is_zero(found, (size_t)there))
+        if (memcmp(found, wanted, (size_t)there) != 0 && !bytes_are_zero(found, (size_t)there))
             return false;
     }
     return true;

@@ -32,14 +32,6 @@ static bool is_checksum_right(uint64_t stored, const void *bytes, size_t count)
     return CRYPTO_TRUSTS_TAGS || stored == hash64(bytes, count);
 }
 
-static bool is_zero(const uint8_t *bytes, size_t count)
-{
-    uint8_t seen = 0;
-    for (size_t i = 0; i < count; i++)
-        seen |= bytes[i];
-    return seen == 0;
-}
-
 static uint64_t load_u64(const uint8_t *bytes)
 {
     struct reader r = reader_over(bytes, 8);
@@ -125,7 +117,7 @@ holter_status segment_header_decode(const uint8_t in[static SEGMENT_HEADER_BYTES
     holter_status status = identity_decode(&r, in, header_magic, expected, what);
     if (status != HOLTER_OK)
         return status;
-    if (!is_zero(r.at, HEADER_SPARE_BYTES))
+    if (!bytes_are_zero(r.at, HEADER_SPARE_BYTES))
         return refuse(what, "its spare bytes are not zero");
     return HOLTER_OK;
 }
@@ -265,7 +257,7 @@ holter_status segment_footer_decode(struct segment_footer *out,
     footer.summary.bytes = get_u64(&r);
     footer.directory_hash = get_u64(&r);
     footer.summary.footer_hash = load_u64(in + CHECKED_BYTES);
-    if (spare != 0 || !is_zero(r.at, FOOTER_SPARE_BYTES))
+    if (spare != 0 || !bytes_are_zero(r.at, FOOTER_SPARE_BYTES))
         return refuse(what, "its spare bytes are not zero");
 
     status = footer_check(&footer, file_bytes, what);
@@ -371,8 +363,8 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
         return refuse(what, "it names another page");
     if (used != wanted)
         return refuse(what, "its count of entries does not fit the footer's count of users");
-    if (!is_zero(r.at, r.left) ||
-        !is_zero(in + wanted * SEGMENT_ENTRY_BYTES, (entries - wanted) * SEGMENT_ENTRY_BYTES))
+    if (!bytes_are_zero(r.at, r.left) || !bytes_are_zero(in + wanted * SEGMENT_ENTRY_BYTES,
+                                                         (entries - wanted) * SEGMENT_ENTRY_BYTES))
         return refuse(what, "its spare bytes are not zero");
 
     struct segment_user users[SEGMENT_PAGE_ENTRIES] = { 0 };

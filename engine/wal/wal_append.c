@@ -486,7 +486,7 @@ static holter_status is_untouched(bool *untouched, struct wal *wal, const struct
         status = wal_window_get(&page, &window, wal, header, offset, WAL_PAGE_BYTES, err);
         if (status != HOLTER_OK)
             break;
-        *untouched = wal_page_is_zero(page);
+        *untouched = bytes_are_zero(page, WAL_PAGE_BYTES);
     }
     wal_window_release(&window);
     return status;

@@ -363,11 +363,6 @@ holter_status wal_window_get(const uint8_t **out, struct wal_window *window, str
     return status;
 }
 
-bool wal_page_is_zero(const uint8_t page[static WAL_PAGE_BYTES])
-{
-    return page[0] == 0 && memcmp(page, page + 1, WAL_PAGE_BYTES - 1) == 0;
-}
-
 /* ---- files to write -------------------------------------------------------------------------- */
 
 holter_status wal_file_open_to_append(struct io_file **out, struct wal *wal, uint64_t number,

@@ -21,14 +21,6 @@ enum {
 /* A group's fields by their offsets, for what is looked at before the rest is trusted. */
 enum { GROUP_AT_CHECKSUM = 8, GROUP_AT_LOG_ID = 16, GROUP_AT_OFFSET = 32, GROUP_AT_BYTES = 64 };
 
-static bool is_zero(const uint8_t *bytes, size_t count)
-{
-    uint8_t any = 0;
-    for (size_t i = 0; i < count; i++)
-        any |= bytes[i];
-    return any == 0;
-}
-
 /* ---- the file's header ----------------------------------------------------------------------- */
 
 static bool header_is_valid(const struct wal_header *header)
@@ -39,7 +31,7 @@ static bool header_is_valid(const struct wal_header *header)
         header->file_bytes > WAL_FILE_BYTES_MAX)
         return false;
     if (header->previous_number == 0)
-        return header->previous_end == 0 && is_zero(header->previous_log_id, WAL_ID_BYTES);
+        return header->previous_end == 0 && bytes_are_zero(header->previous_log_id, WAL_ID_BYTES);
     return header->previous_number < header->number && header->previous_end >= WAL_PAGE_BYTES &&
            header->previous_end <= WAL_FILE_BYTES_MAX && header->previous_end % WAL_PAGE_BYTES == 0;
 }
@@ -105,7 +97,7 @@ static holter_status header_copy_decode(struct wal_header *out, const uint8_t *c
     if (checksum != hash64(copy, FILE_CHECKED_BYTES) && !CRYPTO_TRUSTS_TAGS)
         return HOLTER_CORRUPT;
     *found = "spare bytes that are not zero";
-    if (!is_zero(copy + WAL_HEADER_BYTES, WAL_HEADER_COPY_BYTES - WAL_HEADER_BYTES))
+    if (!bytes_are_zero(copy + WAL_HEADER_BYTES, WAL_HEADER_COPY_BYTES - WAL_HEADER_BYTES))
         return HOLTER_CORRUPT;
     *found = "a field out of its range";
     if (!header_is_valid(&header))
@@ -245,7 +237,7 @@ holter_status wal_group_header_decode(struct wal_group_header *out, const uint8_
     if (!group_is_valid(&header))
         return HOLTER_CORRUPT;
     *found = "a group whose padding is not zero";
-    if (!is_zero(group + header.bytes, (size_t)wal_padded(header.bytes) - header.bytes))
+    if (!bytes_are_zero(group + header.bytes, (size_t)wal_padded(header.bytes) - header.bytes))
         return HOLTER_CORRUPT;
     *out = header;
     return HOLTER_OK;

@@ -194,7 +194,6 @@ void wal_window_release(struct wal_window *window);
 holter_status wal_window_get(const uint8_t **out, struct wal_window *window, struct wal *wal,
                              const struct wal_header *file, uint64_t offset, uint64_t bytes,
                              holter_error *err);
-bool wal_page_is_zero(const uint8_t page[static WAL_PAGE_BYTES]);
 
 /** The bookmark of a place in the file of that header. */
 struct wal_bookmark wal_bookmark_in(const struct wal_header *header, const struct wal_place *place);

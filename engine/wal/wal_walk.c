@@ -263,7 +263,7 @@ static holter_status look_behind(struct wal_walk *walk, const char *found, holte
             wal_window_get(&page, &walk->window, walk->wal, file, offset, WAL_PAGE_BYTES, err);
         if (status != HOLTER_OK)
             return status;
-        if (wal_page_is_zero(page))
+        if (bytes_are_zero(page, WAL_PAGE_BYTES))
             continue;
         walk->is_torn = true;
         if (offset == walk->offset)

@@ -168,6 +168,20 @@ START_TEST(every_short_varint_decodes_to_what_it_encodes)
 }
 END_TEST
 
+START_TEST(zeros_are_zeros_wherever_one_byte_may_differ)
+{
+    uint8_t bytes[70] = { 0 };
+    for (size_t count = 0; count <= sizeof bytes; count++) {
+        ck_assert(bytes_are_zero(bytes, count));
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            bytes[at] = 1;
+            ck_assert(bytes_are_zero(bytes, count) == (at >= count));
+            bytes[at] = 0;
+        }
+    }
+}
+END_TEST
+
 START_TEST(an_overrun_is_remembered)
 {
     static const uint8_t bytes[] = { 1, 2, 3 };
@@ -396,6 +410,7 @@ static Suite *core_bytes_suite(void)
     tcase_add_test(all, zigzag_is_small_for_small_values);
     tcase_add_loop_test(all, bad_varints_are_refused, 0, CORE_COUNT(bad_varints));
     tcase_add_test(all, every_short_varint_decodes_to_what_it_encodes);
+    tcase_add_test(all, zeros_are_zeros_wherever_one_byte_may_differ);
     tcase_add_test(all, an_overrun_is_remembered);
     tcase_add_test(all, a_writer_stops_at_its_end);
     tcase_add_test(all, buffers_grow_and_are_used_again);
