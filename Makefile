@@ -81,9 +81,10 @@ $(OUT)/engine/codec/%_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -m
 endif
 $(OUT)/engine/codec/%.o: CFLAGS_ALL += $(if $(filter release,$(VARIANT)),-O3)
 
+# the .d is there once it is whole: another make may be reading it
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.new -c $< -o $@ && mv $@.new $(@:.o=.d)
 
 # ---- library: one object with holter_* as its only global symbols, so that short room names cannot clash
 
@@ -116,11 +117,15 @@ endef
 $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
 $(OUT)/tests/unit/test_io_uring: LIBS_TEST += -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_queue_init_params
 
-# make unit T=io: the unit tests of one room; without T all of them. A test that hangs is ended; one that is slow on a
-# busy machine is not.
-unit: $(if $(T),$(filter $(OUT)/tests/unit/test_$(T)%,$(UNIT_BINARIES)),$(UNIT_BINARIES))
-	@for t in $^; do CK_TIMEOUT_MULTIPLIER=20 \
-	    CK_FORK=$(if $(filter asan ubsan tsan,$(VARIANT)),no,yes) ./$$t || exit 1; done
+# make unit T=io: the unit tests of one room, or several; without T all of them. A test that hangs is ended; one that is
+# slow on a busy machine is not.
+UNIT_CHOSEN := $(if $(T),$(foreach t,$(T),$(filter $(OUT)/tests/unit/test_$(t)%,$(UNIT_BINARIES))),$(UNIT_BINARIES))
+UNIT_RUNS := $(UNIT_CHOSEN:%=%.run)
+unit: $(UNIT_RUNS)
+$(UNIT_RUNS): %.run: %
+	@CK_TIMEOUT_MULTIPLIER=20 CK_FORK=$(if $(filter asan ubsan tsan,$(VARIANT)),no,yes) ./$<
+
+.PHONY: $(UNIT_RUNS)
 
 # ---- tool: holter, a file per verb, on the public interface alone; its transcripts are tests/cli/*.test
 
@@ -240,16 +245,15 @@ asan ubsan tsan:
 	$(MAKE) VARIANT=$@ unit $(if $(filter asan,$@),corpora crash-short,)
 
 # make valgrind T=store: unit tests under valgrind, leaks included; all of them take hours
-valgrind: $(if $(T),$(filter $(OUT)/tests/unit/test_$(T)%,$(UNIT_BINARIES)),$(UNIT_BINARIES))
+valgrind: $(UNIT_CHOSEN)
 	@for t in $^; do CK_TIMEOUT_MULTIPLIER=200 CK_FORK=no valgrind --quiet --error-exitcode=9 --leak-check=full \
 	    --errors-for-leak-kinds=definite ./$$t || exit 1; done
 
 # what is quick and reads untrusted bytes or keeps promises: for each landing. (codec_cold takes minutes; the corpora of
 # its decoders are here.)
 asan-short:
-	@for t in codec_bytes codec_columns codec_model codec_own codec_pack wal_body store; do \
-	    $(MAKE) VARIANT=asan unit T=$$t || exit 1; done
-	$(MAKE) VARIANT=asan corpora
+	@$(MAKE) --no-print-directory VARIANT=asan unit corpora \
+	    T="codec_bytes codec_columns codec_model codec_own codec_pack wal_body store"
 
 # ---- lint
 
