@@ -410,8 +410,9 @@ WHOLE_ENGINE := $(ENGINE_OBJECTS) $(SIM_OBJECTS)
 $(OUT)/tests/model/model: $(call objects,tests/model/model.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
 
+$(OUT)/tests/model/delivery.o: CFLAGS_ALL += -D_GNU_SOURCE
 $(OUT)/tests/model/delivery: $(call objects,tests/model/delivery.c tests/model/rows.c tests/model/oracle.c) $(WHOLE_ENGINE)
-	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wl,--wrap=clock_gettime $^ -o $@ $(LIBS)
 
 $(OUT)/tests/model/aggregates: $(call objects,tests/model/aggregates.c tests/model/oracle.c) $(WHOLE_ENGINE)
 	$(Q)$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)

@@ -5,14 +5,21 @@
  *
  * Batches are drawn by a seed; each has a revision of its own (a vendor's last-modified time), or none and then rows
  * that no other batch has. Many replace ranges or delete. Each is delivered one to five times; all deliveries are
- * shuffled and dealt to forked processes, which commit them to one store in a real directory, plain or exact, and
- * now and then flush, compact or open the store anew. In the end it must answer what a second store answers, to which
- * one process delivered each batch once, by rising revision, and what an oracle answers.
+ * shuffled and dealt to forked processes, which commit them to one store in a real directory, plain, exact or buffered,
+ * and now and then sync, flush, compact or open the store anew. Each process's wall clock jumps between commits, by up to
+ * ten years. Processes are killed at any moment; who comes after delivers again what was not acknowledged: a commit that
+ * did not answer, and a buffered one that was not known to be durable when the store was closed or the process killed.
+ * In the end the store must answer what a second one answers, to which one process delivered each batch once, by rising
+ * revision, and what an oracle answers.
  */
 #include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +30,7 @@
 
 #define STEP_NS (INT64_C(3600) * 1000000000)
 #define BASE_NS (INT64_C(1764547200) * 1000000000)
+#define TEN_YEARS_S INT64_C(315576000)
 
 enum {
     PROCESSES = 4,
@@ -33,7 +41,11 @@ enum {
     BATCHES = 80,
     COPIES_MAX = 5,
     ROWS_MAX = 24,
+    DELIVERIES_MAX = BATCHES * COPIES_MAX,
+    LIFE_MS_MAX =
+        150, /* of every other process; others end after a buffered commit, or when all is done */
 };
+enum mode { PLAIN, EXACT, BUFFERED, MODES };
 
 struct batch {
     int64_t revision; /* 0: none */
@@ -47,11 +59,20 @@ struct batch {
 struct round {
     struct random random;
     struct batch batches[BATCHES];
-    unsigned deliveries[BATCHES * COPIES_MAX]; /* indexes of batches */
+    unsigned deliveries[DELIVERIES_MAX]; /* indexes of batches */
     size_t delivery_count;
     char directory[64];
     char store[80], ideal[80];
 };
+
+/* What all processes see. */
+struct shared {
+    _Atomic bool is_acknowledged[DELIVERIES_MAX]; /* else it is made again */
+    _Atomic uint64_t made, kills;                 /* in all rounds */
+    _Atomic uint64_t told_wrongly;                /* times that a wall clock was wrong */
+};
+
+static struct shared *shared;
 
 static const uint8_t metrics[] = { 0, 3, 6, 10 };
 
@@ -61,6 +82,29 @@ static void need(holter_status status, const holter_error *err, const char *what
         return;
     fprintf(stderr, "delivery: %s: %s: %s\n", what, holter_status_name(status), err->message);
     exit(1);
+}
+
+/* ---- the wall clock, as the engine reads it ------------------------------------------------------------------ */
+
+static _Atomic int64_t wall_ahead_s; /* of this process */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    int error = __real_clock_gettime(clock, out);
+    int64_t ahead_s = clock == CLOCK_REALTIME ? atomic_load(&wall_ahead_s) : 0;
+    out->tv_sec += ahead_s;
+    atomic_fetch_add(&shared->told_wrongly, ahead_s != 0);
+    return error;
+}
+
+/* Up to ten years from what is right, or back to that. */
+static void jump_clock(struct random *random)
+{
+    int64_t ahead_s = (int64_t)random_below(random, 2 * TEN_YEARS_S) - TEN_YEARS_S;
+    atomic_store(&wall_ahead_s, random_below(random, 3) == 0 ? 0 : ahead_s);
 }
 
 /* ---- drawing --------------------------------------------------------------------------------------------- */
@@ -133,11 +177,13 @@ static void draw_round(struct round *round, uint64_t seed)
 /* ---- delivering ------------------------------------------------------------------------------------------ */
 
 static void deliver(holter_store *store, const struct rows_world *world, const struct batch *from,
-                    bool is_exact)
+                    enum mode mode)
 {
     holter_error err;
     holter_batch *batch;
-    holter_batch_options options = { .exact = is_exact, .revision = from->revision };
+    holter_batch_options options = { .exact = mode == EXACT,
+                                     .buffered = mode == BUFFERED,
+                                     .revision = from->revision };
     need(holter_batch_new(&batch, store, &options, &err), &err, "a batch");
     for (size_t i = 0; i < from->row_count; i++)
         need(rows_add(batch, world, &from->rows[i], NULL, &err), &err, "a row");
@@ -175,45 +221,150 @@ static void maintain(holter_store *store, struct random *random)
         need(status, &err, "maintenance");
 }
 
-/* Every PROCESSES-th delivery, by a process of its own. */
-static void deliver_share(const struct round *round, const struct rows_world *world,
-                          unsigned process)
+/* A process and its share: every PROCESSES-th delivery. */
+struct worker {
+    const struct round *round;
+    const struct rows_world *world;
+    unsigned process;
+    struct random random;
+    holter_store *store;
+    struct {
+        size_t delivery;
+        uint64_t number; /* of the buffered commit */
+    } accepted[DELIVERIES_MAX];
+    size_t accepted_count;
+};
+
+static void acknowledge_durable(struct worker *worker)
 {
-    struct random random = { round->random.state + process };
-    holter_store *store = open_store(round->store);
-    for (size_t i = process; i < round->delivery_count; i += PROCESSES) {
-        bool is_exact = random_below(&random, 3) == 0;
-        deliver(store, world, &round->batches[round->deliveries[i]], is_exact);
-        if (random_below(&random, 12) == 0)
-            maintain(store, &random);
-        if (random_below(&random, 15) == 0) {
-            holter_close(store);
-            store = open_store(round->store);
-        }
+    uint64_t durable = holter_durable(worker->store);
+    size_t left = 0;
+    for (size_t i = 0; i < worker->accepted_count; i++) {
+        if (worker->accepted[i].number <= durable)
+            shared->is_acknowledged[worker->accepted[i].delivery] = true;
+        else
+            worker->accepted[left++] = worker->accepted[i];
     }
-    holter_close(store);
+    worker->accepted_count = left;
+}
+
+static void sync_buffered(struct worker *worker)
+{
+    holter_error err;
+    holter_status status = HOLTER_BUSY;
+    while (status == HOLTER_BUSY)
+        status = holter_sync(worker->store, &err);
+    need(status, &err, "a sync");
+    acknowledge_durable(worker);
+    if (worker->accepted_count > 0)
+        need(HOLTER_INVALID, &(holter_error){ .message = "less is durable than was accepted" },
+             "a sync");
+}
+
+/* Closing writes what was accepted; whether it did, nobody was told. */
+static void reopen(struct worker *worker)
+{
+    holter_close(worker->store);
+    worker->accepted_count = 0;
+    worker->store = open_store(worker->round->store);
+}
+
+static void make_delivery(struct worker *worker, size_t at)
+{
+    struct random *random = &worker->random;
+    enum mode mode = (enum mode)random_below(random, MODES);
+    jump_clock(random);
+    deliver(worker->store, worker->world, &worker->round->batches[worker->round->deliveries[at]],
+            mode);
+    shared->made++;
+    if (mode == BUFFERED) {
+        if (random_below(random, 25) == 0) /* before the disk can have it */
+            raise(SIGKILL);
+        worker->accepted[worker->accepted_count].delivery = at;
+        worker->accepted[worker->accepted_count++].number = holter_accepted(worker->store);
+    } else {
+        shared->is_acknowledged[at] = true;
+    }
+    if (random_below(random, 4) == 0)
+        acknowledge_durable(worker);
+    if (random_below(random, 10) == 0)
+        sync_buffered(worker);
+    if (random_below(random, 12) == 0)
+        maintain(worker->store, random);
+    if (random_below(random, 15) == 0)
+        reopen(worker);
+}
+
+/* Until all of its share is acknowledged, or the process killed. */
+static void work(struct worker *worker)
+{
+    size_t made;
+    struct itimerval life = {
+        .it_value.tv_usec = 1 + (suseconds_t)random_below(&worker->random, 1000 * LIFE_MS_MAX)
+    };
+    if (random_below(&worker->random, 2) == 0)
+        setitimer(ITIMER_REAL, &life, NULL); /* nobody handles SIGALRM, which then kills */
+    worker->store = open_store(worker->round->store);
+    do {
+        made = 0;
+        for (size_t i = worker->process; i < worker->round->delivery_count; i += PROCESSES) {
+            if (!shared->is_acknowledged[i]) {
+                make_delivery(worker, i);
+                made++;
+            }
+        }
+        sync_buffered(worker);
+    } while (made > 0);
+    holter_close(worker->store);
+}
+
+/* The process-th worker, which may take up what another left. */
+static pid_t start(const struct round *round, const struct rows_world *world, unsigned process)
+{
+    static struct worker worker;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child < 0) {
+        perror("delivery: fork");
+        exit(1);
+    }
+    if (child != 0)
+        return child;
+    worker =
+        (struct worker){ .round = round,
+                         .world = world,
+                         .process = process,
+                         .random = { round->random.state + process + PROCESSES * shared->kills } };
+    work(&worker);
+    _exit(0);
 }
 
 static void deliver_all(const struct round *round, const struct rows_world *world)
 {
     pid_t children[PROCESSES];
-    fflush(stdout);
-    for (unsigned p = 0; p < PROCESSES; p++) {
-        children[p] = fork();
-        if (children[p] < 0) {
-            perror("delivery: fork");
+    for (size_t i = 0; i < DELIVERIES_MAX; i++)
+        shared->is_acknowledged[i] = false;
+    for (unsigned p = 0; p < PROCESSES; p++)
+        children[p] = start(round, world, p);
+    for (unsigned left = PROCESSES; left > 0;) {
+        int status;
+        pid_t child = wait(&status);
+        unsigned p = 0;
+        while (p < PROCESSES && children[p] != child)
+            p++;
+        bool is_killed =
+            WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGALRM);
+        if (p == PROCESSES || !(is_killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0))) {
+            fprintf(stderr, "delivery: a process failed\n");
             exit(1);
         }
-        if (children[p] == 0) {
-            deliver_share(round, world, p);
-            _exit(0);
-        }
+        shared->kills += is_killed;
+        left -= !is_killed;
+        children[p] = is_killed ? start(round, world, p) : 0;
     }
-    for (unsigned p = 0; p < PROCESSES; p++) {
-        int status;
-        if (waitpid(children[p], &status, 0) != children[p] || !WIFEXITED(status) ||
-            WEXITSTATUS(status) != 0) {
-            fprintf(stderr, "delivery: a process failed\n");
+    for (size_t i = 0; i < round->delivery_count; i++) {
+        if (!shared->is_acknowledged[i]) {
+            fprintf(stderr, "delivery: delivery %zu was not acknowledged\n", i);
             exit(1);
         }
     }
@@ -248,6 +399,8 @@ static void prepare(const char *path, struct rows_world *world)
     need(holter_create(path, &options, &err), &err, "creating");
     holter_store *store = open_store(path);
     need(rows_prepare(world, store, USERS, SOURCES, &err), &err, "preparing");
+    int64_t day_ns = 24 * STEP_NS;
+    need(holter_feed_keep(store, day_ns, UINT64_MAX, &err), &err, "keeping logs");
     holter_close(store);
 }
 
@@ -292,7 +445,7 @@ static size_t run_round(struct round *round, uint64_t seed)
     struct oracle *oracle = oracle_new();
     holter_store *store = open_store(round->ideal);
     for (unsigned i = 0; i < BATCHES; i++) {
-        deliver(store, &ideal_world, &round->batches[i], false);
+        deliver(store, &ideal_world, &round->batches[i], PLAIN);
         tell(oracle, &ideal_world, &round->batches[i], i + 1);
     }
     read_all(&ideal, store, &ideal_world);
@@ -336,12 +489,19 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: delivery ROUNDS [SEED]\n");
         return 2;
     }
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+        perror("delivery: mmap");
+        return 1;
+    }
     for (uint64_t i = 0; i < rounds; i++) {
         rows += run_round(&round, seed + i);
         deliveries += round.delivery_count;
     }
     printf("delivery: %" PRIu64
-           " rounds of %d batches, %zu deliveries by %d processes, %zu rows stand: all equal\n",
-           rounds, BATCHES, deliveries, PROCESSES, rows);
-    return 0;
+           " rounds of %d batches, %zu deliveries by %d processes, made %" PRIu64 " times; %" PRIu64
+           " kills; a wrong clock read %" PRIu64 " times; %zu rows stand: all equal\n",
+           rounds, BATCHES, deliveries, PROCESSES, shared->made, shared->kills,
+           shared->told_wrongly, rows);
+    return shared->kills > 0 && shared->told_wrongly > 0 ? 0 : 1;
 }

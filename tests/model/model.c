@@ -17,7 +17,8 @@
  *   - a process is killed, or the power cut, between operations or at any call within one. The
  *   batch of a commit
  *     that did not answer is committed again by another instance at once, which is what a gateway
- *     does; as a batch delivered twice is as good as once, the oracle is told of it once.
+ *     does; as a batch delivered twice is as good as once, the oracle is told of it once;
+ *   - the wall clock jumps, by up to ten years.
  *
  * Prints how often each operation was done; none may be under 1 %. Exit 1 at the first difference.
  * CHECK_EVERY asks for everything after so many operations, to see where a difference begins.
@@ -39,6 +40,7 @@
 #define TIME_STEP_NS (45 * 60 * SECOND_NS)
 #define TIME_BASE_NS                                                                               \
     (INT64_C(1764547200) * SECOND_NS) /* a month before the simulated clock begins */
+#define TEN_YEARS_S INT64_C(315576000)
 #define STORE "store"
 
 enum {
@@ -55,6 +57,7 @@ enum {
     HELD_MAX = 4, /* snapshots held open */
     HELD_QUESTIONS = 3,
     PRUNE_EVERY = 256,
+    JUMP_EVERY = 40, /* operations between jumps of the wall clock, on average */
 };
 
 enum operation {
@@ -1137,6 +1140,15 @@ static void end_world(struct world *world)
     free(world->plans);
 }
 
+/* Up to ten years from where it was at first, or back to there. */
+static void jump_clock(struct world *world)
+{
+    int64_t begin_s = 1767225600; /* where a simulated machine begins */
+    if (is_one_in(world, 2))
+        begin_s += (int64_t)below(world, 2 * TEN_YEARS_S) - TEN_YEARS_S;
+    sim_wall_clock_set(world->sim, begin_s * SECOND_NS);
+}
+
 static void run_world(uint64_t seed, uint64_t operations, uint64_t check_every)
 {
     static struct world world;
@@ -1148,6 +1160,8 @@ static void run_world(uint64_t seed, uint64_t operations, uint64_t check_every)
         if (check_every != 0 && world.operation % check_every == 0)
             check_everything(&world);
         sim_clock_advance(world.sim, (int64_t)below(&world, 200) * SECOND_NS);
+        if (is_one_in(&world, JUMP_EVERY))
+            jump_clock(&world);
     }
     end_world(&world);
 }
