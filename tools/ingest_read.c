@@ -154,10 +154,13 @@ bool ingest_boolean_read(struct ingest_reader *reader, int field, bool is_true)
 
 /* ---- samples -------------------------------------------------------------------------------- */
 
+/* G3. A clock that went back by a second or more was wrong before: it is followed. */
 static int64_t now_take(struct ingest_reader *reader)
 {
+    static const int64_t second_ns = 1000000000;
     int64_t now = reader->now_ns();
-    reader->last_now_ns = now > reader->last_now_ns ? now : reader->last_now_ns + 1;
+    bool is_behind = now <= reader->last_now_ns && reader->last_now_ns - now < second_ns;
+    reader->last_now_ns = is_behind ? reader->last_now_ns + 1 : now;
     return reader->last_now_ns;
 }
 

@@ -7,7 +7,8 @@
  *   G1  A line gives what it says as a whole, or a sentence: what it holds beyond that is refused, not passed over,
  *       so that no series is stored as part of another.
  *   G2  Reading needs no store, but a way to find metrics by name.
- *   G3  Lines of no time get times that rise from line to line, so that none takes another's place.
+ *   G3  Lines of no time get times that rise from line to line, so that none takes another's place, unless
+ *       the clock is put right.
  *
  * Threads: one at a time. Tests: tests/unit/test_tool_ingest.c, tests/cli/ingest.test, fuzz/fuzz_line.c.
  */

@@ -411,6 +411,18 @@ START_TEST(lines_of_no_time_get_times_that_rise)
 }
 END_TEST
 
+START_TEST(a_clock_that_was_years_ahead_is_followed_back)
+{
+    reader_begin();
+    clock_ns = INT64_C(2083000000000000000);
+    expect("heart_rate,user=u value=1i", "u/ingest heart_rate=1 @2083000000000000000");
+    clock_ns = INT64_C(1767225600000000000);
+    expect("heart_rate,user=u value=1i", "u/ingest heart_rate=1 @1767225600000000000");
+    clock_ns -= 999999999; /* a step of less than a second */
+    expect("heart_rate,user=u value=1i", "u/ingest heart_rate=1 @1767225600000000001");
+}
+END_TEST
+
 START_TEST(labels_that_were_added_meanwhile_are_found)
 {
     reader_begin();
@@ -572,6 +584,7 @@ int main(void)
     tcase_add_test(tests, zero_byte_is_refused);
     tcase_add_test(tests, times_have_the_unit_that_was_asked_for);
     tcase_add_test(tests, lines_of_no_time_get_times_that_rise);
+    tcase_add_test(tests, a_clock_that_was_years_ahead_is_followed_back);
     tcase_add_test(tests, labels_that_were_added_meanwhile_are_found);
     tcase_add_test(tests, catalog_that_cannot_be_read_is_not_the_lines_fault);
     tcase_add_test(tests, what_was_asked_for_holds_where_a_line_does_not_tell);
