@@ -46,58 +46,128 @@ static int64_t greatest(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-void memtable_body_init(struct memtable_body *body)
+void memtable_body_clear(struct memtable_body *body)
 {
-    *body = (struct memtable_body){ .begin_min = INT64_MAX, .begin_max = INT64_MIN };
+    body->bytes = NULL;
+    body->count = 0;
+    body->has_deletions = false;
+    body->part_count = 0;
+    body->decoded_bytes = 0;
 }
 
-void memtable_body_add(struct memtable_body *body, const struct columns *columns, size_t first,
-                       size_t count)
+void memtable_body_release(struct memtable_body *body)
 {
-    core_assert(count > 0);
-    body->begin_min = least(body->begin_min, columns->time[first]);
-    body->begin_max = greatest(body->begin_max, columns->time[first + count - 1]);
-    body->decoded_bytes += count * (4 + columns->schema.field_count) * sizeof(int64_t);
-    for (size_t f = 0; f < columns->schema.field_count; f++) {
-        uint32_t text_bytes;
-        for (size_t i = 0; columns->schema.types[f] == FIELD_TEXT && i < count; i++) {
-            columns_text(columns, f, first + i, &text_bytes);
-            body->decoded_bytes += text_bytes;
-        }
+    free(body->parts);
+    *body = (struct memtable_body){ 0 };
+}
+
+static size_t text_bytes_of(const struct columns *columns, size_t field, size_t first, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; columns->schema.types[field] == FIELD_TEXT && i < count; i++) {
+        uint32_t bytes;
+        columns_text(columns, field, first + i, &bytes);
+        total += bytes;
     }
+    return total;
+}
+
+bool memtable_body_add(struct memtable_body *body, size_t offset, const struct wal_part *rows,
+                       size_t first, size_t count)
+{
+    const struct columns *columns = &rows->columns;
+    void *parts = body->parts;
+    core_assert(count > 0);
+    core_assert(offset <= UINT32_MAX);
+    if (!core_grow(&parts, &body->part_capacity, body->part_count + 1, sizeof *body->parts))
+        return false;
+    body->parts = parts;
+    struct memtable_part *part = &body->parts[body->part_count++];
+    *part = (struct memtable_part){ .metric = rows->metric,
+                                    .source = rows->source,
+                                    .begin = columns->time[first],
+                                    .last = columns->time[first + count - 1],
+                                    .end_max = columns->time[first + count - 1],
+                                    .rows = (uint32_t)count,
+                                    .offset = (uint32_t)offset };
+    for (size_t i = first; columns->duration != NULL && i < first + count; i++)
+        part->end_max = greatest(part->end_max, columns_end(columns, i));
+    body->decoded_bytes += count * (4 + columns->schema.field_count) * sizeof(int64_t);
+    for (size_t f = 0; f < columns->schema.field_count; f++)
+        body->decoded_bytes += text_bytes_of(columns, f, first, count);
+    return true;
+}
+
+holter_status memtable_body_read(struct memtable_body *body, const uint8_t *bytes, size_t count)
+{
+    struct wal_body_reader reader;
+    struct wal_tombstone *tombstones;
+    size_t tombstone_count;
+    memtable_body_clear(body);
+    holter_status status = wal_body_open(&reader, &tombstones, &tombstone_count, bytes, count);
+    free(tombstones);
+    body->bytes = bytes;
+    body->count = count;
+    body->has_deletions = tombstone_count > 0;
+    while (status == HOLTER_OK) {
+        size_t offset = count - reader.bytes.left;
+        status = wal_body_next(&reader);
+        if (status != HOLTER_OK)
+            break;
+        struct wal_part part = { .metric = reader.metric, .source = reader.source };
+        columns_init(&part.columns, &reader.schema);
+        status = wal_body_rows(&part.columns, &reader, 0);
+        if (status == HOLTER_OK && !memtable_body_add(body, offset, &part, 0, part.columns.count))
+            status = HOLTER_NO_MEMORY;
+        columns_release(&part.columns);
+    }
+    return status == HOLTER_DONE ? HOLTER_OK : status;
 }
 
 holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
                                  uint64_t first_sequence, const struct memtable_body *body,
                                  holter_error *err)
 {
+    size_t part_bytes = body != NULL ? body->part_count * sizeof *body->parts : 0;
     size_t body_bytes = body != NULL ? body->count : 0;
-    struct memtable_frame *one = calloc(1, sizeof *one + body_bytes);
+    struct memtable_frame *one = calloc(1, sizeof *one + part_bytes + body_bytes);
     *out = NULL;
     if (one == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
-    one->sequence = frame->sequence;
-    one->user = frame->user;
-    one->key_generation = frame->key_generation;
-    one->flags = frame->flags;
-    one->file = frame->file;
-    one->offset = frame->offset;
-    one->first_sequence = first_sequence;
-    one->begin_min = INT64_MIN;
-    one->begin_max = INT64_MAX;
-    one->bytes = sizeof *one + body_bytes;
-    if (body != NULL) {
-        one->is_open = true;
-        one->body_bytes = body_bytes;
-        memcpy(one->body, body->bytes, body_bytes);
-        one->bytes += body->decoded_bytes;
-        if (!body->has_deletions) {
-            one->begin_min = body->begin_min;
-            one->begin_max = body->begin_max;
-        }
-    }
+    *one = (struct memtable_frame){ .sequence = frame->sequence,
+                                    .user = frame->user,
+                                    .key_generation = frame->key_generation,
+                                    .flags = frame->flags,
+                                    .file = frame->file,
+                                    .offset = frame->offset,
+                                    .first_sequence = first_sequence,
+                                    .begin_min = INT64_MIN,
+                                    .begin_max = INT64_MAX,
+                                    .bytes = sizeof *one + part_bytes + body_bytes };
     atomic_init(&one->references, 1);
     *out = one;
+    if (body == NULL)
+        return HOLTER_OK;
+    struct memtable_part *parts = (struct memtable_part *)(one + 1);
+    uint8_t *bytes = (uint8_t *)(parts + body->part_count);
+    if (part_bytes > 0)
+        memcpy(parts, body->parts, part_bytes);
+    memcpy(bytes, body->bytes, body_bytes);
+    one->is_open = true;
+    one->has_deletions = body->has_deletions;
+    one->parts = parts;
+    one->part_count = body->part_count;
+    one->body = bytes;
+    one->body_bytes = body_bytes;
+    one->bytes += body->decoded_bytes;
+    if (body->has_deletions)
+        return HOLTER_OK;
+    one->begin_min = INT64_MAX;
+    one->begin_max = INT64_MIN;
+    for (size_t i = 0; i < body->part_count; i++) {
+        one->begin_min = least(one->begin_min, parts[i].begin);
+        one->begin_max = greatest(one->begin_max, parts[i].last);
+    }
     return HOLTER_OK;
 }
 

@@ -15,18 +15,34 @@
 #include "merge/merge.h"
 #include "wal/wal.h"
 
-/** A frame's body, and what is known of its rows. */
+/** Rows of one series in a frame's body. */
+struct memtable_part {
+    uint32_t metric, source;
+    int64_t begin, last; /* of the first row and the last one */
+    int64_t end_max;     /* the greatest end; instants: `last` */
+    uint32_t rows;
+    uint32_t offset; /* in the body, where wal_body_next finds it */
+};
+
+/** A body that is made or was opened. */
 struct memtable_body {
-    const uint8_t *bytes; /* as wal_body_open reads them */
+    const uint8_t *bytes; /* as wal_body_open reads them; borrowed */
     size_t count;
     bool has_deletions;
-    int64_t begin_min, begin_max; /* of its rows; memtable_body_init: of none */
-    size_t decoded_bytes;         /* memory of its rows once they are read */
+    struct memtable_part *parts; /* owned */
+    size_t part_count, part_capacity;
+    size_t decoded_bytes; /* memory of its rows once they are read */
 };
-void memtable_body_init(struct memtable_body *body);
-/** The frame has these rows, too, which are sorted. */
-void memtable_body_add(struct memtable_body *body, const struct columns *columns, size_t first,
-                       size_t count);
+void memtable_body_clear(struct memtable_body *body);
+void memtable_body_release(struct memtable_body *body);
+/**
+ * Rows [first, first + count) of a series, which are sorted, are the body's next part, `offset` bytes from its begin.
+ * False: no memory.
+ */
+bool memtable_body_add(struct memtable_body *body, size_t offset, const struct wal_part *rows,
+                       size_t first, size_t count);
+/** All of a body that was opened. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. Cost: decodes it. */
+holter_status memtable_body_read(struct memtable_body *body, const uint8_t *bytes, size_t count);
 
 /** A frame of the log, counted. */
 struct memtable_frame {
@@ -42,8 +58,11 @@ struct memtable_frame {
     size_t bytes;  /* memory that it takes where it is read, about */
     _Atomic uint32_t references;
     bool is_open; /* has its body */
+    bool has_deletions;
+    const struct memtable_part *parts; /* in one allocation with the frame, as the body */
+    size_t part_count;
+    const uint8_t *body;
     size_t body_bytes;
-    uint8_t body[];
 };
 
 /** *out counted once. `body` copied; NULL: known by its place only. */
@@ -107,46 +126,55 @@ void memtable_frames_free(struct memtable_frame **frames, size_t count);
 
 /* ---- rows of one user, by series ------------------------------------------------------------- */
 
-/** Rows [first, end) of frames that follow one another in time, in order; there is one at least. */
+/** A part of a frame, which is decoded once a run comes to it. */
 struct memtable_stretch {
-    const struct columns *columns; /* of its series */
-    size_t first, end;
-    int64_t begin; /* of the first */
-    size_t place;  /* among those of the series, as they were committed */
+    const struct memtable_frame *frame;
+    const struct memtable_part *part;
+    size_t place; /* among those of the series, as they were committed */
 };
 struct memtable_series {
     uint32_t metric, source;
-    struct columns columns;             /* rows as they were committed */
+    struct schema schema;
     struct memtable_stretch *stretches; /* rising by their first row's begin */
     size_t stretch_count, stretch_capacity;
-    size_t row_count; /* identities may come several times */
+    size_t row_count; /* of its stretches: identities may come several times */
     int64_t begin_max;
 };
+/** Where the rows lie: nothing is decoded. */
 struct memtable_rows {
     struct memtable_series *series; /* by (metric, source) */
     size_t series_count;
     struct tombstones tombstones;
+    struct memtable_frame **frames; /* which have them */
+    size_t frame_count;
 };
 /**
- * Decode frames that are all open. Rows of another schema than the first of their series, or a body that is
- * not well formed: HOLTER_CORRUPT. Errors also: HOLTER_NO_MEMORY.
- * Cost: decodes every row of the frames; memory for those of the series that are asked for.
+ * Gather from frames that are all open: parts of which some rows may be asked for. `frames` moved, on failure too.
+ * Errors: HOLTER_NO_MEMORY; HOLTER_CORRUPT a body is not well formed.
+ * Cost: by frames, not by their rows.
  */
-holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame *const *frames,
+holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame **frames,
                                    size_t count, const struct memtable_filter *filter,
                                    holter_error *err);
 void memtable_rows_release(struct memtable_rows *rows);
 /**
- * The least begin of those rows that begin before `from` and last beyond it; `from` where there are
- * none. Cost: of intervals, by the rows before `from`.
+ * Append a stretch's rows to columns of its series' schema. Errors: HOLTER_CORRUPT the body is not well formed, or has
+ * another schema; HOLTER_NO_MEMORY.
  */
-int64_t memtable_series_reach(const struct memtable_series *series, int64_t from);
+holter_status memtable_stretch_read(struct columns *out, const struct memtable_stretch *stretch,
+                                    holter_error *err);
+/**
+ * *reach: the least begin of those rows that begin before `from` and last beyond it; `from` where there are
+ * none. Errors as memtable_stretch_read. Cost: decodes stretches of intervals that have such rows.
+ */
+holter_status memtable_series_reach(int64_t *reach, const struct memtable_series *series,
+                                    int64_t from, holter_error *err);
 
 /**
- * A series' rows that begin at `from` or later, in order, for a merge. Stretches are lent where they
- * lie as far as no other one begins; where they overlap, some thousands of rows at a time are copied
- * together and sorted. `series` borrowed until memtable_run_close. *out owned.
- * Errors: HOLTER_NO_MEMORY, of reading too.
+ * A series' rows that begin at `from` or later, in order, for a merge; perhaps some of the same stretches before it.
+ * Stretches that follow one another in time are decoded together, some thousands of rows at a time, and lent as far as no
+ * other one begins; where they overlap, as many are copied together and sorted. `series` borrowed
+ * until memtable_run_close. *out owned. Errors as memtable_stretch_read, of reading too.
  */
 struct memtable_run;
 holter_status memtable_run_open(struct memtable_run **out, const struct memtable_series *series,

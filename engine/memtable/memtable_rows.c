@@ -1,9 +1,8 @@
 /*
- * memtable_rows.c -- a user's rows, decoded from frames, by series.
+ * memtable_rows.c -- where a user's rows lie in frames, by series.
  *
- * A series' rows lie in columns one after another as they were committed. A stretch of them is in order of
- * time: one for all frames that follow one another, another where rows came late. memtable_run.c gives
- * them all in order.
+ * Nothing is decoded: what a query asks for is some parts of frames, which it holds meanwhile.
+ * memtable_run.c gives their rows in order.
  */
 #include "memtable/memtable.h"
 
@@ -32,7 +31,7 @@ static size_t series_place(const struct memtable_rows *rows, uint32_t metric, ui
 }
 
 static struct memtable_series *series_of(struct memtable_rows *rows, size_t *capacity,
-                                         const struct wal_body_reader *part)
+                                         const struct memtable_part *part)
 {
     bool found;
     size_t place = series_place(rows, part->metric, part->source, &found);
@@ -47,90 +46,69 @@ static struct memtable_series *series_of(struct memtable_rows *rows, size_t *cap
     rows->series[place] = (struct memtable_series){ .metric = part->metric,
                                                     .source = part->source,
                                                     .begin_max = INT64_MIN };
-    columns_init(&rows->series[place].columns, &part->schema);
     rows->series_count++;
     return &rows->series[place];
 }
 
-/* Rows [first, end) of the series' columns, which are sorted. False: no memory. */
-static bool add_stretch(struct memtable_series *series, size_t first, size_t end)
+static holter_status not_well_formed(const struct memtable_frame *frame, holter_error *err)
 {
-    const int64_t *time = series->columns.time;
-    struct memtable_stretch *last =
-        series->stretch_count > 0 ? &series->stretches[series->stretch_count - 1] : NULL;
-    series->row_count += end - first;
-    if (time[end - 1] > series->begin_max)
-        series->begin_max = time[end - 1];
-    if (last != NULL && last->end == first && time[first - 1] < time[first]) {
-        last->end = end;
-        return true;
-    }
-    void *stretches = series->stretches;
-    bool grown = core_grow(&stretches, &series->stretch_capacity, series->stretch_count + 1,
-                           sizeof *series->stretches);
-    series->stretches = stretches;
-    if (!grown)
-        return false;
-    series->stretches[series->stretch_count] = (struct memtable_stretch){
-        .first = first, .end = end, .begin = time[first], .place = series->stretch_count
-    };
-    series->stretch_count++;
-    return true;
+    return error_set(err, HOLTER_CORRUPT,
+                     "log file %llu, offset %llu: a frame's body is not well formed",
+                     (unsigned long long)frame->file, (unsigned long long)frame->offset);
 }
 
-/* What is gathered into, and with. */
-struct gathering {
-    struct memtable_rows rows;
-    size_t capacity;
-    struct columns skipped; /* rows that nobody asked for */
-    const struct memtable_filter *filter;
-};
-
-static holter_status skip_part(struct gathering *g, struct wal_body_reader *part,
-                               const struct memtable_frame *frame)
+/* *reader: at the part, whose series it tells. */
+static holter_status part_open(struct wal_body_reader *reader, const struct memtable_frame *frame,
+                               const struct memtable_part *part, holter_error *err)
 {
-    if (!schema_is_equal(&g->skipped.schema, &part->schema)) {
-        columns_release(&g->skipped);
-        columns_init(&g->skipped, &part->schema);
-    }
-    columns_clear(&g->skipped);
-    return wal_body_rows(&g->skipped, part, frame->sequence);
+    core_assert(part->offset <= frame->body_bytes);
+    *reader = (struct wal_body_reader){ .bytes = reader_over(frame->body + part->offset,
+                                                             frame->body_bytes - part->offset) };
+    holter_status status = wal_body_next(reader);
+    bool is_it = status == HOLTER_OK && reader->metric == part->metric &&
+                 reader->source == part->source && reader->rows == part->rows;
+    return is_it ? HOLTER_OK : not_well_formed(frame, err);
 }
 
-static holter_status gather_part(struct gathering *g, struct wal_body_reader *part,
-                                 const struct memtable_frame *frame, holter_error *err)
+static holter_status gather_part(struct memtable_rows *rows, size_t *capacity,
+                                 const struct memtable_frame *frame,
+                                 const struct memtable_part *part,
+                                 const struct memtable_filter *filter, holter_error *err)
 {
-    const struct memtable_filter *filter = g->filter;
     bool is_wanted = (filter->metric == 0 || filter->metric == part->metric) &&
-                     (filter->source == 0 || filter->source == part->source);
+                     (filter->source == 0 || filter->source == part->source) &&
+                     part->begin < filter->to && part->last >= filter->from;
     if (!is_wanted)
-        return skip_part(g, part, frame);
-    struct memtable_series *series = series_of(&g->rows, &g->capacity, part);
-    if (series == NULL)
-        return HOLTER_NO_MEMORY;
-    struct columns *columns = &series->columns;
-    if (!schema_is_equal(&columns->schema, &part->schema))
-        return error_set(err, HOLTER_CORRUPT,
-                         "log: frames give metric %u two schemas; expected one", part->metric);
-    size_t at = columns->count;
-    size_t text_bytes = columns->text.bytes;
-    holter_status status = wal_body_rows(columns, part, frame->sequence);
-    if (status != HOLTER_OK)
-        return status;
-    size_t first = columns_from(columns, at, columns->count, filter->from);
-    size_t end = columns_from(columns, first, columns->count, filter->to);
-    if (first >= end) {
-        columns_truncate(columns, at, text_bytes);
         return HOLTER_OK;
+    struct memtable_series *series = series_of(rows, capacity, part);
+    void *stretches = series != NULL ? series->stretches : NULL;
+    bool grown = series != NULL && core_grow(&stretches, &series->stretch_capacity,
+                                             series->stretch_count + 1, sizeof *series->stretches);
+    if (series != NULL)
+        series->stretches = stretches;
+    if (!grown)
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a series");
+    if (series->stretch_count == 0) {
+        struct wal_body_reader reader;
+        holter_status status = part_open(&reader, frame, part, err);
+        if (status != HOLTER_OK)
+            return status;
+        series->schema = reader.schema;
     }
-    return add_stretch(series, first, end) ? HOLTER_OK : HOLTER_NO_MEMORY;
+    series->stretches[series->stretch_count] =
+        (struct memtable_stretch){ .frame = frame, .part = part, .place = series->stretch_count };
+    series->stretch_count++;
+    series->row_count += part->rows;
+    if (part->last > series->begin_max)
+        series->begin_max = part->last;
+    return HOLTER_OK;
 }
 
 static int by_begin(const void *a, const void *b)
 {
     const struct memtable_stretch *left = a, *right = b;
-    if (left->begin != right->begin)
-        return left->begin < right->begin ? -1 : 1;
+    if (left->part->begin != right->part->begin)
+        return left->part->begin < right->part->begin ? -1 : 1;
     return (left->place > right->place) - (left->place < right->place);
 }
 
@@ -146,10 +124,17 @@ static void sort_stretches(struct memtable_series *series)
 }
 
 static holter_status gather_tombstones(struct memtable_rows *rows,
-                                       const struct memtable_frame *frame,
-                                       const struct wal_tombstone *tombstones, size_t count)
+                                       const struct memtable_frame *frame, holter_error *err)
 {
-    for (size_t t = 0; t < count; t++) {
+    struct wal_body_reader reader;
+    struct wal_tombstone *tombstones;
+    size_t count;
+    bool has_memory = true;
+    if (!frame->has_deletions)
+        return HOLTER_OK;
+    holter_status status =
+        wal_body_open(&reader, &tombstones, &count, frame->body, frame->body_bytes);
+    for (size_t t = 0; status == HOLTER_OK && has_memory && t < count; t++) {
         const struct wal_tombstone *from = &tombstones[t];
         struct tombstone one = { .metric = from->metric,
                                  .source = from->source,
@@ -157,101 +142,91 @@ static holter_status gather_tombstones(struct memtable_rows *rows,
                                  .end = from->end,
                                  .revision = from->revision,
                                  .sequence = frame->first_sequence };
-        if (!tombstones_add(&rows->tombstones, &one))
-            return HOLTER_NO_MEMORY;
+        has_memory = tombstones_add(&rows->tombstones, &one);
     }
-    return HOLTER_OK;
-}
-
-static holter_status gather_frame(struct gathering *g, const struct memtable_frame *frame,
-                                  holter_error *err)
-{
-    struct wal_body_reader part;
-    struct wal_tombstone *tombstones;
-    size_t count;
-    core_assert(frame->is_open);
-    holter_status status =
-        wal_body_open(&part, &tombstones, &count, frame->body, frame->body_bytes);
-    if (status == HOLTER_OK)
-        status = gather_tombstones(&g->rows, frame, tombstones, count);
     free(tombstones);
-    while (status == HOLTER_OK) {
-        status = wal_body_next(&part);
-        if (status == HOLTER_OK)
-            status = gather_part(g, &part, frame, err);
-    }
-    return status == HOLTER_DONE ? HOLTER_OK : status;
+    if (status == HOLTER_NO_MEMORY || !has_memory)
+        return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for tombstones");
+    return status == HOLTER_OK ? HOLTER_OK : not_well_formed(frame, err);
 }
 
-/* Series without rows go. Of the others the columns stay where they are from now on. */
-static void settle(struct memtable_rows *rows)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < rows->series_count; i++) {
-        if (rows->series[i].stretch_count > 0)
-            rows->series[kept++] = rows->series[i];
-        else
-            columns_release(&rows->series[i].columns);
-    }
-    rows->series_count = kept;
-    for (size_t i = 0; i < kept; i++) {
-        struct memtable_series *series = &rows->series[i];
-        for (size_t s = 0; s < series->stretch_count; s++)
-            series->stretches[s].columns = &series->columns;
-        sort_stretches(series);
-    }
-}
-
-holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame *const *frames,
+holter_status memtable_rows_gather(struct memtable_rows *out, struct memtable_frame **frames,
                                    size_t count, const struct memtable_filter *filter,
                                    holter_error *err)
 {
-    struct gathering g = { .filter = filter };
-    holter_error one = { 0 };
+    struct memtable_rows rows = { .frames = frames, .frame_count = count };
+    size_t capacity = 0;
+    tombstones_init(&rows.tombstones);
     holter_status status = HOLTER_OK;
-    tombstones_init(&g.rows.tombstones);
-    for (size_t i = 0; i < count && status == HOLTER_OK; i++) {
-        status = gather_frame(&g, frames[i], &one);
-        if (status == HOLTER_NO_MEMORY)
-            error_set(err, status, "memtable: no memory for rows");
-        else if (status != HOLTER_OK)
-            error_set(err, status, "log file %llu, offset %llu: %s",
-                      (unsigned long long)frames[i]->file, (unsigned long long)frames[i]->offset,
-                      one.message[0] != '\0' ? one.message : "a frame's body is not well formed");
+
+    for (size_t i = 0; i < count; i++) {
+        const struct memtable_frame *frame = frames[i];
+        core_assert(frame->is_open);
+        status = gather_tombstones(&rows, frame, err);
+        for (size_t p = 0; status == HOLTER_OK && p < frame->part_count; p++)
+            status = gather_part(&rows, &capacity, frame, &frame->parts[p], filter, err);
+        if (status != HOLTER_OK)
+            goto done;
     }
-    columns_release(&g.skipped);
-    if (status != HOLTER_OK) {
-        memtable_rows_release(&g.rows);
-        return status;
-    }
-    settle(&g.rows);
-    *out = g.rows;
-    return HOLTER_OK;
+    for (size_t i = 0; i < rows.series_count; i++)
+        sort_stretches(&rows.series[i]);
+    *out = rows;
+    rows = (struct memtable_rows){ 0 };
+done:
+    memtable_rows_release(&rows);
+    return status;
 }
 
 void memtable_rows_release(struct memtable_rows *rows)
 {
-    for (size_t i = 0; i < rows->series_count; i++) {
-        columns_release(&rows->series[i].columns);
+    for (size_t i = 0; i < rows->series_count; i++)
         free(rows->series[i].stretches);
-    }
     free(rows->series);
     tombstones_release(&rows->tombstones);
+    memtable_frames_free(rows->frames, rows->frame_count);
     *rows = (struct memtable_rows){ 0 };
 }
 
-int64_t memtable_series_reach(const struct memtable_series *series, int64_t from)
+holter_status memtable_stretch_read(struct columns *out, const struct memtable_stretch *stretch,
+                                    holter_error *err)
 {
-    int64_t reach = from;
-    if (series->columns.schema.kind != SAMPLE_INTERVAL)
-        return reach;
-    for (size_t i = 0; i < series->stretch_count; i++) {
+    const struct memtable_frame *frame = stretch->frame;
+    struct wal_body_reader reader;
+    holter_status status = part_open(&reader, frame, stretch->part, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (!schema_is_equal(&out->schema, &reader.schema))
+        return error_set(
+            err, HOLTER_CORRUPT,
+            "log file %llu, offset %llu: found another schema of metric %u than in frames before",
+            (unsigned long long)frame->file, (unsigned long long)frame->offset, reader.metric);
+    status = wal_body_rows(out, &reader, frame->sequence);
+    if (status == HOLTER_NO_MEMORY)
+        return error_set(err, status, "memtable: no memory for rows");
+    return status == HOLTER_OK ? HOLTER_OK : not_well_formed(frame, err);
+}
+
+holter_status memtable_series_reach(int64_t *reach, const struct memtable_series *series,
+                                    int64_t from, holter_error *err)
+{
+    struct columns columns;
+    holter_status status = HOLTER_OK;
+    *reach = from;
+    if (series->schema.kind != SAMPLE_INTERVAL)
+        return HOLTER_OK;
+    columns_init(&columns, &series->schema);
+    for (size_t i = 0; i < series->stretch_count && status == HOLTER_OK; i++) {
         const struct memtable_stretch *stretch = &series->stretches[i];
-        const struct columns *columns = stretch->columns;
-        for (size_t row = stretch->first; row < stretch->end && columns->time[row] < reach; row++) {
-            if (columns_end(columns, row) > from)
-                reach = columns->time[row];
+        if (stretch->part->begin >= *reach || stretch->part->end_max <= from)
+            continue;
+        columns_clear(&columns);
+        status = memtable_stretch_read(&columns, stretch, err);
+        for (size_t row = 0;
+             status == HOLTER_OK && row < columns.count && columns.time[row] < *reach; row++) {
+            if (columns_end(&columns, row) > from)
+                *reach = columns.time[row];
         }
     }
-    return reach;
+    columns_release(&columns);
+    return status;
 }

@@ -45,22 +45,25 @@ static bool is_of_interest(const struct query_view *view, const struct manifest_
 }
 
 /* Q2, over all series. */
-static void find_reach(struct query_view *view)
+static holter_status find_reach(struct query_view *view, holter_error *err)
 {
+    holter_status status = HOLTER_OK;
     const struct manifest_version *version = shard_snapshot_version(view->snapshot);
     view->reach = view->spec.from;
     if (!view->spec.overlapping)
-        return;
+        return HOLTER_OK;
     for (size_t i = 0; i < version->file_count; i++) {
         const struct manifest_file *file = &version->files[i];
         if (is_of_interest(view, file) && file->rows > 0 &&
             may_last(view->spec.from, file->begin_min, file->end_max))
             view->reach = least(view->reach, file->begin_min);
     }
-    for (size_t i = 0; i < view->memory.series_count; i++) {
-        int64_t reach = memtable_series_reach(&view->memory.series[i], view->spec.from);
+    for (size_t i = 0; i < view->memory.series_count && status == HOLTER_OK; i++) {
+        int64_t reach;
+        status = memtable_series_reach(&reach, &view->memory.series[i], view->spec.from, err);
         view->reach = least(view->reach, reach);
     }
+    return status;
 }
 
 static bool reaches_into(const struct query_view *view, const struct manifest_file *file)
@@ -316,8 +319,9 @@ holter_status query_view_open(struct query_view *view, struct shard_snapshot *sn
     if (status != HOLTER_OK)
         return status;
     view->memory = memory;
-    find_reach(view);
-    status = add_tombstones(view, &view->memory.tombstones, err);
+    status = find_reach(view, err);
+    if (status == HOLTER_OK)
+        status = add_tombstones(view, &view->memory.tombstones, err);
     if (status == HOLTER_OK)
         status = io_queue_open(&view->queue, shard->io, IO_QUEUE_DEPTH_MAX, err);
     if (status == HOLTER_OK)
@@ -406,7 +410,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     }
     const struct memtable_series *memory = memory_peek(view);
     if (memory != NULL)
-        take_least(view, &found, memory->metric, memory->source, &memory->columns.schema);
+        take_least(view, &found, memory->metric, memory->source, &memory->schema);
     if (!found)
         return HOLTER_DONE;
 
@@ -426,7 +430,7 @@ holter_status query_view_next(struct query_view *view, holter_error *err)
     if (memory != NULL && memory->metric == view->metric && memory->source == view->source) {
         view->memory_series = memory;
         view->memory_next++;
-        is_equal = is_equal && schema_is_equal(&memory->columns.schema, &view->schema);
+        is_equal = is_equal && schema_is_equal(&memory->schema, &view->schema);
     }
     if (!is_equal)
         return error_set(err, HOLTER_CORRUPT,
@@ -471,9 +475,12 @@ static holter_status series_reach(int64_t *reach, const struct query_view *view,
         if (status != HOLTER_OK)
             return status;
     }
-    if (view->memory_series != NULL)
-        *reach = least(*reach, memtable_series_reach(view->memory_series, from));
-    return HOLTER_OK;
+    if (view->memory_series == NULL)
+        return HOLTER_OK;
+    int64_t of_memory;
+    holter_status status = memtable_series_reach(&of_memory, view->memory_series, from, err);
+    *reach = least(*reach, of_memory);
+    return status;
 }
 
 static enum merge_verdict take_whole(void *context, const struct merge_ahead *ahead)

@@ -121,11 +121,11 @@ static holter_status flush_series(struct flush *flush, struct segment_writer *wr
                                .tombstones = tombstones,
                                .metric = series->metric,
                                .source = series->source,
-                               .schema = series->columns.schema,
+                               .schema = series->schema,
                                .from = INT64_MIN,
                                .to = INT64_MAX,
                                .ends_after = INT64_MAX };
-    columns_init(&own, &series->columns.schema);
+    columns_init(&own, &series->schema);
     holter_status status = memtable_run_open(&memory, series, INT64_MIN, err);
     if (status == HOLTER_OK) {
         memtable_run_merge(memory, &run);
@@ -135,8 +135,8 @@ static holter_status flush_series(struct flush *flush, struct segment_writer *wr
         struct merge_rows rows;
         status = merge_take(merge, &rows, &own, 4 * SEGMENT_BLOCK_ROWS, err);
         if (status == HOLTER_OK && !*is_begun) {
-            status = segment_writer_series(writer, series->metric, series->source,
-                                           &series->columns.schema, err);
+            status =
+                segment_writer_series(writer, series->metric, series->source, &series->schema, err);
             *is_begun = status == HOLTER_OK;
         }
         if (status == HOLTER_OK)

@@ -18,8 +18,7 @@ struct write_frame {
     size_t part;                    /* of its commit */
     size_t body_offset, body_bytes; /* in bodies */
     uint32_t flags;                 /* enum wal_frame_flag */
-    struct memtable_body known;     /* while it is filled */
-    struct memtable_frame *memory;  /* once it is: gets its sequences when it is written */
+    struct memtable_frame *memory;  /* once it is filled: gets its sequences when it is written */
 };
 
 enum write_state {
@@ -37,7 +36,8 @@ struct shard_write {
     struct buffer bodies;
     struct write_frame *frames;
     size_t frame_count, frame_capacity;
-    size_t log_bytes;         /* that they take in a group */
+    struct memtable_body filling; /* the last frame */
+    size_t log_bytes;             /* that they take in a group */
     struct shard_part *parts; /* the caller's, for what became of them; NULL once nobody waits */
     size_t part_count;
 

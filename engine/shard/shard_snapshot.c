@@ -126,10 +126,12 @@ holter_status shard_snapshot_rows(struct memtable_rows *out, struct shard_snapsh
         status = shard_open_frames(shard, snapshot->memtable, frames, count, &is_erased, err);
     io_mutex_unlock(shard->mutex);
 
-    if (status == HOLTER_OK)
-        status = memtable_rows_gather(out, frames, is_erased ? 0 : count, filter, err);
-    memtable_frames_free(frames, count);
-    return status;
+    if (status != HOLTER_OK || is_erased) {
+        memtable_frames_free(frames, count);
+        frames = NULL;
+        count = 0;
+    }
+    return status == HOLTER_OK ? memtable_rows_gather(out, frames, count, filter, err) : status;
 }
 
 /* ---- open segments --------------------------------------------------------------------------- */

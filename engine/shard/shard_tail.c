@@ -325,7 +325,7 @@ static holter_status open_one(struct memtable_frame **out, struct shard *shard,
                               struct buffer *scratch, struct buffer *plain, holter_error *err)
 {
     struct wal_frame_read read;
-    struct wal_body body;
+    struct wal_body decoded;
     holter_status status =
         wal_read_frame(&read, scratch, shard->wal, frame->file, frame->offset, err);
     if (status != HOLTER_OK)
@@ -335,18 +335,18 @@ static holter_status open_one(struct memtable_frame **out, struct shard *shard,
             err, HOLTER_CORRUPT,
             "'%s': log file %llu, offset %llu: found another frame than was there before",
             shard->directory, (unsigned long long)frame->file, (unsigned long long)frame->offset);
-    status = shard_frame_open(&body, shard, shard->wal, &read, key, plain, err);
+    status = shard_frame_open(&decoded, shard, shard->wal, &read, key, plain, err);
     if (status != HOLTER_OK)
         return status;
-    struct memtable_body known;
-    memtable_body_init(&known);
-    known.bytes = plain->data;
-    known.count = plain->bytes;
-    known.has_deletions = body.tombstone_count > 0;
-    for (size_t i = 0; i < body.part_count; i++)
-        memtable_body_add(&known, &body.parts[i].columns, 0, body.parts[i].columns.count);
-    wal_body_release(&body);
-    return memtable_frame_new(out, &read, frame->first_sequence, &known, err);
+    wal_body_release(&decoded);
+    struct memtable_body body = { 0 };
+    status = memtable_body_read(&body, plain->data, plain->bytes);
+    if (status == HOLTER_OK)
+        status = memtable_frame_new(out, &read, frame->first_sequence, &body, err);
+    else
+        error_set(err, status, "log: no memory for a frame's body");
+    memtable_body_release(&body);
+    return status;
 }
 
 holter_status shard_open_frames(struct shard *shard, struct memtable *memtable,

@@ -31,6 +31,7 @@ void shard_write_free(struct shard_write *write)
         return;
     for (size_t i = 0; i < write->frame_count; i++)
         memtable_frame_unref(write->frames[i].memory);
+    memtable_body_release(&write->filling);
     buffer_release(&write->bodies);
     free(write->frames);
     io_signal_free(write->own_signal);
@@ -89,18 +90,19 @@ static bool begin_frame(struct shard_write *write, const struct shard_part *part
                                    .part = part_index,
                                    .body_offset = write->bodies.bytes,
                                    .flags = is_first ? 0 : WAL_LINK_GOES_ON };
-    memtable_body_init(&frame->known);
-    frame->known.has_deletions = tombstone_count > 0;
+    memtable_body_clear(&write->filling);
+    write->filling.has_deletions = tombstone_count > 0;
     wal_body_encode_begin(&write->bodies, part->tombstones, tombstone_count);
     return true;
 }
 
 /* Rows of one series go into the frame. */
-static void add_rows(struct shard_write *write, const struct wal_part *part, size_t first,
+static bool add_rows(struct shard_write *write, const struct wal_part *part, size_t first,
                      size_t count)
 {
-    memtable_body_add(&last_frame(write)->known, &part->columns, first, count);
+    size_t offset = write->bodies.bytes - last_frame(write)->body_offset;
     wal_body_encode_rows(&write->bodies, part->metric, part->source, &part->columns, first, count);
+    return !write->bodies.failed && memtable_body_add(&write->filling, offset, part, first, count);
 }
 
 /* Its sequences are those of the log, once it is written. */
@@ -112,10 +114,10 @@ static holter_status end_frame(struct shard_write *write, holter_error *err)
         return error_set(err, HOLTER_NO_MEMORY, "user #%016llx: no memory to encode a commit",
                          (unsigned long long)frame->user);
     frame->body_bytes = write->bodies.bytes - frame->body_offset;
-    frame->known.bytes = write->bodies.data + frame->body_offset;
-    frame->known.count = frame->body_bytes;
+    write->filling.bytes = write->bodies.data + frame->body_offset;
+    write->filling.count = frame->body_bytes;
     write->log_bytes += wal_frame_bytes(frame->body_bytes);
-    return memtable_frame_new(&frame->memory, &read, 0, &frame->known, err);
+    return memtable_frame_new(&frame->memory, &read, 0, &write->filling, err);
 }
 
 /* Encode one user's part as a frame, or as linked ones (W5). */
@@ -140,12 +142,11 @@ static holter_status put_part(struct shard_write *write, const struct shard_part
             core_assert(used <= room);
             size_t count = rows_that_fit(&series->columns, first, room - used);
             if (count > 0) {
-                add_rows(write, series, first, count);
-                has_memory = !write->bodies.failed;
+                has_memory = add_rows(write, series, first, count);
                 first += count;
                 continue;
             }
-            bool is_empty = frame->known.decoded_bytes == 0 &&
+            bool is_empty = write->filling.part_count == 0 &&
                             ((frame->flags & WAL_LINK_GOES_ON) != 0 || part->tombstone_count == 0);
             if (is_empty)
                 return error_set(

@@ -100,13 +100,12 @@ static bool is_in_order(const struct wal_body_reader *before, uint64_t metric, u
 holter_status wal_body_open(struct wal_body_reader *out, struct wal_tombstone **tombstones,
                             size_t *count, const uint8_t *bytes, size_t byte_count)
 {
-    struct wal_body_reader reader = { .bytes = reader_over(bytes, byte_count) };
+    *out = (struct wal_body_reader){ .bytes = reader_over(bytes, byte_count) };
     *tombstones = NULL;
     *count = 0;
-    uint64_t claimed = get_varint(&reader.bytes);
-    if (reader.bytes.overrun || claimed > reader.bytes.left / TOMBSTONE_BYTES_MIN)
+    uint64_t claimed = get_varint(&out->bytes);
+    if (out->bytes.overrun || claimed > out->bytes.left / TOMBSTONE_BYTES_MIN)
         return HOLTER_CORRUPT;
-    *out = reader;
     if (claimed == 0)
         return HOLTER_OK;
     struct wal_tombstone *found = core_calloc((size_t)claimed, sizeof *found);

@@ -61,16 +61,17 @@ static inline int world_by_series(const void *a, const void *b)
 static inline void world_encode(struct memtable_body *known, struct buffer *bytes,
                                 struct wal_body *body)
 {
-    memtable_body_init(known);
+    *known = (struct memtable_body){ 0 };
     buffer_init(bytes);
     wal_body_encode_begin(bytes, body->tombstones, body->tombstone_count);
     if (body->part_count > 1)
         qsort(body->parts, body->part_count, sizeof *body->parts, world_by_series);
     for (size_t i = 0; i < body->part_count; i++) {
         const struct wal_part *part = &body->parts[i];
+        size_t offset = bytes->bytes;
         wal_body_encode_rows(bytes, part->metric, part->source, &part->columns, 0,
                              part->columns.count);
-        memtable_body_add(known, &part->columns, 0, part->columns.count);
+        CHECK(memtable_body_add(known, offset, part, 0, part->columns.count));
     }
     CHECK(!bytes->failed);
     known->bytes = bytes->data;
@@ -99,8 +100,21 @@ static inline struct memtable_frame *world_frame(uint64_t sequence, uint64_t use
     }
     world_encode(&known, &bytes, body);
     CHECK(memtable_frame_new(&frame, &read, sequence, &known, NULL) == HOLTER_OK);
+    memtable_body_release(&known);
     buffer_release(&bytes);
     return frame;
+}
+
+/* All rows of a series, as they were committed. */
+static inline void world_rows(struct columns *out, const struct memtable_series *series)
+{
+    columns_init(out, &series->schema);
+    for (size_t place = 0; place < series->stretch_count; place++) {
+        size_t at = 0;
+        while (series->stretches[at].place != place)
+            at++;
+        CHECK(memtable_stretch_read(out, &series->stretches[at], NULL) == HOLTER_OK);
+    }
 }
 
 static inline struct memtable *world_memtable(void)

@@ -261,7 +261,7 @@ static inline holter_status find(struct found *out, struct shard_snapshot *snaps
     out->deletions = rows.tombstones.count;
     if (rows.series_count > 0) {
         struct columns columns;
-        columns_init(&columns, &rows.series[0].columns.schema);
+        columns_init(&columns, &rows.series[0].schema);
         status = series_rows(&columns, &rows.series[0], INT64_MIN, NULL, &err);
         CHECK(status == HOLTER_OK || status == HOLTER_NO_MEMORY);
         if (status == HOLTER_OK) {

@@ -70,6 +70,7 @@ START_TEST(a_frame_tells_what_was_read)
     memtable_frame_unref(frame);
     ck_assert_mem_eq(frame->body, bytes.data, bytes.bytes); /* still there */
     memtable_frame_unref(frame);
+    memtable_body_release(&known);
     buffer_release(&bytes);
 }
 END_TEST

@@ -275,7 +275,7 @@ START_TEST(a_large_part_is_linked_frames_and_stands_as_one)
         ck_assert_uint_eq(rows.tombstones.at[1].sequence, 2);
         ck_assert_uint_eq(rows.series_count, 1);
         struct columns columns;
-        columns_init(&columns, &rows.series[0].columns.schema);
+        columns_init(&columns, &rows.series[0].schema);
         OK(series_rows(&columns, &rows.series[0], INT64_MIN, NULL, &err));
         ck_assert_uint_eq(columns.count, LARGE_ROWS + 10);
         for (size_t i = 0; i < columns.count; i++) {
