@@ -115,7 +115,9 @@ $(OUT)/tests/unit/$(basename $(notdir $(1))): $(call objects,$(1) \
 	$(Q)$$(CC) $$(CFLAGS_ALL) $$^ -o $$@ $$(LIBS_TEST) $$(LIBS)
 endef
 $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
-$(OUT)/tests/unit/test_io_uring: LIBS_TEST += -Wl,--wrap=io_uring_submit -Wl,--wrap=io_uring_queue_init_params
+comma := ,
+$(OUT)/tests/unit/test_io_uring: LIBS_TEST += $(foreach f,io_uring_submit io_uring_queue_init_params \
+    io_uring_get_probe_ring __io_uring_get_cqe pread64 pwrite64,-Wl$(comma)--wrap=$(f))
 
 # make unit T=io: the unit tests of one room, or several; without T all of them. A test that hangs is ended; one that is
 # slow on a busy machine is not.

@@ -8,10 +8,11 @@
  * U1  What is linked goes on here, not in the kernel: the next operation of a chain is submitted when the
  *     one before has wholly succeeded, and cancelled where it was short or failed. So no result depends on
  *     which errors a kernel breaks its own links at.
- * U2  An operation that the kernel does not take (no memory, a limit, an interrupted worker) runs as a plain
- *     call. Its entry, which cannot be taken back, becomes one that does nothing.
- * U3  At most `depth` operations are in flight, and as many completions and more fit the ring, which keeps
- *     what does not fit (IORING_FEAT_NODROP, without which there is no ring).
+ * U2  An operation that the kernel does not take, or takes and does not begin (no memory, a limit, an
+ *     interrupted or dying worker), runs as a plain call. Its entry, where it cannot be taken back, becomes one
+ *     that does nothing.
+ * U3  At most `depth` operations are in flight, and beside them as many entries that do nothing. Twice `depth`
+ *     completions fit the ring, which keeps what does not fit (IORING_FEAT_NODROP, without which there is none).
  * U4  A forked child shares its parent's ring. It only ever closes it.
  */
 #define _GNU_SOURCE
@@ -20,6 +21,8 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+
+enum { LOOK_AGAIN_NS = 50 * 1000 };
 
 struct uring {
     struct io base;
@@ -204,6 +207,8 @@ static void uring_submit(struct io_queue *base, struct io_op *ops, size_t count)
 /* All that was submitted: in the ring, where it is more than a chain. */
 static void start_all(struct uring_queue *queue)
 {
+    if (queue->has_ring && queue->in_ring == 0) /* U3: what has completed did nothing */
+        io_uring_cq_advance(&queue->ring, io_uring_cq_ready(&queue->ring));
     bool is_alone = queue->chain_count == 1 && queue->in_ring == 0;
     queue->is_plain = is_alone || !queue_has_ring(queue);
     for (size_t i = 0; i < queue->chain_count; i++)
@@ -214,13 +219,26 @@ static void start_all(struct uring_queue *queue)
         entries_submit(queue);
 }
 
-/* The next completion. */
+/* What the kernel may answer for a transfer that it did not begin. */
+static bool is_refused(const struct io_op *op, int64_t result)
+{
+    return op->kind != IO_SYNC &&
+           (result == -EAGAIN || result == -EINTR || result == -ECANCELED || result == -ENOMEM);
+}
+
+/*
+ * The next completion, or none yet. Memory of operations in flight cannot be given back: where the kernel
+ * does not even answer (as by a filter of calls that came later), the ring is looked at from time to time.
+ */
 static void ring_wait(struct uring_queue *queue)
 {
     struct io_uring_cqe *found = NULL;
     int error = io_uring_wait_cqe(&queue->ring, &found);
-    if (error != 0) { /* once more: memory of operations in flight cannot be given back */
-        core_assert(error == -EINTR || error == -EAGAIN || error == -EBUSY);
+    if (error != 0) {
+        core_assert(error != -EBADF); /* who closed it? */
+        core_assert(error != -EBADR); /* U3 */
+        if (error != -EINTR)
+            io_sleep_ns(queue->base.io, LOOK_AGAIN_NS);
         return;
     }
     struct io_op *op = io_uring_cqe_get_data(found);
@@ -229,8 +247,7 @@ static void ring_wait(struct uring_queue *queue)
     if (op == NULL)
         return;
     queue->in_ring--;
-    bool is_refused = result == -EAGAIN || result == -EINTR;
-    if (is_refused && op->kind != IO_SYNC) {
+    if (is_refused(op, result)) {
         op_run(queue, op);
     } else {
         op->result = result;

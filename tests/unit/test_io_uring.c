@@ -2,11 +2,12 @@
  * test_io_uring.c -- batches in a ring end as plain calls would, whatever the kernel does with them.
  *
  * Claim: results, bytes and cancellations of any batch are those of calls one after the other; so too where the
- * kernel takes no entry, or only some, where an operation is interrupted or has to wait for memory, and where a
- * queue can have no ring. Method: seeded batches of reads, writes and syncs, linked and not, on files of which
- * one may not be written, against the same on other files by plain calls; the ring's calls are wrapped by the
+ * kernel takes no entry, or only some, where an operation is interrupted, cancelled or has to wait for memory,
+ * where it answers no question any more, where more completes than the ring holds, and where a queue can have no
+ * ring. Method: seeded batches of reads, writes and syncs, linked and not, on files of which one may not be
+ * written, against the same on other files by plain calls; the ring's calls and the plain ones are wrapped by the
  * linker (Makefile), so that they refuse and complete as a test wants. What every backend does:
- * test_io_conformance.c.
+ * test_io_conformance.c; what becomes of errors of the disk: test_io_faults.c.
  */
 #include "io/io.h"
 
@@ -37,10 +38,18 @@ static char root[64];
 /* ---- a kernel that does as it is told -------------------------------------------------------- */
 
 static struct {
-    int init_error;     /* of the next rings; 0: none */
+    int init_error;       /* of the next rings; 0: none */
+    bool may_drop;        /* the next rings, what does not fit them */
+    bool knows_no_writes; /* the next rings */
+    unsigned
+        flood; /* so many entries that do nothing, into each new ring and behind each submission */
     unsigned refuse;    /* of 8 submissions: take nothing */
-    unsigned interrupt; /* of 8 completions: -EINTR or -EAGAIN in the place of a result */
-    unsigned long taken, refused, interrupted;
+    bool refuse_odd;    /* of each two submissions the first: take nothing */
+    unsigned part;      /* of 8 submissions: take only some entries */
+    unsigned interrupt; /* of 8 completions: another error in the place of a result */
+    unsigned deaf;      /* of 8 waits: an error */
+    int deaf_error;     /* that one; 0: any */
+    unsigned long submissions, taken, refused, parted, interrupted, unheard, overflows;
     struct random random;
 } kernel;
 
@@ -48,19 +57,55 @@ int __real_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
                                       struct io_uring_params *p);
 int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
                                       struct io_uring_params *p);
+struct io_uring_probe *__real_io_uring_get_probe_ring(struct io_uring *ring);
+struct io_uring_probe *__wrap_io_uring_get_probe_ring(struct io_uring *ring);
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
+int __real___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **out, unsigned submit,
+                              unsigned wait, sigset_t *mask);
+int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **out, unsigned submit,
+                              unsigned wait, sigset_t *mask);
+
+static void flood(struct io_uring *ring)
+{
+    for (unsigned i = 0; i < kernel.flood; i++) {
+        struct io_uring_sqe *entry = io_uring_get_sqe(ring);
+        if (entry == NULL) {
+            CHECK(__real_io_uring_submit(ring) > 0);
+            CHECK((entry = io_uring_get_sqe(ring)) != NULL);
+        }
+        io_uring_prep_nop(entry);
+        io_uring_sqe_set_data(entry, NULL);
+    }
+    while (kernel.flood > 0 && io_uring_sq_ready(ring) > 0)
+        CHECK(__real_io_uring_submit(ring) > 0);
+}
 
 int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
                                       struct io_uring_params *p)
 {
-    return kernel.init_error != 0 ? kernel.init_error
-                                  : __real_io_uring_queue_init_params(entries, ring, p);
+    if (kernel.init_error != 0)
+        return kernel.init_error;
+    int error = __real_io_uring_queue_init_params(entries, ring, p);
+    if (error == 0 && kernel.may_drop)
+        p->features &= ~IORING_FEAT_NODROP;
+    if (error == 0)
+        flood(ring);
+    return error;
+}
+
+struct io_uring_probe *__wrap_io_uring_get_probe_ring(struct io_uring *ring)
+{
+    struct io_uring_probe *probe = __real_io_uring_get_probe_ring(ring);
+    if (probe != NULL && kernel.knows_no_writes)
+        probe->ops[IORING_OP_WRITE].flags = 0;
+    return probe;
 }
 
 /* The results of transfers that have completed are changed where they lie. */
 static void interrupt_some(struct io_uring *ring, unsigned completed)
 {
+    static const int errors[] = { -EINTR, -EAGAIN, -ECANCELED, -ENOMEM };
     unsigned head = *ring->cq.khead;
     while (io_uring_cq_ready(ring) < completed)
         sched_yield();
@@ -70,25 +115,79 @@ static void interrupt_some(struct io_uring *ring, unsigned completed)
         if (op == NULL || op->kind == IO_SYNC ||
             random_below(&kernel.random, 8) >= kernel.interrupt)
             continue;
-        cqe->res = random_below(&kernel.random, 2) == 0 ? -EINTR : -EAGAIN;
+        cqe->res = errors[random_below(&kernel.random, 4)];
         kernel.interrupted++;
     }
 }
 
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
-    static const int errors[] = { -EAGAIN, -ENOMEM, -EBUSY, 0 };
-    if (random_below(&kernel.random, 8) < kernel.refuse) {
+    static const int errors[] = { -EAGAIN, -ENOMEM, -EBUSY, -EINTR, -EPERM, 0 };
+    bool is_odd = kernel.submissions++ % 2 == 0;
+    if ((kernel.refuse_odd && is_odd) || random_below(&kernel.random, 8) < kernel.refuse) {
         kernel.refused++;
-        return errors[random_below(&kernel.random, 4)];
+        return kernel.refuse_odd ? -EAGAIN : errors[random_below(&kernel.random, 6)];
     }
     unsigned before = io_uring_cq_ready(ring);
+    unsigned held = io_uring_sq_ready(ring);
+    bool is_part = held > 1 && random_below(&kernel.random, 8) < kernel.part;
+    held = is_part ? 1 + (unsigned)random_below(&kernel.random, held - 1) : 0;
+    ring->sq.sqe_tail -= held; /* the kernel does not see them */
     int taken = __real_io_uring_submit(ring);
-    if (taken > 0)
-        kernel.taken += (unsigned)taken;
+    ring->sq.sqe_tail += held;
+    kernel.parted += is_part;
+    kernel.taken += taken > 0 ? (unsigned)taken : 0;
     if (taken > 0 && kernel.interrupt > 0)
         interrupt_some(ring, before + (unsigned)taken);
+    if (!is_part)
+        flood(ring);
+    kernel.overflows += io_uring_cq_has_overflow(ring);
     return taken;
+}
+
+int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **out, unsigned submit,
+                              unsigned wait, sigset_t *mask)
+{
+    static const int errors[] = { -EINTR, -EAGAIN, -EBUSY, -ENXIO };
+    if (random_below(&kernel.random, 8) >= kernel.deaf)
+        return __real___io_uring_get_cqe(ring, out, submit, wait, mask);
+    kernel.unheard++;
+    return kernel.deaf_error != 0 ? kernel.deaf_error : errors[random_below(&kernel.random, 4)];
+}
+
+/* Plain calls of a GiB and more, and what follows them, move nothing. */
+static struct {
+    size_t bytes[4]; /* of each call */
+    size_t count;
+    size_t fails_at; /* call; 0: none */
+    int error;       /* with that; 0: it is short by one byte */
+} huge;
+
+ssize_t __real_pread64(int descriptor, void *memory, size_t bytes, off_t offset);
+ssize_t __wrap_pread64(int descriptor, void *memory, size_t bytes, off_t offset);
+ssize_t __real_pwrite64(int descriptor, const void *memory, size_t bytes, off_t offset);
+ssize_t __wrap_pwrite64(int descriptor, const void *memory, size_t bytes, off_t offset);
+
+static ssize_t move_nothing(size_t bytes)
+{
+    CHECK(huge.count < CORE_COUNT(huge.bytes));
+    huge.bytes[huge.count++] = bytes;
+    if (huge.fails_at != huge.count)
+        return (ssize_t)bytes;
+    errno = huge.error;
+    return huge.error != 0 ? -1 : (ssize_t)bytes - 1;
+}
+
+ssize_t __wrap_pread64(int descriptor, void *memory, size_t bytes, off_t offset)
+{
+    bool is_huge = bytes >> 30 > 0 || huge.count > 0;
+    return is_huge ? move_nothing(bytes) : __real_pread64(descriptor, memory, bytes, offset);
+}
+
+ssize_t __wrap_pwrite64(int descriptor, const void *memory, size_t bytes, off_t offset)
+{
+    bool is_huge = bytes >> 30 > 0 || huge.count > 0;
+    return is_huge ? move_nothing(bytes) : __real_pwrite64(descriptor, memory, bytes, offset);
 }
 
 /* ---- a place --------------------------------------------------------------------------------- */
@@ -136,6 +235,7 @@ static void side_close(struct side *side, const char *name)
 static bool sides_open(struct side *ring, struct side *plain)
 {
     memset(&kernel, 0, sizeof kernel);
+    memset(&huge, 0, sizeof huge);
     const char *under =
         access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR"); /* whose syncs are quick */
     snprintf(root, sizeof root, "%.40s/holter-ring-XXXXXX", under != NULL ? under : "/tmp");
@@ -266,6 +366,107 @@ START_TEST(what_is_interrupted_is_done_again)
 }
 END_TEST
 
+START_TEST(what_is_taken_in_parts_is_done_whole)
+{
+    if (!sides_open(&ring, &plain))
+        return;
+    kernel.part = (unsigned)_i;
+    kernel.interrupt = 1;
+    assert_batches_agree(&ring, &plain, 2500);
+    CHECK(kernel.parted > 0);
+    sides_close(&ring, &plain);
+}
+END_TEST
+
+/* Above all: nothing of a batch is given back while the kernel may still use its memory. */
+START_TEST(a_ring_that_answers_no_wait_is_looked_at)
+{
+    static const int errors[] = { 0, -EINTR, -EAGAIN, -EBUSY, -EPERM, -ENOSYS, -ENOMEM };
+    if (!sides_open(&ring, &plain))
+        return;
+    kernel.deaf = _i == 0 ? 4 : 8;
+    kernel.deaf_error = errors[_i];
+    assert_batches_agree(&ring, &plain, 6000);
+    CHECK(kernel.unheard > 0);
+    sides_close(&ring, &plain);
+}
+END_TEST
+
+START_TEST(completions_that_do_not_fit_the_ring_are_not_lost)
+{
+    if (!sides_open(&ring, &plain))
+        return;
+    kernel.flood = 5 * DEPTH;
+    assert_batches_agree(&ring, &plain, 7000);
+    CHECK(kernel.overflows > 0);
+    sides_close(&ring, &plain);
+}
+END_TEST
+
+/* What was refused becomes entries that do nothing: they too complete, and must not fill the ring. */
+START_TEST(refused_entries_do_not_pile_up)
+{
+    if (!sides_open(&ring, &plain))
+        return;
+    kernel.refuse_odd = true;
+    for (size_t round = 0; round < 50; round++) {
+        for (size_t i = 0; i < DEPTH; i++)
+            ring.ops[i] = (struct io_op){
+                .kind = IO_READ, .file = ring.files[0], .memory = ring.memory[i], .bytes = SPAN
+            };
+        run_batch(&ring, DEPTH);
+        for (size_t i = 0; i < DEPTH; i++)
+            ck_assert_int_eq(ring.ops[i].result, SPAN);
+    }
+    CHECK(kernel.refused > 10 && kernel.taken > 0);
+    ck_assert_uint_eq(kernel.overflows, 0);
+    sides_close(&ring, &plain);
+}
+END_TEST
+
+/* The kernel moves less than 2 GiB at once; a GiB and more goes by plain calls, in pieces. */
+START_TEST(more_than_a_gib_is_moved_in_pieces)
+{
+    static const struct {
+        size_t bytes, fails_at;
+        int error;
+        int64_t result;
+        size_t calls;
+    } cases[] = {
+        { 1, 0, 0, 1, 2 },       { 4096, 0, 0, 4096, 2 }, { 4096, 1, 0, -1, 1 },
+        { 4096, 2, 0, 4095, 2 }, { 4096, 2, EIO, 0, 2 },
+    };
+    const size_t gib = (size_t)1 << 30;
+    if (!sides_open(&ring, &plain))
+        return;
+    for (size_t k = 0; k < 2 * CORE_COUNT(cases); k++) {
+        size_t c = k / 2;
+        memset(&huge, 0, sizeof huge);
+        huge.fails_at = cases[c].fails_at;
+        huge.error = cases[c].error;
+        struct io_op ops[3] = {
+            { .kind = k % 2 == 0 ? IO_READ : IO_WRITE, .linked = true, .file = ring.files[0] },
+            { .kind = IO_SYNC, .file = ring.files[1] },
+            { .kind = IO_SYNC, .file = ring.files[1] },
+        };
+        ops[0].memory = ring.memory; /* nothing is moved */
+        ops[0].bytes = gib + cases[c].bytes;
+        io_submit(ring.queue, ops, 3);
+        while (io_wait(ring.queue) != NULL)
+            continue;
+        bool is_whole = cases[c].result == (int64_t)cases[c].bytes;
+        ck_assert_int_eq(ops[0].result, (int64_t)gib + cases[c].result);
+        ck_assert_int_eq(ops[1].result, is_whole ? 0 : -ECANCELED);
+        ck_assert_int_eq(ops[2].result, 0);
+        ck_assert_uint_eq(huge.count, cases[c].calls);
+        ck_assert_uint_eq(huge.bytes[0], gib);
+        ck_assert_uint_eq(huge.bytes[1], cases[c].calls > 1 ? cases[c].bytes : 0);
+    }
+    memset(&huge, 0, sizeof huge);
+    sides_close(&ring, &plain);
+}
+END_TEST
+
 START_TEST(a_queue_without_a_ring_makes_plain_calls)
 {
     if (!sides_open(&ring, &plain))
@@ -288,6 +489,27 @@ START_TEST(why_there_is_no_ring_is_told)
     char expected[128];
     snprintf(expected, sizeof expected, "io_uring: %s", strerror(-errors[_i]));
     ck_assert_str_eq(err.message, expected);
+}
+END_TEST
+
+/* Also the ring that was asked is closed again. */
+START_TEST(a_ring_that_lacks_what_is_needed_is_none)
+{
+    struct io *io = NULL;
+    memset(&kernel, 0, sizeof kernel);
+    if (io_uring_new(&io, &err) == HOLTER_UNSUPPORTED)
+        return;
+    io_free(io);
+    kernel.may_drop = _i == 0;
+    kernel.knows_no_writes = _i == 1;
+    int free_before = dup(0);
+    close(free_before);
+    CHECK(io_uring_new(&io, &err) == HOLTER_UNSUPPORTED);
+    CHECK(io == NULL);
+    ck_assert_str_eq(err.message, "io_uring: Function not implemented");
+    int free_after = dup(0);
+    close(free_after);
+    ck_assert_int_eq(free_after, free_before);
 }
 END_TEST
 
@@ -346,8 +568,14 @@ int main(void)
     tcase_add_test(tcase, batches_end_as_plain_calls_do);
     tcase_add_loop_test(tcase, what_the_kernel_does_not_take_is_done_all_the_same, 1, 9);
     tcase_add_loop_test(tcase, what_is_interrupted_is_done_again, 1, 9);
+    tcase_add_loop_test(tcase, what_is_taken_in_parts_is_done_whole, 1, 9);
+    tcase_add_loop_test(tcase, a_ring_that_answers_no_wait_is_looked_at, 0, 7);
+    tcase_add_test(tcase, completions_that_do_not_fit_the_ring_are_not_lost);
+    tcase_add_test(tcase, refused_entries_do_not_pile_up);
+    tcase_add_test(tcase, more_than_a_gib_is_moved_in_pieces);
     tcase_add_test(tcase, a_queue_without_a_ring_makes_plain_calls);
     tcase_add_loop_test(tcase, why_there_is_no_ring_is_told, 0, 4);
+    tcase_add_loop_test(tcase, a_ring_that_lacks_what_is_needed_is_none, 0, 2);
     tcase_add_test(tcase, a_short_write_cancels_its_chain);
     tcase_add_test(tcase, a_child_may_close_its_queue);
     suite_add_tcase(suite, tcase);
