@@ -358,6 +358,15 @@ static void write_some(struct sim *sim, const struct io_op *op)
     }
 }
 
+/* All of it to the cache, where a crash finds it. */
+static void write_pending(struct sim *sim, const struct io_op *op)
+{
+    uint32_t number = ((const struct sim_file *)op->file)->node;
+    size_t bytes = room_for(sim, number, op->offset, op->bytes);
+    if (bytes > 0)
+        pages_write(sim_node_writable(sim, number), op->offset, op->memory, bytes);
+}
+
 static int check_write(const struct sim *sim, const struct io_op *op)
 {
     if (!(op->file->flags & IO_WRITABLE))
@@ -555,7 +564,7 @@ void flights_end(struct sim_process *process, bool torn)
             if (!writes || check_write(sim, op) != 0)
                 continue;
             if (torn)
-                write_some(sim, op);
+                write_pending(sim, op);
             else if (random_coin(&sim->random))
                 op_write(sim, op, &(struct sim_bend){ 0 });
         }

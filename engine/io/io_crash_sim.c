@@ -22,7 +22,7 @@ static void settle_dir(struct sim *sim, uint32_t dir)
 
 static void crash_dirs(struct sim *sim, struct sim_choice *choice)
 {
-    choice_begin_group(choice);
+    choice_begin_group(choice, sim->change_count > 0);
     for (size_t i = 0; i < sim->change_count; i++) {
         if (choice_next(choice))
             tree_apply(sim, &sim->change[i]);
@@ -75,6 +75,23 @@ void sim_crash_keep(struct sim *sim, const uint8_t *keep, size_t keep_bytes)
     if (keep_bytes == 0)
         choice.keep = &nothing;
     crash(sim, &choice, 0);
+}
+
+void sim_crash_keep_files(struct sim *sim, uint64_t keep, uint64_t seed)
+{
+    struct sim_choice choice = { .mode = SIM_CRASH_RANDOM, .is_by_file = true, .random = { seed } };
+    choice.files = keep;
+    crash(sim, &choice, seed);
+}
+
+size_t sim_pending_files(const struct sim *sim)
+{
+    bool *live = tree_mark(sim, false);
+    size_t count = sim->change_count > 0;
+    for (size_t i = 0; i < sim->node_count; i++)
+        count += live[i] && sim->node[i]->kind == IO_KIND_FILE && pages_is_file(sim->node[i]);
+    free(live);
+    return count;
 }
 
 size_t sim_pending_count(const struct sim *sim)

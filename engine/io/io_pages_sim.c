@@ -393,11 +393,13 @@ void pages_flip(struct sim_node *node, uint64_t bit)
 
 /* ---- a power cut ----------------------------------------------------------------------------- */
 
-void choice_begin_group(struct sim_choice *choice)
+void choice_begin_group(struct sim_choice *choice, bool is_file)
 {
     /* Whole files kept or lost are as likely as ones that are torn. */
     static const uint32_t biases[] = { 0, 24, 128, 232, 256 };
     choice->bias = biases[random_below(&choice->random, CORE_COUNT(biases))];
+    if (choice->is_by_file && is_file)
+        choice->bias = choice->files >> choice->file++ & 1 ? 256 : 0;
 }
 
 bool choice_next(struct sim_choice *choice)
@@ -420,6 +422,11 @@ size_t pages_pending_count(const struct sim_node *node)
             count++;
     }
     return count;
+}
+
+bool pages_is_file(const struct sim_node *node)
+{
+    return node->shared_bytes == 0 && pages_pending_count(node) > 0;
 }
 
 /* Shared words reach the disk one by one, at any time, or never; some come out as neither. */
@@ -479,7 +486,7 @@ static void trim(struct sim_node *node, uint64_t bytes)
 
 void pages_crash(struct sim_node *node, struct sim_choice *choice)
 {
-    choice_begin_group(choice);
+    choice_begin_group(choice, pages_is_file(node));
     uint64_t bytes = node->bytes_disk;
     if (node->bytes_dirty && choice_next(choice))
         bytes = node->bytes;

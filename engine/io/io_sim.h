@@ -56,8 +56,8 @@ enum sim_event {
     SIM_NOTHING = 0,
     SIM_POWER_CUT = 1, /* ... every process dies */
     SIM_KILL = 2,      /* ... the calling process dies; its other writes in flight happen or not */
-    SIM_POWER_CUT_TORN = 3, /* ... after part of its effect (a write: some sectors; what else is in
-                               flight, too) every process dies */
+    SIM_POWER_CUT_TORN = 3, /* ... after part of its effect (a write: some sectors) every process
+                               dies; what else is in flight is pending, each write of it whole */
 };
 void sim_stop_at(struct sim *sim, uint64_t call, enum sim_event event);
 bool sim_has_stopped(const struct sim *sim); /* the event came to pass */
@@ -83,6 +83,13 @@ void sim_crash(struct sim *sim, enum sim_crash_mode mode, uint64_t seed);
 size_t sim_pending_count(const struct sim *sim);
 /** A crash that keeps exactly the pending items whose bit is set (item i: bit i of keep). */
 void sim_crash_keep(struct sim *sim, const uint8_t *keep, size_t keep_bytes);
+/**
+ * How many files have something pending, shared pages not counted; and one more where changes of directories
+ * are, which come first then.
+ */
+size_t sim_pending_files(const struct sim *sim);
+/** A crash that keeps all that is pending of those whose bit is set, nothing of others; shared words by `seed`. */
+void sim_crash_keep_files(struct sim *sim, uint64_t keep, uint64_t seed);
 /**
  * A hash of the tree as a fresh boot would find it: names, sizes, bytes. Head pages excluded by
  * suffix.

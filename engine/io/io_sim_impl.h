@@ -161,12 +161,17 @@ struct sim_choice {
     const uint8_t *keep; /* one bit an item; with it the mode does not matter */
     size_t keep_bits;
     size_t item; /* the next one */
+    bool is_by_file;
+    uint64_t files; /* then one bit a file */
+    size_t file;    /* the next one */
     struct sim_random random;
     uint32_t bias; /* of 256: the chance that an item is kept */
 };
 
-void choice_begin_group(struct sim_choice *choice); /* draws the bias */
+void choice_begin_group(struct sim_choice *choice, bool is_file); /* draws the bias */
 bool choice_next(struct sim_choice *choice);
+/* Something of it is pending that is no shared page. */
+bool pages_is_file(const struct sim_node *node);
 void pages_crash(struct sim_node *node, struct sim_choice *choice);
 
 /* ---- the machine ----------------------------------------------------------------------------- */

@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 enum {
-    LEDGER_USERS_MAX = 12,
+    LEDGER_USERS_MAX = 20,
     LEDGER_PARTS_MAX = 160,
     LEDGER_ROWS_MAX = 2400,
     LEDGER_CUTS_MAX = 48,
@@ -145,8 +145,8 @@ struct world {
 
 void world_trouble(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/** A store with two shards, two users in different ones, and a source each. */
-void world_setup(struct world *world, uint64_t seed);
+/** A store whose first users, one for each shard, are in different ones and have a source each. */
+void world_setup(struct world *world, uint64_t seed, uint32_t shards);
 /** Ledger and machine of `from`, no actors. */
 void world_copy(struct world *out, const struct world *from, uint64_t seed);
 /** Closes all actors' handles; the machine stays. */
@@ -159,7 +159,7 @@ struct actor *actor_new(struct world *world, size_t index, bool is_reader);
 void actor_start(struct actor *actor);
 struct actor *actor_open(struct world *world, size_t index, bool is_reader); /* both */
 /** A new process makes the store and opens it. */
-struct actor *actor_create(struct world *world, size_t index);
+struct actor *actor_create(struct world *world, size_t index, uint32_t shards);
 /** Each in a fiber of its own, until all have ended. */
 void actors_run_together(struct world *world, void (*const *bodies)(void *actor), size_t count);
 void actor_close(struct actor *actor);
@@ -231,6 +231,7 @@ struct workload {
     const char *what;
     void (*prepare)(struct world *world); /* upon world_setup; not cut */
     void (*run)(struct world *world);
+    uint32_t shards;       /* 0: two */
     bool is_without_store; /* begins on an empty disk */
     bool has_fibers;
 };

@@ -4,7 +4,7 @@
  *
  *     run of a workload ...k... every call k: cut before it, cut in the middle of it (torn), kill
  *                            └─ end images nothing unsynced, everything, subsets: all of them where
- *                            few
+ *                            few, and of files written to by one submission
  *                                 └─ recovery ...j... cut, torn, killed again, at some of its calls
  *                                                  └─ end images
  *                                                       └─ recovery ...i...     and once more
@@ -36,6 +36,7 @@
 enum {
     DEPTH_MAX = 3,          /* of cuts: the workload's and two in recovery */
     PENDING_EXHAUSTIVE = 5, /* so few unsynced items: every subset of them */
+    FILES_EXHAUSTIVE = 4,   /* so few files of a torn cut: every subset of them */
     VIOLATIONS_MAX = 10,
     JOBS_MAX = 16,
 };
@@ -223,6 +224,14 @@ static struct world *reach(struct explorer *explorer, const struct world *start,
     return point;
 }
 
+/* In the middle of a submission: of so many files each subset is left, all of its writes or none. 0: one, or too many. */
+static size_t files_chosen(const struct world *point, const struct path *path)
+{
+    bool is_torn = path->depth == 1 && path->steps[0].event == SIM_POWER_CUT_TORN;
+    size_t files = is_torn ? sim_pending_files(point->sim) : 0;
+    return files > 1 && files <= FILES_EXHAUSTIVE ? files : 0;
+}
+
 /* How many end images a point gives at this depth. */
 static unsigned choices_of(const struct explorer *explorer, const struct world *point,
                            const struct path *path)
@@ -233,7 +242,8 @@ static unsigned choices_of(const struct explorer *explorer, const struct world *
     unsigned subsets = explorer->effort.subsets[path->depth - 1];
     if (pending <= PENDING_EXHAUSTIVE)
         return (1u << pending) + (subsets + 3) / 4;
-    return 2 + subsets;
+    size_t files = files_chosen(point, path);
+    return files > 0 ? (1u << files) + (subsets + 1) / 2 : 2 + subsets;
 }
 
 /* The machine after the event: started again, unless a process only was killed. */
@@ -248,10 +258,13 @@ static struct world *image_of(struct explorer *explorer, const struct world *poi
     if (step->event == SIM_KILL)
         return image;
     size_t pending = sim_pending_count(point->sim);
+    size_t files = files_chosen(point, path);
     if (pending <= PENDING_EXHAUSTIVE && step->choice < 1u << pending) {
         uint8_t keep = (uint8_t)step->choice;
         sim_crash_keep(image->sim, &keep, 1);
-    } else if (pending > PENDING_EXHAUSTIVE && step->choice < 2) {
+    } else if (pending > PENDING_EXHAUSTIVE && files > 0 && step->choice < 1u << files) {
+        sim_crash_keep_files(image->sim, step->choice, seed);
+    } else if (pending > PENDING_EXHAUSTIVE && files == 0 && step->choice < 2) {
         sim_crash(image->sim, step->choice == 0 ? SIM_CRASH_DURABLE : SIM_CRASH_ALL, seed);
     } else {
         sim_crash(image->sim, SIM_CRASH_RANDOM, seed);
@@ -618,7 +631,7 @@ int main(int argc, char **argv)
           { .subsets = { 0, 0, 0 },
             .kill_stride = 256,
             .nested = { 8, 64, 0 } } }, /* under sanitizers */
-        { "short", { .subsets = { 4, 1, 1 }, .kill_stride = 32, .nested = { 64, 96, 0 } } },
+        { "short", { .subsets = { 4, 1, 1 }, .kill_stride = 32, .nested = { 52, 96, 0 } } },
         { "long", { .subsets = { 22, 13, 9 }, .kill_stride = 4, .nested = { 512, 256, 0 } } },
     };
     struct effort effort = efforts[1].effort;

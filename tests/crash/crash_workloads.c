@@ -9,13 +9,13 @@
 
 #include <stddef.h>
 
-/* A batch for both users, and so for both shards. */
-static bool commit_both(struct actor *actor, enum metric_index metric, int64_t time_ns,
-                        size_t count)
+/* A batch for the first users, and so for as many shards. */
+static bool commit_users(struct actor *actor, size_t users, enum metric_index metric,
+                         int64_t time_ns, size_t count)
 {
     if (!batch_begin(actor))
         return false;
-    for (size_t user = 0; user < 2; user++) {
+    for (size_t user = 0; user < users; user++) {
         batch_part(actor, user);
         for (size_t i = 0; i < count; i++)
             batch_row(actor, metric, 1, time_ns + minute_ns((int64_t)i), 0);
@@ -30,16 +30,28 @@ static void run_takeover(struct world *world)
     struct actor *a = actor_open(world, 0, false);
     struct actor *b = actor_open(world, 1, false);
     struct actor *reader = actor_open(world, 2, true);
-    commit_both(a, M_HEART, week_ns(0), 3);
-    commit_both(b, M_HEART, week_ns(0) + minute_ns(1), 3);
+    commit_users(a, 2, M_HEART, week_ns(0), 3);
+    commit_users(b, 2, M_HEART, week_ns(0) + minute_ns(1), 3);
     act_read(reader);
     act_rows(b, 0, M_STEPS, week_ns(0), 2);
-    commit_both(a, M_PRESSURE, week_ns(0), 2);
+    commit_users(a, 2, M_PRESSURE, week_ns(0), 2);
     act_rows(b, 1, M_WEIGHT, week_ns(0), 1);
     act_read(reader);
     actor_close(a);
-    commit_both(b, M_HEART, week_ns(1), 2);
+    commit_users(b, 2, M_HEART, week_ns(1), 2);
     act_read(reader);
+}
+
+/* ---- commits over three shards, whose logs are written by one submission ---------------------- */
+
+static void run_shards(struct world *world)
+{
+    struct actor *a = actor_open(world, 0, false);
+    struct actor *b = actor_open(world, 1, false);
+    commit_users(a, 3, M_HEART, week_ns(0), 1);
+    commit_users(a, 3, M_STEPS, week_ns(0), 1);
+    commit_users(b, 3, M_HEART, week_ns(0) + minute_ns(1), 1);
+    act_read(a);
 }
 
 /* ---- late data over three partitions --------------------------------------------------------- */
@@ -162,7 +174,7 @@ static void prepare_cold(struct world *world)
 {
     struct actor *a = actor_open(world, 0, false);
     for (int week = 0; week < 6; week += 3)
-        commit_both(a, M_HEART, week_ns(week), 3);
+        commit_users(a, 2, M_HEART, week_ns(week), 3);
     act_rows(a, 0, M_HEART, week_ns(4), 4);
     act_compact(a, HOLTER_COLD);
     actor_close(a);
@@ -279,7 +291,7 @@ static void run_linked(struct world *world)
 
 static void run_create(struct world *world)
 {
-    struct actor *a = actor_create(world, 0);
+    struct actor *a = actor_create(world, 0, 2);
     act_user(a, 0);
     if (world->ledger.user_count > 0)
         act_source(a, 0);
@@ -295,11 +307,11 @@ static void trio_writer(void *context)
     struct actor *a = context;
     actor_start(a);
     for (int i = 0; i < 3; i++) {
-        commit_both(a, M_HEART, week_ns(i) + minute_ns(i), 3);
+        commit_users(a, 2, M_HEART, week_ns(i) + minute_ns(i), 3);
         remove_range(a, 0, M_HEART, week_ns(i) + minute_ns(i + 1), week_ns(i) + minute_ns(i + 2),
                      0);
     }
-    commit_both(a, M_STEPS, week_ns(0), 2);
+    commit_users(a, 2, M_STEPS, week_ns(0), 2);
 }
 
 static void trio_reader(void *context)
@@ -328,9 +340,9 @@ static void trio_compactor(void *context)
 static void prepare_trio(struct world *world)
 {
     struct actor *a = actor_open(world, 0, false);
-    commit_both(a, M_HEART, week_ns(0), 4);
+    commit_users(a, 2, M_HEART, week_ns(0), 4);
     act_flush(a);
-    commit_both(a, M_HEART, week_ns(0) + minute_ns(2), 4);
+    commit_users(a, 2, M_HEART, week_ns(0) + minute_ns(2), 4);
     actor_close(a);
 }
 
@@ -344,7 +356,9 @@ static void run_trio(struct world *world)
 
 void world_prepare(struct world *out, const struct workload *workload, uint64_t seed)
 {
-    world_setup(out, seed); /* also where it is not wanted: it learns the metrics */
+    world_setup(out, seed,
+                workload->shards > 0 ? workload->shards
+                                     : 2); /* also where it is not wanted: it learns the metrics */
     if (workload->prepare != NULL && !out->has_trouble)
         workload->prepare(out);
     world_close(out);
@@ -384,6 +398,10 @@ const struct workload workloads[] = {
       .run = run_trio,
       .has_fibers = true },
     { .name = "takeover", .what = "two shards, two writers, takeovers", .run = run_takeover },
+    { .name = "shards",
+      .what = "commits over three shards, two writers",
+      .run = run_shards,
+      .shards = 3 },
     { .name = "late",
       .what = "late rows over three partitions",
       .prepare = prepare_late,

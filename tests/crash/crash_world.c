@@ -133,10 +133,10 @@ struct actor *actor_open(struct world *world, size_t index, bool is_reader)
     return actor;
 }
 
-struct actor *actor_create(struct world *world, size_t index)
+struct actor *actor_create(struct world *world, size_t index, uint32_t shards)
 {
     struct actor *actor = actor_new(world, index, false);
-    holter_create_options create = { .shards = 2 };
+    holter_create_options create = { .shards = shards };
     holter_error err = { 0 };
     world->ledger.store = LEDGER_TRIED;
     holter_status status = store_create_on(actor->io, CRASH_STORE, &create, &err);
@@ -973,12 +973,12 @@ bool act_unpin(struct actor *actor)
 /* ---- setup ----------------------------------------------------------------------------------- */
 
 /* As store_user_shard. */
-static unsigned shard_of(uint64_t user)
+static uint64_t shard_of(struct world *world, size_t user, uint32_t shards)
 {
     uint8_t number[8];
     struct writer w = writer_over(number, sizeof number);
-    put_u64(&w, user);
-    return (unsigned)(hash64(number, sizeof number) % 2);
+    put_u64(&w, fact_of_user(world, user)->number);
+    return hash64(number, sizeof number) % shards;
 }
 
 static void swap_users(struct ledger *ledger, size_t a, size_t b)
@@ -988,22 +988,22 @@ static void swap_users(struct ledger *ledger, size_t a, size_t b)
     ledger->user_fact[b] = fact;
 }
 
-void world_setup(struct world *world, uint64_t seed)
+void world_setup(struct world *world, uint64_t seed, uint32_t shards)
 {
     struct sim_options options = { .seed = seed, .switch_always = true };
     *world = (struct world){ .sim = sim_new(&options) };
-    struct actor *actor = actor_create(world, 0);
+    struct actor *actor = actor_create(world, 0, shards);
     act_metric(actor, 0);
-    bool is_spread = false;
-    while (!is_spread && act_user(actor, 0)) {
+    for (size_t spread = 0; spread < shards && act_user(actor, 0);) {
         size_t last = world->ledger.user_count - 1u;
-        is_spread =
-            shard_of(fact_of_user(world, last)->number) != shard_of(fact_of_user(world, 0)->number);
-        if (is_spread)
-            swap_users(&world->ledger, 1, last);
+        bool is_new = true;
+        for (size_t i = 0; i < spread; i++)
+            is_new = is_new && shard_of(world, i, shards) != shard_of(world, last, shards);
+        if (is_new)
+            swap_users(&world->ledger, spread++, last);
     }
-    act_source(actor, 0);
-    act_source(actor, 1);
+    for (size_t i = 0; i < shards; i++)
+        act_source(actor, i);
     act_read(actor); /* learns the metrics */
     actor_close(actor);
 }
