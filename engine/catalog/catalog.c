@@ -26,6 +26,7 @@ static struct edits_spec edits_spec_of(const struct catalog_spec *spec)
         .directory = spec->directory,
         .name = "catalog",
         .kind = EDITS_CATALOG,
+        .statistics = spec->statistics,
     };
     memcpy(edits.store_id, spec->store_id, sizeof edits.store_id);
     return edits;

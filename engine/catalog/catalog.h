@@ -115,6 +115,7 @@ struct catalog_spec {
     const char *directory; /* the store's; borrowed */
     uint8_t store_id[16];
     bool is_sealed;
+    struct head *statistics; /* as in edits_spec */
 };
 
 /** Make "catalog.a" and "catalog.b" with the built-in metrics and one region. */

@@ -81,7 +81,7 @@ struct compaction_result {
     uint64_t files_in, files_out;
     uint64_t rows_in, rows_out;
     uint64_t tombstones_in, tombstones_out;
-    uint64_t rollup_bytes; /* in the files out */
+    uint64_t bytes_out, block_bytes, rollup_bytes; /* of the files out, as in segment_summary */
 };
 
 /**

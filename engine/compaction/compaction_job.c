@@ -412,6 +412,8 @@ holter_status compaction_job_commit(struct compaction_job *job, struct compactio
         add[done.files_out] = entry_of(job, &job->outputs[i]);
         done.rows_out += add[done.files_out].rows;
         done.tombstones_out += add[done.files_out].tombstones;
+        done.bytes_out += job->outputs[i].summary.bytes;
+        done.block_bytes += job->outputs[i].summary.block_bytes;
         done.rollup_bytes += job->outputs[i].summary.rollup_bytes;
         done.files_out++;
     }

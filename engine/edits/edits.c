@@ -431,6 +431,7 @@ static holter_status write_edit(struct edits *edits, struct buffer *edit, holter
     }
     holter_status status = edits_run(edits->queue, ops, CORE_COUNT(ops), err);
     edits->is_poisoned = status != HOLTER_OK;
+    head_count(edits->spec.statistics, HEAD_EDIT_BYTES, EDITS_COPIES * edit->bytes);
     return status;
 }
 

@@ -19,12 +19,13 @@
  *       made anew only of what is synced. A writer that finds later edits makes both copies anew
  *       (synced) before it builds on them.
  *
- * The caller excludes other writers by a lock. Needs core, io. Threads: one at a time. Bytes:
+ * The caller excludes other writers by a lock. Needs core, io, head. Threads: one at a time. Bytes:
  * format-spec/edits.md.
  */
 #ifndef EDITS_EDITS_H
 #define EDITS_EDITS_H
 
+#include "head/head.h"
 #include "io/io.h"
 
 enum { EDITS_BODY_BYTES_MAX = 16 << 20, EDITS_NAME_BYTES_MAX = 32 };
@@ -52,8 +53,9 @@ struct edits_spec {
     const char *name;      /* borrowed until edits_close */
     enum edits_kind kind;
     uint8_t store_id[16];
-    uint32_t place;  /* as of head_open */
-    bool is_private; /* files for the owner only: IO_PRIVATE */
+    uint32_t place;          /* as of head_open */
+    bool is_private;         /* files for the owner only: IO_PRIVATE */
+    struct head *statistics; /* where bytes are counted; borrowed; may be NULL */
     struct edits_owner owner;
 };
 

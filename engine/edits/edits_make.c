@@ -77,6 +77,7 @@ static holter_status write_pending(struct edits_maker *maker, holter_error *err)
                                  .bytes = pending->bytes };
     holter_status status = edits_run(maker->queue, ops, EDITS_COPIES, err);
     maker->offset += pending->bytes;
+    head_count(maker->spec->statistics, HEAD_EDIT_BYTES, EDITS_COPIES * pending->bytes);
     buffer_clear(pending);
     return status;
 }

@@ -52,8 +52,15 @@ enum head_counter {
     HEAD_COMMITS_FAILED, /* calls that stored not all */
     HEAD_COMMITS_BUSY,   /* of these, HOLTER_BUSY */
     HEAD_GROUPS,         /* of the logs: one synced write each */
-    HEAD_GROUP_BYTES,    /* padding included */
     HEAD_GROUPS_FAILED,
+    HEAD_LOG_BYTES,         /* of groups and marks */
+    HEAD_LOG_BODY_BYTES,    /* of these, what frames hold */
+    HEAD_LOG_PADDING_BYTES, /* of these, up to whole pages; the rest are headers and seals */
+    HEAD_LOG_AHEAD_BYTES,   /* beside these: of files that are filled with zeros before */
+    HEAD_SEGMENT_BYTES,
+    HEAD_SEGMENT_BLOCK_BYTES, /* of these, rows */
+    HEAD_SEGMENT_ROLLUP_BYTES, /* of these, statistics by half hours; the rest are indexes, headers and seals */
+    HEAD_EDIT_BYTES,      /* of manifests, catalog and vault */
     HEAD_ROWS,            /* committed */
     HEAD_ROWS_LATE,       /* of these, more than two days old */
     HEAD_ROWS_DUPLICATE,  /* not written: equal ones were there, or in the batch */

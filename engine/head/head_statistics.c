@@ -18,7 +18,7 @@ enum {
     COUNTERS_WORD = TAG_WORD + 1,
     HISTOGRAMS_WORD = COUNTERS_WORD + HEAD_COUNTERS_ROOM,
     HISTOGRAM_WORDS = 1 + HEAD_BUCKETS,
-    LIST_VERSION = 1, /* rises when what is listed in head.h changes its place or meaning */
+    LIST_VERSION = 2, /* rises when what is listed in head.h changes its place or meaning */
 };
 
 _Static_assert((HISTOGRAMS_WORD + HEAD_HISTOGRAMS * HISTOGRAM_WORDS) * 8 <= HEAD_BYTES,

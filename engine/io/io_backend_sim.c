@@ -404,6 +404,7 @@ static int64_t op_write(struct sim *sim, const struct io_op *op, const struct si
     if (bend->lies)
         pages_drop(node, op->offset, bytes);
     heal_bad_sectors(sim, number, op->offset, bytes);
+    sim->written_bytes += bytes;
     return (int64_t)bytes;
 }
 

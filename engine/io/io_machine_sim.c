@@ -173,6 +173,11 @@ bool sim_has_stopped(const struct sim *sim)
     return sim->stopped;
 }
 
+uint64_t sim_written_bytes(const struct sim *sim)
+{
+    return sim->written_bytes;
+}
+
 uint64_t sim_call_count(const struct sim *sim)
 {
     return sim->calls;

@@ -51,6 +51,7 @@ bool sim_process_is_dead(const struct io *io);
  * load..
  */
 uint64_t sim_call_count(const struct sim *sim);
+uint64_t sim_written_bytes(const struct sim *sim); /* by all writes that answered */
 /** At the call with this number (counted from 0 over all processes), before its effect ... */
 enum sim_event {
     SIM_NOTHING = 0,

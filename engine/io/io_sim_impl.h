@@ -232,7 +232,7 @@ struct sim {
     struct sim_process *processes;
     struct sim_lock *locks;
 
-    uint64_t calls;
+    uint64_t calls, written_bytes;
     uint64_t stop_at;
     enum sim_event stop_event; /* SIM_NOTHING once it came to pass */
     bool stopped;

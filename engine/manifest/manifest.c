@@ -181,6 +181,7 @@ static struct edits_spec edits_spec_of(const struct manifest_spec *spec, struct 
         .name = manifest_name,
         .kind = EDITS_MANIFEST,
         .place = spec->place,
+        .statistics = spec->statistics,
         .owner = { .reset = owner_reset, .apply = owner_apply, .context = manifest },
     };
     memcpy(edits.store_id, spec->store_id, sizeof edits.store_id);

@@ -89,7 +89,8 @@ struct manifest_spec {
     const char *directory; /* the shard's; borrowed */
     struct io_file *
         lock_file; /* of this handle; borrowed; carries the pins. NULL: nobody can sweep, pins only count */
-    struct head *head; /* borrowed; may be NULL (read-only store without one) */
+    struct head *head;       /* borrowed; may be NULL (read-only store without one) */
+    struct head *statistics; /* as in edits_spec */
     uint8_t store_id[16];
     uint32_t place;
 };

@@ -74,7 +74,9 @@ struct segment_summary {
     int64_t tombstone_begin, tombstone_end; /* 0 where tombstones is 0 */
     uint64_t bytes;
     uint64_t footer_hash;
-    uint64_t rollup_bytes; /* of those bytes; 0 where the file was not written just now */
+    /* of those bytes; 0 where the file was not written just now */
+    uint64_t block_bytes; /* rows, without seals */
+    uint64_t rollup_bytes;
 };
 
 /**

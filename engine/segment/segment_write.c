@@ -473,6 +473,8 @@ static holter_status series_end(struct segment_writer *writer, holter_error *err
     struct segment_entry *entry = &writer->entries[writer->entry_count];
     if (entry->series.rows > 0) {
         size_t before = writer->headers.bytes;
+        for (size_t i = 0; i < writer->block_count; i++)
+            writer->footer.summary.block_bytes += writer->places[i].bytes;
         segment_blocks_encode(&writer->headers, &entry->series.schema, writer->blocks,
                               writer->places, writer->block_count,
                               reader_over(writer->model_bytes.data, writer->model_bytes.bytes));

@@ -24,6 +24,7 @@ static struct manifest_spec manifest_spec_of(const struct shard_spec *spec,
                                 .directory = spec->directory,
                                 .lock_file = lock_file,
                                 .head = head,
+                                .statistics = spec->statistics,
                                 .place = spec->place };
     memcpy(of.store_id, spec->store_id, sizeof of.store_id);
     return of;

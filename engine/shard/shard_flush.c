@@ -236,6 +236,10 @@ static holter_status finish_class(struct flush *flush, uint8_t class, holter_err
         return HOLTER_OK; /* it got no user */
     if (status != HOLTER_OK)
         return status;
+    struct head *statistics = flush->shard->spec.statistics;
+    head_count(statistics, HEAD_SEGMENT_BYTES, summary.bytes);
+    head_count(statistics, HEAD_SEGMENT_BLOCK_BYTES, summary.block_bytes);
+    head_count(statistics, HEAD_SEGMENT_ROLLUP_BYTES, summary.rollup_bytes);
     uint64_t flushed = flush->snapshot->version->flushed.sequence;
     struct manifest_file *file = &flush->files[flush->file_count++];
     *file = (struct manifest_file){ .tier = TIER_HOT,

@@ -296,6 +296,18 @@ static void remember(struct shard_write *leader, const struct wal_place *before)
         memtable_truncate(shard->memtable, before->sequence); /* the tail stays where it was */
 }
 
+/* Before who appended leaves. */
+static void count_written(struct shard *shard)
+{
+    struct head *statistics = shard->spec.statistics;
+    struct wal_written written = wal_written_take(shard->append_wal);
+    head_count(statistics, HEAD_GROUPS, written.groups);
+    head_count(statistics, HEAD_LOG_BYTES, written.bytes);
+    head_count(statistics, HEAD_LOG_BODY_BYTES, written.body_bytes);
+    head_count(statistics, HEAD_LOG_PADDING_BYTES, written.padding_bytes);
+    head_count(statistics, HEAD_LOG_AHEAD_BYTES, written.ahead_bytes);
+}
+
 /* Its operations completed: the round is durable from now on, and everybody sees it; or none of it is. */
 static holter_status publish_round(struct shard_write *leader, holter_error *err)
 {
@@ -303,18 +315,16 @@ static holter_status publish_round(struct shard_write *leader, holter_error *err
     struct wal_place before = leader->place;
     if (leader->wal_write == NULL)
         return HOLTER_OK; /* there was nothing to write */
-    size_t count;
-    size_t bytes = wal_write_ops(leader->wal_write, &count)->bytes;
     size_t commits = 0;
     for (const struct shard_write *write = leader->round; write != NULL; write = write->next)
         commits += write->frame_count > 0;
     holter_status status = wal_write_end(leader->wal_write, &leader->place, err);
     leader->wal_write = NULL;
     shard_measure_time(shard, HEAD_SYNC_US, leader->sealed_ns);
-    head_count(shard->spec.statistics, status == HOLTER_OK ? HEAD_GROUPS : HEAD_GROUPS_FAILED, 1);
+    count_written(shard);
+    head_count(shard->spec.statistics, HEAD_GROUPS_FAILED, status != HOLTER_OK);
     if (status != HOLTER_OK)
         return status;
-    head_count(shard->spec.statistics, HEAD_GROUP_BYTES, bytes);
     head_count(shard->spec.statistics, HEAD_COMMITS, commits);
     head_measure(shard->spec.statistics, HEAD_GROUP_COMMITS, commits);
     shard->has_appended = true;
@@ -675,6 +685,7 @@ void shard_write_abort(struct shard_write *write)
 static void end_at_place(struct shard_write *write, holter_status status)
 {
     struct shard *shard = write->shard;
+    count_written(shard);
     if (status == HOLTER_OK) {
         io_mutex_lock(shard->mutex);
         shard_publish_end(shard, &write->place);

@@ -152,6 +152,9 @@ holter_status shard_compact(struct compaction_result *sum, struct shard *shard,
         head_count(statistics, HEAD_COMPACTED_FILES_OUT, one.files_out);
         head_count(statistics, HEAD_COMPACTED_ROWS_IN, one.rows_in);
         head_count(statistics, HEAD_COMPACTED_ROWS_OUT, one.rows_out);
+        head_count(statistics, HEAD_SEGMENT_BYTES, one.bytes_out);
+        head_count(statistics, HEAD_SEGMENT_BLOCK_BYTES, one.block_bytes);
+        head_count(statistics, HEAD_SEGMENT_ROLLUP_BYTES, one.rollup_bytes);
         total.jobs += 1;
         total.files_in += one.files_in;
         total.files_out += one.files_out;

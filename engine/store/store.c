@@ -626,12 +626,15 @@ static holter_status open_lock_and_head(holter_store *store, holter_error *err)
 
 static holter_status open_vault_and_catalog(holter_store *store, holter_error *err)
 {
-    struct vault_spec vault = {
-        .io = store->io, .directory = store->path, .keyring = store->keyring, .arena = store->arena
-    };
+    struct vault_spec vault = { .io = store->io,
+                                .directory = store->path,
+                                .keyring = store->keyring,
+                                .arena = store->arena,
+                                .statistics = store->head };
     struct catalog_spec catalog = { .io = store->io,
                                     .directory = store->path,
-                                    .is_sealed = store->is_sealed };
+                                    .is_sealed = store->is_sealed,
+                                    .statistics = store->head };
     uint64_t vault_at, catalog_at;
     memcpy(vault.store_id, store->id, sizeof vault.store_id);
     memcpy(catalog.store_id, store->id, sizeof catalog.store_id);

@@ -28,6 +28,7 @@ static struct edits_spec edits_spec_of(const struct vault_spec *spec)
         .name = "vault",
         .kind = EDITS_VAULT,
         .is_private = true,
+        .statistics = spec->statistics,
     };
     memcpy(edits.store_id, spec->store_id, sizeof edits.store_id);
     return edits;

@@ -59,6 +59,7 @@ struct vault_spec {
     uint8_t store_id[16];
     struct keyring *keyring;    /* borrowed; NULL: a store without sealing */
     struct crypto_arena *arena; /* borrowed */
+    struct head *statistics;    /* as in edits_spec */
 };
 
 /** Make "vault.a" and "vault.b". */

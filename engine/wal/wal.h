@@ -154,6 +154,17 @@ holter_status wal_write_end(struct wal_write *write, struct wal_place *place, ho
  */
 void wal_write_abort(struct wal_write *write);
 
+/** What appending wrote to the disk, or part of it. */
+struct wal_written {
+    uint64_t groups;        /* of frames */
+    uint64_t bytes;         /* of groups and marks */
+    uint64_t body_bytes;    /* of these, frames' bodies */
+    uint64_t padding_bytes; /* of these, up to whole pages */
+    uint64_t ahead_bytes;   /* beside these, of files that were made */
+};
+/** All of it since the last call. */
+struct wal_written wal_written_take(struct wal *wal);
+
 /** Append a mark: a group without frames whose watermark covers all before it. */
 holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *err);
 

@@ -30,7 +30,8 @@ struct wal_write {
     uint8_t *group;         /* the one at hand, owned */
     struct wal_place after; /* where the next one goes, once the one at hand is written */
     struct io_op op;
-    bool has_written; /* an earlier group of this write is on the disk */
+    struct wal_written filled; /* of the group at hand */
+    bool has_written;          /* an earlier group of this write is on the disk */
 };
 
 /* ---- which frames go together ---------------------------------------------------------------- */
@@ -181,7 +182,7 @@ static bool is_at_rest(const struct wal_header *header)
 static uint64_t next_file_bytes(const struct wal *wal, uint64_t previous_used, bool has_rested,
                                 uint64_t group_bytes)
 {
-    uint64_t bytes = has_rested ? wal->written : 4 * previous_used;
+    uint64_t bytes = has_rested ? wal->ended_bytes : 4 * previous_used;
     if (bytes < 4 * group_bytes)
         bytes = 4 * group_bytes;
     if (bytes < WAL_FILE_BYTES_FIRST)
@@ -225,7 +226,7 @@ static holter_status begin_file(struct wal *wal, uint64_t group_bytes, holter_er
         wal_give_up(wal); /* on failure too: the new file may be there, so the old one has ended */
     if (status != HOLTER_OK)
         return status;
-    wal->written = has_rested ? 0 : wal->written + previous.offset;
+    wal->ended_bytes = has_rested ? 0 : wal->ended_bytes + previous.offset;
     wal->file = file;
     wal->header = header;
     wal->end_is_known = true;
@@ -268,6 +269,9 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
     if (write->group == NULL)
         return no_memory(wal, err);
 
+    write->filled = (struct wal_written){ .groups = count > 0,
+                                          .bytes = padded,
+                                          .padding_bytes = padded - bytes };
     uint64_t sequence = wal->next.sequence;
     uint8_t *at = write->group + WAL_GROUP_HEADER_BYTES;
     for (size_t i = first; i < first + count; i++) {
@@ -277,6 +281,7 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
         if (status != HOLTER_OK)
             return status;
         at += wal_frame_bytes(write->frames[i].body_bytes);
+        write->filled.body_bytes += write->frames[i].body_bytes;
     }
     struct wal_group_header header = {
         .offset = wal->next.offset,
@@ -299,6 +304,21 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
     return HOLTER_OK;
 }
 
+static void count_written(struct wal *wal, const struct wal_written *more)
+{
+    wal->written.groups += more->groups;
+    wal->written.bytes += more->bytes;
+    wal->written.body_bytes += more->body_bytes;
+    wal->written.padding_bytes += more->padding_bytes;
+}
+
+struct wal_written wal_written_take(struct wal *wal)
+{
+    struct wal_written taken = wal->written;
+    wal->written = (struct wal_written){ 0 };
+    return taken;
+}
+
 /* All groups but the last are written here, each synced before the next. */
 static holter_status write_groups(struct wal_write *write, holter_error *err)
 {
@@ -316,6 +336,7 @@ static holter_status write_groups(struct wal_write *write, holter_error *err)
                                   write->op.bytes, err);
         if (status != HOLTER_OK)
             return status;
+        count_written(wal, &write->filled);
         wal->next = write->after;
     }
 }
@@ -374,6 +395,7 @@ holter_status wal_write_end(struct wal_write *write, struct wal_place *place, ho
     struct wal *wal = write->wal;
     holter_status status = io_op_status(&write->op, err);
     if (status == HOLTER_OK) {
+        count_written(wal, &write->filled);
         wal->next = write->after;
         wal->end = write->after;
         *place = write->after; /* W1 */

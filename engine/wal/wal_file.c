@@ -463,6 +463,7 @@ holter_status wal_file_make(struct io_file **out, struct wal_header *header, boo
     (void)io_unlink(wal->io, aside, NULL); /* left by a writer that died */
     status = write_aside(wal, aside, &made, err);
     if (status == HOLTER_OK) {
+        wal->written.ahead_bytes += made.file_bytes;
         *named = true;
         status = io_rename(wal->io, aside, path, err);
     }

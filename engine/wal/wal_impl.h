@@ -147,7 +147,8 @@ struct wal {
     struct io_file *file; /* NULL: the next append begins a new file */
     struct wal_header header;
     struct wal_place next;
-    uint64_t written; /* into files that ended, since the log rested last: the next one's size */
+    uint64_t ended_bytes; /* of files that ended, since the log rested last: the next one's size */
+    struct wal_written written;
 };
 
 /**

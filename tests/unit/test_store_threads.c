@@ -208,6 +208,59 @@ START_TEST(a_buffered_commit_becomes_durable_later)
 }
 END_TEST
 
+/* Beside holders of locks, of 64 bytes each, that name themselves. */
+START_TEST(every_byte_that_is_written_is_counted_once)
+{
+    enum { HOLDER_BYTES = 64 };
+    static const char *const names[] = { "log_bytes", "log_ahead_bytes", "segment_bytes",
+                                         "edit_bytes" };
+    uint64_t before[CORE_COUNT(names)];
+    world_machine = (struct sim_options){ .seed = 1 };
+    world_init(&(holter_create_options){ .shards = 2 },
+               &(holter_options){ .log_file_bytes = 65536 });
+    holter_store *store = world.store[0];
+    commit(store, "@0 heart_rate/1: 1=60 @1 heart_rate/1: 1=60"); /* makes head pages */
+    uint64_t written = sim_written_bytes(world.sim);
+    for (size_t i = 0; i < CORE_COUNT(names); i++)
+        before[i] = counted(store, names[i]);
+    for (int i = 0; i < 40; i++) {
+        char text[4096];
+        int at = snprintf(text, sizeof text, "@%d heart_rate/1:", i % 2);
+        for (int row = 200 * i + 2; row < 200 * i + 202; row++)
+            at += snprintf(text + at, sizeof text - (size_t)at, " %d=%d", row, 60 + row % 7);
+        commit(store, text);
+        if (i % 10 == 9)
+            flush(store);
+    }
+    compact(store);
+    holter_id added = { "another", 7 };
+    OK(holter_users_add(store, &added, 1, NULL, &(uint64_t){ 0 }, &err));
+    written = sim_written_bytes(world.sim) - written;
+    for (size_t i = 0; i < CORE_COUNT(names); i++) {
+        uint64_t more = counted(store, names[i]) - before[i];
+        ck_assert_uint_gt(more, 0);
+        ck_assert_uint_le(more, written);
+        written -= more;
+    }
+    ck_assert_uint_eq(written % HOLDER_BYTES, 0);
+    ck_assert_uint_le(written, 30 * HOLDER_BYTES);
+
+    uint64_t log = counted(store, "log_bytes"), body = counted(store, "log_body_bytes"),
+             padding = counted(store, "log_padding_bytes"), groups = counted(store, "log_groups");
+    ck_assert_uint_eq(log % 4096, 0);
+    ck_assert_uint_gt(body, 0);
+    ck_assert_uint_gt(padding, 0);
+    ck_assert_uint_gt(log - body - padding, groups * 64); /* headers of groups and frames */
+    uint64_t segments = counted(store, "segment_bytes"),
+             blocks = counted(store, "segment_block_bytes"),
+             rollups = counted(store, "segment_rollup_bytes");
+    ck_assert_uint_gt(blocks, 0);
+    ck_assert_uint_gt(rollups, 0);
+    ck_assert_uint_lt(blocks + rollups, segments);
+    world_release();
+}
+END_TEST
+
 START_TEST(commits_of_a_thread_count_in_its_order)
 {
     world_machine = (struct sim_options){ .seed = 1 };
@@ -305,6 +358,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_group_that_fails_was_no_ones, 0, 4);
     tcase_add_test(tcase, threads_do_not_wait_for_ever);
     tcase_add_test(tcase, a_buffered_commit_becomes_durable_later);
+    tcase_add_test(tcase, every_byte_that_is_written_is_counted_once);
     tcase_add_test(tcase, commits_of_a_thread_count_in_its_order);
     tcase_add_test(tcase, too_many_buffered_bytes_are_refused_at_once);
     tcase_add_test(tcase, buffered_commits_outlast_a_full_disk);
