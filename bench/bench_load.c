@@ -11,8 +11,8 @@
  * memory that it shares: two threads, each with half of the
  * shards and the people in them, commits of 50,000 rows, added one by one or in columns (those of a metric that a
  * device delivers at once, some hours). Timed are opening, load, flush and compaction to warm together;
- * then to cold, for what is written. Bytes are the system's count of the process, less what the store
- * says of its log and segments; shares are of log and segments together. CSV comes from the tool's own import, from files made by the
+ * then to cold, for what is written. Bytes are the store's counts of what it wrote up to then, and the
+ * system's of the process: what these are more is the file system's. Shares are of log and segments together. CSV comes from the tool's own import, from files made by the
  * tool. SQLite takes the same rows, in turn with the store.
  */
 #include "ingest.h"
@@ -22,8 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A group ends anywhere in its last page of 4 KiB. */
-enum { COMMIT_ROWS = 50000, GROUP_PADDING_BYTES = 2048 };
+enum { COMMIT_ROWS = 50000 };
 
 struct load {
     uint32_t users;
@@ -33,9 +32,11 @@ struct load {
     double load_s, flush_s, warm_s;
     double computed_load_s, computed_s; /* by all threads, for the load, and to warm */
     uint64_t peak_bytes;
-    uint64_t written_bytes, groups, group_bytes; /* to warm; of logs */
+    uint64_t written_bytes; /* to warm, as the system counts; as the store does: */
+    uint64_t log_bytes, log_body_bytes, log_padding_bytes, log_ahead_bytes;
+    uint64_t segment_bytes, block_bytes, rollup_bytes, edit_bytes;
     struct ingest_tier hot, warm;
-    uint64_t rollup_bytes, cold_rows;
+    uint64_t cold_rows;
 };
 
 /* ---- from memory ----------------------------------------------------------------------------- */
@@ -62,12 +63,18 @@ static void load_in_child(void *context)
     ingest_loader_compact(loader, HOLTER_HOT);
     load->flush_s = bench_now_s() - begin_s - load->load_s;
     load->hot = ingest_tier_of(&store, HOLTER_HOT);
-    load->rollup_bytes = ingest_loader_compact(loader, HOLTER_WARM).rollup_bytes;
+    ingest_loader_compact(loader, HOLTER_WARM);
     load->warm_s = bench_now_s() - begin_s - load->load_s - load->flush_s;
     load->computed_s = bench_process_s() - computed_s;
     load->written_bytes = ingest_written_bytes() - written;
-    load->groups = ingest_statistic(&store, "log_groups");
-    load->group_bytes = ingest_statistic(&store, "log_bytes");
+    load->log_bytes = ingest_statistic(&store, "log_bytes");
+    load->log_body_bytes = ingest_statistic(&store, "log_body_bytes");
+    load->log_padding_bytes = ingest_statistic(&store, "log_padding_bytes");
+    load->log_ahead_bytes = ingest_statistic(&store, "log_ahead_bytes");
+    load->segment_bytes = ingest_statistic(&store, "segment_bytes");
+    load->block_bytes = ingest_statistic(&store, "segment_block_bytes");
+    load->rollup_bytes = ingest_statistic(&store, "segment_rollup_bytes");
+    load->edit_bytes = ingest_statistic(&store, "edit_bytes");
     load->warm = ingest_tier_of(&store, HOLTER_WARM);
     load->peak_bytes = ingest_peak_bytes();
     load->cold_rows = ingest_loader_compact(loader, HOLTER_COLD).rows_out;
@@ -88,23 +95,33 @@ static double peer_load_s(const struct ingest_rows *rows)
     return taken_s;
 }
 
-/* What the last pass wrote. The rest beside logs and segments are log files filled with zeros, and manifests. */
+/* What the last pass wrote; headers are those of groups, frames, blocks and files, indexes and seals among them. */
 static void report_written(const struct load *load, const char *at, double samples)
 {
     double warm = samples + (double)(load->hot.rows + load->warm.rows);
-    double segments = (double)(load->hot.bytes + load->warm.bytes);
-    double rest = (double)load->written_bytes - (double)load->group_bytes - segments;
-    double padding = GROUP_PADDING_BYTES * (double)load->groups;
-    double useful = (double)load->group_bytes + segments;
+    double log_headers = (double)(load->log_bytes - load->log_body_bytes - load->log_padding_bytes);
+    double segment_headers = (double)(load->segment_bytes - load->block_bytes - load->rollup_bytes);
+    double counted =
+        (double)(load->log_bytes + load->log_ahead_bytes + load->segment_bytes + load->edit_bytes);
+    double useful = (double)(load->log_bytes + load->segment_bytes);
+    double rest = useful - (double)(load->log_body_bytes + load->block_bytes);
     bench_report_one(at, "written, log to warm", "samples/sample", warm / samples);
     bench_report_one(at, "written, log to cold", "samples/sample",
                      (warm + (double)load->cold_rows) / samples);
     bench_report_one(at, "bytes, all", "B/sample", (double)load->written_bytes / samples);
-    bench_report_one(at, "bytes, log", "B/sample", (double)load->group_bytes / samples);
+    bench_report_one(at, "bytes, log", "B/sample", (double)load->log_bytes / samples);
     bench_report_one(at, "bytes, hot", "B/sample", (double)load->hot.bytes / samples);
     bench_report_one(at, "bytes, warm", "B/sample", (double)load->warm.bytes / samples);
-    bench_report_one(at, "bytes, zeros and manifests", "B/sample", rest / samples);
-    bench_report_one(at, "padding of the log, about", "%", 100 * padding / useful);
+    bench_report_one(at, "bytes, zeros ahead of the log", "B/sample",
+                     (double)load->log_ahead_bytes / samples);
+    bench_report_one(at, "bytes, manifests, catalog, vault", "B/sample",
+                     (double)load->edit_bytes / samples);
+    bench_report_one(at, "bytes, the file system's", "B/sample",
+                     ((double)load->written_bytes - counted) / samples);
+    bench_report_one(at, "padding and metadata", "%", 100 * rest / useful);
+    bench_report_one(at, "padding of the log", "%", 100 * (double)load->log_padding_bytes / useful);
+    bench_report_one(at, "headers and seals of the log", "%", 100 * log_headers / useful);
+    bench_report_one(at, "headers and seals of segments", "%", 100 * segment_headers / useful);
     bench_report_one(at, "rollups", "%", 100 * (double)load->rollup_bytes / useful);
 }
 
