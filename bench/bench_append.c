@@ -177,6 +177,7 @@ static void measure(struct bench_store *store, struct ingest_disk *disk, struct 
                         ratios = { 0 }, shares = { 0 }, peers = { 0 }, of_peer = { 0 };
     uint32_t slices = bench_is_quick() ? 2 : 15;
     uint32_t commits = bench_is_quick() ? 2 : shape->commits;
+    struct ingest_bytes bytes = ingest_bytes_since(store, NULL);
     for (uint32_t slice = 0; slice <= slices; slice++) {
         double disk_rate = ingest_disk_rate(disk, commits, 1);
         double parallel_rate = ingest_disk_rate(disk, IN_FLIGHT * commits, IN_FLIGHT);
@@ -200,6 +201,8 @@ static void measure(struct bench_store *store, struct ingest_disk *disk, struct 
     bench_report(shape->name, "disk, 4 in flight", "syncs/s", &parallel);
     bench_report(shape->name, "commits a sync of disk", "ratio", &ratios);
     bench_report(shape->name, "commits a 4 in flight", "ratio", &shares);
+    bytes = ingest_bytes_since(store, &bytes);
+    ingest_report_bytes(shape->name, &bytes, (double)rows_of(shape) * commits * (slices + 1));
     if (peer == NULL)
         return;
     bench_report(shape->name, "sqlite", "samples/s", &peers);

@@ -33,6 +33,7 @@ struct late {
     double commit_s, flush_s, compact_s;
     double computed_s; /* by all threads, until they are in segments */
     uint64_t late_hot_rows, late_warm_rows, base_hot_rows, base_warm_rows, cold_rows;
+    struct ingest_bytes bytes; /* of late samples, to warm */
 };
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -194,6 +195,7 @@ static void take_in_child(void *context)
     late->base_hot_rows = ingest_tier_of(&store, HOLTER_HOT).rows;
     late->base_warm_rows = ingest_loader_compact(loader, HOLTER_WARM).rows_out;
 
+    struct ingest_bytes before = ingest_bytes_since(&store, NULL);
     double begin_s = bench_now_s(), computed_s = bench_process_s();
     ingest_loader_commit(loader, &late->late, late->commit_rows);
     late->commit_s = bench_now_s() - begin_s;
@@ -205,6 +207,7 @@ static void take_in_child(void *context)
     begin_s = bench_now_s();
     late->late_warm_rows = ingest_loader_compact(loader, HOLTER_WARM).rows_out;
     late->compact_s = bench_now_s() - begin_s;
+    late->bytes = ingest_bytes_since(&store, &before);
     check_answers(&store, &late->standing);
     late->cold_rows = ingest_loader_compact(loader, HOLTER_COLD).rows_out;
     ingest_loader_free(loader);
@@ -263,6 +266,7 @@ static void measure(struct late *late, const char *at, uint32_t passes)
     bench_report_one(at, "written, log to warm", "samples/sample", warm / all);
     bench_report_one(at, "written, log to cold", "samples/sample",
                      (warm + (double)late->cold_rows) / all);
+    ingest_report_bytes(at, &late->bytes, samples);
     bench_report_one(at, "rows checked", "rows", (double)late->standing.count);
 }
 

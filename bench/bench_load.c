@@ -32,9 +32,8 @@ struct load {
     double load_s, flush_s, warm_s;
     double computed_load_s, computed_s; /* by all threads, for the load, and to warm */
     uint64_t peak_bytes;
-    uint64_t written_bytes; /* to warm, as the system counts; as the store does: */
-    uint64_t log_bytes, log_body_bytes, log_padding_bytes, log_ahead_bytes;
-    uint64_t segment_bytes, block_bytes, rollup_bytes, edit_bytes;
+    uint64_t written_bytes; /* to warm, as the system counts */
+    struct ingest_bytes bytes;
     struct ingest_tier hot, warm;
     uint64_t cold_rows;
 };
@@ -67,14 +66,7 @@ static void load_in_child(void *context)
     load->warm_s = bench_now_s() - begin_s - load->load_s - load->flush_s;
     load->computed_s = bench_process_s() - computed_s;
     load->written_bytes = ingest_written_bytes() - written;
-    load->log_bytes = ingest_statistic(&store, "log_bytes");
-    load->log_body_bytes = ingest_statistic(&store, "log_body_bytes");
-    load->log_padding_bytes = ingest_statistic(&store, "log_padding_bytes");
-    load->log_ahead_bytes = ingest_statistic(&store, "log_ahead_bytes");
-    load->segment_bytes = ingest_statistic(&store, "segment_bytes");
-    load->block_bytes = ingest_statistic(&store, "segment_block_bytes");
-    load->rollup_bytes = ingest_statistic(&store, "segment_rollup_bytes");
-    load->edit_bytes = ingest_statistic(&store, "edit_bytes");
+    load->bytes = ingest_bytes_since(&store, NULL);
     load->warm = ingest_tier_of(&store, HOLTER_WARM);
     load->peak_bytes = ingest_peak_bytes();
     load->cold_rows = ingest_loader_compact(loader, HOLTER_COLD).rows_out;
@@ -95,34 +87,21 @@ static double peer_load_s(const struct ingest_rows *rows)
     return taken_s;
 }
 
-/* What the last pass wrote; headers are those of groups, frames, blocks and files, indexes and seals among them. */
+/* What the last pass wrote. */
 static void report_written(const struct load *load, const char *at, double samples)
 {
+    const struct ingest_bytes *bytes = &load->bytes;
     double warm = samples + (double)(load->hot.rows + load->warm.rows);
-    double log_headers = (double)(load->log_bytes - load->log_body_bytes - load->log_padding_bytes);
-    double segment_headers = (double)(load->segment_bytes - load->block_bytes - load->rollup_bytes);
-    double counted =
-        (double)(load->log_bytes + load->log_ahead_bytes + load->segment_bytes + load->edit_bytes);
-    double useful = (double)(load->log_bytes + load->segment_bytes);
-    double rest = useful - (double)(load->log_body_bytes + load->block_bytes);
+    double rest = (double)load->written_bytes -
+                  (double)(bytes->log + bytes->log_ahead + bytes->segments + bytes->edits);
     bench_report_one(at, "written, log to warm", "samples/sample", warm / samples);
     bench_report_one(at, "written, log to cold", "samples/sample",
                      (warm + (double)load->cold_rows) / samples);
     bench_report_one(at, "bytes, all", "B/sample", (double)load->written_bytes / samples);
-    bench_report_one(at, "bytes, log", "B/sample", (double)load->log_bytes / samples);
     bench_report_one(at, "bytes, hot", "B/sample", (double)load->hot.bytes / samples);
     bench_report_one(at, "bytes, warm", "B/sample", (double)load->warm.bytes / samples);
-    bench_report_one(at, "bytes, zeros ahead of the log", "B/sample",
-                     (double)load->log_ahead_bytes / samples);
-    bench_report_one(at, "bytes, manifests, catalog, vault", "B/sample",
-                     (double)load->edit_bytes / samples);
-    bench_report_one(at, "bytes, the file system's", "B/sample",
-                     ((double)load->written_bytes - counted) / samples);
-    bench_report_one(at, "padding and metadata", "%", 100 * rest / useful);
-    bench_report_one(at, "padding of the log", "%", 100 * (double)load->log_padding_bytes / useful);
-    bench_report_one(at, "headers and seals of the log", "%", 100 * log_headers / useful);
-    bench_report_one(at, "headers and seals of segments", "%", 100 * segment_headers / useful);
-    bench_report_one(at, "rollups", "%", 100 * (double)load->rollup_bytes / useful);
+    ingest_report_bytes(at, bytes, samples);
+    bench_report_one(at, "bytes, the file system's", "B/sample", rest / samples);
 }
 
 /* Row by row, beside SQLite, or in columns. */

@@ -321,6 +321,45 @@ uint64_t ingest_statistic(const struct bench_store *store, const char *name)
     bench_fail("there is no statistic '%s'", name);
 }
 
+struct ingest_bytes ingest_bytes_since(const struct bench_store *store,
+                                       const struct ingest_bytes *before)
+{
+    struct ingest_bytes from = { 0 };
+    if (before != NULL)
+        from = *before;
+    return (struct ingest_bytes){
+        .log = ingest_statistic(store, "log_bytes") - from.log,
+        .log_body = ingest_statistic(store, "log_body_bytes") - from.log_body,
+        .log_padding = ingest_statistic(store, "log_padding_bytes") - from.log_padding,
+        .log_ahead = ingest_statistic(store, "log_ahead_bytes") - from.log_ahead,
+        .segments = ingest_statistic(store, "segment_bytes") - from.segments,
+        .blocks = ingest_statistic(store, "segment_block_bytes") - from.blocks,
+        .rollups = ingest_statistic(store, "segment_rollup_bytes") - from.rollups,
+        .edits = ingest_statistic(store, "edit_bytes") - from.edits,
+    };
+}
+
+/* Headers are those of groups, frames, blocks and files, indexes and seals among them. */
+void ingest_report_bytes(const char *at, const struct ingest_bytes *bytes, double samples)
+{
+    double all = (double)(bytes->log + bytes->segments);
+    double log_headers = (double)(bytes->log - bytes->log_body - bytes->log_padding);
+    double headers = (double)(bytes->segments - bytes->blocks - bytes->rollups);
+    bench_report_one(at, "bytes, log", "B/sample", (double)bytes->log / samples);
+    bench_report_one(at, "bytes, zeros ahead of log", "B/sample",
+                     (double)bytes->log_ahead / samples);
+    bench_report_one(at, "padding of the log", "%", 100 * (double)bytes->log_padding / all);
+    bench_report_one(at, "headers of the log", "%", 100 * log_headers / all);
+    if (bytes->segments == 0)
+        return;
+    bench_report_one(at, "bytes, segments", "B/sample", (double)bytes->segments / samples);
+    bench_report_one(at, "bytes, manifests", "B/sample", (double)bytes->edits / samples);
+    bench_report_one(at, "headers of segments", "%", 100 * headers / all);
+    bench_report_one(at, "rollups", "%", 100 * (double)bytes->rollups / all);
+    bench_report_one(at, "padding and metadata", "%",
+                     100 * (all - (double)(bytes->log_body + bytes->blocks)) / all);
+}
+
 /* ---- children and counts --------------------------------------------------------------------- */
 
 void ingest_in_child(void (*work)(void *context), void *context)

@@ -65,6 +65,15 @@ struct ingest_tier {
 struct ingest_tier ingest_tier_of(const struct bench_store *store, holter_tier tier);
 uint64_t ingest_statistic(const struct bench_store *store, const char *name); /**< its count */
 
+/** Bytes that a store wrote, as its statistics count them; `before` NULL: all of them. */
+struct ingest_bytes {
+    uint64_t log, log_body, log_padding, log_ahead, segments, blocks, rollups, edits;
+};
+struct ingest_bytes ingest_bytes_since(const struct bench_store *store,
+                                       const struct ingest_bytes *before);
+/** Each kind, and what is no row's as a share of log and segments. */
+void ingest_report_bytes(const char *at, const struct ingest_bytes *bytes, double samples);
+
 /* ---- children ----------------------------------------------------------------------------------- */
 
 /** Memory that a child's answers are put into; zero. */
