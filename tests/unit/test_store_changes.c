@@ -1075,7 +1075,7 @@ END_TEST
 START_TEST(a_copy_begun_anew_from_a_snapshot_equals_the_store)
 {
     struct random random = { (uint64_t)_i + 1000 };
-    struct copy copy;
+    struct copy copy = { 0 };
     world_init(&two_shards, NULL);
     holter_store *store = world.store[0];
     for (int i = 0; i < 60; i++) {
