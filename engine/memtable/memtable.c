@@ -130,7 +130,7 @@ holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_f
 {
     size_t part_bytes = body != NULL ? body->part_count * sizeof *body->parts : 0;
     size_t body_bytes = body != NULL ? body->count : 0;
-    struct memtable_frame *one = calloc(1, sizeof *one + part_bytes + body_bytes);
+    struct memtable_frame *one = malloc(sizeof *one + part_bytes + body_bytes);
     *out = NULL;
     if (one == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
