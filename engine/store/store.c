@@ -452,6 +452,16 @@ static holter_status create_shards(struct io *io, const char *path,
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
+/* A directory in which the identity did not get its name. */
+static bool is_no_store(struct io *io, const char *path)
+{
+    char at[IO_PATH_BYTES_MAX];
+    struct io_stat stat;
+    return io_stat(&stat, io, path, NULL) == HOLTER_OK && stat.kind == IO_KIND_DIRECTORY &&
+           join(at, path, "holter.store", NULL, NULL) == HOLTER_OK &&
+           io_stat(&stat, io, at, NULL) == HOLTER_NOT_FOUND;
+}
+
 /* The directory: made, or there and empty. */
 static holter_status make_directory(struct io *io, const char *path, holter_error *err)
 {
@@ -471,7 +481,10 @@ static holter_status make_directory(struct io *io, const char *path, holter_erro
     size_t count = names.count;
     io_names_release(&names);
     if (count > 0)
-        return error_set(err, HOLTER_EXISTS, "'%s': the directory is there and not empty", path);
+        return error_set(err, HOLTER_EXISTS, "'%s': the directory is there and not empty%s", path,
+                         is_no_store(io, path) ? ", and is no store; where a creation that did not "
+                                                 "end left it, remove it"
+                                               : "");
     return HOLTER_OK;
 }
 
@@ -538,15 +551,6 @@ static holter_status create_files(struct io *io, const char *path, const char *k
     return status;
 }
 
-/* The identity did not get its name: no store is there, and none will be. */
-static bool is_no_store(struct io *io, const char *path)
-{
-    char at[IO_PATH_BYTES_MAX];
-    struct io_stat stat;
-    return join(at, path, "holter.store", NULL, NULL) == HOLTER_OK &&
-           io_stat(&stat, io, at, NULL) == HOLTER_NOT_FOUND;
-}
-
 holter_status store_create_on(struct io *io, const char *path, const holter_create_options *options,
                               holter_error *err)
 {
@@ -576,7 +580,13 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
     if (status != HOLTER_OK)
         return status;
     if (identity.is_sealed && io_stat(&stat, io, keyring_at, NULL) == HOLTER_OK)
-        return error_set(err, HOLTER_EXISTS, "'%s': the keyring is there already", keyring_at);
+        return is_no_store(io, path)
+                   ? error_set(err, HOLTER_EXISTS,
+                               "'%s': the keyring is there already, and '%s' is no store; where a "
+                               "creation that did not end left both, remove both",
+                               keyring_at, path)
+                   : error_set(err, HOLTER_EXISTS, "'%s': the keyring is there already",
+                               keyring_at);
     status = make_directory(io, path, err);
     if (status == HOLTER_OK)
         status = sync_parent(io, path, err);
