@@ -125,7 +125,8 @@ static enum edits_found window_move(struct edits_copy *copy, struct io_queue *qu
         copy->window = window;
         copy->window_capacity = bytes;
     }
-    holter_status status = io_read_exactly(queue, copy->file, offset, copy->window, bytes, NULL);
+    holter_status status =
+        io_read_exactly(queue, copy->file, offset, copy->window, bytes, &copy->unread);
     if (status == HOLTER_CORRUPT) /* it became shorter */
         return EDITS_NOT_WHOLE;
     if (status != HOLTER_OK)
@@ -177,6 +178,7 @@ static holter_status copy_open(struct edits_copy *copy, struct edits_header *hea
     if (status != HOLTER_OK) {
         io_close(copy->file);
         copy->file = NULL;
+        copy->unread = copy->fault;
         if (status == HOLTER_NOT_FOUND || status == HOLTER_INVALID || status == HOLTER_IO)
             return HOLTER_OK;
         return error_set(err, status, "%s", copy->fault.message);
@@ -193,9 +195,8 @@ static holter_status copy_open(struct edits_copy *copy, struct edits_header *hea
         break;
     }
     case EDITS_UNREADABLE:
-        fault = "its header cannot be read";
-        status = HOLTER_IO;
-        break;
+        copy->fault = copy->unread;
+        return HOLTER_OK;
     case EDITS_NO_MEMORY:
         return error_set(err, HOLTER_NO_MEMORY, "'%s': memory to read it", path);
     case EDITS_NOT_WHOLE:
@@ -399,7 +400,7 @@ holter_status edits_record_find(struct edits_record *out, unsigned *copies, stru
                                 uint64_t offset, bool both, holter_error *err)
 {
     const struct edits_spec *spec = log->spec;
-    bool is_unreadable = false;
+    const char *unread = NULL;
     *copies = 0;
     for (size_t c = 0; c < EDITS_COPIES && (both || *copies == 0); c++) {
         struct edits_record record;
@@ -415,7 +416,7 @@ holter_status edits_record_find(struct edits_record *out, unsigned *copies, stru
         case EDITS_NOT_WHOLE:
             break;
         case EDITS_UNREADABLE:
-            is_unreadable = true;
+            unread = log->copies[c].unread.message;
             break;
         case EDITS_REFUSED:
             return error_set(err, HOLTER_CORRUPT,
@@ -427,12 +428,9 @@ holter_status edits_record_find(struct edits_record *out, unsigned *copies, stru
                              spec->name);
         }
     }
-    if (*copies == 0 && is_unreadable)
-        return error_set(
-            err, HOLTER_IO,
-            "'%s/%s': offset %llu cannot be read in one copy, and the other has no whole "
-            "edit there",
-            spec->directory, spec->name, (unsigned long long)offset);
+    if (*copies == 0 && unread != NULL)
+        return error_set(err, HOLTER_IO, "%s; the other copy has no whole edit at offset %llu",
+                         unread, (unsigned long long)offset);
     return HOLTER_OK;
 }
 
@@ -451,9 +449,7 @@ holter_status edits_later_find(bool *found, struct edits_log *log, uint64_t offs
             struct edits_record record = { 0 };
             enum edits_found what = edits_record_read(&record, log, c, offset);
             if (what == EDITS_UNREADABLE)
-                return error_set(err, HOLTER_IO, "'%s/%s.%s': offset %llu cannot be read",
-                                 spec->directory, spec->name, copy_names[c],
-                                 (unsigned long long)offset);
+                return error_set(err, HOLTER_IO, "%s", log->copies[c].unread.message);
             if (what == EDITS_NO_MEMORY)
                 return error_set(err, HOLTER_NO_MEMORY, "'%s/%s': memory for an edit",
                                  spec->directory, spec->name);

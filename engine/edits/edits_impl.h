@@ -32,6 +32,7 @@ struct edits_copy {
     uint64_t bytes;
     bool is_current;     /* its header is the log's */
     holter_error fault;  /* HOLTER_OK, or why its header does not count */
+    holter_error unread; /* why bytes of it could not be read, the last time */
     uint64_t generation; /* of its header, where that counts */
     /* What was read last. */
     uint8_t *window;
