@@ -128,7 +128,7 @@ static void client_write(struct client *client)
     size_t count = stream->answers_end - stream->answers_begin;
     if (!client->is_socket) {
         out_bytes(answers, count);
-        fflush(stdout);
+        out_flush();
         stream_taken(stream, count);
         stream->is_gone = stream->is_gone || out_failed();
         return;

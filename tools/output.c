@@ -22,7 +22,7 @@ static void say_text(char *text)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = '?';
     /* Results come before the sentence about them, also where both go to one terminal. */
-    fflush(stdout);
+    out_flush();
     fprintf(stderr, "holter: %s\n", text);
 }
 
