@@ -557,8 +557,10 @@ static int files_read(struct import *im, int file_count)
         im->file = (uint32_t)i;
         code = file_read(im);
     }
-    /* What came before a bad row or a signal is stored (I2, I3). */
-    int last = import_rows_commit(&im->rows);
+    /* What came before a bad row or a signal is stored (I2, I3). A store that has failed need not say so twice. */
+    holter_status stored = import_rows_store(&im->rows);
+    bool is_said = code != TOOL_OK && im->refusals_shown == 0;
+    int last = is_said ? code : import_rows_say(&im->rows, stored);
     progress_end(&im->progress);
     if (im->skips && im->refusals_shown > REFUSALS_SHOWN_MAX)
         say("and %llu more rows were refused",
