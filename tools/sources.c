@@ -253,22 +253,16 @@ static int change_make(struct change *change, holter_store *store, const holter_
     return TOOL_OK;
 }
 
-/* *out owned: holter_source_free. With `add` a source that is not there is made, after a look at
-   what will be set on it. */
-static int source_need(holter_store *store, uint64_t user, const char *name, bool add,
-                       const struct option_list *sets, holter_source **out)
+/* *out owned: holter_source_free; NULL with TOOL_OK: the user has none of that name, and it is to be added. */
+static int source_read(holter_store *store, uint64_t user, const char *name, bool add,
+                       holter_source **out)
 {
     holter_error err = { 0 };
     uint32_t number;
+    *out = NULL;
     holter_status status = holter_source_find(store, user, name, &number, &err);
-    if (status == HOLTER_NOT_FOUND && add) {
-        const holter_source blank = { .name = name };
-        struct change change;
-        int code = change_make(&change, store, &blank, sets);
-        if (code != TOOL_OK)
-            return code;
-        status = holter_source_need(store, user, name, &number, &err);
-    }
+    if (status == HOLTER_NOT_FOUND && add)
+        return TOOL_OK;
     if (status == HOLTER_NOT_FOUND) {
         say("--source: the user has no source of that name (--add makes it)");
         return TOOL_NOT_FOUND;
@@ -284,19 +278,25 @@ static int set(holter_store *store, const struct user_list *users, const char *n
     holter_error err = { 0 };
     holter_source *source = NULL;
     struct change change;
+    uint32_t number;
     if (users->count != 1)
         return say_usage(&verb_sources, "--set changes a source of one user, found %zu users",
                          users->count);
     uint64_t user = users->numbers[0];
-    int code = source_need(store, user, name, add, sets, &source);
-    if (source == NULL)
-        return code;
-    if (code == TOOL_OK)
-        code = change_make(&change, store, source, sets);
-    if (code == TOOL_OK && holter_source_put(store, user, &change.source, NULL, &err) != HOLTER_OK)
+    const holter_source blank = { .name = name };
+    holter_status status = HOLTER_OK;
+    int code;
+    do { /* once more where somebody else added it meanwhile, or died as they did */
+        code = source_read(store, user, name, add, &source);
+        if (code == TOOL_OK)
+            code = change_make(&change, store, source != NULL ? source : &blank, sets);
+        if (code == TOOL_OK)
+            status = holter_source_put(store, user, &change.source, &number, &err);
+    } while (code == TOOL_OK && status == HOLTER_EXISTS && source == NULL);
+    if (code == TOOL_OK && status != HOLTER_OK)
         code = say_error(&err);
     if (code == TOOL_OK)
-        code = show(store, users, source->number, json);
+        code = show(store, users, number, json);
     holter_source_free(source);
     return code;
 }

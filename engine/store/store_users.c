@@ -273,6 +273,8 @@ holter_status holter_source_put(holter_store *store, uint64_t user, const holter
     if (status == HOLTER_OK)
         status = store_change_begin(store, err);
     if (status == HOLTER_OK) {
+        if (asked.number == 0 && asked.registered_ns == 0)
+            asked.registered_ns = io_now_ns(store->io);
         status = put_source(store, &asked, true, err);
         store_change_end(store);
     }

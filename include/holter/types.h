@@ -111,7 +111,7 @@ typedef struct holter_source {
     const char *type; /**< "watch", "phone", "ring" .. */
     const char *model;
     const char *firmware;
-    int64_t registered_ns;
+    int64_t registered_ns; /**< to add: 0 is now */
     int retired;
     const holter_setting *settings;
     size_t setting_count; /**< at most 32 */
