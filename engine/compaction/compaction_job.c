@@ -300,18 +300,17 @@ static holter_status init_split(struct compaction_job *job, const struct compact
         goto done;
 
     /* There may be a warm file to take in for each. */
-    status = HOLTER_NO_MEMORY;
     struct compaction_input *inputs = core_calloc(plan->count + hits.count, sizeof *inputs);
-    if (inputs == NULL)
+    if (inputs == NULL) {
+        status = compaction_no_memory(err);
         goto done;
+    }
     memcpy(inputs, job->inputs, plan->count * sizeof *inputs);
     free(job->inputs);
     job->inputs = inputs;
     job->outputs = core_calloc(hits.count, sizeof *job->outputs);
     if (job->outputs == NULL)
-        goto done;
-
-    status = HOLTER_OK;
+        status = compaction_no_memory(err);
     for (size_t i = 0; status == HOLTER_OK && i < hits.count; i++) {
         add_output(job, plan, hits.at[i].partition);
         const struct manifest_file *neighbour =
@@ -325,7 +324,7 @@ static holter_status init_split(struct compaction_job *job, const struct compact
     }
 done:
     compaction_hits_release(&hits);
-    return status == HOLTER_NO_MEMORY ? compaction_no_memory(err) : status;
+    return status;
 }
 
 static holter_status init_merge(struct compaction_job *job, const struct compaction_plan *plan,
