@@ -210,8 +210,8 @@ demo: all
 # each commit
 check-fast: headers unit golden
 
-# also corpora, transcripts, and the short forms of crash, faults, damage and model tests
-check: check-fast zone-check days-check cli manuals figures install-check corpora bench-check crash-short model-short real-short
+# also corpora, transcripts, and the short forms of crash, faults, damage, model and real-stack tests
+check: check-fast zone-check days-check cli manuals figures install-check corpora bench-check crash-short model-short real-short stack-short
 	@echo "check: all passed"
 
 # the long forms
@@ -257,7 +257,20 @@ real-long: $(REAL_BINARIES) $(OUT)/holter
 torture: $(OUT)/tests/real/torture
 	@d=$$(mktemp -d) && $< $$d/t $(or $(SECONDS),60)s; r=$$?; rm -rf $$d; exit $$r
 
-.PHONY: real-short real-long torture
+# the real stack: every verb killed at each of its system calls, and answered errors there (strace); full disks, limits, a disk
+# that turns read-only (mounts). What cannot be had is left out, saying so. The long form takes an hour, so check-all has it not
+stack = HOLTER=$(CURDIR)/$(OUT)/holter python3 -B tests/stack/$(1)
+
+stack-short: $(OUT)/holter
+	@$(call stack,kills.py --verbs 2 --sample 3 --seed 22)
+	@$(call stack,errors.py --verbs 2 --sample 3 --seed 32)
+	@$(call stack,full.py --short)
+stack: $(OUT)/holter
+	$(call stack,kills.py)
+	$(call stack,errors.py)
+	$(call stack,full.py)
+
+.PHONY: real-short real-long torture stack stack-short
 
 # ---- sanitizers: the same tests, built otherwise
 
@@ -497,6 +510,7 @@ help:
 	@echo "make demo       the main job, to look at"
 	@echo "make check-fast unit and golden tests        make check      also the short forms of the rest"
 	@echo "make check-all  the long forms               make check-bugs every seeded bug must be caught"
+	@echo "make stack      kills, errors, full disks    make torture SECONDS=600  writers, readers, a compactor, killed"
 	@echo "make asan | ubsan | tsan                     the tests, sanitized; make valgrind T=codec  under valgrind"
 	@echo "make unit T=io  one room's tests             make cli T=import  one transcript"
 	@echo "make fuzz T=log SECONDS=60  one fuzz target  make cover      line coverage of the decoders"
