@@ -133,9 +133,13 @@ $(OUT)/tests/unit/$(basename $(notdir $(1))): $(call objects,$(1) \
 	$(Q)$$(CC) $$(CFLAGS_ALL) $$^ -o $$@ $$(LIBS_TEST) $$(LIBS)
 endef
 $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
+# calls of the system that a test puts its own in the place of
 comma := ,
-$(OUT)/tests/unit/test_io_uring: LIBS_TEST += $(foreach f,io_uring_submit io_uring_queue_init_params \
-    io_uring_get_probe_ring __io_uring_get_cqe pread64 pwrite64,-Wl$(comma)--wrap=$(f))
+wraps = $(1:%=-Wl$(comma)--wrap=%)
+WRAPS_FAULTS := $(call wraps,pread64 pwrite64 fdatasync io_uring_queue_init_params io_uring_submit)
+$(OUT)/tests/unit/test_io_uring: LIBS_TEST += $(call wraps,io_uring_submit io_uring_queue_init_params \
+    io_uring_get_probe_ring __io_uring_get_cqe pread64 pwrite64)
+$(OUT)/tests/unit/test_io_faults $(OUT)/tests/unit/test_store_faults: LIBS_TEST += $(WRAPS_FAULTS)
 
 # make unit T=io: the unit tests of one room, or several; without T all of them. A test that hangs is ended; one that is
 # slow on a busy machine is not.
