@@ -74,6 +74,8 @@ holter_status compaction_segment_open(struct segment **out, const struct compact
     holter_status status = segment_open(out, &job->spec->segment, file->id, file->footer_hash, err);
     if (status == HOLTER_NOT_FOUND)
         status = compaction_misfit(job, file, "no such file, though the manifest names it", err);
+    if (status == HOLTER_OK)
+        segment_expect(*out);
     return status;
 }
 

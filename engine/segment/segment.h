@@ -162,6 +162,8 @@ holter_status segment_user_find(struct segment_user *out, struct segment *segmen
 /** A hint that segment_user_find, segment_section_open follow: io_expect. Nothing where it is known. */
 void segment_user_expect(struct segment *segment, uint64_t user);
 void segment_section_expect(struct segment *segment, const struct segment_user *user);
+/** A hint that it will be read from its beginning on: io_expect of the first MiB. */
+void segment_expect(struct segment *segment);
 
 struct segment_section; /* a user's opened index */
 

@@ -299,6 +299,12 @@ void segment_user_expect(struct segment *segment, uint64_t user)
                   segment->footer.page_bytes);
 }
 
+void segment_expect(struct segment *segment)
+{
+    static const uint64_t bytes = 1 << 20; /* what follows the system reads ahead by itself */
+    io_expect(segment->file, 0, bytes);
+}
+
 struct segment_traits segment_traits_get(const struct segment *segment)
 {
     return segment->footer.traits;

@@ -1,8 +1,8 @@
 /*
  * test_io_conformance.c -- every backend of io behaves as io.h says.
  *
- * One suite, run on the simulated machine, on the real system in a fresh directory under TMPDIR,
- * and where /dev/shm exists there too, as its file system differs in what it can do. Tests that
+ * One suite, run on the simulated machine, on the real system by plain calls and by io_uring, each in a fresh
+ * directory under TMPDIR, and where /dev/shm exists there too, as its file system differs in what it can do. Tests that
  * need a real process or thread, or something that only the real system has, say so and pass on the
  * others.
  */
@@ -464,6 +464,71 @@ START_TEST(a_link_breaks_at_a_failure_or_a_short_read)
         ck_assert_int_eq(ops[i].result, results[i]);
     ck_fails(io_op_status(&ops[1], &err), HOLTER_IO);
     io_close(reading);
+    io_close(file);
+    check_file("file", "0123");
+    end();
+}
+END_TEST
+
+/* As logs of several shards are written, past the cache, and read back: a submission each. */
+START_TEST(a_batch_over_several_files_is_done_whole)
+{
+    enum { FILES = 4 };
+    if (!start(_i))
+        return;
+    struct io_file *files[FILES];
+    struct io_op ops[2 * FILES];
+    char name[2] = "a";
+    uint8_t *pages = core_alloc_pages((size_t)2 * FILES * CORE_PAGE_BYTES);
+    ck_assert_ptr_nonnull(pages);
+    for (size_t f = 0; f < FILES; f++, name[0]++)
+        files[f] = file_open(io, name, IO_CREATE | IO_DIRECT | IO_DSYNC);
+    for (unsigned round = 0; round < 3; round++) {
+        for (size_t i = 0; i < CORE_COUNT(ops); i++) {
+            uint8_t *memory = pages + i * CORE_PAGE_BYTES;
+            memset(memory, (int)(16 * round + i), CORE_PAGE_BYTES);
+            ops[i] = (struct io_op){ .kind = IO_WRITE, .linked = i % 2 == 0, .memory = memory };
+            ops[i].file = files[i / 2];
+            ops[i].offset = (2 * round + i % 2) * (uint64_t)CORE_PAGE_BYTES;
+            ops[i].bytes = CORE_PAGE_BYTES;
+        }
+        for (unsigned turn = 0; turn < 2; turn++) { /* written, then read */
+            io_submit(queue, ops, CORE_COUNT(ops));
+            while (io_wait(queue) != NULL)
+                continue;
+            for (size_t i = 0; i < CORE_COUNT(ops); i++) {
+                const uint8_t *memory = pages + i * CORE_PAGE_BYTES;
+                ck_ok(io_op_status(&ops[i], &err));
+                ck_assert_uint_eq(memory[0], 16 * round + i);
+                ck_assert_mem_eq(memory, memory + 1, CORE_PAGE_BYTES - 1);
+                ops[i].kind = IO_READ;
+                if (turn == 0)
+                    memset(pages + i * CORE_PAGE_BYTES, 0xff, CORE_PAGE_BYTES);
+            }
+        }
+    }
+    for (size_t f = 0; f < FILES; f++)
+        io_close(files[f]);
+    free(pages);
+    end();
+}
+END_TEST
+
+START_TEST(what_is_expected_may_be_anything)
+{
+    if (!start(_i))
+        return;
+    file_make("file", "0123");
+    struct io_file *file = file_open(io, "file", 0);
+    struct io_file *direct = file_open(io, "file", IO_DIRECT);
+    static const uint64_t places[] = { 0, 3, 4096, INT64_MAX, UINT64_MAX };
+    for (size_t a = 0; a < CORE_COUNT(places); a++) {
+        for (size_t b = 0; b < CORE_COUNT(places); b++) {
+            io_expect(file, places[a], places[b]);
+            io_expect(direct, places[a], places[b]);
+        }
+    }
+    io_close(direct);
     io_close(file);
     check_file("file", "0123");
     end();
@@ -1368,6 +1433,8 @@ static Suite *io_conformance_suite(void)
         &every_operation_completes_once,
         &linked_operations_run_in_order,
         &a_link_breaks_at_a_failure_or_a_short_read,
+        &a_batch_over_several_files_is_done_whole,
+        &what_is_expected_may_be_anything,
         &closing_a_queue_waits,
         &rename_replaces_and_open_files_stay,
         &an_unlinked_file_stays_while_open,
