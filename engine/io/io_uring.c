@@ -14,6 +14,8 @@
  * U3  At most `depth` operations are in flight, and beside them as many entries that do nothing. Twice `depth`
  *     completions fit the ring, which keeps what does not fit (IORING_FEAT_NODROP, without which there is none).
  * U4  A forked child shares its parent's ring. It only ever closes it.
+ *
+ * Why no buffers are registered, and reads are hinted instead of batched: notes/0008.
  */
 #define _GNU_SOURCE
 #include "io_impl.h"
