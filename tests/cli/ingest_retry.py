@@ -7,6 +7,7 @@ usage: ingest_retry.py STORE LINES HINDER HELP  shell commands: HINDER begins wh
 import random
 import subprocess
 import sys
+import threading
 
 store, hinder, help_ = sys.argv[1], *sys.argv[3:]
 lines = int(sys.argv[2])
@@ -17,13 +18,19 @@ line_number = 0
 stored = set()
 
 
+def write(text):
+    ingest.stdin.write(text)
+    ingest.stdin.flush()
+
+
 def send(times):
     """Lines of these times; those that are to be sent again, and why."""
     global line_number
     again, why = [], None
     words = {time: "%0200x" % random.getrandbits(800) for time in times}
-    ingest.stdin.write("".join('note,user=u text="%s" %d\n' % (words[time], time) for time in times))
-    ingest.stdin.flush()
+    text = "".join('note,user=u text="%s" %d\n' % (words[time], time) for time in times)
+    writing = threading.Thread(target=write, args=(text,))  # both pipes may be full of lines and answers
+    writing.start()
     for time in times:
         line_number += 1
         number, word, *reason = ingest.stdout.readline().split(None, 2)
@@ -34,6 +41,7 @@ def send(times):
             assert word == "retry", word
             again.append(time)
             why = reason[0].strip()
+    writing.join()
     return again, why
 
 
