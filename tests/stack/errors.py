@@ -54,7 +54,8 @@ ONLY = {"fcntl": "F_OFD_SETLK"}  # a lock, and not a flag that is looked up
 DAMAGED = 3
 NAMELESS = ("mmap", "mlock", "getrandom", "clone3", "read", "write")  # memory, threads, what comes in or goes out
 WATCHED = ("openat", "pwrite64", "fdatasync", "rename")  # by which E2 is seen
-LASTING = ("EIO", "ENOSPC", "EROFS", "EMFILE", "ENFILE", "ENOMEM", "EDQUOT")  # such a state may last; others pass
+# a state that may last; others pass (and stderr is written, too)
+LASTING = ("EIO", "ENOSPC", "EROFS", "EMFILE", "ENFILE", "ENOMEM", "EDQUOT")
 
 
 def written_after_error(log):
@@ -147,7 +148,7 @@ def main():
                 continue
             for ordinal in ordinals:
                 errors = ERRORS[call] if asked.every else (ERRORS[call][(ordinal + asked.seed) % len(ERRORS[call])],)
-                of_verb += [(name, call, ordinal, error, error in LASTING and dice.random() < 0.5) for error in errors]
+                of_verb += [(name, call, ordinal, error, call != "write" and error in LASTING and dice.random() < 0.5) for error in errors]
         shots += stack.drawn(asked, name, of_verb)
     campaign.fire(shots, shoot)
     for sentence, shot in sorted(sentences.items()) if asked.sentences else ():
