@@ -5,6 +5,7 @@
 #define TESTS_UNIT_RUN_H
 
 #include <check.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 /*
@@ -21,6 +22,9 @@
 
 static inline int run_suite(Suite *suite)
 {
+    /* Large buffers come and go with each opening: the time would go into pages that the kernel clears. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 28);
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
