@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -1115,11 +1116,13 @@ struct queueing {
     unsigned number;
     unsigned *next; /* guarded by it */
     bool in_order;
+    atomic_bool is_here; /* and about to wait */
 };
 
 static void *take_turn(void *context)
 {
     struct queueing *queueing = context;
+    atomic_store(&queueing->is_here, true);
     io_mutex_lock(queueing->mutex);
     queueing->in_order = *queueing->next == queueing->number;
     (*queueing->next)++;
@@ -1130,6 +1133,7 @@ static void *take_turn(void *context)
 static void *give_up(void *context)
 {
     struct queueing *queueing = context;
+    atomic_store(&queueing->is_here, true);
     queueing->in_order = !io_mutex_lock_until(queueing->mutex, io_monotonic_ns(io) + 5 * MS);
     return NULL;
 }
@@ -1150,6 +1154,8 @@ START_TEST(threads_queue_in_order_for_a_mutex)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, gives_up ? give_up : take_turn,
                                         &queueing[i]),
                          0);
+        while (!atomic_load(&queueing[i].is_here))
+            io_sleep_ns(io, MS);
         io_sleep_ns(io, 15 * MS);
     }
     io_sleep_ns(io, 10 * MS);
