@@ -98,30 +98,19 @@ bool memtable_body_add(struct memtable_body *body, size_t offset, const struct w
     return true;
 }
 
-holter_status memtable_body_read(struct memtable_body *body, const uint8_t *bytes, size_t count)
+bool memtable_body_take(struct memtable_body *body, const uint8_t *bytes, size_t count,
+                        const struct wal_body *decoded)
 {
-    struct wal_body_reader reader;
-    struct wal_tombstone *tombstones;
-    size_t tombstone_count;
     memtable_body_clear(body);
-    holter_status status = wal_body_open(&reader, &tombstones, &tombstone_count, bytes, count);
-    free(tombstones);
     body->bytes = bytes;
     body->count = count;
-    body->has_deletions = tombstone_count > 0;
-    while (status == HOLTER_OK) {
-        size_t offset = count - reader.bytes.left;
-        status = wal_body_next(&reader);
-        if (status != HOLTER_OK)
-            break;
-        struct wal_part part = { .metric = reader.metric, .source = reader.source };
-        columns_init(&part.columns, &reader.schema);
-        status = wal_body_rows(&part.columns, &reader, 0);
-        if (status == HOLTER_OK && !memtable_body_add(body, offset, &part, 0, part.columns.count))
-            status = HOLTER_NO_MEMORY;
-        columns_release(&part.columns);
+    body->has_deletions = decoded->tombstone_count > 0;
+    for (size_t i = 0; i < decoded->part_count; i++) {
+        const struct wal_part *part = &decoded->parts[i];
+        if (!memtable_body_add(body, part->offset, part, 0, part->columns.count))
+            return false;
     }
-    return status == HOLTER_DONE ? HOLTER_OK : status;
+    return true;
 }
 
 holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,

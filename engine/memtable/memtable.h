@@ -41,8 +41,9 @@ void memtable_body_release(struct memtable_body *body);
  */
 bool memtable_body_add(struct memtable_body *body, size_t offset, const struct wal_part *rows,
                        size_t first, size_t count);
-/** All of a body that was opened. Errors: HOLTER_CORRUPT, HOLTER_NO_MEMORY. Cost: decodes it. */
-holter_status memtable_body_read(struct memtable_body *body, const uint8_t *bytes, size_t count);
+/** All of a body that was opened: `bytes`, and what they say. False: no memory. */
+bool memtable_body_take(struct memtable_body *body, const uint8_t *bytes, size_t count,
+                        const struct wal_body *decoded);
 
 /** A frame of the log, counted. */
 struct memtable_frame {

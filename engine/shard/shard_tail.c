@@ -338,14 +338,13 @@ static holter_status open_one(struct memtable_frame **out, struct shard *shard,
     status = shard_frame_open(&decoded, shard, shard->wal, &read, key, plain, err);
     if (status != HOLTER_OK)
         return status;
-    wal_body_release(&decoded);
     struct memtable_body body = { 0 };
-    status = memtable_body_read(&body, plain->data, plain->bytes);
-    if (status == HOLTER_OK)
+    if (memtable_body_take(&body, plain->data, plain->bytes, &decoded))
         status = memtable_frame_new(out, &read, frame->first_sequence, &body, err);
     else
-        error_set(err, status, "log: no memory for a frame's body");
+        status = error_set(err, HOLTER_NO_MEMORY, "log: no memory for a frame's body");
     memtable_body_release(&body);
+    wal_body_release(&decoded);
     return status;
 }
 

@@ -269,6 +269,7 @@ holter_status wal_verify(struct wal *wal, const struct wal_read_spec *spec,
 struct wal_part {
     uint32_t metric;
     uint32_t source;
+    size_t offset;          /* of a decoded body: where wal_body_next finds it */
     struct columns columns; /* of a decoded body: owned by it */
 };
 

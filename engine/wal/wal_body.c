@@ -170,7 +170,7 @@ holter_status wal_body_rows(struct columns *out, struct wal_body_reader *reader,
 
 /* ---- a body as a whole ----------------------------------------------------------------------- */
 
-static holter_status decode_part(struct wal_body *body, size_t *capacity,
+static holter_status decode_part(struct wal_body *body, size_t *capacity, size_t offset,
                                  struct wal_body_reader *reader, uint64_t sequence)
 {
     void *parts = body->parts;
@@ -178,7 +178,8 @@ static holter_status decode_part(struct wal_body *body, size_t *capacity,
         return HOLTER_NO_MEMORY;
     body->parts = parts;
     struct wal_part *part = &body->parts[body->part_count++]; /* so that a failure releases it */
-    *part = (struct wal_part){ .metric = reader->metric, .source = reader->source };
+    *part =
+        (struct wal_part){ .metric = reader->metric, .source = reader->source, .offset = offset };
     columns_init(&part->columns, &reader->schema);
     return wal_body_rows(&part->columns, reader, sequence);
 }
@@ -192,9 +193,10 @@ holter_status wal_body_decode(struct wal_body *out, const uint8_t *bytes, size_t
     holter_status status =
         wal_body_open(&reader, &body.tombstones, &body.tombstone_count, bytes, count);
     while (status == HOLTER_OK) {
+        size_t offset = count - reader.bytes.left;
         status = wal_body_next(&reader);
         if (status == HOLTER_OK)
-            status = decode_part(&body, &capacity, &reader, sequence);
+            status = decode_part(&body, &capacity, offset, &reader, sequence);
     }
     if (status == HOLTER_DONE) {
         *out = body;

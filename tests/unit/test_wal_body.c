@@ -82,6 +82,23 @@ static void check_part(const struct wal_part *part, uint32_t metric, uint32_t so
     columns_release(&want);
 }
 
+/* From its place alone, without those before it. */
+static void check_place(const struct wal_part *part, const struct buffer *bytes)
+{
+    struct wal_body_reader reader = { .bytes = reader_over(bytes->data + part->offset,
+                                                           bytes->bytes - part->offset) };
+    struct columns columns;
+    ck_assert_int_eq(wal_body_next(&reader), HOLTER_OK);
+    ck_assert_uint_eq(reader.metric, part->metric);
+    ck_assert_uint_eq(reader.source, part->source);
+    columns_init(&columns, &reader.schema);
+    ck_assert_int_eq(wal_body_rows(&columns, &reader, 42), HOLTER_OK);
+    ck_assert_uint_eq(columns.count, part->columns.count);
+    for (size_t i = 0; i < columns.count; i++)
+        ck_assert(columns_row_is_equal(&columns, i, &part->columns, i));
+    columns_release(&columns);
+}
+
 START_TEST(a_body_says_what_was_encoded)
 {
     struct buffer bytes;
@@ -102,6 +119,8 @@ START_TEST(a_body_says_what_was_encoded)
     check_part(&body.parts[1], 1, 3, &keyed, 0, 2, 4);
     check_part(&body.parts[2], 4, 1, &instant, 2, 0, ROWS);
     check_part(&body.parts[3], 4, 1, &instant, 2, 3, 1);
+    for (size_t i = 0; i < body.part_count; i++)
+        check_place(&body.parts[i], &bytes);
     wal_body_release(&body);
     buffer_release(&bytes);
 }
