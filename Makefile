@@ -535,7 +535,7 @@ BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
 BENCH_BINARIES := $(BENCHES:%=$(OUT)/bench/bench_%)
 BENCH_DIR ?= $(OUT)
 bench_run = BENCH_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(OUT)/bench/bench_$(1) \
-	--dir $(BENCH_DIR) $(if $(filter size codec load,$(1)),--holter $(OUT)/holter)
+	--dir $(BENCH_DIR) $(if $(filter size codec load append,$(1)),--holter $(OUT)/holter)
 
 BENCH_SHARED := $(call objects,bench/bench.c bench/real.c bench/series.c bench/ingest.c bench/peer.c tools/cohort.c)
 # SQLite, the peer of some, where it can be had

@@ -405,21 +405,22 @@ static void measure_processes(struct bench_store *store, const char *name)
 
 /* ---- beside flush and compaction ------------------------------------------------------------- */
 
-/* In a child: flushes and compacts until it is told to stop. */
-static void maintain_on(struct bench_store store, const char *name, struct crowd *crowd,
-                        uint32_t which)
+/* What operators do, again and again: in a process that shares no memory with this one. */
+struct maintenance {
+    const char *tool, *store;
+    _Atomic bool has_begun, is_over;
+};
+
+static void *maintain(void *context)
 {
-    (void)which;
-    open_again(&store, name);
-    atomic_fetch_add(&crowd->ready, 1);
-    while (!atomic_load(&crowd->is_over)) {
-        holter_error err = { 0 };
-        bench_try(holter_compact(store.store, &(holter_compact_options){ .to = HOLTER_WARM }, NULL,
-                                 &err),
-                  &err);
-    }
-    holter_batch_free(store.batch);
-    holter_close(store.store);
+    struct maintenance *maintenance = context;
+    const char *arguments[] = {
+        maintenance->tool, "compact", maintenance->store, "--to", "warm", NULL
+    };
+    atomic_store(&maintenance->has_begun, true);
+    while (!atomic_load(&maintenance->is_over))
+        bench_run(arguments, NULL);
+    return NULL;
 }
 
 static double p99(struct bench_series *times)
@@ -428,25 +429,26 @@ static double p99(struct bench_series *times)
     return times->samples[(times->count * 99 + 99) / 100 - 1];
 }
 
-static void measure_beside(struct bench_store *store, const char *name)
+static void measure_beside(struct bench_store *store, const char *name, const char *tool)
 {
     const char *at = "1,000 samples of 50 users";
-    struct crowd *crowd = ingest_shared(sizeof *crowd);
+    char path[BENCH_PATH_BYTES_MAX];
     struct bench_series idle = { 0 }, beside = { 0 };
     const struct shape *shape = &shapes[MANY_USERS];
-    uint32_t commits = bench_is_quick() ? 5 : 200;
+    uint32_t commits = bench_is_quick() ? 5 : 600;
+    snprintf(path, sizeof path, "%s", bench_path(name));
     for (uint32_t slice = 0; slice < (bench_is_quick() ? 1 : 5); slice++) {
-        append_slice(store, shape, 1, NULL); /* reads what others wrote */
+        append_slice(store, shape, 1, NULL); /* after others wrote */
         append_slice(store, shape, commits, &idle);
-        atomic_store(&crowd->ready, 0);
-        atomic_store(&crowd->is_over, false);
-        fflush(stdout);
-        pid_t child = start(store, name, crowd, 0, maintain_on);
-        while (atomic_load(&crowd->ready) == 0)
+        struct maintenance maintenance = { .tool = tool, .store = path };
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, maintain, &maintenance) != 0)
+            bench_fail("no thread");
+        while (!atomic_load(&maintenance.has_begun))
             usleep(100);
         append_slice(store, shape, commits, &beside);
-        atomic_store(&crowd->is_over, true);
-        wait_for(child);
+        atomic_store(&maintenance.is_over, true);
+        pthread_join(thread, NULL);
     }
     double idle_ms = p99(&idle), beside_ms = p99(&beside);
     bench_report_one(at, "p99, idle", "ms", idle_ms);
@@ -503,9 +505,10 @@ static void count_calls(void)
 
 int main(int count, char **arguments)
 {
-    const char *shape_text = NULL, *commits_text = NULL;
+    const char *shape_text = NULL, *commits_text = NULL, *tool = NULL;
     const struct bench_option options[] = { { "--shape", "INDEX", &shape_text },
-                                            { "--commits", "COUNT", &commits_text } };
+                                            { "--commits", "COUNT", &commits_text },
+                                            { "--holter", "PATH", &tool } };
     const holter_options no_flush = { .no_auto_flush = 1, .memory_bytes_max = UINT64_C(1) << 30 };
     struct bench_store store;
     bench_begin_with("append", count, arguments, options, sizeof options / sizeof options[0]);
@@ -529,7 +532,10 @@ int main(int count, char **arguments)
     measure_threads(&store, disk);
     ingest_disk_close(disk);
     measure_processes(&store, "store");
-    measure_beside(&store, "store");
+    if (tool != NULL)
+        measure_beside(&store, "store", tool);
+    else
+        fprintf(stderr, "bench_append: without --holter nothing is compacted beside\n");
     bench_store_close(&store);
     count_calls();
     bench_end();

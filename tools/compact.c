@@ -18,8 +18,8 @@ const struct verb verb_compact = {
         "\n"
         "Flushes, then merges segments, drops what was deleted or replaced, and moves old data "
         "to colder tiers.\n"
-        "Reading and writing go on meanwhile. Ctrl-C stops it after the job at hand; nothing "
-        "is lost.\n"
+        "Reading and writing go on meanwhile, and come first (nice 10). Ctrl-C stops it after the "
+        "job at hand; nothing is lost.\n"
         "\n"
         "  --to TIER  everything at once, whatever its age: hot only flushes, warm makes files "
         "of 7 days, cold\n"
@@ -75,6 +75,7 @@ static int run(int count, char **arguments)
         return say_usage(&verb_compact, "--to takes hot, warm or cold");
 
     holter_store *store;
+    yield_to_others();
     code = store_open(&store, arguments[0], keyring, false);
     if (code != TOOL_OK)
         return code;

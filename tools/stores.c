@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { LINE_BYTES_MAX = 512 };
 
@@ -26,6 +27,15 @@ static bool backend_read(int *out)
     }
     say("HOLTER_BACKEND is '%.32s', expected posix, io_uring or choose", name);
     return false;
+}
+
+void yield_to_others(void)
+{
+    enum { NICE = 10 };
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0 && now < NICE)
+        (void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 int store_open(holter_store **out, const char *path, const char *keyring, bool read_only)

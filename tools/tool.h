@@ -141,6 +141,8 @@ const char *nearest_name(const char *text, size_t count,
 
 /** Open a store; on failure say why. Returns TOOL_OK or the exit code. *out owned: holter_close. */
 int store_open(holter_store **out, const char *path, const char *keyring, bool read_only);
+/** From now on this process leaves the processor to those who commit and read (nice 10, if it was less). */
+void yield_to_others(void);
 
 /** The store has a region of that name, or none (NULL) was asked for. Returns TOOL_OK or the exit
     code, said. */

@@ -14,7 +14,8 @@ const struct verb verb_verify = {
     .help = "usage: holter verify STORE [--keyring FILE] [--json]\n"
             "\n"
             "Reads and checks every file, and with the keys every row. Writes nothing; other "
-            "processes go on.\n"
+            "processes go on, and come\n"
+            "first (nice 10).\n"
             "Each finding is a sentence on stdout. Exit code 3 says that there are some.\n"
             "\n"
             "example:\n"
@@ -56,6 +57,7 @@ static int run(int count, char **arguments)
         return say_usage(&verb_verify, "verify takes one STORE, found %d", plain);
 
     holter_store *store;
+    yield_to_others();
     code = store_open(&store, arguments[0], keyring, true);
     if (code != TOOL_OK)
         return code;

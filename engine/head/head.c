@@ -20,6 +20,8 @@
 enum {
     HEADER_BYTES = 64,
     HEADER_WORDS = HEADER_BYTES / 8,
+    TURN_WORD = 64 / 8,
+    WAITING_WORD,
     SLOTS_OFFSET = 128,
     SLOT_BYTES = 128,
     SLOT_WORDS = SLOT_BYTES / 8,
@@ -287,6 +289,26 @@ void head_publish(struct head *head, unsigned pair, const uint64_t words[static 
     size_t first = slot_word(pair, index == 0 ? 1 : 0); /* H1 */
     for (size_t i = 0; i < SLOT_WORDS; i++)
         io_shared_store(head->page, first + i, slot.words[i]);
+}
+
+uint64_t head_turn(struct head *head)
+{
+    return io_shared_load(head->page, TURN_WORD);
+}
+
+void head_wait(struct head *head, uint64_t turn, int64_t deadline_ns)
+{
+    io_shared_add(head->page, WAITING_WORD, 1);
+    io_shared_wait(head->page, TURN_WORD, turn, deadline_ns);
+    io_shared_add(head->page, WAITING_WORD,
+                  UINT64_MAX); /* one less; one too many for ever after a kill */
+}
+
+void head_pass_turn(struct head *head)
+{
+    io_shared_add(head->page, TURN_WORD, 1);
+    if (io_shared_load(head->page, WAITING_WORD) != 0)
+        io_shared_wake_one(head->page, TURN_WORD);
 }
 
 void head_forget(struct head *head, unsigned pair)

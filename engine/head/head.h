@@ -43,6 +43,16 @@ void head_publish(struct head *head, unsigned pair, const uint64_t words[static 
 /** The pair has no facts from now on, until somebody publishes. */
 void head_forget(struct head *head, unsigned pair);
 
+/**
+ * Whose turn it is: who gives back a lock that the page's users share says so, and wakes who waits longest.
+ * A hint: who waits looks after the lock by himself now and then, since who holds it may be killed.
+ * head_wait sleeps until head_pass_turn is called after `turn` was had, or the deadline.
+ */
+uint64_t head_turn(struct head *head);
+void head_wait(struct head *head, uint64_t turn, int64_t deadline_ns);
+/** Cost: additions in shared memory; a system call where somebody waits. */
+void head_pass_turn(struct head *head);
+
 /* ---- statistics, in the store's page: head_statistics.c --------------------------------------- */
 
 enum { HEAD_BUCKETS = 30 };

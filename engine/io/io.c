@@ -625,6 +625,18 @@ void io_shared_add(struct io_shared *shared, size_t word, uint64_t value)
     shared->io->backend->shared_add(shared, word, value);
 }
 
+void io_shared_wait(struct io_shared *shared, size_t word, uint64_t seen, int64_t deadline_ns)
+{
+    core_assert(word < shared->words);
+    shared->io->backend->shared_wait(shared, word, seen, deadline_ns);
+}
+
+void io_shared_wake_one(struct io_shared *shared, size_t word)
+{
+    core_assert(word < shared->words);
+    shared->io->backend->shared_wake_one(shared, word);
+}
+
 /* ---- mutexes, signals, threads, forks -------------------------------------------------------------------------- */
 
 holter_status io_mutex_new(struct io_mutex **out, struct io *io, holter_error *err)

@@ -237,6 +237,12 @@ uint64_t io_shared_load(struct io_shared *shared, size_t word);
 void io_shared_store(struct io_shared *shared, size_t word, uint64_t value);
 /** Add at once, whoever else adds; orders nothing. */
 void io_shared_add(struct io_shared *shared, size_t word, uint64_t value);
+/**
+ * Sleep while the word has the value `seen`, until it is woken or the deadline is over; or a little. Whoever
+ * waits longest is woken first. A hint: who must go on looks again by himself, as who wakes may be killed.
+ */
+void io_shared_wait(struct io_shared *shared, size_t word, uint64_t seen, int64_t deadline_ns);
+void io_shared_wake_one(struct io_shared *shared, size_t word);
 
 /* ---- mutexes, which the simulator schedules ----------------------------------------------------------
  *

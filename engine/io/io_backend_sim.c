@@ -650,6 +650,23 @@ static void shared_add(struct io_shared *base, size_t word, uint64_t value)
     pages_store_word(sim_node_writable(process->sim, shared->node), word, before + value);
 }
 
+static void shared_wait(struct io_shared *base, size_t word, uint64_t seen, int64_t deadline_ns)
+{
+    struct sim_shared *shared = (struct sim_shared *)base;
+    struct sim_process *process = process_of(base->io);
+    struct sim *sim = process->sim;
+    if (!process->dead && pages_load_word(sim_node(sim, shared->node), word) == seen &&
+        sim->monotonic_ns < deadline_ns)
+        (void)fiber_wait(sim, deadline_ns);
+}
+
+/* All of them: each one looks what it waits for. */
+static void shared_wake_one(struct io_shared *base, size_t word)
+{
+    (void)word;
+    fibers_wake(process_of(base->io)->sim);
+}
+
 /* ---- forks: there are none here -------------------------------------------------------------- */
 
 static int fork_watch(struct io *io, void (*child)(void *context), void *context)
@@ -701,6 +718,8 @@ const struct io_backend sim_backend = {
     .shared_load = shared_load,
     .shared_store = shared_store,
     .shared_add = shared_add,
+    .shared_wait = shared_wait,
+    .shared_wake_one = shared_wake_one,
     .mutex_new = sim_mutex_new,
     .mutex_free = sim_mutex_free,
     .mutex_lock = sim_mutex_lock,

@@ -57,6 +57,8 @@ struct io_backend {
     uint64_t (*shared_load)(struct io_shared *shared, size_t word);
     void (*shared_store)(struct io_shared *shared, size_t word, uint64_t value);
     void (*shared_add)(struct io_shared *shared, size_t word, uint64_t value);
+    void (*shared_wait)(struct io_shared *shared, size_t word, uint64_t seen, int64_t deadline_ns);
+    void (*shared_wake_one)(struct io_shared *shared, size_t word);
 
     int (*mutex_new)(struct io_mutex **out, struct io *io);
     void (*mutex_free)(struct io_mutex *mutex);

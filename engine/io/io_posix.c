@@ -25,10 +25,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -640,6 +642,28 @@ static void posix_shared_add(struct io_shared *base, size_t word, uint64_t value
     atomic_fetch_add_explicit(&shared->memory[word], value, memory_order_relaxed);
 }
 
+/* The half of a word that changes with it. */
+static uint32_t *half_of(struct io_shared *base, size_t word)
+{
+    struct posix_shared *shared = (struct posix_shared *)base;
+    return (uint32_t *)(uintptr_t)&shared->memory[word];
+}
+
+static void posix_shared_wait(struct io_shared *base, size_t word, uint64_t seen,
+                              int64_t deadline_ns)
+{
+    int64_t left_ns = deadline_ns - io_posix_clock_ns(CLOCK_BOOTTIME);
+    if (left_ns <= 0)
+        return;
+    struct timespec left = io_posix_timespec(left_ns);
+    syscall(SYS_futex, half_of(base, word), FUTEX_WAIT, (uint32_t)seen, &left, NULL, 0);
+}
+
+static void posix_shared_wake_one(struct io_shared *base, size_t word)
+{
+    syscall(SYS_futex, half_of(base, word), FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 /* ---- forks ----------------------------------------------------------------------------------- */
 
 struct fork_watch {
@@ -774,6 +798,8 @@ const struct io_backend io_posix_backend = {
     .shared_load = posix_shared_load,
     .shared_store = posix_shared_store,
     .shared_add = posix_shared_add,
+    .shared_wait = posix_shared_wait,
+    .shared_wake_one = posix_shared_wake_one,
     .mutex_new = io_posix_mutex_new,
     .mutex_free = io_posix_mutex_free,
     .mutex_lock = io_posix_mutex_lock,

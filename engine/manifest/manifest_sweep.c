@@ -205,7 +205,7 @@ static holter_status go_through_kept(uint64_t *files, uint64_t *bytes, struct ma
     holter_status status = io_list(&names, manifest->spec.io, manifest->spec.directory, err);
     for (size_t i = names.count; status == HOLTER_OK && i-- > 0;) {
         char path[IO_PATH_BYTES_MAX];
-        struct io_stat stat;
+        struct io_stat stat = { 0 };
         if (!kept_name_parse(&number, names.name[i]))
             continue;
         status = path_of(path, manifest, names.name[i], err);

@@ -113,13 +113,11 @@ bool memtable_body_take(struct memtable_body *body, const uint8_t *bytes, size_t
     return true;
 }
 
-holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
-                                 uint64_t first_sequence, const struct memtable_body *body,
-                                 holter_error *err)
+/* A frame with `more` bytes behind it. */
+static holter_status frame_alloc(struct memtable_frame **out, const struct wal_frame_read *frame,
+                                 uint64_t first_sequence, size_t more, holter_error *err)
 {
-    size_t part_bytes = body != NULL ? body->part_count * sizeof *body->parts : 0;
-    size_t body_bytes = body != NULL ? body->count : 0;
-    struct memtable_frame *one = malloc(sizeof *one + part_bytes + body_bytes);
+    struct memtable_frame *one = malloc(sizeof *one + more);
     *out = NULL;
     if (one == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "memtable: no memory for a frame");
@@ -132,22 +130,62 @@ holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_f
                                     .first_sequence = first_sequence,
                                     .begin_min = INT64_MIN,
                                     .begin_max = INT64_MAX,
-                                    .bytes = sizeof *one + part_bytes + body_bytes };
+                                    .bytes = sizeof *one + more };
     atomic_init(&one->references, 1);
     *out = one;
-    if (body == NULL)
-        return HOLTER_OK;
+    return HOLTER_OK;
+}
+
+holter_status memtable_frame_new_tailed(struct memtable_frame **out,
+                                        const struct wal_frame_read *frame, uint64_t first_sequence,
+                                        bool has_sealed, holter_error *err)
+{
+    holter_status status =
+        frame_alloc(out, frame, first_sequence, has_sealed ? frame->sealed_bytes : 0, err);
+    if (status != HOLTER_OK || !has_sealed)
+        return status;
+    struct memtable_frame *one = *out;
+    one->sealed = memcpy(one + 1, frame->sealed, frame->sealed_bytes);
+    one->sealed_bytes = frame->sealed_bytes;
+    memcpy(one->log_id, frame->log_id, sizeof one->log_id);
+    return HOLTER_OK;
+}
+
+struct wal_frame_read memtable_frame_sealed(const struct memtable_frame *frame)
+{
+    core_assert(frame->sealed != NULL);
+    struct wal_frame_read read = { .sequence = frame->sequence,
+                                   .user = frame->user,
+                                   .key_generation = frame->key_generation,
+                                   .flags = frame->flags,
+                                   .sealed = frame->sealed,
+                                   .sealed_bytes = frame->sealed_bytes,
+                                   .file = frame->file,
+                                   .offset = frame->offset };
+    memcpy(read.log_id, frame->log_id, sizeof read.log_id);
+    return read;
+}
+
+holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
+                                 uint64_t first_sequence, const struct memtable_body *body,
+                                 holter_error *err)
+{
+    size_t part_bytes = body->part_count * sizeof *body->parts;
+    holter_status status = frame_alloc(out, frame, first_sequence, part_bytes + body->count, err);
+    if (status != HOLTER_OK)
+        return status;
+    struct memtable_frame *one = *out;
     struct memtable_part *parts = (struct memtable_part *)(one + 1);
     uint8_t *bytes = (uint8_t *)(parts + body->part_count);
     if (part_bytes > 0)
         memcpy(parts, body->parts, part_bytes);
-    memcpy(bytes, body->bytes, body_bytes);
+    memcpy(bytes, body->bytes, body->count);
     one->is_open = true;
     one->has_deletions = body->has_deletions;
     one->parts = parts;
     one->part_count = body->part_count;
     one->body = bytes;
-    one->body_bytes = body_bytes;
+    one->body_bytes = body->count;
     one->bytes += body->decoded_bytes;
     if (body->has_deletions)
         return HOLTER_OK;

@@ -3,8 +3,8 @@
  *
  * Promise: who asks for a user's frames up to a sequence gets each of them once, in order, and a
  * memtable that a snapshot holds loses none. A frame that its own handle committed has its body, as the log has
- * it but not sealed: some bytes a row, decoded by whoever reads it. A frame tailed from the log is known by
- * its place only, until somebody opens it.
+ * it but not sealed: some bytes a row, decoded by whoever reads it. A frame tailed from the log is there as it
+ * was sealed, or known by its place only, until somebody opens it.
  *
  * Needs core, codec, merge, wal. Threads: one at a time (the shard's mutex), but for the counts and
  * for reading a frame's body, which never changes: any thread.
@@ -58,7 +58,10 @@ struct memtable_frame {
         begin_max; /* of its rows; anything, where it has deletions or is not opened */
     size_t bytes;  /* memory that it takes where it is read, about */
     _Atomic uint32_t references;
-    bool is_open; /* has its body */
+    bool is_open;          /* has its body */
+    const uint8_t *sealed; /* not opened: as wal_frame_open reads it, .. */
+    size_t sealed_bytes;
+    uint8_t log_id[16]; /* .. of this file; NULL: known by its place only */
     bool has_deletions;
     const struct memtable_part *parts; /* in one allocation with the frame, as the body */
     size_t part_count;
@@ -66,10 +69,16 @@ struct memtable_frame {
     size_t body_bytes;
 };
 
-/** *out counted once. `body` copied; NULL: known by its place only. */
+/** *out counted once, with its body. `body` copied. */
 holter_status memtable_frame_new(struct memtable_frame **out, const struct wal_frame_read *frame,
                                  uint64_t first_sequence, const struct memtable_body *body,
                                  holter_error *err);
+/** Not opened. `has_sealed`: with a copy of what was read, so that the log need not be read again. */
+holter_status memtable_frame_new_tailed(struct memtable_frame **out,
+                                        const struct wal_frame_read *frame, uint64_t first_sequence,
+                                        bool has_sealed, holter_error *err);
+/** Of a frame with `sealed`; borrowed. */
+struct wal_frame_read memtable_frame_sealed(const struct memtable_frame *frame);
 /** Before it is in any memtable: its sequences become known. */
 void memtable_frame_place(struct memtable_frame *frame, uint64_t sequence, uint64_t first_sequence,
                           uint32_t flags);

@@ -183,14 +183,14 @@ holter_status shard_open(struct shard **out, const struct shard_spec *spec, holt
         goto done;
     }
     shard->spec.directory = shard->directory;
+    shard->self = io_process_self(spec->io);
     status = open_parts(shard, err);
     if (status != HOLTER_OK)
         goto done;
 
     /* The first opener after a start of the machine finds the log's end and publishes it (D4). */
-    struct wal_place end;
-    uint64_t appender;
-    if (spec->is_writable && !shard_published_end(shard, &end, &appender))
+    struct shard_end end;
+    if (spec->is_writable && !shard_published_end(&end, shard))
         status = shard_find_end(shard, err);
     if (status != HOLTER_OK)
         goto done;
@@ -201,12 +201,12 @@ done:
     return status;
 }
 
-/* Nothing that the log still holds could be missed. */
-static bool is_flushed(struct shard *shard)
+/* Nothing that the log holds before its end could be missed. */
+static bool is_flushed(struct shard *shard, const struct wal_place *end)
 {
     io_mutex_lock(shard->mutex);
     struct manifest_version *version = manifest_current(shard->manifest);
-    bool is = shard->tail.sequence <= version->flushed.sequence;
+    bool is = end->sequence <= version->flushed.sequence;
     manifest_version_unref(version);
     io_mutex_unlock(shard->mutex);
     return is;
@@ -227,7 +227,7 @@ static void close_cleanly(struct shard *shard)
     shard->spec.lock_wait_ns = 1;
     if (shard_write_begin(&write, shard, NULL) != HOLTER_OK)
         return;
-    if (is_flushed(shard)) {
+    if (is_flushed(shard, &write->place)) {
         shard_write_abort(write);
         return;
     }

@@ -46,8 +46,8 @@ enum {
     SHARD_HEAD_FILE = 0,
     SHARD_HEAD_OFFSET = 1,
     SHARD_HEAD_SEQUENCE = 2,
-    SHARD_HEAD_APPENDER =
-        3, /* random id of the handle that appended last: another one checks what follows */
+    SHARD_HEAD_APPENDER = 3,  /* random id of the handle that had the append lock last */
+    SHARD_HEAD_UNTOUCHED = 4, /* 1: it left the log untouched behind the end; else not known */
 };
 
 struct shard;

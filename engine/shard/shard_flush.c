@@ -262,14 +262,14 @@ static holter_status finish_class(struct flush *flush, uint8_t class, holter_err
     return HOLTER_OK;
 }
 
-/* Name the new files, forget the log before them, remove what nobody needs. */
-static holter_status flush_commit(struct flush *flush, holter_error *err)
+/* Name the new files, and forget the log up to `end`. */
+static holter_status flush_commit(struct shard *shard, const struct wal_place *end,
+                                  const struct manifest_file *files, size_t count,
+                                  holter_error *err)
 {
-    struct shard *shard = flush->shard;
-    const struct wal_place *end = &flush->snapshot->end;
     struct manifest_edit edit = {
-        .add = flush->files,
-        .add_count = flush->file_count,
+        .add = files,
+        .add_count = count,
         .flushed = { .file = end->file, .offset = end->offset, .sequence = end->sequence }
     };
     io_mutex_lock(shard->mutex);
@@ -300,7 +300,7 @@ static holter_status flush_run(struct flush *flush, holter_error *err)
             status = finish_class(flush, (uint8_t)c, err);
     }
     if (status == HOLTER_OK)
-        status = flush_commit(flush, err);
+        status = flush_commit(shard, &flush->snapshot->end, flush->files, flush->file_count, err);
     for (unsigned c = 0; c < MANIFEST_CLASSES; c++)
         segment_writer_free(flush->writers[c]);
     return status;
@@ -314,6 +314,22 @@ static bool has_what_to_flush(const struct shard_snapshot *snapshot)
     return end->file != 0 && (end->sequence > flushed->sequence || end->file > flushed->file);
 }
 
+/*
+ * A log that nobody appends to goes on in a small file: those before it can go. One that is appended to
+ * would only have to make a large one again.
+ */
+static holter_status rest_where_idle(bool *has_rested, struct shard *shard, holter_error *err)
+{
+    struct wal_place place;
+    io_mutex_lock(shard->mutex);
+    struct manifest_version *version = manifest_current(shard->manifest);
+    uint64_t flushed = version->flushed.sequence > 0 ? version->flushed.sequence : 1;
+    manifest_version_unref(version);
+    io_mutex_unlock(shard->mutex);
+    *has_rested = shard_rest_log(&place, shard, flushed);
+    return *has_rested ? flush_commit(shard, &place, NULL, 0, err) : HOLTER_OK;
+}
+
 holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err)
 {
     struct flush flush = { .shard = shard };
@@ -321,8 +337,6 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     if (status != HOLTER_OK)
         return status;
     buffer_init(&flush.classes);
-    if (wait)
-        shard_rest_log(shard);
     status = shard_snapshot_open(&flush.snapshot, shard, err);
     bool is_due = status == HOLTER_OK && has_what_to_flush(flush.snapshot);
     int64_t begin_ns = io_monotonic_ns(shard->spec.io);
@@ -334,7 +348,10 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     }
     shard_snapshot_close(flush.snapshot);
     buffer_release(&flush.classes);
-    if (status == HOLTER_OK && is_due)
+    bool has_rested = false;
+    if (status == HOLTER_OK && wait)
+        status = rest_where_idle(&has_rested, shard, err);
+    if (status == HOLTER_OK && (is_due || has_rested))
         status = shard_sweep(shard, err);
     shard_maintenance_end(shard);
     if (status == HOLTER_OK && rows != NULL)

@@ -85,8 +85,9 @@ struct shard {
     struct shard_spec spec; /* directory: own copy */
     char *directory;
     struct io_file *lock_file;
-    struct head *head; /* NULL: reading only, and there is none */
-    uint64_t appender; /* random; names this handle in the head page */
+    struct head *head;      /* NULL: reading only, and there is none */
+    uint64_t appender;      /* random; names this handle in the head page */
+    struct io_process self; /* as others see it */
 
     struct io_mutex *maintenance_mutex;
     struct io_queue *job_queue; /* its holder's */
@@ -139,17 +140,27 @@ holter_status shard_open_head(struct shard *shard, holter_error *err);
  * file is gone. A writer then wipes its facts, a reader does without the page.
  */
 holter_status shard_check_head(struct shard *shard, holter_error *err);
-/** The published end of the log. False: none in this boot. */
-bool shard_published_end(struct shard *shard, struct wal_place *end, uint64_t *appender);
-void shard_publish_end(struct shard *shard, const struct wal_place *end);
+/** What appenders publish. */
+struct shard_end {
+    struct wal_place place; /* up to which the log is durable */
+    uint64_t appender;
+    bool is_untouched; /* from there on: wal_is_untouched */
+};
+/** False: none in this boot. */
+bool shard_published_end(struct shard_end *end, struct shard *shard);
+void shard_publish_end(struct shard *shard, const struct wal_place *place, bool is_untouched);
 /**
- * Take in what was flushed and what was appended since, under a pin that the caller gets (version
- * pinned), or, with version NULL, that lasts for the call. `is_appending`: append mutex and lock
- * are held; recovers where the head page says nothing. A writable handle that does not hold them
- * gets HOLTER_DONE then: shard_find_end, and again.
+ * Take in what was flushed and what was appended since, under a pin that the caller gets.
+ * `is_appending`: the append mutex and lock are held; recovers where the head page says nothing. A writable
+ * handle that does not hold them gets HOLTER_DONE then: shard_find_end, and again.
  */
 holter_status shard_refresh(struct shard *shard, bool is_appending,
                             struct manifest_version **version, holter_error *err);
+/**
+ * The append lock is held: where the log ends, recovered where the head page says nothing. What others
+ * appended is left for whoever asks for rows.
+ */
+holter_status shard_append_end(struct shard_end *end, struct shard *shard, holter_error *err);
 /** Take the append lock, so that the log's end is found and published. Without the mutex. */
 holter_status shard_find_end(struct shard *shard, holter_error *err);
 /** Leave out of the memtable what the version holds in files. */
@@ -182,10 +193,11 @@ holter_status shard_write_seal(struct shard_write *write, holter_error *err);
 /** End a write with a mark instead of frames: *place is the log's end after it. */
 holter_status shard_write_mark(struct shard_write *write, struct wal_place *place);
 /**
- * Go on in a small file (wal_rest), so that a flush lets go of those before it. A courtesy: where
- * somebody appends now, or it fails, the log stays as it is.
+ * Go on in a small file (wal_rest), so that those before it can go, where no frame came since `sequence`
+ * and nobody appends now: true, *place is the log's end. Else, or where it rests or this fails, the log stays
+ * as it is.
  */
-void shard_rest_log(struct shard *shard);
+bool shard_rest_log(struct wal_place *place, struct shard *shard, uint64_t sequence);
 
 /* shard_snapshot.c: under the mutex */
 holter_status shard_snapshot_make(struct shard_snapshot **out, struct shard *shard,

@@ -329,7 +329,7 @@ static holter_status publish_round(struct shard_write *leader, holter_error *err
     head_measure(shard->spec.statistics, HEAD_GROUP_COMMITS, commits);
     shard->has_appended = true;
     io_mutex_lock(shard->mutex);
-    shard_publish_end(shard, &leader->place); /* W1 */
+    shard_publish_end(shard, &leader->place, false); /* W1 */
     remember(leader, &before);
     io_mutex_unlock(shard->mutex);
     return HOLTER_OK;
@@ -419,33 +419,26 @@ static void tell_round(struct shard_write *leader, bool passes_on, holter_status
 /* ---- leading --------------------------------------------------------------------------------- */
 
 /*
- * The lock is held: follow the log to its end, and see what another appender may have left there
- * (W2).
+ * The lock is held: find the log's end, and go on there. That what follows may be touched from now
+ * on is said before anything is written: whoever is killed meanwhile leaves a file that nobody goes on in (W2).
  */
 static holter_status prepare(struct shard_write *write, holter_error *err)
 {
     struct shard *shard = write->shard;
-    uint64_t appender;
+    struct shard_end end;
     io_mutex_lock(shard->mutex);
-    holter_status status = shard_refresh(shard, true, NULL, err);
+    holter_status status = shard_append_end(&end, shard, err);
     io_mutex_unlock(shard->mutex);
     if (status != HOLTER_OK)
         return status;
-    if (!shard_published_end(shard, &write->place, &appender))
-        return error_set(err, HOLTER_IO, "'%s': the head page does not keep what is written to it",
-                         shard->directory);
-    if (appender == shard->appender)
-        return HOLTER_OK; /* also where its last append failed: then the wal gave up the file */
-    shard_name_holder(shard, SHARD_LOCK_APPEND);
-    status = wal_take_over(shard->append_wal, &write->place, err);
+    if (end.appender != shard->appender)
+        shard_name_holder(shard, SHARD_LOCK_APPEND);
+    status = wal_take_over(shard->append_wal, &end.place, end.is_untouched, err);
     if (status != HOLTER_OK)
         return status;
-    /*
-     * Said before anything is appended: should that fail, nobody else takes the tail for their own
-     * and untouched.
-     */
+    write->place = end.place;
     io_mutex_lock(shard->mutex);
-    shard_publish_end(shard, &write->place);
+    shard_publish_end(shard, &end.place, false);
     io_mutex_unlock(shard->mutex);
     return HOLTER_OK;
 }
@@ -492,11 +485,19 @@ static holter_status come_first(struct shard_write *leader, holter_error *err)
     }
 }
 
+/* Who comes next learns that it may go on in the same file, where that is so. */
 static void unlock(struct shard_write *leader)
 {
-    if (leader->has_lock)
-        shard_give(leader->shard, SHARD_LOCK_APPEND);
+    struct shard *shard = leader->shard;
+    if (!leader->has_lock)
+        return;
     leader->has_lock = false;
+    if (wal_is_untouched(shard->append_wal, &leader->place)) {
+        io_mutex_lock(shard->mutex);
+        shard_publish_end(shard, &leader->place, true);
+        io_mutex_unlock(shard->mutex);
+    }
+    shard_give(shard, SHARD_LOCK_APPEND);
 }
 
 /* Before anything was sealed: it and nobody else failed, or gave up. */
@@ -688,7 +689,7 @@ static void end_at_place(struct shard_write *write, holter_status status)
     count_written(shard);
     if (status == HOLTER_OK) {
         io_mutex_lock(shard->mutex);
-        shard_publish_end(shard, &write->place);
+        shard_publish_end(shard, &write->place, false);
         io_mutex_unlock(shard->mutex);
     }
     shard_write_abort(write);
@@ -706,11 +707,20 @@ holter_status shard_write_mark(struct shard_write *write, struct wal_place *plac
     return status;
 }
 
-void shard_rest_log(struct shard *shard)
+bool shard_rest_log(struct wal_place *place, struct shard *shard, uint64_t sequence)
 {
     struct shard_write *write;
-    if (write_begin(&write, shard, 0, NULL) == HOLTER_OK)
-        end_at_place(write, wal_rest(shard->append_wal, &write->place, NULL));
+    if (write_begin(&write, shard, 0, NULL) != HOLTER_OK)
+        return false;
+    uint64_t file = write->place.file;
+    if (write->place.sequence != sequence) {
+        shard_write_abort(write);
+        return false;
+    }
+    holter_status status = wal_rest(shard->append_wal, &write->place, NULL);
+    *place = write->place;
+    end_at_place(write, status);
+    return status == HOLTER_OK && place->file != file;
 }
 
 holter_status shard_find_end(struct shard *shard, holter_error *err)

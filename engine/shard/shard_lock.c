@@ -12,6 +12,7 @@
 enum { SLOT_BYTES = 64, SLOT_PURPOSE_BYTES = 24 };
 #define SLOT_MAGIC UINT64_C(0x4b434f4c544c4889) /* 89 "HLTLOCK" */
 #define LOCK_WAIT_DEFAULT_NS INT64_C(5000000000)
+#define LOOK_AGAIN_NS INT64_C(10000000)
 
 int64_t shard_deadline(struct shard *shard)
 {
@@ -34,12 +35,11 @@ void shard_name_holder(struct shard *shard, int lock)
 {
     uint8_t slot[SLOT_BYTES];
     char purpose[SLOT_PURPOSE_BYTES] = { 0 };
-    struct io_process self = io_process_self(shard->spec.io);
     strncpy(purpose, lock == SHARD_LOCK_APPEND ? "append" : "maintenance", sizeof purpose - 1);
     struct writer w = writer_over(slot, sizeof slot);
     put_u64(&w, SLOT_MAGIC);
-    put_u64(&w, self.pid);
-    put_u64(&w, self.start_ns);
+    put_u64(&w, shard->self.pid);
+    put_u64(&w, shard->self.start_ns);
     put_bytes(&w, purpose, sizeof purpose);
     put_zeros(&w, w.left - 8);
     put_u64(&w, hash64(slot, SLOT_BYTES - 8));
@@ -83,12 +83,34 @@ static bool read_holder(struct shard *shard, int lock, uint64_t *pid)
 void shard_give(struct shard *shard, int lock)
 {
     io_unlock(shard->lock_file, (uint64_t)lock, 1);
+    if (lock == SHARD_LOCK_APPEND)
+        head_pass_turn(shard->head);
+}
+
+/*
+ * Appenders hand the lock to each other in their order. The kernel's lock is what counts: its holder may be
+ * killed, and tells nobody.
+ */
+static holter_status wait_for_turn(struct shard *shard, int64_t deadline_ns, holter_error *err)
+{
+    struct io *io = shard->spec.io;
+    for (;;) {
+        uint64_t turn = head_turn(shard->head);
+        holter_status status =
+            io_lock(shard->lock_file, SHARD_LOCK_APPEND, 1, IO_LOCK_EXCLUSIVE, 0, err);
+        int64_t now_ns = io_monotonic_ns(io);
+        if (status != HOLTER_BUSY || now_ns >= deadline_ns)
+            return status;
+        int64_t look_ns = saturating_add_i64(now_ns, LOOK_AGAIN_NS);
+        head_wait(shard->head, turn, look_ns < deadline_ns ? look_ns : deadline_ns);
+    }
 }
 
 holter_status shard_take(struct shard *shard, int lock, int64_t deadline_ns, holter_error *err)
 {
-    holter_status status =
-        io_lock(shard->lock_file, (uint64_t)lock, 1, IO_LOCK_EXCLUSIVE, deadline_ns, err);
+    holter_status status = lock == SHARD_LOCK_APPEND ? wait_for_turn(shard, deadline_ns, err)
+                                                     : io_lock(shard->lock_file, (uint64_t)lock, 1,
+                                                               IO_LOCK_EXCLUSIVE, deadline_ns, err);
     if (status == HOLTER_BUSY) {
         const char *name = lock == SHARD_LOCK_APPEND ? "append" : "maintenance";
         uint64_t pid;

@@ -13,13 +13,14 @@ enum {
 };
 
 /*
- * Bytes of log files from a place on, about: whole files count whole. Those that were counted
+ * Bytes of log files between two places, about: whole files count whole. Those that were counted
  * before are known; of files that cannot be listed now nothing is said.
  */
-static uint64_t log_bytes_since(struct shard *shard, const struct manifest_log_place *flushed)
+static uint64_t log_bytes_between(struct shard *shard, const struct manifest_log_place *flushed,
+                                  const struct wal_place *end)
 {
     uint64_t first = flushed->file > 0 ? flushed->file : 1;
-    uint64_t last = shard->tail.file;
+    uint64_t last = end->file;
     if (last < first)
         return 0;
     if (shard->log_files.first != first || shard->log_files.last > last) {
@@ -30,7 +31,7 @@ static uint64_t log_bytes_since(struct shard *shard, const struct manifest_log_p
         wal_files_bytes(&shard->log_files.bytes, shard->wal, shard->log_files.last, last, NULL) ==
             HOLTER_OK)
         shard->log_files.last = last;
-    return shard->log_files.bytes + shard->tail.offset -
+    return shard->log_files.bytes + end->offset -
            (last == first && flushed->file > 0 ? flushed->offset : 0);
 }
 
@@ -47,20 +48,39 @@ uint64_t shard_memory_limit(const struct shard *shard)
                                               : MEMORY_BYTES_FLUSH_DEFAULT;
 }
 
-enum shard_due shard_flush_due(struct shard *shard)
+/* By the version at hand. */
+static enum shard_due flush_due_by(struct shard *shard, const struct manifest_version *version)
 {
     uint64_t log_limit =
         shard->spec.log_bytes_flush > 0 ? shard->spec.log_bytes_flush : LOG_BYTES_FLUSH_DEFAULT;
-    io_mutex_lock(shard->mutex);
-    struct manifest_version *version = manifest_current(shard->manifest);
     uint64_t memory_limit = shard_memory_limit(shard);
     uint64_t memory = memtable_bytes(shard->memtable);
-    uint64_t log = log_bytes_since(shard, &version->flushed);
-    manifest_version_unref(version);
-    io_mutex_unlock(shard->mutex);
+    struct shard_end end;
+    if (!shard_published_end(&end, shard))
+        end.place = shard->tail;
+    uint64_t log = log_bytes_between(shard, &version->flushed, &end.place);
+    if (end.place.sequence != shard->tail.sequence && memory < log)
+        memory = log; /* that a flush would take to read what others appended */
     if (log / SHARD_OVERDUE >= log_limit || memory / 2 >= memory_limit)
         return SHARD_FLUSH_OVERDUE;
     return log >= log_limit || memory >= memory_limit ? SHARD_FLUSH_DUE : SHARD_FLUSH_NOT_DUE;
+}
+
+enum shard_due shard_flush_due(struct shard *shard)
+{
+    io_mutex_lock(shard->mutex);
+    struct manifest_version *version = manifest_current(shard->manifest);
+    enum shard_due due = flush_due_by(shard, version);
+    manifest_version_unref(version);
+    /* Others may have flushed since it was looked at. */
+    if (due != SHARD_FLUSH_NOT_DUE && manifest_refresh(shard->manifest, false, NULL) == HOLTER_OK) {
+        version = manifest_current(shard->manifest);
+        if (shard_drop_flushed(shard, version, NULL) == HOLTER_OK)
+            due = flush_due_by(shard, version);
+        manifest_version_unref(version);
+    }
+    io_mutex_unlock(shard->mutex);
+    return due;
 }
 
 holter_status shard_sweep(struct shard *shard, holter_error *err)
@@ -196,13 +216,12 @@ holter_status shard_stat(struct shard_stat *out, struct shard *shard, holter_err
     stat.log_files = snapshot->end.file == 0      ? 0
                      : version->flushed.file == 0 ? snapshot->end.file
                                                   : snapshot->end.file - version->flushed.file + 1;
-    stat.log_bytes = log_bytes_since(shard, &version->flushed);
+    stat.log_bytes = log_bytes_between(shard, &version->flushed, &snapshot->end);
     stat.memtable_frames = memtable_frame_count(shard->memtable);
     stat.memtable_bytes = memtable_bytes(shard->memtable);
     stat.pins = manifest_pin_count(shard->manifest) - 1; /* without this one */
-    struct wal_place end;
-    uint64_t appender;
-    stat.head_is_valid = shard_published_end(shard, &end, &appender);
+    struct shard_end end;
+    stat.head_is_valid = shard_published_end(&end, shard);
     status = manifest_kept(&stat.kept_files, &stat.kept_bytes, shard->manifest, err);
     io_mutex_unlock(shard->mutex);
     shard_snapshot_close(snapshot);

@@ -13,25 +13,27 @@
 /* Looks at a head page that others may publish to meanwhile. */
 enum { HEAD_CHECKS_MAX = 8 };
 
-bool shard_published_end(struct shard *shard, struct wal_place *end, uint64_t *appender)
+bool shard_published_end(struct shard_end *end, struct shard *shard)
 {
     uint64_t words[HEAD_WORDS];
     if (shard->head == NULL || !head_read(shard->head, SHARD_HEAD_PAIR, words))
         return false;
-    *end = (struct wal_place){ .file = words[SHARD_HEAD_FILE],
-                               .offset = words[SHARD_HEAD_OFFSET],
-                               .sequence = words[SHARD_HEAD_SEQUENCE] };
-    *appender = words[SHARD_HEAD_APPENDER];
+    *end = (struct shard_end){ .place = { .file = words[SHARD_HEAD_FILE],
+                                          .offset = words[SHARD_HEAD_OFFSET],
+                                          .sequence = words[SHARD_HEAD_SEQUENCE] },
+                               .appender = words[SHARD_HEAD_APPENDER],
+                               .is_untouched = words[SHARD_HEAD_UNTOUCHED] == 1 };
     return true;
 }
 
-void shard_publish_end(struct shard *shard, const struct wal_place *end)
+void shard_publish_end(struct shard *shard, const struct wal_place *place, bool is_untouched)
 {
     uint64_t words[HEAD_WORDS] = { 0 };
-    words[SHARD_HEAD_FILE] = end->file;
-    words[SHARD_HEAD_OFFSET] = end->offset;
-    words[SHARD_HEAD_SEQUENCE] = end->sequence;
+    words[SHARD_HEAD_FILE] = place->file;
+    words[SHARD_HEAD_OFFSET] = place->offset;
+    words[SHARD_HEAD_SEQUENCE] = place->sequence;
     words[SHARD_HEAD_APPENDER] = shard->appender;
+    words[SHARD_HEAD_UNTOUCHED] = is_untouched;
     head_publish(shard->head, SHARD_HEAD_PAIR, words);
 }
 
@@ -59,7 +61,8 @@ static holter_status read_log(struct shard *shard, struct memtable *memtable,
         if ((frame.flags & WAL_LINK_GOES_ON) == 0)
             first_sequence = frame.sequence;
         struct memtable_frame *one;
-        status = memtable_frame_new(&one, &frame, first_sequence, NULL, err);
+        bool has_room = memtable_bytes(memtable) + frame.sealed_bytes < shard_memory_limit(shard);
+        status = memtable_frame_new_tailed(&one, &frame, first_sequence, has_room, err);
         if (status != HOLTER_OK)
             break;
         status = memtable_add(memtable, one, err);
@@ -128,8 +131,7 @@ static holter_status recover(struct shard *shard, const struct manifest_version 
             if (status != HOLTER_OK)
                 goto done;
         }
-        wal_begin_new_file(shard->append_wal);
-        shard_publish_end(shard, &end);
+        shard_publish_end(shard, &end, false);
     }
     memtable_unref(shard->memtable);
     shard->memtable = memtable;
@@ -162,9 +164,8 @@ holter_status shard_drop_flushed(struct shard *shard, const struct manifest_vers
 static holter_status follow(struct shard *shard, const struct manifest_version *version,
                             bool is_appending, holter_error *err)
 {
-    struct wal_place end;
-    uint64_t appender;
-    bool is_published = shard_published_end(shard, &end, &appender);
+    struct shard_end end;
+    bool is_published = shard_published_end(&end, shard);
     holter_status status = shard_drop_flushed(shard, version, err);
     if (status != HOLTER_OK)
         return status;
@@ -172,12 +173,12 @@ static holter_status follow(struct shard *shard, const struct manifest_version *
         return HOLTER_DONE;
     if (!is_published)
         return recover(shard, version, is_appending, err);
-    if (end.sequence <= shard->tail.sequence) {
-        if (end.sequence == shard->tail.sequence)
-            shard->tail = end; /* marks and new files move the end, but add no frame */
+    if (end.place.sequence <= shard->tail.sequence) {
+        if (end.place.sequence == shard->tail.sequence)
+            shard->tail = end.place; /* marks and new files move the end, but add no frame */
         return HOLTER_OK;
     }
-    struct wal_read_spec spec = { .from = shard->tail, .end = &end };
+    struct wal_read_spec spec = { .from = shard->tail, .end = &end.place };
     bool is_torn;
     struct wal_place read_to;
     struct memtable *memtable = shard->memtable;
@@ -186,51 +187,62 @@ static holter_status follow(struct shard *shard, const struct manifest_version *
         memtable_truncate(memtable, shard->tail.sequence); /* part of it was taken in */
         return status;
     }
-    shard->tail = end;
+    shard->tail = end.place;
     return HOLTER_OK;
+}
+
+static holter_status check_head_page(struct shard *shard, holter_error *err)
+{
+    holter_status status = HOLTER_OK;
+    if (shard->head == NULL)
+        status = shard_open_head(shard, err);
+    if (status == HOLTER_OK && shard->head != NULL)
+        status = head_check_linked(shard->head, err); /* D7 */
+    return status;
 }
 
 holter_status shard_refresh(struct shard *shard, bool is_appending,
                             struct manifest_version **version, holter_error *err)
 {
-    struct wal_place end;
-    uint64_t appender;
-    if (shard->head == NULL) {
-        holter_status opened = shard_open_head(shard, err);
-        if (opened != HOLTER_OK)
-            return opened;
-    }
-    if (shard->head != NULL) {
-        holter_status linked = head_check_linked(shard->head, err); /* D7 */
-        if (linked != HOLTER_OK)
-            return linked;
-    }
-    bool is_alone = version == NULL && is_appending &&
-                    shard_published_end(shard, &end, &appender) && appender == shard->appender &&
-                    end.sequence == shard->tail.sequence;
-    if (is_alone) {
-        shard->tail = end;
-        return HOLTER_OK;
-    }
-    struct manifest_version *pinned;
-    holter_status status = manifest_pin(&pinned, shard->manifest, err);
+    holter_status status = check_head_page(shard, err);
+    if (status == HOLTER_OK)
+        status = manifest_pin(version, shard->manifest, err);
     if (status != HOLTER_OK)
         return status;
-    status = follow(shard, pinned, is_appending, err);
-    if (status != HOLTER_OK || version == NULL)
-        manifest_unpin(shard->manifest, pinned);
-    else
-        *version = pinned;
+    status = follow(shard, *version, is_appending, err);
+    if (status != HOLTER_OK)
+        manifest_unpin(shard->manifest, *version);
+    return status;
+}
+
+holter_status shard_append_end(struct shard_end *end, struct shard *shard, holter_error *err)
+{
+    struct manifest_version *version;
+    holter_status status = check_head_page(shard, err);
+    if (status == HOLTER_OK && !shard_published_end(end, shard)) {
+        status = shard_refresh(shard, true, &version, err);
+        if (status == HOLTER_OK)
+            manifest_unpin(shard->manifest, version);
+        if (status == HOLTER_OK && !shard_published_end(end, shard))
+            return error_set(err, HOLTER_IO,
+                             "'%s': the head page does not keep what is written to it",
+                             shard->directory);
+    }
+    if (status == HOLTER_OK && end->place.sequence == shard->tail.sequence)
+        shard->tail = end->place;
     return status;
 }
 
 /* ---- a head page that was put back ----------------------------------------------------------- */
 
-/* Appenders publish before they answer, and answer before the next group, whose watermark says so. */
-static bool log_goes_on(struct shard *shard, const struct wal_place *end)
+/*
+ * Appenders publish before they answer, and answer before the next group, whose watermark says so. Where
+ * the end says that nothing follows, any frame does.
+ */
+static bool log_goes_on(struct shard *shard, const struct shard_end *end)
 {
     struct wal_reader *reader = NULL;
-    struct wal_read_spec spec = { .from = *end, .covered_only = true };
+    struct wal_read_spec spec = { .from = end->place, .covered_only = !end->is_untouched };
     struct wal_frame_read frame;
     holter_status status = wal_reader_open(&reader, shard->wal, &spec, NULL);
     if (status == HOLTER_OK)
@@ -250,16 +262,16 @@ static bool log_file_is_gone(struct shard *shard, const struct wal_place *end)
 
 static bool head_is_old(struct shard *shard)
 {
-    struct wal_place end, again;
-    uint64_t appender;
+    struct shard_end end, again;
     for (int attempt = 0; attempt < HEAD_CHECKS_MAX; attempt++) {
-        if (!shard_published_end(shard, &end, &appender))
+        if (!shard_published_end(&end, shard))
             return false;
-        if (!log_goes_on(shard, &end) && !log_file_is_gone(shard, &end))
+        if (!log_goes_on(shard, &end) && !log_file_is_gone(shard, &end.place))
             return false;
-        bool is_same = shard_published_end(shard, &again, &appender) &&
-                       again.sequence == end.sequence && again.file == end.file &&
-                       again.offset == end.offset;
+        bool is_same =
+            shard_published_end(&again, shard) && again.place.sequence == end.place.sequence &&
+            again.place.file == end.place.file && again.place.offset == end.place.offset &&
+            again.is_untouched == end.is_untouched;
         if (is_same)
             return true;
     } /* else somebody appends all the while, and publishes */
@@ -317,17 +329,18 @@ holter_status shard_frame_open(struct wal_body *out, struct shard *shard, struct
         shard->directory, file, offset);
 }
 
-/*
- * A frame that is known by its place only, read again and opened: *out is a new one with the body.
- */
+/* A frame that was tailed, opened: *out is a new one with the body. */
 static holter_status open_one(struct memtable_frame **out, struct shard *shard,
                               const struct memtable_frame *frame, const struct crypto_key *key,
                               struct buffer *scratch, struct buffer *plain, holter_error *err)
 {
     struct wal_frame_read read;
     struct wal_body decoded;
-    holter_status status =
-        wal_read_frame(&read, scratch, shard->wal, frame->file, frame->offset, err);
+    holter_status status = HOLTER_OK;
+    if (frame->sealed != NULL)
+        read = memtable_frame_sealed(frame);
+    else
+        status = wal_read_frame(&read, scratch, shard->wal, frame->file, frame->offset, err);
     if (status != HOLTER_OK)
         return status;
     if (read.sequence != frame->sequence || read.user != frame->user)

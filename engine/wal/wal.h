@@ -11,7 +11,7 @@
  *   W1  A caller is answered, and a snapshot sees its frames, only below the durable end (head
  *       page), which is published after the synced write.
  *   W2  Nothing written is ever written again: a file is appended to only by whoever knows that
- *       beyond the durable end it is all zeros. Else it is closed: the next file's header, synced
+ *       beyond the durable end nothing was written. Else it is closed: the next file's header, synced
  *       before its first group, names the file before it, the offset where that one ends, and the
  *       next sequence. Nobody reads it further.
  *   W3  A file leaves the log only once segments in the manifest hold all of its frames (manifest
@@ -178,18 +178,19 @@ holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *e
 holter_status wal_rest(struct wal *wal, struct wal_place *place, holter_error *err);
 
 /**
- * The caller takes over from another appender: looks whether *place, the published durable end, is
- * in the newest file, and that was begun in this boot and is all zeros from there on, as far as a
- * torn write could reach; if not, the next append begins a new file.
- * An append at a place that this wal neither reached nor took over (a recovered one) always does,
- * and syncs the old file first. Whoever took over tells the others so (SHARD_HEAD_APPENDER) before
- * its first append: also an append that fails may have left bytes or a file that void the place for
- * the appender before. Errors: HOLTER_IO, HOLTER_CORRUPT.
+ * The caller has the append lock, and goes on at *place, the published durable end: in its file where
+ * the one before told that it left it untouched from there on (wal_is_untouched, published), else in a
+ * new one. An append at a place that this wal neither reached nor took over (a recovered one) begins a
+ * new file, too, and syncs the old one first. Cost: nothing where this wal has the file open. Errors:
+ * HOLTER_IO, HOLTER_CORRUPT, HOLTER_INVALID (no place).
  */
-holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holter_error *err);
-
-/** The next append begins a new file, whatever the one at hand holds. */
-void wal_begin_new_file(struct wal *wal);
+holter_status wal_take_over(struct wal *wal, const struct wal_place *place, bool is_untouched,
+                            holter_error *err);
+/**
+ * Nobody wrote anything behind *place, which this wal reached or took over, nor begun a file after it: who
+ * appends next may go on there. Not where an append failed or was given up.
+ */
+bool wal_is_untouched(const struct wal *wal, const struct wal_place *place);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

@@ -463,86 +463,31 @@ holter_status wal_rest(struct wal *wal, struct wal_place *place, holter_error *e
 
 /* ---- taking over ----------------------------------------------------------------------------- */
 
-void wal_begin_new_file(struct wal *wal)
+holter_status wal_take_over(struct wal *wal, const struct wal_place *place, bool is_untouched,
+                            holter_error *err)
 {
-    wal_give_up(wal);
-}
-
-/* *newest: no file has a greater number. */
-static holter_status is_newest(bool *newest, struct wal *wal, uint64_t number, holter_error *err)
-{
-    uint64_t *numbers = NULL;
-    size_t count;
-    holter_status status = wal_list(&numbers, &count, wal, err);
-    if (status != HOLTER_OK)
-        return status;
-    *newest = count == 0 || numbers[count - 1] <= number;
-    free(numbers);
-    return HOLTER_OK;
-}
-
-/* Also where a writer of an earlier boot left no trace behind its end: a file is of one boot. */
-static holter_status is_of_this_boot(bool *is, struct wal *wal, const struct wal_header *header,
-                                     holter_error *err)
-{
-    uint8_t boot_id[IO_BOOT_ID_BYTES];
-    holter_status status = io_boot_id(wal->io, boot_id, err);
-    if (status == HOLTER_OK)
-        *is = memcmp(header->boot_id, boot_id, sizeof boot_id) == 0;
-    return status;
-}
-
-/* One group was in flight at most, and it began at the place. */
-static holter_status is_untouched(bool *untouched, struct wal *wal, const struct wal_header *header,
-                                  uint64_t offset, holter_error *err)
-{
-    struct wal_window window = { 0 };
-    uint64_t end = header->file_bytes;
-    if (end - offset > WAL_GROUP_BYTES_MAX)
-        end = offset + WAL_GROUP_BYTES_MAX;
-
-    holter_status status = HOLTER_OK;
-    *untouched = true;
-    for (; offset < end && *untouched; offset += WAL_PAGE_BYTES) {
-        const uint8_t *page;
-        status = wal_window_get(&page, &window, wal, header, offset, WAL_PAGE_BYTES, err);
-        if (status != HOLTER_OK)
-            break;
-        *untouched = bytes_are_zero(page, WAL_PAGE_BYTES);
-    }
-    wal_window_release(&window);
-    return status;
-}
-
-holter_status wal_take_over(struct wal *wal, const struct wal_place *place, holter_error *err)
-{
-    wal_give_up(wal);
-    wal->end_is_known = false;
     holter_status status = check_place(wal, place, err);
     if (status != HOLTER_OK)
         return status;
-    bool newest, untouched, current;
-    status = is_newest(&newest, wal, place->file, err);
-    if (status != HOLTER_OK)
-        return status;
-    struct wal_header header = { 0 };
-    if (place->file != 0) {
+    if (!is_untouched || wal->file == NULL || wal->header.number != place->file)
+        wal_give_up(wal);
+    wal->end_is_known = false;
+    if (wal->file == NULL && place->file != 0 && is_untouched) {
+        struct wal_header header;
         status = header_at(&header, wal, place, err);
-        if (status != HOLTER_OK)
-            return status;
-    }
-    if (place->file != 0 && newest) {
-        status = is_untouched(&untouched, wal, &header, place->offset, err);
         if (status == HOLTER_OK)
-            status = is_of_this_boot(&current, wal, &header, err);
-        if (status == HOLTER_OK && untouched && current)
             status = wal_file_open_to_append(&wal->file, wal, place->file, err);
         if (status != HOLTER_OK)
             return status;
+        wal->header = header;
     }
-    wal->header = header;
     wal->end = *place;
     wal->next = *place;
     wal->end_is_known = true;
     return HOLTER_OK;
+}
+
+bool wal_is_untouched(const struct wal *wal, const struct wal_place *place)
+{
+    return wal->file != NULL && is_same_place(&wal->next, place);
 }

@@ -332,10 +332,11 @@ static holter_status window_load(struct wal_window *window, struct wal *wal, uin
 
 holter_status wal_window_get(const uint8_t **out, struct wal_window *window, struct wal *wal,
                              const struct wal_header *file, uint64_t offset, uint64_t bytes,
-                             holter_error *err)
+                             uint64_t until, holter_error *err)
 {
-    core_assert(offset <= file->file_bytes);
-    core_assert(bytes <= file->file_bytes - offset);
+    core_assert(until <= file->file_bytes);
+    core_assert(offset <= until);
+    core_assert(bytes <= until - offset);
     if (window->file == file->number && offset >= window->offset &&
         offset - window->offset <= window->bytes &&
         bytes <= window->bytes - (offset - window->offset)) {
@@ -343,8 +344,8 @@ holter_status wal_window_get(const uint8_t **out, struct wal_window *window, str
         return HOLTER_OK;
     }
     uint64_t ahead = bytes > WAL_WINDOW_BYTES ? bytes : WAL_WINDOW_BYTES;
-    if (ahead > file->file_bytes - offset)
-        ahead = file->file_bytes - offset;
+    if (ahead > until - offset)
+        ahead = until - offset;
     if (window->capacity < ahead) {
         wal_window_release(window);
         window->memory = core_alloc_pages((size_t)ahead);

@@ -191,10 +191,13 @@ struct wal_window {
 };
 
 void wal_window_release(struct wal_window *window);
-/** *out: [offset, offset + bytes), whole pages within the file; borrowed until the next call. */
+/**
+ * *out: [offset, offset + bytes), whole pages within the file; borrowed until the next call. More is read
+ * ahead, but nothing from `until` on.
+ */
 holter_status wal_window_get(const uint8_t **out, struct wal_window *window, struct wal *wal,
                              const struct wal_header *file, uint64_t offset, uint64_t bytes,
-                             holter_error *err);
+                             uint64_t until, holter_error *err);
 
 /** The bookmark of a place in the file of that header. */
 struct wal_bookmark wal_bookmark_in(const struct wal_header *header, const struct wal_place *place);

@@ -232,13 +232,13 @@ static holter_status read_group(struct wal_group *group, struct wal_walk *walk, 
     const struct wal_header *file = &walk->files[walk->index].header;
     const uint8_t *bytes;
     holter_status status =
-        wal_window_get(&bytes, &walk->window, walk->wal, file, offset, WAL_PAGE_BYTES, err);
+        wal_window_get(&bytes, &walk->window, walk->wal, file, offset, WAL_PAGE_BYTES, end, err);
     if (status != HOLTER_OK)
         return status;
     uint64_t padded = wal_group_probe(bytes, file->log_id, offset, end - offset, found);
     if (padded == 0)
         return HOLTER_NOT_FOUND;
-    status = wal_window_get(&bytes, &walk->window, walk->wal, file, offset, padded, err);
+    status = wal_window_get(&bytes, &walk->window, walk->wal, file, offset, padded, end, err);
     if (status != HOLTER_OK)
         return status;
     /* The first page may have been read anew, so it is looked at again. */
@@ -259,8 +259,8 @@ static holter_status look_behind(struct wal_walk *walk, const char *found, holte
     const struct wal_header *file = &walk->files[walk->index].header;
     for (uint64_t offset = walk->offset; offset < file->file_bytes; offset += WAL_PAGE_BYTES) {
         const uint8_t *page;
-        holter_status status =
-            wal_window_get(&page, &walk->window, walk->wal, file, offset, WAL_PAGE_BYTES, err);
+        holter_status status = wal_window_get(&page, &walk->window, walk->wal, file, offset,
+                                              WAL_PAGE_BYTES, file->file_bytes, err);
         if (status != HOLTER_OK)
             return status;
         if (bytes_are_zero(page, WAL_PAGE_BYTES))

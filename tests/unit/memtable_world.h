@@ -95,7 +95,7 @@ static inline struct memtable_frame *world_frame(uint64_t sequence, uint64_t use
                                    .file = 7,
                                    .offset = 4096 * sequence };
     if (body == NULL) {
-        CHECK(memtable_frame_new(&frame, &read, sequence, NULL, NULL) == HOLTER_OK);
+        CHECK(memtable_frame_new_tailed(&frame, &read, sequence, false, NULL) == HOLTER_OK);
         return frame;
     }
     world_encode(&known, &bytes, body);

@@ -289,6 +289,27 @@ START_TEST(statistics_add_up_over_processes_and_begin_anew_in_each_boot)
 }
 END_TEST
 
+/* What was there before, as a kill leaves it, makes nobody wait for longer than he asked. */
+START_TEST(a_turn_is_passed_on)
+{
+    struct head *writer = must_open(writer_io, true);
+    struct head *reader = must_open(reader_io, true);
+    uint64_t turn = head_turn(reader);
+    int64_t now_ns = io_monotonic_ns(reader_io);
+    head_wait(reader, turn, now_ns + 1000);
+    ck_assert_int_ge(io_monotonic_ns(reader_io), now_ns + 1000);
+    head_pass_turn(writer);
+    ck_assert_uint_ne(head_turn(reader), turn);
+    now_ns = io_monotonic_ns(reader_io);
+    head_wait(reader, turn, now_ns + 1000); /* it is over */
+    ck_assert_int_lt(io_monotonic_ns(reader_io), now_ns + 1000);
+    publish(writer, 0, 3);
+    ck_assert_uint_eq(read_whole(reader, 0), 3); /* turns are no facts, and touch none */
+    head_close(writer);
+    head_close(reader);
+}
+END_TEST
+
 START_TEST(a_newer_format_is_refused)
 {
     struct head *head = must_open(writer_io, true);
@@ -356,6 +377,7 @@ int main(void)
     tcase_add_test(tests, a_flipped_bit_is_never_a_fact);
     tcase_add_test(tests, no_count_is_the_last);
     tcase_add_test(tests, statistics_add_up_over_processes_and_begin_anew_in_each_boot);
+    tcase_add_test(tests, a_turn_is_passed_on);
     tcase_add_test(tests, a_newer_format_is_refused);
     tcase_add_test(tests, every_failing_call_is_told);
     suite_add_tcase(suite, tests);

@@ -1255,6 +1255,55 @@ START_TEST(additions_to_shared_words_are_not_lost)
 }
 END_TEST
 
+/* A thread that waits for a word of a shared page. */
+struct waiter {
+    struct io_shared *shared;
+    struct io_signal *is_awake;
+};
+
+static void wait_for_word(void *context)
+{
+    struct waiter *waiter = context;
+    while (io_shared_load(waiter->shared, 5) == 0)
+        io_shared_wait(waiter->shared, 5, 0, INT64_MAX);
+    io_signal_set(waiter->is_awake);
+}
+
+START_TEST(who_waits_for_a_shared_word_is_woken)
+{
+    if (!start(_i))
+        return;
+    struct io_file *file;
+    struct waiter waiter;
+    struct io_thread *thread;
+    static const uint8_t zeros[4096];
+    ck_ok(io_open(&file, io, at("words"), IO_CREATE, &err));
+    ck_ok(io_write_exactly(queue, file, 0, zeros, sizeof zeros, &err));
+    ck_ok(io_map(&waiter.shared, file, sizeof zeros, true, &err));
+    ck_ok(io_signal_new(&waiter.is_awake, io, &err));
+
+    io_shared_wait(waiter.shared, 5, 1, INT64_MAX); /* it has another value: at once */
+    int64_t before_ns = io_monotonic_ns(io);
+    io_shared_wait(waiter.shared, 5, 0, before_ns); /* the deadline is over */
+    while (io_monotonic_ns(io) < before_ns + 10 * MS)
+        io_shared_wait(waiter.shared, 5, 0, before_ns + 10 * MS);
+    io_shared_wake_one(waiter.shared, 5); /* nobody waits */
+
+    if (_i != SIMULATED) {
+        ck_ok(io_thread_start(&thread, io, wait_for_word, &waiter, &err));
+        ck_assert(!io_signal_wait_until(waiter.is_awake, io_monotonic_ns(io) + 10 * MS));
+        io_shared_add(waiter.shared, 5, 1);
+        io_shared_wake_one(waiter.shared, 5);
+        ck_assert(io_signal_wait_until(waiter.is_awake, INT64_MAX));
+        io_thread_join(thread);
+    }
+    io_signal_free(waiter.is_awake);
+    io_unmap(waiter.shared);
+    io_close(file);
+    end();
+}
+END_TEST
+
 /* ---- forks ----------------------------------------------------------------------------------- */
 
 static struct io_file *inherited;
@@ -1466,6 +1515,7 @@ static Suite *io_conformance_suite(void)
         &a_signal_ends_as_many_waits_as_it_is_set,
         &threads_tell_each_other_by_signals,
         &additions_to_shared_words_are_not_lost,
+        &who_waits_for_a_shared_word_is_woken,
         &a_forked_child_leaves_what_it_inherited,
         &a_file_is_written_whole,
         &a_file_that_is_too_large_is_not_read,

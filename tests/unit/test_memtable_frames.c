@@ -75,6 +75,36 @@ START_TEST(a_frame_tells_what_was_read)
 }
 END_TEST
 
+START_TEST(a_tailed_frame_is_kept_as_it_was_sealed)
+{
+    uint8_t sealed[100];
+    memset(sealed, 7, sizeof sealed);
+    struct wal_frame_read read = { .sequence = 42,
+                                   .user = 8,
+                                   .key_generation = 2,
+                                   .flags = WAL_LINK_MORE,
+                                   .sealed = sealed,
+                                   .sealed_bytes = sizeof sealed,
+                                   .file = 3,
+                                   .offset = 8192,
+                                   .log_id = { 1, 2, 3 } };
+    struct memtable_frame *frame, *bare;
+    ck_assert_int_eq(memtable_frame_new_tailed(&frame, &read, 41, true, NULL), HOLTER_OK);
+    ck_assert_int_eq(memtable_frame_new_tailed(&bare, &read, 41, false, NULL), HOLTER_OK);
+    ck_assert(!frame->is_open);
+    ck_assert_ptr_null(bare->sealed);
+    ck_assert_uint_eq(frame->first_sequence, 41);
+    ck_assert_uint_eq(frame->bytes, bare->bytes + sizeof sealed);
+    struct wal_frame_read again = memtable_frame_sealed(frame);
+    ck_assert_mem_eq(again.sealed, sealed, sizeof sealed);
+    ck_assert_ptr_ne(again.sealed, sealed);
+    again.sealed = sealed;
+    ck_assert_mem_eq(&again, &read, sizeof read);
+    memtable_frame_unref(frame);
+    memtable_frame_unref(bare);
+}
+END_TEST
+
 START_TEST(deletions_count_as_memory)
 {
     struct wal_body *body = world_body();
@@ -321,6 +351,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, an_empty_memtable_has_nothing);
     tcase_add_test(tcase, a_frame_tells_what_was_read);
+    tcase_add_test(tcase, a_tailed_frame_is_kept_as_it_was_sealed);
     tcase_add_test(tcase, deletions_count_as_memory);
     tcase_add_test(tcase, truncating_all_lets_lower_sequences_come_again);
     tcase_add_test(tcase, frames_are_shared_and_outlive_their_memtables);

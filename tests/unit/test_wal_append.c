@@ -354,10 +354,10 @@ START_TEST(files_follow_what_is_written)
     for (int i = 0; i < 20; i++)
         must_append(&world, 1, 15000, false);
     uint64_t filled = world.end.offset;
-    wal_begin_new_file(world.wal);
+    must_take_over(&world, false);
     must_append(&world, 1, 15000, false);
     ck_assert_uint_eq(file_bytes(5), 4 * filled);
-    wal_begin_new_file(world.wal);
+    must_take_over(&world, false);
     must_append(&world, 1, 15000, false);
     ck_assert_uint_eq(file_bytes(6), WAL_FILE_BYTES_FIRST);
     must_read_to_end(&world);
@@ -393,7 +393,7 @@ START_TEST(a_log_at_rest_is_one_small_file)
     ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK); /* it rests */
     ck_assert_uint_eq(world.end.file, 4);
     world_new_process(&world);
-    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_take_over(&world, true);
     must_mark(&world);
     ck_assert_uint_eq(world.end.file, 4);
     must_append(&world, 1, 16, false);
@@ -460,26 +460,31 @@ END_TEST
 
 /* ---- taking over ----------------------------------------------------------------------------- */
 
-START_TEST(a_successor_goes_on_in_a_file_that_is_clean)
+START_TEST(a_successor_goes_on_in_a_file_that_was_left_untouched)
 {
     must_append(&world, 2, 100, false);
+    ck_assert(wal_is_untouched(world.wal, &world.end));
     world_new_process(&world);
-    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    ck_assert(!wal_is_untouched(world.wal, &world.end)); /* not that it knows of */
+    must_take_over(&world, true);
+    ck_assert(wal_is_untouched(world.wal, &world.end));
     must_append(&world, 2, 100, false);
     ck_assert_uint_eq(world.end.file, 1);
     must_read_to_end(&world);
 }
 END_TEST
 
-/* A byte in the first, in a later page of what a torn group could reach. */
-START_TEST(a_successor_leaves_a_file_with_bytes_behind_its_end)
+/* A byte in the first, in a later page of what a torn group could reach; or nothing that could be seen. */
+START_TEST(a_successor_leaves_a_file_that_may_have_been_touched)
 {
     must_append(&world, 2, 100, false);
     uint64_t at = _i == 0 ? world.end.offset : WORLD_FILE_BYTES - 1;
-    ck_assert_int_eq(sim_file_flip(world.sim, WORLD_DIRECTORY "/log-0000000000000001", 8 * at),
-                     HOLTER_OK);
+    if (_i < 2)
+        ck_assert_int_eq(sim_file_flip(world.sim, WORLD_DIRECTORY "/log-0000000000000001", 8 * at),
+                         HOLTER_OK);
     world_new_process(&world);
-    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_take_over(&world, false);
+    ck_assert(!wal_is_untouched(world.wal, &world.end));
     must_append(&world, 2, 100, false);
     ck_assert_uint_eq(world.end.file, 2);
     must_read_to_end(&world);
@@ -490,18 +495,49 @@ START_TEST(a_successor_leaves_a_file_that_a_newer_one_follows)
 {
     must_append(&world, 2, 100, false);
     struct wal_place published = world.end;
-    wal_begin_new_file(world.wal);
+    must_take_over(&world, false);
     must_append(&world, 1, 100, false); /* file 2, never published */
     world.end = published;
     world.tried[world.try_count - 1].is_acknowledged = false;
+    ck_assert(!wal_is_untouched(world.wal, &published));
     world_new_process(&world);
-    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_take_over(&world, false);
     must_append(&world, 1, 100, false);
     ck_assert_uint_eq(world.end.file, 3);
     must_read_to_end(&world);
     struct wal_place end;
     must_recover(&world, &world.end, &end, NULL); /* file 2 is void */
     ck_assert_mem_eq(&end, &world.end, sizeof end);
+}
+END_TEST
+
+/* By turns, each with its own file open: nothing is opened or read again. */
+START_TEST(appenders_by_turns_go_on_in_one_file)
+{
+    struct wal *wals[2] = { world.wal, NULL };
+    world_open_wal(&world);
+    wals[1] = world.wal;
+    for (size_t i = 0; i < 2; i++) {
+        world.wal = wals[i];
+        must_take_over(&world, i > 0);
+        must_append(&world, 1, 100, false);
+    }
+    uint64_t before = sim_call_count(world.sim);
+    for (size_t i = 0; i < 6; i++) {
+        world.wal = wals[i % 2];
+        must_take_over(&world, true);
+        ck_assert(wal_is_untouched(world.wal, &world.end));
+    }
+    ck_assert_uint_eq(sim_call_count(world.sim), before);
+    for (size_t i = 0; i < 6; i++) {
+        world.wal = wals[i % 2];
+        must_take_over(&world, true);
+        must_append(&world, 1, 100, false);
+    }
+    ck_assert_uint_eq(world.end.file, 1);
+    must_read_to_end(&world);
+    wal_close(wals[0]);
+    world.wal = wals[1];
 }
 END_TEST
 
@@ -524,7 +560,7 @@ START_TEST(an_append_where_another_one_was_begins_a_new_file)
     must_append(&world, 2, 100, false);
     struct wal *first = world.wal;
     world_open_wal(&world);
-    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_take_over(&world, true);
     must_append(&world, 2, 100, false);
     ck_assert_uint_eq(world.end.file, 1);
     wal_close(world.wal);
@@ -695,7 +731,7 @@ START_TEST(any_allocation_may_fail)
                 continue;
             wal_reader_close(reader);
         }
-        (void)wal_take_over(w.wal, &w.end, NULL);
+        (void)wal_take_over(w.wal, &w.end, left % 2 == 0, NULL);
         has_failed = alloc_fail_disarm();
         check_after_faults(&w, left);
         world_release(&w);
@@ -797,9 +833,10 @@ int main(void)
     tcase_add_test(all, a_group_of_a_page_goes_into_the_file_of_a_rest);
     tcase_add_test(all, after_a_rest_a_file_is_as_large_as_what_was_written);
     tcase_add_test(all, an_empty_log_does_not_rest);
-    tcase_add_test(all, a_successor_goes_on_in_a_file_that_is_clean);
-    tcase_add_loop_test(all, a_successor_leaves_a_file_with_bytes_behind_its_end, 0, 2);
+    tcase_add_test(all, a_successor_goes_on_in_a_file_that_was_left_untouched);
+    tcase_add_loop_test(all, a_successor_leaves_a_file_that_may_have_been_touched, 0, 3);
     tcase_add_test(all, a_successor_leaves_a_file_that_a_newer_one_follows);
+    tcase_add_test(all, appenders_by_turns_go_on_in_one_file);
     tcase_add_test(all, an_append_at_a_place_not_taken_over_begins_a_new_file);
     tcase_add_test(all, an_append_where_another_one_was_begins_a_new_file);
     tcase_add_test(all, a_part_that_needs_several_groups_begins_one);

@@ -188,7 +188,7 @@ START_TEST(one_bad_copy_of_the_header_does_no_harm)
     ck_assert_int_eq(read_back(NULL), HOLTER_DONE);
     ck_assert_int_eq(wal_verify(world.wal, &spec, NULL, NULL, &damaged, NULL), HOLTER_OK);
     ck_assert_uint_eq(damaged, 1);
-    ck_assert_int_eq(wal_take_over(world.wal, &world.end, NULL), HOLTER_OK);
+    must_take_over(&world, true);
     must_append(&world, 1, 100, false);
     memset(file.data, 0xff, 2 * COPY);
     ck_assert_int_eq(read_back(NULL), HOLTER_CORRUPT);
@@ -292,7 +292,7 @@ START_TEST(names_that_are_none_are_left_alone)
     ck_assert_int_eq(sim_file_write(world.sim, WORLD_DIRECTORY "/log-ffffffffffffffff", "?", 1),
                      HOLTER_OK);
     ck_assert_int_eq(read_back(NULL), HOLTER_CORRUPT);
-    wal_begin_new_file(world.wal);
+    must_take_over(&world, false);
     ck_assert_int_eq(world_append(&world, 1, 100, false, NULL),
                      HOLTER_CORRUPT); /* no number is left */
 }

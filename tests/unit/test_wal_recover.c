@@ -26,11 +26,11 @@
 /* Another handle takes over, as another process would. */
 static void hand_over(struct world *w)
 {
+    bool is_untouched = wal_is_untouched(w->wal, &w->end);
     wal_close(w->wal);
     w->wal = NULL;
     world_open_wal(w);
-    if (wal_take_over(w->wal, &w->end, NULL) != HOLTER_OK)
-        wal_begin_new_file(w->wal);
+    (void)wal_take_over(w->wal, &w->end, is_untouched, NULL);
 }
 
 static void work(struct world *w)
@@ -90,7 +90,7 @@ static void check_take_over(struct world *w)
     struct wal_place again;
     world_new_process(w);
     must_read_to_end(w);
-    ck_assert_int_eq(wal_take_over(w->wal, &w->end, NULL), HOLTER_OK);
+    must_take_over(w, false); /* who died did not say that it left it */
     must_append(w, 2, 700, false);
     must_append(w, 3, 6000, true);
     must_read_to_end(w);
@@ -158,7 +158,7 @@ END_TEST
 
 static void follow(struct world *w, const struct wal_place *recovered)
 {
-    if (recovered == NULL && wal_take_over(w->wal, &w->end, NULL) != HOLTER_OK)
+    if (recovered == NULL && wal_take_over(w->wal, &w->end, false, NULL) != HOLTER_OK)
         return;
     (void)world_append(w, 1, 300, false, NULL);
     (void)world_append(w, 3, 7000, true, NULL);
@@ -285,7 +285,7 @@ START_TEST(only_covered_frames_are_seen_by_who_cannot_know)
     ck_assert_mem_eq(&end, &w.end, sizeof end);
     ck_assert(!is_torn);
     must_append(&w, 1, 100, false);
-    wal_begin_new_file(w.wal);
+    must_take_over(&w, false);
     must_append(&w, 1, 100, false); /* the new file's header covers the one before */
     ck_assert_int_eq(world_read(&w, &spec, 6, &end, NULL, NULL), HOLTER_DONE);
     ck_assert_uint_eq(end.sequence, 6);
@@ -319,7 +319,7 @@ static void make_log(struct world *w)
     must_append(w, 1, 100, false);
     must_append(w, 2, 3000, true);
     must_append(w, 1, 100, false);
-    wal_begin_new_file(w->wal);
+    must_take_over(w, false);
     must_append(w, 1, 60, false);
     must_append(w, 1, 5000, false);
     must_mark(w);
@@ -484,7 +484,7 @@ START_TEST(an_older_copy_is_found)
     world_init(&w, 8);
     must_append(&w, 1, 100, false);
     if (_i == 1) {
-        wal_begin_new_file(w.wal);
+        must_take_over(&w, false);
         must_append(&w, 1, 100, false);
     }
     for (size_t i = 0; i < 4; i++) {
@@ -496,7 +496,7 @@ START_TEST(an_older_copy_is_found)
             must_mark(&w);
     }
     if (_i == 0) {
-        wal_begin_new_file(w.wal);
+        must_take_over(&w, false);
         must_append(&w, 1, 100, false);
     }
     for (size_t i = 0; i < 4; i++) {
@@ -536,7 +536,7 @@ START_TEST(a_stale_file_never_counts)
     must_append(&other, 1, 100, false);
     must_append(&other, 2, 3000, true);
     must_append(&other, 1, 100, false);
-    wal_begin_new_file(other.wal);
+    must_take_over(&other, false);
     must_append(&other, 3, 100, false);
     must_mark(&other);
     buffer_init(&file);

@@ -182,6 +182,13 @@ static inline void must_mark(struct world *world)
     ck_assert_msg(wal_mark(world->wal, &world->end, &err) == HOLTER_OK, "%s", err.message);
 }
 
+static inline void must_take_over(struct world *world, bool is_untouched)
+{
+    holter_error err = { 0 };
+    ck_assert_msg(wal_take_over(world->wal, &world->end, is_untouched, &err) == HOLTER_OK, "%s",
+                  err.message);
+}
+
 /* The body of a frame that was read is one that was tried with its sequence. */
 static inline const struct world_try *world_find(const struct world *world,
                                                  const struct wal_frame_read *frame)
