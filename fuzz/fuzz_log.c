@@ -152,7 +152,7 @@ static void go_on(struct fuzz_world *world, struct wal *wal, struct wal_read_spe
                                      .body = body,
                                      .body_bytes = sizeof body };
     uint64_t before = frames.count;
-    holter_status status = wal_take_over(wal, &place, &world->err);
+    holter_status status = wal_take_over(wal, &place, false, &world->err);
     fuzz_check(status, &world->err);
     if (status == HOLTER_OK)
         status = wal_append(wal, &place, &frame, 1, fuzz_arena(), &world->err);

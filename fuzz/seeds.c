@@ -400,9 +400,9 @@ static void log_seeds(void)
     MUST(wal_mark(wal, &place, NULL));
     log_write(&world, "closed", 4 | 16, 1, NULL, &place);
     log_write(&world, "marked", 1 | 16, 1, NULL, NULL);
-    wal_begin_new_file(wal);
+    MUST(wal_take_over(wal, &place, false, NULL));
     append(wal, &place, 5, 1, false);
-    wal_begin_new_file(wal);
+    MUST(wal_take_over(wal, &place, false, NULL));
     append(wal, &place, 1, 4, true);
     append(wal, &place, 2, 4, false);
     log_write(&world, "chain", 16, 3, NULL, NULL);
