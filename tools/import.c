@@ -9,6 +9,7 @@
  *   I3  A signal ends the import after the batch at hand, with the summary.
  */
 #include "import_csv.h"
+#include "import_pair.h"
 #include "import_preset.h"
 #include "import_replace.h"
 
@@ -36,7 +37,8 @@ struct import {
     /* what there is */
     holter_store *store;
     struct csv *csv;
-    struct import_rows rows;
+    struct import_pair pair;
+    struct import_rows *rows;    /* of the pair: the set that is filled */
     struct mapped_reader mapped; /* of --format csv */
     struct preset_reader reader; /* of a preset */
     struct replace replace;      /* of a preset that replaces */
@@ -128,10 +130,18 @@ static const char *file_name(const struct import *im, uint32_t file)
     return strcmp(im->files[file], "-") == 0 ? "stdin" : im->files[file];
 }
 
-/* The row at hand is refused; false always. */
-static bool row_refuse(struct import *im, const char *column, const char *why)
+/*
+ * The row at hand is refused; false always. Rows before it were stored: where one of these is refused, it
+ * counts as not read (I2), and *code is not TOOL_OK.
+ */
+static bool row_refuse(struct import *im, const char *column, const char *why, int *code)
 {
-    im->rows.counts.refused++;
+    *code = import_pair_wait(&im->pair);
+    if (*code != TOOL_OK) {
+        im->rows->counts.rows--;
+        return false;
+    }
+    im->rows->counts.refused++;
     refusal_say(im, file_name(im, im->file), im->line, column, why);
     return false;
 }
@@ -217,10 +227,12 @@ static int room_make(struct import *im, size_t samples, size_t values, struct cs
                      struct csv_field source)
 {
     int code = TOOL_OK;
-    if (!import_rows_have_room(&im->rows, samples, values))
-        code = import_rows_commit(&im->rows);
-    if (code == TOOL_OK && (!import_rows_need_room(&im->rows, samples, values) ||
-                            !import_rows_person(&im->rows, id, source)))
+    if (!import_rows_have_room(im->rows, samples, values)) {
+        code = import_pair_next(&im->pair);
+        im->rows = import_pair_rows(&im->pair);
+    }
+    if (code == TOOL_OK && (!import_rows_need_room(im->rows, samples, values) ||
+                            !import_rows_person(im->rows, id, source)))
         code = say_no_memory();
     return code;
 }
@@ -258,7 +270,7 @@ static int preset_rows_add(struct import *im)
             .revision = im->preset->replaces ? im->replace.revision : 0,
             .flags = sample->flags,
         };
-        import_rows_add(&im->rows, im->file, im->line, &added);
+        import_rows_add(im->rows, im->file, im->line, &added);
     }
     return code;
 }
@@ -271,17 +283,17 @@ static bool preset_record_read(struct import *im, int *code)
         *code = say_no_memory();
         return false;
     case PRESET_REFUSED:
-        return row_refuse(im, im->reader.problem_column, im->reader.problem);
+        return row_refuse(im, im->reader.problem_column, im->reader.problem, code);
     case PRESET_OK:
         break;
     }
-    im->rows.counts.samples += im->reader.sample_count;
+    im->rows->counts.samples += im->reader.sample_count;
     if (im->preset->replaces && replace_is_old(&im->replace))
-        im->rows.counts.superseded += im->reader.sample_count;
+        im->rows->counts.superseded += im->reader.sample_count;
     else
         *code = preset_rows_add(im);
     if (*code != TOOL_OK)
-        im->rows.counts.not_stored += im->reader.sample_count;
+        im->rows->counts.not_stored += im->reader.sample_count;
     return *code == TOOL_OK;
 }
 
@@ -291,7 +303,7 @@ static bool mapped_record_read(struct import *im, int *code)
     struct mapped_reader *mapped = &im->mapped;
     switch (mapped_row_read(mapped, csv_fields(im->csv))) {
     case MAPPED_REFUSED:
-        return row_refuse(im, mapped->problem_column, mapped->problem);
+        return row_refuse(im, mapped->problem_column, mapped->problem, code);
     case MAPPED_FAILED:
         *code = say_error(&mapped->err);
         return false;
@@ -301,26 +313,26 @@ static bool mapped_record_read(struct import *im, int *code)
     case MAPPED_OK:
         break;
     }
-    im->rows.counts.samples++;
+    im->rows->counts.samples++;
     *code =
         room_make(im, 1, mapped->sample.metric->field_count, mapped->row_user, mapped->row_source);
     if (*code == TOOL_OK)
-        import_rows_add(&im->rows, im->file, im->line, &mapped->sample);
+        import_rows_add(im->rows, im->file, im->line, &mapped->sample);
     else
-        im->rows.counts.not_stored++;
+        im->rows->counts.not_stored++;
     return *code == TOOL_OK;
 }
 
 static int record_read(struct import *im, size_t column_count)
 {
     int code = TOOL_OK;
-    im->rows.counts.rows++;
+    im->rows->counts.rows++;
     bool ok;
     if (csv_field_count(im->csv) != column_count) {
         char why[TEXT_BYTES];
         snprintf(why, sizeof why, "row: found %zu columns, expected %zu as in the header",
                  csv_field_count(im->csv), column_count);
-        ok = row_refuse(im, NULL, why);
+        ok = row_refuse(im, NULL, why, &code);
     } else if (im->preset != NULL) {
         ok = preset_record_read(im, &code);
     } else {
@@ -339,12 +351,15 @@ static int records_read(struct import *im, struct input *input)
     while (code == TOOL_OK && signal_noted() == 0) {
         enum csv_result result = csv_next(csv);
         im->line = csv_line(csv);
-        if (im->rows.counts.rows % ROWS_A_LOOK == 0)
-            progress_show(&im->progress, im->rows.counts.rows,
+        if (im->rows->counts.rows % ROWS_A_LOOK == 0)
+            progress_show(&im->progress, im->rows->counts.rows,
                           im->bytes_before + input_bytes(input));
         if (result == CSV_END)
             break;
         if (result == CSV_BROKEN || result == CSV_BINARY) {
+            code = import_pair_wait(&im->pair);
+            if (code != TOOL_OK)
+                return code;
             say("%s:%llu: %s", file, (unsigned long long)im->line,
                 result == CSV_BROKEN ? input_problem(input) : csv_problem(csv));
             return TOOL_FAILED;
@@ -358,11 +373,12 @@ static int records_read(struct import *im, struct input *input)
             column_count = csv_field_count(csv);
             code = header_read(im);
         } else if (result == CSV_BAD) {
-            im->rows.counts.rows++;
+            im->rows->counts.rows++;
             char why[TEXT_BYTES];
             snprintf(why, sizeof why, "row: %s", csv_problem(csv));
-            row_refuse(im, NULL, why);
-            code = im->skips ? TOOL_OK : TOOL_FAILED;
+            row_refuse(im, NULL, why, &code);
+            if (code == TOOL_OK && !im->skips)
+                code = TOOL_FAILED;
         } else {
             code = record_read(im, column_count);
         }
@@ -508,7 +524,8 @@ static int default_metric_find(struct import *im)
 
 static void summary_print(const struct import *im)
 {
-    const struct import_counts *c = &im->rows.counts;
+    const struct import_counts counts = import_pair_counts(&im->pair);
+    const struct import_counts *c = &counts;
     const struct {
         const char *name;
         uint64_t count;
@@ -558,9 +575,12 @@ static int files_read(struct import *im, int file_count)
         code = file_read(im);
     }
     /* What came before a bad row or a signal is stored (I2, I3). A store that has failed need not say so twice. */
-    holter_status stored = import_rows_store(&im->rows);
+    int before;
+    holter_status stored = import_pair_end(&im->pair, &before);
     bool is_said = code != TOOL_OK && im->refusals_shown == 0;
-    int last = is_said ? code : import_rows_say(&im->rows, stored);
+    int last = is_said ? code : import_rows_say(im->rows, stored);
+    if (before != TOOL_OK)
+        last = before;
     progress_end(&im->progress);
     if (im->skips && im->refusals_shown > REFUSALS_SHOWN_MAX)
         say("and %llu more rows were refused",
@@ -585,18 +605,20 @@ static int import_run(struct import *im, const char *path, int file_count)
     if (code == TOOL_OK && im->metric_name != NULL)
         code = default_metric_find(im);
     if (code == TOOL_OK)
-        code = import_rows_init(&im->rows, im->store, im->region, true, refused_by_store, im);
+        code = import_pair_init(&im->pair, im->store, im->region, true, refused_by_store, im);
+    im->rows = import_pair_rows(&im->pair);
     im->csv = csv_new();
     if (code == TOOL_OK && im->csv == NULL)
         code = say_no_memory();
-    im->rows.row_is_sample = im->preset == NULL;
+    for (size_t i = 0; i < TOOL_COUNT(im->pair.sets); i++)
+        im->pair.sets[i].row_is_sample = im->preset == NULL;
     if (code == TOOL_OK && im->preset != NULL && im->preset->replaces)
-        code = replace_init(&im->replace, &im->rows, im->source_name);
+        code = replace_init(&im->replace, im->rows, im->source_name);
     if (code == TOOL_OK)
         code = files_read(im, file_count);
     replace_release(&im->replace);
     preset_reader_release(&im->reader);
-    import_rows_release(&im->rows);
+    import_pair_release(&im->pair);
     mapped_release(&im->mapped);
     csv_free(im->csv);
     holter_close(im->store);
