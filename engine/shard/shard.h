@@ -5,21 +5,22 @@
  * Promise: what a commit answered is in every later snapshot of every process, after any crash; a
  * snapshot never changes.
  *
- *   D1  Commits of a handle stand in line; who leads it takes the append lock, refreshes (tails what
- *       others appended), writes those that stand there as one group, syncs, publishes the durable
- *       end, only then takes them into the memtable and lets all of them answer.
+ *   D1  Commits of a handle stand in line; who leads it takes the append lock, goes on at the durable
+ *       end, writes those that stand there as one group, syncs, publishes the new end, only then takes
+ *       them into the memtable (where that has all before them) and lets all of them answer. What
+ *       others appended is tailed once somebody asks for rows.
  *   D2  A snapshot is a pinned manifest version and a log end read after it; rows below
  *       version.flushed come from its files, the rest from the log up to the end.
  *   D3  A flush covers the log from version.flushed to a durable end, whole (C1); segments are read
- *       back before the edit, the edit is durable before log files go. One that was asked for lets
- *       the log rest first, so that all of its large files go.
+ *       back before the edit, the edit is durable before log files go. One that was asked for then
+ *       lets a log that nobody appended to meanwhile rest, so that all of its large files go.
  *   D4  Without a valid head page, the next writer recovers: it finds the end (W6), syncs nothing
  *       it has not read, begins a new log file with its next append, publishes. Readers then go by
  *       what a watermark covers.
  *   D5  A frame or section of an erased user is skipped, not damage.
- *   D6  A head page beyond whose end the log goes on, with frames that were acknowledged, or whose
- *       end lies in a file that went, is an old one that was put back: whoever opens it does without
- *       its facts.
+ *   D6  A head page beyond whose end the log goes on, with frames that were acknowledged or although
+ *       it says that none follow, or whose end lies in a file that went, is an old one that was put
+ *       back: whoever opens it does without its facts.
  *   D7  A handle whose lock file or head page was removed commits nothing, maintains nothing and
  *       opens no snapshot any more: others would not see its locks, nor it what they publish.
  *   D8  A change feed reads below a durable end only, without the mutex and without a lock but its

@@ -135,9 +135,8 @@ holter_status shard_open_head(struct shard *shard, holter_error *err);
 
 /* shard_tail.c: under the mutex */
 /**
- * Whoever opens the head page looks whether it is an old one that was put back: the log goes on beyond its
- * end with frames that a later group says were synced, and so were acknowledged, or the end's
- * file is gone. A writer then wipes its facts, a reader does without the page.
+ * Whoever opens the head page looks whether it is an old one that was put back (D6): the log goes on
+ * beyond its end, or the end's file is gone. A writer then wipes its facts, a reader does without the page.
  */
 holter_status shard_check_head(struct shard *shard, holter_error *err);
 /** What appenders publish. */
