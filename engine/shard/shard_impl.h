@@ -165,6 +165,8 @@ holter_status shard_find_end(struct shard *shard, holter_error *err);
 /** Leave out of the memtable what the version holds in files. */
 holter_status shard_drop_flushed(struct shard *shard, const struct manifest_version *version,
                                  holter_error *err);
+/** .. what others put into files since; or, where that cannot be told now, nothing. */
+void shard_drop_flushed_by_others(struct shard *shard);
 /**
  * A frame's body. `plain` is what it is opened in: the caller wipes it. *out: wal_body_release; empty on failure.
  */

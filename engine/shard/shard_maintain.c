@@ -48,8 +48,8 @@ uint64_t shard_memory_limit(const struct shard *shard)
                                               : MEMORY_BYTES_FLUSH_DEFAULT;
 }
 
-/* By the version at hand. */
-static enum shard_due flush_due_by(struct shard *shard, const struct manifest_version *version)
+/* By the version at hand, which others may have left behind. */
+static enum shard_due flush_due_now(struct shard *shard)
 {
     uint64_t log_limit =
         shard->spec.log_bytes_flush > 0 ? shard->spec.log_bytes_flush : LOG_BYTES_FLUSH_DEFAULT;
@@ -58,7 +58,9 @@ static enum shard_due flush_due_by(struct shard *shard, const struct manifest_ve
     struct shard_end end;
     if (!shard_published_end(&end, shard))
         end.place = shard->tail;
+    struct manifest_version *version = manifest_current(shard->manifest);
     uint64_t log = log_bytes_between(shard, &version->flushed, &end.place);
+    manifest_version_unref(version);
     if (end.place.sequence != shard->tail.sequence && memory < log)
         memory = log; /* that a flush would take to read what others appended */
     if (log / SHARD_OVERDUE >= log_limit || memory / 2 >= memory_limit)
@@ -69,15 +71,10 @@ static enum shard_due flush_due_by(struct shard *shard, const struct manifest_ve
 enum shard_due shard_flush_due(struct shard *shard)
 {
     io_mutex_lock(shard->mutex);
-    struct manifest_version *version = manifest_current(shard->manifest);
-    enum shard_due due = flush_due_by(shard, version);
-    manifest_version_unref(version);
-    /* Others may have flushed since it was looked at. */
-    if (due != SHARD_FLUSH_NOT_DUE && manifest_refresh(shard->manifest, false, NULL) == HOLTER_OK) {
-        version = manifest_current(shard->manifest);
-        if (shard_drop_flushed(shard, version, NULL) == HOLTER_OK)
-            due = flush_due_by(shard, version);
-        manifest_version_unref(version);
+    enum shard_due due = flush_due_now(shard);
+    if (due != SHARD_FLUSH_NOT_DUE) {
+        shard_drop_flushed_by_others(shard);
+        due = flush_due_now(shard);
     }
     io_mutex_unlock(shard->mutex);
     return due;

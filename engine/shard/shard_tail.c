@@ -161,6 +161,15 @@ holter_status shard_drop_flushed(struct shard *shard, const struct manifest_vers
     return HOLTER_OK;
 }
 
+void shard_drop_flushed_by_others(struct shard *shard)
+{
+    if (manifest_refresh(shard->manifest, false, NULL) != HOLTER_OK)
+        return;
+    struct manifest_version *version = manifest_current(shard->manifest);
+    (void)shard_drop_flushed(shard, version, NULL);
+    manifest_version_unref(version);
+}
+
 static holter_status follow(struct shard *shard, const struct manifest_version *version,
                             bool is_appending, holter_error *err)
 {
@@ -230,6 +239,8 @@ holter_status shard_append_end(struct shard_end *end, struct shard *shard, holte
     }
     if (status == HOLTER_OK && end->place.sequence == shard->tail.sequence)
         shard->tail = end->place;
+    if (status == HOLTER_OK && memtable_bytes(shard->memtable) >= shard_memory_limit(shard))
+        shard_drop_flushed_by_others(shard);
     return status;
 }
 

@@ -6,6 +6,7 @@
  * reader (D2, D3, D5). Method: handles in processes of their own, as fibers that hand over at every
  * call, under several seeds.
  */
+#include "shard/shard_impl.h"
 #include "shard_world.h"
 
 /* ---- pins ------------------------------------------------------------------------------------ */
@@ -135,6 +136,26 @@ START_TEST(opened_frames_stay_as_far_as_memory_goes)
     check_log(1, 5, 0, 0);
     OK(shard_stat(&stat, world.shard[1], &err));
     ck_assert_uint_eq(stat.memtable_bytes, 0);
+    world_release();
+}
+END_TEST
+
+/* Who only commits has it from the head page. */
+START_TEST(what_others_flush_leaves_the_memory_of_who_commits)
+{
+    enum { MEMORY = 4000 };
+    world_init(0, NULL);
+    world.memory_bytes_flush = MEMORY;
+    world_open(0);
+    world_open(1);
+    for (int64_t i = 0; i < 60; i++)
+        OK(put_row(0, 5, i));
+    ck_assert_uint_gt(memtable_bytes(world.shard[0]->memtable), MEMORY);
+    OK(shard_flush(NULL, world.shard[1], true, &err));
+    OK(put_row(0, 5, 60));
+    ck_assert_uint_lt(memtable_bytes(world.shard[0]->memtable), 1000);
+    check_log(0, 5, 60, 1);
+    verify(0);
     world_release();
 }
 END_TEST
@@ -477,6 +498,7 @@ int main(void)
     tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
     tcase_add_loop_test(tcase, opened_frames_stay_as_far_as_memory_goes, 0, 2);
     tcase_add_test(tcase, tailed_frames_are_not_read_again);
+    tcase_add_test(tcase, what_others_flush_leaves_the_memory_of_who_commits);
     tcase_add_test(tcase, memory_of_rows_that_nobody_flushes_is_bounded);
     tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
     tcase_add_test(tcase, a_settled_log_is_a_small_file);
