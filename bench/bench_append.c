@@ -320,15 +320,13 @@ static void write_on(struct bench_store store, const char *name, struct crowd *c
     holter_close(store.store);
 }
 
-static pid_t start(struct bench_store *store, const char *name, struct crowd *crowd, uint32_t which,
-                   void (*work)(struct bench_store store, const char *name, struct crowd *crowd,
-                                uint32_t which))
+static pid_t start(struct bench_store *store, const char *name, struct crowd *crowd, uint32_t which)
 {
     pid_t child = fork();
     if (child < 0)
         bench_fail("no process");
     if (child == 0) {
-        work(*store, name, crowd, which);
+        write_on(*store, name, crowd, which);
         _exit(0);
     }
     return child;
@@ -353,7 +351,7 @@ static double run_crowd(struct bench_store *store, const char *name, struct crow
     crowd->count = count;
     fflush(stdout);
     for (uint32_t i = 0; i < count; i++)
-        children[i] = start(store, name, crowd, i, write_on);
+        children[i] = start(store, name, crowd, i);
     while (atomic_load(&crowd->ready) < count)
         usleep(100);
     double begin_s = bench_now_s();

@@ -46,6 +46,7 @@ struct import {
     char **files;
     uint32_t file;
     uint64_t line;
+    uint64_t rows_read; /* for the progress: counts may be those of a thread */
     uint64_t refusals_shown;
     struct progress progress;
     uint64_t bytes_before; /* of the files before this one */
@@ -327,6 +328,7 @@ static int record_read(struct import *im, size_t column_count)
 {
     int code = TOOL_OK;
     im->rows->counts.rows++;
+    im->rows_read++;
     bool ok;
     if (csv_field_count(im->csv) != column_count) {
         char why[TEXT_BYTES];
@@ -351,9 +353,8 @@ static int records_read(struct import *im, struct input *input)
     while (code == TOOL_OK && signal_noted() == 0) {
         enum csv_result result = csv_next(csv);
         im->line = csv_line(csv);
-        if (im->rows->counts.rows % ROWS_A_LOOK == 0)
-            progress_show(&im->progress, im->rows->counts.rows,
-                          im->bytes_before + input_bytes(input));
+        if (im->rows_read % ROWS_A_LOOK == 0)
+            progress_show(&im->progress, im->rows_read, im->bytes_before + input_bytes(input));
         if (result == CSV_END)
             break;
         if (result == CSV_BROKEN || result == CSV_BINARY) {
@@ -374,6 +375,7 @@ static int records_read(struct import *im, struct input *input)
             code = header_read(im);
         } else if (result == CSV_BAD) {
             im->rows->counts.rows++;
+            im->rows_read++;
             char why[TEXT_BYTES];
             snprintf(why, sizeof why, "row: %s", csv_problem(csv));
             row_refuse(im, NULL, why, &code);

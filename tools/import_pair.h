@@ -4,8 +4,8 @@
  *   R3  Sets are stored one at a time, in the order in which they were filled; after one that failed, or
  *       had a row that ends the import, none is.
  *
- * Threads: one at a time; `refused` is called in another one, but never while import_pair_wait has
- * nothing to wait for.
+ * Threads: one at a time. `refused` is called in another one, only between import_pair_next and the next
+ * import_pair_wait: what both touch is touched after a wait.
  */
 #ifndef TOOLS_IMPORT_PAIR_H
 #define TOOLS_IMPORT_PAIR_H

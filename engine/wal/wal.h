@@ -187,7 +187,7 @@ holter_status wal_rest(struct wal *wal, struct wal_place *place, holter_error *e
 holter_status wal_take_over(struct wal *wal, const struct wal_place *place, bool is_untouched,
                             holter_error *err);
 /**
- * Nobody wrote anything behind *place, which this wal reached or took over, nor begun a file after it: who
+ * Nobody wrote anything behind *place, which this wal reached or took over, nor began a file after it: who
  * appends next may go on there. Not where an append failed or was given up.
  */
 bool wal_is_untouched(const struct wal *wal, const struct wal_place *place);

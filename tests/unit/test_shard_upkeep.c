@@ -160,6 +160,46 @@ START_TEST(what_others_flush_leaves_the_memory_of_who_commits)
 }
 END_TEST
 
+/* What others appended counts as memory, as a flush would read it; what they flushed does not. */
+START_TEST(a_flush_is_due_for_what_others_appended)
+{
+    enum { MEMORY = 60000 };
+    world_init(0, NULL);
+    world.memory_bytes_flush = MEMORY;
+    world_open(0);
+    world_open(1);
+    OK(put_row(0, 5, 0));
+    for (int64_t i = 1; i <= 10; i++)
+        OK(put_row(1, 5, i)); /* a page each */
+    ck_assert(shard_flush_due(world.shard[0]) == SHARD_FLUSH_NOT_DUE);
+    for (int64_t i = 11; i <= 20; i++)
+        OK(put_row(1, 5, i));
+    ck_assert(shard_flush_due(world.shard[0]) == SHARD_FLUSH_DUE);
+    OK(shard_flush(NULL, world.shard[1], true, &err));
+    ck_assert(shard_flush_due(world.shard[0]) == SHARD_FLUSH_NOT_DUE);
+    world_release();
+}
+END_TEST
+
+START_TEST(a_log_rests_only_where_nobody_appended_meanwhile)
+{
+    struct wal_place place;
+    world_init(2, NULL);
+    for (int64_t i = 0; i < 3; i++)
+        OK(put_row(0, 5, i));
+    ck_assert(!shard_rest_log(&place, world.shard[1], 3)); /* the fourth frame would be 4 */
+    OK(put_row(0, 5, 3));
+    ck_assert_uint_eq(world_file_count(SHARD "/log-"), 1);
+    ck_assert(shard_rest_log(&place, world.shard[1], 5));
+    ck_assert_uint_eq(place.file, 2);
+    ck_assert(!shard_rest_log(&place, world.shard[1], 5)); /* it rests */
+    OK(put_row(0, 5, 4));
+    check_log(0, 5, 0, 5);
+    verify(1);
+    world_release();
+}
+END_TEST
+
 /* From twice the limit on nothing is kept decoded, and all is there, also of what comes then. */
 START_TEST(memory_of_rows_that_nobody_flushes_is_bounded)
 {
@@ -498,6 +538,8 @@ int main(void)
     tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
     tcase_add_loop_test(tcase, opened_frames_stay_as_far_as_memory_goes, 0, 2);
     tcase_add_test(tcase, tailed_frames_are_not_read_again);
+    tcase_add_test(tcase, a_flush_is_due_for_what_others_appended);
+    tcase_add_test(tcase, a_log_rests_only_where_nobody_appended_meanwhile);
     tcase_add_test(tcase, what_others_flush_leaves_the_memory_of_who_commits);
     tcase_add_test(tcase, memory_of_rows_that_nobody_flushes_is_bounded);
     tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
