@@ -30,7 +30,6 @@ enum {
     SLOT_SPARE = SLOT_FACTS + HEAD_WORDS,
     SLOT_CHECKSUM = SLOT_WORDS - 1,
     SLOTS = 2,
-    SEED_BYTES = 8 + 2 + 16 + 4 + 4 + IO_BOOT_ID_BYTES,
     READS_MAX = 16, /* a reader loses to a publisher only when two publishes pass it by */
 };
 
@@ -48,19 +47,26 @@ static size_t slot_word(unsigned pair, unsigned slot)
     return (SLOTS_OFFSET + (pair * SLOTS + slot) * SLOT_BYTES) / 8;
 }
 
+static void seeds_encode(struct head *head)
+{
+    for (unsigned pair = 0; pair < HEAD_PAIRS; pair++) {
+        struct writer w = writer_over(head->seeds[pair], sizeof head->seeds[pair]);
+        put_bytes(&w, magic, sizeof magic);
+        put_u16(&w, HOLTER_FORMAT_MAJOR);
+        put_bytes(&w, head->store_id, sizeof head->store_id);
+        put_u32(&w, head->place);
+        put_u32(&w, pair);
+        put_bytes(&w, head->boot_id, sizeof head->boot_id);
+        core_assert(w.left == 0 && !w.overrun);
+    }
+}
+
+/* Of the words as they lie in memory: a page is in host order. */
 static uint64_t slot_checksum(const struct head *head, unsigned pair, const struct slot *slot)
 {
-    uint8_t bytes[SEED_BYTES + SLOT_BYTES - 8];
-    struct writer w = writer_over(bytes, sizeof bytes);
-    put_bytes(&w, magic, sizeof magic);
-    put_u16(&w, HOLTER_FORMAT_MAJOR);
-    put_bytes(&w, head->store_id, sizeof head->store_id);
-    put_u32(&w, head->place);
-    put_u32(&w, pair);
-    put_bytes(&w, head->boot_id, sizeof head->boot_id);
-    for (size_t i = 0; i < SLOT_CHECKSUM; i++)
-        put_u64(&w, slot->words[i]);
-    core_assert(w.left == 0 && !w.overrun);
+    uint8_t bytes[HEAD_SEED_BYTES + SLOT_CHECKSUM * 8];
+    memcpy(bytes, head->seeds[pair], HEAD_SEED_BYTES);
+    memcpy(bytes + HEAD_SEED_BYTES, slot->words, SLOT_CHECKSUM * 8);
     return hash64(bytes, sizeof bytes);
 }
 
@@ -237,6 +243,7 @@ holter_status head_open(struct head **out, struct io *io, const char *path,
     status = header_check(head, path, writable, err);
     if (status != HOLTER_OK)
         goto done;
+    seeds_encode(head);
     head->is_writable = writable;
     if (writable && place == 0)
         head_statistics_begin(head);
@@ -274,6 +281,23 @@ bool head_read(struct head *head, unsigned pair, uint64_t words[static HEAD_WORD
         return true;
     }
     return false;
+}
+
+struct head_stamp head_stamp(const struct head *head, unsigned pair)
+{
+    struct head_stamp stamp;
+    core_assert(pair < HEAD_PAIRS);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        stamp.words[2 * slot] = io_shared_load(head->page, slot_word(pair, slot) + SLOT_COUNT);
+        stamp.words[2 * slot + 1] =
+            io_shared_load(head->page, slot_word(pair, slot) + SLOT_CHECKSUM);
+    }
+    return stamp;
+}
+
+bool head_stamp_is_equal(const struct head_stamp *a, const struct head_stamp *b)
+{
+    return memcmp(a->words, b->words, sizeof a->words) == 0;
 }
 
 void head_publish(struct head *head, unsigned pair, const uint64_t words[static HEAD_WORDS])

@@ -39,6 +39,15 @@ holter_status head_check_linked(const struct head *head, holter_error *err);
  * publishers).
  */
 bool head_read(struct head *head, unsigned pair, uint64_t words[static HEAD_WORDS]);
+/**
+ * Tells one publishing of a pair from the next: as long as the stamp stays what it was before the facts were read,
+ * so do they. Cost: four loads.
+ */
+struct head_stamp {
+    uint64_t words[4]; /* of both slots, count and checksum */
+};
+struct head_stamp head_stamp(const struct head *head, unsigned pair);
+bool head_stamp_is_equal(const struct head_stamp *a, const struct head_stamp *b);
 void head_publish(struct head *head, unsigned pair, const uint64_t words[static HEAD_WORDS]);
 /** The pair has no facts from now on, until somebody publishes. */
 void head_forget(struct head *head, unsigned pair);
@@ -99,6 +108,8 @@ enum head_histogram {
 /** By any process that has the page open for writing, else, or with NULL, nothing. Cost: an addition in shared memory. */
 void head_count(struct head *head, enum head_counter counter, uint64_t n);
 void head_measure(struct head *head, enum head_histogram histogram, uint64_t value);
+/** What was counted so far, to compare with later; 0: of NULL. Cost: a load of shared memory. */
+uint64_t head_counted(const struct head *head, enum head_counter counter);
 
 struct head_statistics {
     uint64_t counters[HEAD_COUNTERS];

@@ -7,6 +7,8 @@
 #include "head/head.h"
 
 enum { HEAD_STATISTICS_OFFSET = 640, HEAD_COUNTERS_ROOM = 63 };
+/* What a slot's checksum covers before its words. */
+enum { HEAD_SEED_BYTES = 8 + 2 + 16 + 4 + 4 + IO_BOOT_ID_BYTES };
 
 struct head {
     struct io_file *file;
@@ -15,6 +17,7 @@ struct head {
     uint8_t store_id[16];
     uint32_t place;
     uint8_t boot_id[IO_BOOT_ID_BYTES];
+    uint8_t seeds[HEAD_PAIRS][HEAD_SEED_BYTES];
 };
 
 /** Zeros, where the page counts for another boot. */

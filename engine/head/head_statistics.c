@@ -51,6 +51,11 @@ void head_count(struct head *head, enum head_counter counter, uint64_t n)
         io_shared_add(head->page, COUNTERS_WORD + (size_t)counter, n);
 }
 
+uint64_t head_counted(const struct head *head, enum head_counter counter)
+{
+    return head == NULL ? 0 : io_shared_load(head->page, COUNTERS_WORD + (size_t)counter);
+}
+
 static unsigned bucket_of(uint64_t value)
 {
     unsigned bucket = value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);

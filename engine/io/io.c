@@ -402,6 +402,12 @@ void io_submit(struct io_queue *queue, struct io_op *ops, size_t count)
     queue->io->backend->submit(queue, ops, count);
 }
 
+void io_start(struct io_queue *queue)
+{
+    if (queue->io->backend->start != NULL)
+        queue->io->backend->start(queue);
+}
+
 struct io_op *io_wait(struct io_queue *queue)
 {
     if (queue->in_flight == 0)

@@ -180,6 +180,11 @@ void io_queue_close(struct io_queue *queue);
  * linked. Asserts the depth.
  */
 void io_submit(struct io_queue *queue, struct io_op *ops, size_t count);
+/**
+ * What was submitted starts now, where the system goes on with it meanwhile: its caller has more to do before
+ * it waits, or submits more. Else it starts when somebody waits.
+ */
+void io_start(struct io_queue *queue);
 /** The next completed operation, waiting for it; NULL when none is in flight. */
 struct io_op *io_wait(struct io_queue *queue);
 

@@ -44,6 +44,7 @@ struct io_backend {
     int (*queue_open)(struct io_queue **out, struct io *io, size_t depth);
     void (*queue_close)(struct io_queue *queue); /* nothing is in flight */
     void (*submit)(struct io_queue *queue, struct io_op *ops, size_t count);
+    void (*start)(struct io_queue *queue); /* NULL: nothing starts before it is waited for */
     struct io_op *(*wait)(struct io_queue *queue); /* something is in flight */
 
     /* -EAGAIN at the deadline; -EINVAL, -ENOSYS, -EOPNOTSUPP, -ENOLCK without such locks. */

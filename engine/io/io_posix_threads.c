@@ -1,22 +1,26 @@
 /*
  * io_posix_threads.c -- the real system: what threads of a process wait for, and threads of the engine's own.
  *
- * No pthread call waits on io_monotonic_ns (P3), so a deadline is turned into one of CLOCK_MONOTONIC, and
- * looked at again afterwards.
+ * Threads sleep at words (futex(2)): who wakes one holds nothing by then that the woken thread needs, as it does
+ * with a condition variable. A wait is for a time, and looks at the clock of deadlines (P3) again afterwards.
  *
  * T1  A mutex goes to who waits longest, but that threads which run may take it until that one is awake; one that
  *     woke to find it taken has it handed over. pthread mutexes let threads wait for ever, and handing it over
- *     to a thread that is still asleep lets those that are awake wait for it. (pthreads also know no monotonic deadline that
- *     thread sanitizers understand.)
- * T2  Who was told by a signal may free it: nothing of it is touched once its guard is let go.
+ *     to a thread that is still asleep lets those that are awake wait for it.
+ * T2  Who was told by a signal may free it, and a waiter may be gone once the guard is let go: from then on its word is
+ *     an address to wake at, which the system does not look into.
  */
 #define _GNU_SOURCE
 #include "io_impl.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct posix_mutex {
     struct io_mutex base;
@@ -26,13 +30,34 @@ struct posix_mutex {
     struct waiter **end;
 };
 
+/* ---- sleep ----------------------------------------------------------------------------------- */
+
+/* While the word is `seen`, until it is woken, the deadline has come, or for no reason. */
+static void sleep_at(const void *word, uint32_t seen, int64_t deadline_ns)
+{
+    struct timespec left;
+    if (deadline_ns != INT64_MAX) {
+        int64_t left_ns = deadline_ns - io_posix_clock_ns(CLOCK_BOOTTIME);
+        if (left_ns <= 0)
+            return;
+        left = io_posix_timespec(left_ns);
+    }
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, deadline_ns != INT64_MAX ? &left : NULL,
+            NULL, 0);
+}
+
+static void wake_at(const void *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 /* ---- mutexes --------------------------------------------------------------------------------- */
 
-/* A thread that waits, on its own stack. Guarded by the mutex's guard. */
+/* A thread that waits, on its own stack. Guarded by the mutex's guard, but that it sleeps at its word without. */
 struct waiter {
     struct waiter *next;
-    pthread_cond_t woken;
-    bool looks;      /* the mutex was free: it may take it, where nobody else did meanwhile */
+    _Atomic uint32_t
+        looks;       /* 1: the mutex was free: it may take it, where nobody else did meanwhile */
     bool was_passed; /* somebody did: the next time it is handed over */
     bool given;      /* the mutex is its own now */
 };
@@ -72,36 +97,6 @@ static void guard_unlock(struct posix_mutex *mutex)
     core_assert(error == 0);
 }
 
-static void woken_init(pthread_cond_t *woken)
-{
-    pthread_condattr_t monotonic;
-    int error = pthread_condattr_init(&monotonic);
-    core_assert(error == 0);
-    error = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    core_assert(error == 0);
-    error = pthread_cond_init(woken, &monotonic);
-    core_assert(error == 0);
-    pthread_condattr_destroy(&monotonic);
-}
-
-/* Until *is_woken, which the guard guards, or the deadline. */
-static void woken_wait(pthread_cond_t *woken, pthread_mutex_t *guard, const bool *is_woken,
-                       int64_t deadline_ns)
-{
-    while (!*is_woken) {
-        if (deadline_ns == INT64_MAX) {
-            pthread_cond_wait(woken, guard);
-            continue;
-        }
-        int64_t left_ns = deadline_ns - io_posix_clock_ns(CLOCK_BOOTTIME);
-        if (left_ns <= 0)
-            return;
-        struct timespec until =
-            io_posix_timespec(saturating_add_i64(io_posix_clock_ns(CLOCK_MONOTONIC), left_ns));
-        pthread_cond_timedwait(woken, guard, &until);
-    }
-}
-
 static void waiter_leave(struct posix_mutex *mutex, const struct waiter *waiter)
 {
     struct waiter **at = &mutex->first;
@@ -116,16 +111,22 @@ static void waiter_leave(struct posix_mutex *mutex, const struct waiter *waiter)
 static bool waiter_wait(struct posix_mutex *mutex, struct waiter *waiter, int64_t deadline_ns)
 {
     for (;;) {
-        woken_wait(&waiter->woken, &mutex->guard, &waiter->looks, deadline_ns);
+        bool is_late = false;
+        while (atomic_load(&waiter->looks) == 0 && !is_late) {
+            guard_unlock(mutex);
+            sleep_at(&waiter->looks, 0, deadline_ns);
+            is_late = deadline_ns <= io_posix_clock_ns(CLOCK_BOOTTIME);
+            guard_lock(mutex);
+        }
         if (waiter->given)
             return true;
-        bool was_told = waiter->looks;
+        bool was_told = atomic_load(&waiter->looks) != 0;
         if (was_told && !mutex->locked) {
             waiter_leave(mutex, waiter);
             return true;
         }
         waiter->was_passed = true;
-        waiter->looks = false;
+        atomic_store(&waiter->looks, 0);
         if (was_told)
             continue;
         waiter_leave(mutex, waiter);
@@ -140,11 +141,9 @@ bool io_posix_mutex_lock_until(struct io_mutex *base, int64_t deadline_ns)
     bool locked = !mutex->locked;
     if (!locked && deadline_ns > 0) {
         struct waiter waiter = { 0 };
-        woken_init(&waiter.woken);
         *mutex->end = &waiter;
         mutex->end = &waiter.next;
         locked = waiter_wait(mutex, &waiter, deadline_ns);
-        pthread_cond_destroy(&waiter.woken);
     }
     mutex->locked = mutex->locked || locked;
     guard_unlock(mutex);
@@ -164,26 +163,32 @@ void io_posix_mutex_unlock(struct io_mutex *base)
     core_assert(mutex->locked);
     struct waiter *first = mutex->first;
     mutex->locked = false;
+    const void *word = NULL;
     if (first != NULL) {
         if (first->was_passed) { /* it stays locked, and changes hands */
             waiter_leave(mutex, first);
             mutex->locked = first->given = true;
         }
-        first->looks = true;
-        pthread_cond_signal(&first->woken);
+        if (atomic_exchange(&first->looks, 1) ==
+            0) /* else it was woken before, and is about to look */
+            word = &first->looks;
     }
     guard_unlock(mutex);
+    if (word != NULL)
+        wake_at(word); /* T2 */
 }
 
 /* ---- signals, threads ------------------------------------------------------------------------ */
 
+/* One word, so that who sets it touches it once only (T2). */
 struct posix_signal {
     struct io_signal base;
-    pthread_mutex_t guard;
-    pthread_cond_t woken;
-    size_t count; /* sets that no wait took yet */
-    bool is_set;  /* there are some */
+    _Atomic uint64_t
+        state; /* sets that no wait took yet, and SLEEPER where its thread sleeps, or will */
 };
+
+enum { COUNT_BITS = 32 };
+#define SLEEPER (UINT64_C(1) << COUNT_BITS)
 
 int io_posix_signal_new(struct io_signal **out, struct io *io)
 {
@@ -191,45 +196,42 @@ int io_posix_signal_new(struct io_signal **out, struct io *io)
     struct posix_signal *signal = calloc(1, sizeof *signal);
     if (signal == NULL)
         return -ENOMEM;
-    int error = pthread_mutex_init(&signal->guard, NULL);
-    if (error != 0) {
-        free(signal);
-        return -error;
-    }
-    woken_init(&signal->woken);
     *out = &signal->base;
     return 0;
 }
 
 void io_posix_signal_free(struct io_signal *base)
 {
-    struct posix_signal *signal = (struct posix_signal *)base;
-    pthread_cond_destroy(&signal->woken);
-    pthread_mutex_destroy(&signal->guard);
-    free(signal);
+    free((struct posix_signal *)base);
 }
 
 void io_posix_signal_set(struct io_signal *base)
 {
     struct posix_signal *signal = (struct posix_signal *)base;
-    pthread_mutex_lock(&signal->guard);
-    signal->count++;
-    signal->is_set = true;
-    pthread_cond_signal(&signal->woken); /* under the guard: who is woken may free the signal */
-    pthread_mutex_unlock(&signal->guard);
+    const void *word = &signal->state; /* its lower half: a supported machine is little-endian */
+    if (atomic_fetch_add(&signal->state, 1) >= SLEEPER)
+        wake_at(word);
 }
 
 bool io_posix_signal_wait_until(struct io_signal *base, int64_t deadline_ns)
 {
     struct posix_signal *signal = (struct posix_signal *)base;
-    pthread_mutex_lock(&signal->guard);
-    if (deadline_ns > 0)
-        woken_wait(&signal->woken, &signal->guard, &signal->is_set, deadline_ns);
-    bool was_set = signal->is_set;
-    signal->count -= was_set;
-    signal->is_set = signal->count > 0;
-    pthread_mutex_unlock(&signal->guard);
-    return was_set;
+    uint64_t state = atomic_load(&signal->state);
+    bool is_late = deadline_ns <= 0;
+    for (;;) {
+        uint64_t next = state | SLEEPER;
+        if ((uint32_t)state > 0)
+            next = (uint32_t)state - 1;
+        else if (is_late)
+            next = 0;
+        if (!atomic_compare_exchange_weak(&signal->state, &state, next))
+            continue;
+        if (next < SLEEPER)
+            return (uint32_t)state > 0;
+        sleep_at(&signal->state, 0, deadline_ns);
+        is_late = deadline_ns <= io_posix_clock_ns(CLOCK_BOOTTIME);
+        state = atomic_load(&signal->state);
+    }
 }
 
 struct posix_thread {

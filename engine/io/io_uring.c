@@ -2,7 +2,7 @@
  * io_uring.c -- the real system, whose batches of operations are in flight at once (io_uring(7)).
  *
  * All but queues is as in io_posix.c. What is submitted starts when somebody waits, so that submissions one after
- * the other are one batch, as those of several shards' logs are. One chain alone is plain calls, which a ring
+ * the other are one batch, or when it is told to. One chain alone that somebody waits for is plain calls, which a ring
  * would not make quicker; a queue makes its ring at the first batch that is more, and most never do.
  *
  * U1  What is linked goes on here, not in the kernel: the next operation of a chain is submitted when the
@@ -206,19 +206,25 @@ static void uring_submit(struct io_queue *base, struct io_op *ops, size_t count)
     }
 }
 
-/* All that was submitted: in the ring, where it is more than a chain. */
-static void start_all(struct uring_queue *queue)
+/* All that was submitted. */
+static void start_all(struct uring_queue *queue, bool is_plain)
 {
     if (queue->has_ring && queue->in_ring == 0) /* U3: what has completed did nothing */
         io_uring_cq_advance(&queue->ring, io_uring_cq_ready(&queue->ring));
-    bool is_alone = queue->chain_count == 1 && queue->in_ring == 0;
-    queue->is_plain = is_alone || !queue_has_ring(queue);
+    queue->is_plain = is_plain;
     for (size_t i = 0; i < queue->chain_count; i++)
         op_start(queue, queue->chains[i]);
     queue->chain_count = 0;
     queue->is_plain = false;
     if (queue->has_ring)
         entries_submit(queue);
+}
+
+static void uring_start(struct io_queue *base)
+{
+    struct uring_queue *queue = (struct uring_queue *)base;
+    if (queue->chain_count > 0 && queue_has_ring(queue))
+        start_all(queue, false);
 }
 
 /* What the kernel may answer for a transfer that it did not begin. */
@@ -262,8 +268,9 @@ static struct io_op *uring_wait(struct io_queue *base)
 {
     struct uring_queue *queue = (struct uring_queue *)base;
     struct io_op *op;
+    bool is_alone = queue->chain_count == 1 && queue->in_ring == 0;
     if (queue->chain_count > 0)
-        start_all(queue);
+        start_all(queue, is_alone || !queue_has_ring(queue));
     while ((op = io_done_take(&queue->done)) == NULL)
         ring_wait(queue);
     return op;
@@ -286,6 +293,7 @@ holter_status io_uring_new(struct io **out, holter_error *err)
     uring->backend.queue_open = uring_queue_open;
     uring->backend.queue_close = uring_queue_close;
     uring->backend.submit = uring_submit;
+    uring->backend.start = uring_start;
     uring->backend.wait = uring_wait;
     uring->base.backend = &uring->backend;
     *out = &uring->base;

@@ -49,6 +49,8 @@ struct segment_spec {
     uint8_t store_id[16];
     uint32_t place; /* 1 + region << 16 | shard */
     bool is_sealed;
+    void (*give_way)(void *context); /* between blocks that are written; may be NULL */
+    void *give_way_context;
 };
 
 /* ---- writing --------------------------------------------------------------------------------- */

@@ -343,6 +343,8 @@ static holter_status block_write(struct segment_writer *writer, const struct col
         return error_set(err, HOLTER_INVALID,
                          "segment '%s': rows of user #%016llx, metric %u do not rise",
                          writer->path_aside, (unsigned long long)writer->user.user, series->metric);
+    if (writer->spec.give_way != NULL)
+        writer->spec.give_way(writer->spec.give_way_context);
     columns_clear(&writer->last);
     if (!columns_append_rows(&writer->last, c, first + count - 1, 1))
         return no_memory(writer, err);

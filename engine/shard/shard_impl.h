@@ -91,6 +91,11 @@ struct shard {
 
     struct io_mutex *maintenance_mutex;
     struct io_queue *job_queue; /* its holder's */
+    struct {
+        int64_t since_ns;     /* it began, or had its last rest */
+        uint64_t commits;     /* to the store, as counted then */
+        int64_t committed_ns; /* when they were last seen to have become more */
+    } job_work;               /* its holder's */
 
     struct shard_line line; /* who leads it guards these: */
     struct io_queue *append_queue;
@@ -207,7 +212,7 @@ void shard_snapshot_drop(struct shard_snapshot *snapshot);
 holter_status shard_segment_open(struct segment **out, struct shard *shard,
                                  const struct manifest_file *file, holter_error *err);
 void shard_segment_give(struct shard *shard, struct segment *segment);
-struct segment_spec shard_segment_spec(const struct shard *shard);
+struct segment_spec shard_segment_spec(struct shard *shard);
 /** Close the segments that nobody uses and the current version does not name. */
 void shard_segments_forget(struct shard *shard);
 
@@ -233,6 +238,8 @@ void shard_measure_time(const struct shard *shard, enum head_histogram histogram
 /** Memory of rows that are not flushed, from which on a flush is due. */
 uint64_t shard_memory_limit(const struct shard *shard);
 /* the maintenance lock is held */
+/** Between two pieces of a job's work; context: the shard. It sleeps for a moment now and then where others commit. */
+void shard_give_way(void *context);
 holter_status shard_sweep(struct shard *shard, holter_error *err);
 
 #endif

@@ -94,6 +94,31 @@ holter_status shard_sweep(struct shard *shard, holter_error *err)
     return status;
 }
 
+/* ---- work beside commits ---------------------------------------------------------------------- */
+
+/*
+ * Systems let a thread that works go on for milliseconds while others wake and wait, whatever its priority,
+ * and a commit wakes several times. So a job sleeps now and then, as long as there are commits to the store.
+ */
+void shard_give_way(void *context)
+{
+    static const int64_t work_ns = 300000, rest_ns = 50000, calm_ns = 20000000;
+    struct shard *shard = context;
+    int64_t now_ns = io_monotonic_ns(shard->spec.io);
+    if (now_ns - shard->job_work.since_ns < work_ns)
+        return;
+    uint64_t commits = head_counted(shard->spec.statistics, HEAD_COMMITS);
+    if (commits != shard->job_work.commits) {
+        shard->job_work.commits = commits;
+        shard->job_work.committed_ns = now_ns;
+    }
+    if (now_ns - shard->job_work.committed_ns < calm_ns) {
+        io_sleep_ns(shard->spec.io, rest_ns);
+        now_ns = io_monotonic_ns(shard->spec.io);
+    }
+    shard->job_work.since_ns = now_ns;
+}
+
 /* ---- compaction ------------------------------------------------------------------------------ */
 
 static holter_status job_key_get(void *context, uint64_t user, uint32_t stored,

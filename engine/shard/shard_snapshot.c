@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct segment_spec shard_segment_spec(const struct shard *shard)
+struct segment_spec shard_segment_spec(struct shard *shard)
 {
     struct segment_spec spec = { .io = shard->spec.io,
                                  .directory = shard->directory,
                                  .place = shard->spec.place,
-                                 .is_sealed = shard->spec.is_sealed };
+                                 .is_sealed = shard->spec.is_sealed,
+                                 .give_way = shard_give_way,
+                                 .give_way_context = shard };
     memcpy(spec.store_id, shard->spec.store_id, sizeof spec.store_id);
     return spec;
 }

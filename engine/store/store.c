@@ -142,11 +142,17 @@ holter_status store_refresh(holter_store *store, holter_error *err)
 holter_status store_follow(holter_store *store, holter_error *err)
 {
     uint64_t vault, catalog;
-    if (!published(store, &vault, &catalog)) {
-        if (store->is_writable)
-            return HOLTER_OK; /* the page was damaged under us: the next change publishes anew */
+    struct head_stamp stamp = { { 0 } };
+    if (store->head != NULL)
+        stamp = head_stamp(store->head, STORE_HEAD_PAIR);
+    if (store->has_followed && head_stamp_is_equal(&stamp, &store->followed))
+        return HOLTER_OK;
+    store->has_followed = false;
+    bool is_published = published(store, &vault, &catalog);
+    if (!is_published && store->is_writable)
+        return HOLTER_OK; /* the page was damaged under us: the next change publishes anew */
+    if (!is_published)
         vault = catalog = UINT64_MAX;
-    }
     holter_status status = HOLTER_OK;
     if (vault != vault_version(store->vault))
         status = vault_refresh(store->vault, false, vault, err);
@@ -155,6 +161,8 @@ holter_status store_follow(holter_store *store, holter_error *err)
         status = catalog_refresh(store->catalog, false, catalog, err);
     if (status == HOLTER_OK && store->region_count < catalog_region_count(store->catalog))
         status = store_regions_sync(store, err);
+    store->followed = stamp;
+    store->has_followed = is_published && status == HOLTER_OK;
     return status;
 }
 

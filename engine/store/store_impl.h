@@ -76,6 +76,9 @@ struct holter_store {
     struct vault *vault;
     uint64_t vault_sweeps; /* as of when the shards forgot what they kept of users that are gone */
     struct catalog *catalog;
+    struct head_stamp
+        followed; /* where has_followed: of the page as vault and catalog were last brought up to it */
+    bool has_followed;
     struct store_metric *metrics;
     struct store_region *regions;
     size_t region_count, region_capacity;
@@ -136,6 +139,8 @@ struct store_write {
     struct shard_write *write; /* NULL: it was not made, or is gone */
     bool is_sealed;            /* by shard_write_begin, it has the lock; else it gets in line */
     bool leads;
+    struct io_op *ops; /* in flight: so many are not done */
+    size_t op_count, ops_left;
     bool has_ended; /* out: its parts tell what became of them; else it left the line */
     size_t user_first, user_count; /* of a commit */
 };

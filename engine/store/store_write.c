@@ -1,8 +1,8 @@
 /*
  * store_write.c -- writes to several shards, of one thread: led, or taken along by others.
  *
- * They stand in line at each shard (shard.h). Where it leads, all of it goes into one submission, by rising
- * place; what others lead they write, or let it lead next.
+ * They stand in line at each shard (shard.h). Where it leads they are in flight together, begun by rising place,
+ * and each ends for itself; what others lead they write, or let it lead next.
  */
 #include "store/store_impl.h"
 
@@ -17,29 +17,51 @@ static void end(struct store_writes *all, struct store_write *one)
         all->status = error_set(all->err, status, "%s", error.message);
 }
 
-/* The operations of all shards where it leads, as many at once as the queue holds; these are done then. */
+/* The next operation that is done, and with its last one a write. False: none is in flight. */
+static bool wait_for_one(struct store_writes *all)
+{
+    const struct io_op *done = io_wait(all->queue);
+    if (done == NULL)
+        return false;
+    for (size_t i = 0; i < all->count; i++) {
+        struct store_write *one = &all->at[i];
+        if (one->ops_left == 0 || done < one->ops || done >= one->ops + one->op_count)
+            continue;
+        if (--one->ops_left == 0)
+            end(all, one);
+        break;
+    }
+    return true;
+}
+
+/*
+ * All shards where it leads, as many operations at once as the queue holds: while the first ones are written,
+ * the next one is sealed.
+ */
 static void write_led(struct store_writes *all)
 {
     size_t in_flight = 0;
     for (size_t i = 0; i < all->count; i++) {
         struct store_write *one = &all->at[i];
-        size_t count = 0;
-        bool is_sealed =
-            one->leads && (one->is_sealed || shard_write_lead(one->write, NULL) == HOLTER_OK);
-        struct io_op *ops = is_sealed ? shard_write_ops(one->write, &count) : NULL;
-        if (count == 0)
+        if (!one->leads)
             continue;
-        while (in_flight + count > IO_QUEUE_DEPTH_MAX && io_wait(all->queue) != NULL)
+        bool is_sealed = one->is_sealed || shard_write_lead(one->write, NULL) == HOLTER_OK;
+        one->op_count = 0;
+        one->ops = is_sealed ? shard_write_ops(one->write, &one->op_count) : NULL;
+        one->ops_left = one->op_count;
+        if (one->op_count == 0) {
+            end(all, one);
+            continue;
+        }
+        while (in_flight + one->op_count > IO_QUEUE_DEPTH_MAX && wait_for_one(all))
             in_flight--;
-        io_submit(all->queue, ops, count);
-        in_flight += count;
+        io_submit(all->queue, one->ops, one->op_count);
+        in_flight += one->op_count;
+        if (i + 1 < all->count)
+            io_start(all->queue);
     }
-    while (io_wait(all->queue) != NULL)
+    while (wait_for_one(all))
         continue;
-    for (size_t i = 0; i < all->count; i++) {
-        if (all->at[i].leads)
-            end(all, &all->at[i]);
-    }
 }
 
 /* What changed: where it leads now it writes, all of it together; what others wrote is done. */

@@ -162,19 +162,48 @@ START_TEST(a_killed_publisher_leaves_the_newer_facts)
         struct head *head = must_open(victim, true);
         struct head *reader = must_open(reader_io, true);
         publish(reader, 0, 100 + k);
+        struct head_stamp before = head_stamp(reader, 0);
         sim_stop_at(sim, sim_call_count(sim) + k, SIM_KILL);
         publish(head, 0, 1000 + k);
         was_killed = sim_process_is_dead(victim);
         sim_stop_at(sim, UINT64_MAX, SIM_NOTHING);
+        struct head_stamp cut = head_stamp(reader, 0);
         uint64_t found = read_whole(reader, 0);
         ck_assert_uint_eq(found, was_killed ? 100 + k : 1000 + k);
+        ck_assert(found == 100 + k || !head_stamp_is_equal(&before, &cut));
         publish(reader, 0, 2000 + k); /* life goes on */
         ck_assert_uint_eq(read_whole(reader, 0), 2000 + k);
+        struct head_stamp after = head_stamp(reader, 0);
+        ck_assert(!head_stamp_is_equal(&cut, &after));
+        ck_assert(!head_stamp_is_equal(&before, &after));
         head_close(head);
         head_close(reader);
         io_free(victim);
     }
     ck_assert_uint_gt(k, 15); /* each store was cut at */
+}
+END_TEST
+
+START_TEST(a_stamp_stays_until_somebody_publishes)
+{
+    struct head *head = must_open(writer_io, true);
+    struct head *reader = must_open(reader_io, false);
+    struct head_stamp none = head_stamp(reader, 0), seen;
+    for (uint64_t i = 1; i < 5; i++) {
+        struct head_stamp before = head_stamp(reader, 0);
+        publish(head, 0, 7); /* the same facts, too */
+        seen = head_stamp(reader, 0);
+        ck_assert(!head_stamp_is_equal(&before, &seen));
+        publish(head, 1, i);
+        struct head_stamp later = head_stamp(reader, 0);
+        ck_assert(head_stamp_is_equal(&seen, &later));
+    }
+    head_forget(head, 0);
+    struct head_stamp forgotten = head_stamp(reader, 0);
+    ck_assert(head_stamp_is_equal(&none, &forgotten));
+    ck_assert(!head_stamp_is_equal(&seen, &forgotten));
+    head_close(head);
+    head_close(reader);
 }
 END_TEST
 
@@ -374,6 +403,7 @@ int main(void)
     tcase_add_test(tests, a_page_too_short_is_filled_up);
     tcase_add_test(tests, another_boot_store_or_place_has_no_facts);
     tcase_add_test(tests, a_killed_publisher_leaves_the_newer_facts);
+    tcase_add_test(tests, a_stamp_stays_until_somebody_publishes);
     tcase_add_test(tests, a_flipped_bit_is_never_a_fact);
     tcase_add_test(tests, no_count_is_the_last);
     tcase_add_test(tests, statistics_add_up_over_processes_and_begin_anew_in_each_boot);

@@ -397,7 +397,11 @@ START_TEST(every_operation_completes_once)
         ops[i] = (struct io_op){
             .kind = IO_WRITE, .file = file, .offset = i, .memory = text + i, .bytes = 1
         };
-    io_submit(queue, ops, 5);
+    io_start(queue); /* nothing is there to start */
+    io_submit(queue, ops, 2);
+    io_start(queue);
+    io_start(queue);
+    io_submit(queue, ops + 2, 3);
     io_submit(queue, ops + 5, 3);
     for (size_t i = 0; i < 8; i++) {
         struct io_op *op = io_wait(queue);
@@ -405,6 +409,8 @@ START_TEST(every_operation_completes_once)
         ck_assert(!seen[op - ops]);
         seen[op - ops] = true;
         ck_assert_int_eq(op->result, 1);
+        if (i == 3)
+            io_start(queue);
     }
     ck_assert_ptr_null(io_wait(queue));
     io_close(file);

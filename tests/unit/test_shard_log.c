@@ -117,9 +117,7 @@ static holter_status append(struct shard *shard, struct io_queue *queue, int64_t
     struct row row = { .time = time, .field = { 60 } };
     columns_init(&part.columns, &schema);
     ck_assert(columns_append(&part.columns, &row));
-    struct shard_part whole = {
-        .user = 7, .parts = &part, .part_count = 1
-    };
+    struct shard_part whole = { .user = 7, .parts = &part, .part_count = 1 };
     holter_status status = write_part(shard, queue, &whole);
     columns_release(&part.columns);
     return status;
@@ -129,9 +127,7 @@ static holter_status append(struct shard *shard, struct io_queue *queue, int64_t
 static holter_status append_deletion(struct shard *shard, struct io_queue *queue)
 {
     struct wal_tombstone all = { .begin = 0, .end = 1000 };
-    struct shard_part whole = {
-        .user = 7, .tombstones = &all, .tombstone_count = 1
-    };
+    struct shard_part whole = { .user = 7, .tombstones = &all, .tombstone_count = 1 };
     return write_part(shard, queue, &whole);
 }
 

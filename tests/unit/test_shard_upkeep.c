@@ -200,6 +200,39 @@ START_TEST(a_log_rests_only_where_nobody_appended_meanwhile)
 }
 END_TEST
 
+/* Nanoseconds that a job slept after it worked for `ns` more. */
+static int64_t rest_after(int64_t ns)
+{
+    sim_clock_advance(world.sim, ns);
+    int64_t begin_ns = io_monotonic_ns(world.io[0]);
+    shard_give_way(world.shard[0]);
+    return io_monotonic_ns(world.io[0]) - begin_ns;
+}
+
+START_TEST(a_job_rests_now_and_then_while_others_commit)
+{
+    enum { REST_NS = 50000, WORK_NS = 1000000, CALM_NS = 30000000 };
+    static const uint8_t store_id[16] = { 9 };
+    world_init(1, NULL);
+    struct head *statistics;
+    OK(head_open(&statistics, world.io[0], "head", store_id, 0, true, &err));
+    ck_assert_int_lt(rest_after(WORK_NS), REST_NS); /* nothing is counted */
+    world.shard[0]->spec.statistics = statistics;
+    ck_assert_int_lt(rest_after(WORK_NS), REST_NS);
+    head_count(statistics, HEAD_COMMITS, 1);
+    ck_assert_int_ge(rest_after(WORK_NS), REST_NS);
+    ck_assert_int_lt(rest_after(0), REST_NS);       /* it has only begun again */
+    ck_assert_int_ge(rest_after(WORK_NS), REST_NS); /* the next one may be under way */
+    ck_assert_int_lt(rest_after(CALM_NS), REST_NS);
+    ck_assert_int_lt(rest_after(WORK_NS), REST_NS);
+    head_count(statistics, HEAD_COMMITS, 2);
+    ck_assert_int_ge(rest_after(WORK_NS), REST_NS);
+    world.shard[0]->spec.statistics = NULL;
+    head_close(statistics);
+    world_release();
+}
+END_TEST
+
 /* From twice the limit on nothing is kept decoded, and all is there, also of what comes then. */
 START_TEST(memory_of_rows_that_nobody_flushes_is_bounded)
 {
@@ -541,6 +574,7 @@ int main(void)
     tcase_add_test(tcase, a_flush_is_due_for_what_others_appended);
     tcase_add_test(tcase, a_log_rests_only_where_nobody_appended_meanwhile);
     tcase_add_test(tcase, what_others_flush_leaves_the_memory_of_who_commits);
+    tcase_add_test(tcase, a_job_rests_now_and_then_while_others_commit);
     tcase_add_test(tcase, memory_of_rows_that_nobody_flushes_is_bounded);
     tcase_add_test(tcase, a_flush_covers_what_was_durable_and_leaves_the_rest);
     tcase_add_test(tcase, a_settled_log_is_a_small_file);
