@@ -30,6 +30,7 @@ struct memtable {
     struct memtable_user_frames *users; /* a power of two of slots */
     size_t slot_count, user_count;
     uint64_t frame_count;
+    uint64_t unread_count; /* of these, known by their place only */
     uint64_t sequence_first, sequence_last;
     size_t bytes;
 };
@@ -280,6 +281,11 @@ static bool make_room_for_user(struct memtable *memtable)
     return true;
 }
 
+static bool is_unread(const struct memtable_frame *frame)
+{
+    return !frame->is_open && frame->sealed == NULL;
+}
+
 static void widen(struct span *span, const struct memtable_frame *frame)
 {
     span->begin_min = least(span->begin_min, frame->begin_min);
@@ -318,6 +324,7 @@ holter_status memtable_add(struct memtable *memtable, struct memtable_frame *fra
         memtable->sequence_first = frame->sequence;
     memtable->sequence_last = frame->sequence;
     memtable->frame_count++;
+    memtable->unread_count += is_unread(frame);
     memtable->bytes += frame->bytes;
     return HOLTER_OK;
 }
@@ -392,6 +399,7 @@ void memtable_keep(struct memtable *memtable, struct memtable_frame *frame)
         slot->frames[at]->is_open)
         return;
     memtable->bytes += frame->bytes - slot->frames[at]->bytes;
+    memtable->unread_count -= is_unread(slot->frames[at]);
     memtable_frame_unref(slot->frames[at]);
     slot->frames[at] = memtable_frame_ref(frame);
 
@@ -411,6 +419,7 @@ void memtable_truncate(struct memtable *memtable, uint64_t sequence)
             struct memtable_frame *frame = slot->frames[--slot->count];
             memtable->bytes -= frame->bytes;
             memtable->frame_count--;
+            memtable->unread_count -= is_unread(frame);
             memtable_frame_unref(frame);
         }
         if (slot->count > 0 && slot->frames[slot->count - 1]->sequence > memtable->sequence_last)
@@ -421,6 +430,11 @@ void memtable_truncate(struct memtable *memtable, uint64_t sequence)
 size_t memtable_bytes(const struct memtable *memtable)
 {
     return memtable->bytes;
+}
+
+bool memtable_is_whole(const struct memtable *memtable)
+{
+    return memtable->unread_count == 0;
 }
 
 uint64_t memtable_frame_count(const struct memtable *memtable)

@@ -108,6 +108,8 @@ void memtable_keep(struct memtable *memtable, struct memtable_frame *frame);
 /** Forget the frames whose sequence is >= `sequence`, which nobody was shown. Never fails. */
 void memtable_truncate(struct memtable *memtable, uint64_t sequence);
 size_t memtable_bytes(const struct memtable *memtable);
+/** No frame is known by its place only. */
+bool memtable_is_whole(const struct memtable *memtable);
 uint64_t memtable_frame_count(const struct memtable *memtable);
 /** The lowest sequence of a frame; UINT64_MAX where there is none. */
 uint64_t memtable_sequence_first(const struct memtable *memtable);

@@ -3,7 +3,8 @@
  *
  * The flush works on a snapshot: all users in rising order, each user's rows and tombstones
  * gathered, merged by the one rule (merge.h), written to the writer of its class. The segments are
- * read back by segment_writer_finish before the edit that names them; only then does the log go.
+ * read back by segment_writer_finish before the edit that names them; only then does the log go. A log that is larger
+ * than memory is flushed as several prefixes, one after the other.
  */
 #include "shard/shard_impl.h"
 
@@ -17,6 +18,8 @@ struct flush {
     struct manifest_file files[MANIFEST_CLASSES];
     size_t file_count;
     uint64_t rows;
+    uint64_t until; /* the sequence that the flush goes to; 0: not known yet */
+    bool has_flushed;
     struct buffer classes; /* of the user at hand: of each series, then of each tombstone */
 };
 
@@ -301,8 +304,11 @@ static holter_status flush_run(struct flush *flush, holter_error *err)
     }
     if (status == HOLTER_OK)
         status = flush_commit(shard, &flush->snapshot->end, flush->files, flush->file_count, err);
-    for (unsigned c = 0; c < MANIFEST_CLASSES; c++)
+    for (unsigned c = 0; c < MANIFEST_CLASSES; c++) {
         segment_writer_free(flush->writers[c]);
+        flush->writers[c] = NULL;
+    }
+    flush->file_count = 0;
     return status;
 }
 
@@ -330,6 +336,35 @@ static holter_status rest_where_idle(bool *has_rested, struct shard *shard, holt
     return *has_rested ? flush_commit(shard, &place, NULL, 0, err) : HOLTER_OK;
 }
 
+/* What a snapshot has, or as much from its begin as memory holds. HOLTER_DONE: nothing is left. */
+static holter_status flush_some(struct flush *flush, holter_error *err)
+{
+    struct shard *shard = flush->shard;
+    uint64_t rows = flush->rows;
+    int64_t begin_ns = io_monotonic_ns(shard->spec.io);
+    holter_status status = shard_snapshot_open(&flush->snapshot, shard, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (flush->until == 0)
+        flush->until = flush->snapshot->end.sequence;
+    bool is_last = !has_what_to_flush(flush->snapshot);
+    if (is_last)
+        goto done;
+    if (!memtable_is_whole(flush->snapshot->memtable))
+        status = shard_snapshot_shorten(flush->snapshot, err);
+    if (status == HOLTER_OK)
+        status = flush_run(flush, err);
+    if (status != HOLTER_OK)
+        goto done;
+    is_last = flush->snapshot->end.sequence >= flush->until;
+    flush->has_flushed = true;
+    shard_measure_time(shard, HEAD_FLUSH_US, begin_ns);
+    head_count(shard->spec.statistics, HEAD_FLUSHED_ROWS, flush->rows - rows);
+done:
+    shard_snapshot_close(flush->snapshot);
+    return status == HOLTER_OK && is_last ? HOLTER_DONE : status;
+}
+
 holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter_error *err)
 {
     struct flush flush = { .shard = shard };
@@ -337,21 +372,15 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     if (status != HOLTER_OK)
         return status;
     buffer_init(&flush.classes);
-    status = shard_snapshot_open(&flush.snapshot, shard, err);
-    bool is_due = status == HOLTER_OK && has_what_to_flush(flush.snapshot);
-    int64_t begin_ns = io_monotonic_ns(shard->spec.io);
-    if (is_due)
-        status = flush_run(&flush, err);
-    if (is_due && status == HOLTER_OK) {
-        shard_measure_time(shard, HEAD_FLUSH_US, begin_ns);
-        head_count(shard->spec.statistics, HEAD_FLUSHED_ROWS, flush.rows);
-    }
-    shard_snapshot_close(flush.snapshot);
+    do {
+        status = flush_some(&flush, err);
+    } while (status == HOLTER_OK);
     buffer_release(&flush.classes);
+    status = status == HOLTER_DONE ? HOLTER_OK : status;
     bool has_rested = false;
     if (status == HOLTER_OK && wait)
         status = rest_where_idle(&has_rested, shard, err);
-    if (status == HOLTER_OK && (is_due || has_rested))
+    if (status == HOLTER_OK && (flush.has_flushed || has_rested))
         status = shard_sweep(shard, err);
     shard_maintenance_end(shard);
     if (status == HOLTER_OK && rows != NULL)

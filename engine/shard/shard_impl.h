@@ -154,6 +154,11 @@ struct shard_end {
 bool shard_published_end(struct shard_end *end, struct shard *shard);
 void shard_publish_end(struct shard *shard, const struct wal_place *place, bool is_untouched);
 /**
+ * Not under the mutex: the snapshot's end comes nearer, as far as the log is read at once into half of the shard's memory:
+ * at least the next part, and never into the middle of one.
+ */
+holter_status shard_snapshot_shorten(struct shard_snapshot *snapshot, holter_error *err);
+/**
  * Take in what was flushed and what was appended since, under a pin that the caller gets.
  * `is_appending`: the append mutex and lock are held; recovers where the head page says nothing. A writable
  * handle that does not hold them gets HOLTER_DONE then: shard_find_end, and again.

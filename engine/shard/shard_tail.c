@@ -45,10 +45,28 @@ static struct wal_place flushed_place(const struct manifest_version *version)
                                    version->flushed.sequence > 0 ? version->flushed.sequence : 1 };
 }
 
-/* Read the log by `spec` and add what is new to `memtable`; *end: the place after it. */
+/*
+ * The memtable is as large as what is read at once may become: it ends with the last part that ended between
+ * two groups. False: none did yet.
+ */
+static bool cut_off(struct memtable *memtable, const struct wal_reader *reader,
+                    const struct wal_place *from, struct wal_place *end)
+{
+    struct wal_bookmark whole = wal_reader_bookmark(reader);
+    if (whole.place.sequence <= from->sequence)
+        return false;
+    memtable_truncate(memtable, whole.place.sequence);
+    *end = whole.place;
+    return true;
+}
+
+/*
+ * Read the log by `spec` and add what is new to `memtable`, up to so many bytes, about; *end: the place after it. *is_torn is for
+ * who reads all.
+ */
 static holter_status read_log(struct shard *shard, struct memtable *memtable,
-                              const struct wal_read_spec *spec, struct wal_place *end,
-                              bool *is_torn, holter_error *err)
+                              const struct wal_read_spec *spec, uint64_t bytes_max,
+                              struct wal_place *end, bool *is_torn, holter_error *err)
 {
     struct wal_reader *reader = NULL;
     uint64_t first_sequence = 0;
@@ -67,6 +85,9 @@ static holter_status read_log(struct shard *shard, struct memtable *memtable,
             break;
         status = memtable_add(memtable, one, err);
         memtable_frame_unref(one);
+        if (status == HOLTER_OK && memtable_bytes(memtable) >= bytes_max &&
+            cut_off(memtable, reader, &spec->from, end))
+            break;
     }
     if (status == HOLTER_DONE) {
         *end = wal_reader_place(reader);
@@ -122,7 +143,7 @@ static holter_status recover(struct shard *shard, const struct manifest_version 
     holter_status status = memtable_new(&memtable, err);
     if (status != HOLTER_OK)
         return status;
-    status = read_log(shard, memtable, &spec, &end, &is_torn, err);
+    status = read_log(shard, memtable, &spec, UINT64_MAX, &end, &is_torn, err);
     if (status != HOLTER_OK)
         goto done;
     if (is_appending) {
@@ -191,13 +212,36 @@ static holter_status follow(struct shard *shard, const struct manifest_version *
     bool is_torn;
     struct wal_place read_to;
     struct memtable *memtable = shard->memtable;
-    status = read_log(shard, memtable, &spec, &read_to, &is_torn, err);
+    status = read_log(shard, memtable, &spec, UINT64_MAX, &read_to, &is_torn, err);
     if (status != HOLTER_OK) {
         memtable_truncate(memtable, shard->tail.sequence); /* part of it was taken in */
         return status;
     }
     shard->tail = end.place;
     return HOLTER_OK;
+}
+
+holter_status shard_snapshot_shorten(struct shard_snapshot *snapshot, holter_error *err)
+{
+    struct shard *shard = snapshot->shard;
+    struct memtable *memtable;
+    struct wal_place end;
+    bool is_torn;
+    struct wal_read_spec spec = { .from = flushed_place(snapshot->version), .end = &snapshot->end };
+    holter_status status = memtable_new(&memtable, err);
+    if (status != HOLTER_OK)
+        return status;
+    io_mutex_lock(shard->mutex);
+    status = read_log(shard, memtable, &spec, shard_memory_limit(shard) / 2, &end, &is_torn, err);
+    if (status == HOLTER_OK) {
+        struct memtable *all = snapshot->memtable;
+        snapshot->memtable = memtable;
+        snapshot->end = end;
+        memtable = all;
+    }
+    memtable_unref(memtable);
+    io_mutex_unlock(shard->mutex);
+    return status;
 }
 
 static holter_status check_head_page(struct shard *shard, holter_error *err)
