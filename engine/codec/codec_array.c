@@ -128,9 +128,16 @@ static void tally_count(struct tally *t, const struct array_range *range, const 
     const uint64_t end = range->span + 1;
     for (size_t p = 0; p < PARTS; p++)
         memset(part[p], 0, (end + 1) * sizeof part[p][0]);
-    for (size_t i = 0; i < count; i++) {
+    size_t i = 0;
+    for (; i + PARTS <= count; i += PARTS) {
+        for (size_t p = 0; p < PARTS; p++) {
+            uint64_t place = (uint64_t)values[i + p] - (uint64_t)range->min;
+            part[p][place < end ? place : end]++;
+        }
+    }
+    for (; i < count; i++) {
         uint64_t place = (uint64_t)values[i] - (uint64_t)range->min;
-        part[i % PARTS][place < end ? place : end]++;
+        part[0][place < end ? place : end]++;
     }
     size_t from = 0; /* without what never comes at either end */
     size_t to = end;
@@ -154,6 +161,14 @@ static bool range_is_near(const struct array_range *range)
 {
     const int64_t far = (int64_t)1 << 61;
     return range->min > -far && range->max < far;
+}
+
+/* No word of `width` bits with so many patches takes less, whatever its base. */
+static size_t packed_least(size_t count, unsigned width, size_t patches)
+{
+    size_t bytes = 2 + 1 + pack_bytes(count, width);
+    return patches == 0 ? bytes
+                        : bytes + varint_bytes(patches) + patches + 1 + pack_bytes(patches, 1);
 }
 
 /* A word of `width` bits over base, and patches for what is outside of it. */
@@ -197,6 +212,8 @@ static void plan_narrow(struct array_plan *best, const struct tally *t, size_t c
             int inside = below[from + window] - below[from];
             most = inside > most ? inside : most;
         }
+        if (packed_least(count, width, count - (size_t)most) >= best->bytes)
+            continue;
         size_t at = 0;
         while (below[at + window] - below[at] != most)
             at++;
@@ -266,16 +283,26 @@ struct ranked {
     uint16_t count;
 };
 
-/* Commonest first; equally common ones as they are. */
-static void rank(struct ranked *ranked, size_t count)
+/* *order: the places of the commonest first; of equally common ones as they are. */
+static void rank(uint8_t *order, const struct ranked *ranked, size_t count)
 {
-    for (size_t i = 1; i < count; i++) {
-        struct ranked one = ranked[i];
-        size_t at = i;
-        for (; at > 0 && ranked[at - 1].count < one.count; at--)
-            ranked[at] = ranked[at - 1];
-        ranked[at] = one;
+    enum { PLACE_BITS = 8 };
+    uint32_t keys[DISTINCT]; /* rising: how common, then the place from the end */
+    for (size_t i = 0; i < count; i++) {
+        uint32_t key = (uint32_t)ranked[i].count << PLACE_BITS | (uint32_t)(DISTINCT - 1 - i);
+        size_t low = 0;
+        size_t high = i;
+        while (low < high) {
+            size_t middle = (low + high) / 2;
+            bool is_below = keys[middle] < key;
+            low = is_below ? middle + 1 : low;
+            high = is_below ? high : middle;
+        }
+        memmove(keys + low + 1, keys + low, (i - low) * sizeof *keys);
+        keys[low] = key;
     }
+    for (size_t i = 0; i < count; i++)
+        order[i] = (uint8_t)(DISTINCT - 1 - (keys[count - 1 - i] & ((1u << PLACE_BITS) - 1)));
 }
 
 /* *ranked: the distinct values; of more than DISTINCT those that are not rare. */
@@ -305,16 +332,18 @@ static size_t ranked_by_hash(struct ranked *ranked, const int64_t *values, size_
 }
 
 static void plan_dictionary(struct array_plan *best, struct dictionary *dictionary,
-                            struct ranked *ranked, size_t taken, size_t count,
+                            const struct ranked *ranked, size_t taken, size_t count,
                             const struct array_range *range)
 {
-    rank(ranked, taken);
+    uint8_t order[DISTINCT];
+    rank(order, ranked, taken);
     size_t list_bytes = 0;
     size_t listed = 0; /* how many values the entries so far stand for */
     for (size_t entries = 1; entries <= taken; entries++) {
-        dictionary->value[entries - 1] = ranked[entries - 1].value;
-        list_bytes += zigzag_bytes(ranked[entries - 1].value);
-        listed += ranked[entries - 1].count;
+        const struct ranked *next = &ranked[order[entries - 1]];
+        dictionary->value[entries - 1] = next->value;
+        list_bytes += zigzag_bytes(next->value);
+        listed += next->count;
         bool is_all = listed == count;
         if (!is_all && ((entries & (entries + 1)) != 0 || entries >= (size_t)1 << ESCAPE_BITS_MAX))
             continue; /* with escapes: 1, 3, 7, 15, 31 */
