@@ -102,7 +102,7 @@ holter_status shard_sweep(struct shard *shard, holter_error *err)
  */
 void shard_give_way(void *context)
 {
-    static const int64_t work_ns = 300000, rest_ns = 50000, calm_ns = 20000000;
+    static const int64_t work_ns = 150000, rest_ns = 50000, calm_ns = 20000000;
     struct shard *shard = context;
     int64_t now_ns = io_monotonic_ns(shard->spec.io);
     if (now_ns - shard->job_work.since_ns < work_ns)
