@@ -434,7 +434,8 @@ holter_status io_op_status(const struct io_op *op, holter_error *err)
                 "'%s' ends at offset %llu, found %llu of the %zu bytes expected at %llu", path,
                 offset + moved, moved, op->bytes, offset);
         return error_set(err, HOLTER_NO_SPACE,
-                         "'%s': only %llu of %zu bytes at offset %llu were taken: no space left?",
+                         "'%s': only %llu of %zu bytes at offset %llu were taken: "
+                         "no space left, or a limit of file sizes",
                          path, moved, op->bytes, offset);
     }
 

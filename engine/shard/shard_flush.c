@@ -380,7 +380,7 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     bool has_rested = false;
     if (status == HOLTER_OK && wait)
         status = rest_where_idle(&has_rested, shard, err);
-    if (status == HOLTER_OK && (flush.has_flushed || has_rested))
+    if (status == HOLTER_OK && (flush.has_flushed || wait)) /* logs may have expired meanwhile */
         status = shard_sweep(shard, err);
     shard_maintenance_end(shard);
     if (status == HOLTER_OK && rows != NULL)

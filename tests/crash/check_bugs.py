@@ -4,8 +4,9 @@
 A patch begins with a line saying what is wrong, and a second one:
     Caught by: make unit T=ROOM
     Caught by: crash_explorer|faults|nonces ARGS ..
-The tree is copied, each test is run once without any bug (it must pass), then each patch is applied alone, what it
-touches is built, and its test must fail. A patch that does not apply any more, or does not build, is a failure as well.
+Each hunk names the function that it is in, behind its second @@. The tree is copied, each test is run once without any bug
+(it must pass), then each patch is applied alone, what it touches is built, and its test must fail. A patch that does not
+apply any more, fits elsewhere or at several places as well, or does not build, is a failure, too.
 Usage: check_bugs.py [--make MAKE] [--scratch DIRECTORY] [--jobs N] [NAME ..]
 """
 import argparse
@@ -13,6 +14,7 @@ import concurrent.futures
 import os
 import pathlib
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -96,9 +98,44 @@ def run(scratch, test):
     return True, ""
 
 
-def patch(scratch, path, reverse):
-    command = ["patch", "-p1", "--silent", "--no-backup-if-mismatch", "-i", str(path)] + (["-R"] if reverse else [])
-    return quietly(command, scratch)
+def hunks(path):
+    """Of each hunk the file, the function that it names, the lines that it wants to find, and those in their place."""
+    name, found = None, []
+    for line in path.read_text().splitlines()[2:]:
+        if line.startswith("+++ "):
+            name = line.split()[1].partition("/")[2]
+        elif line.startswith("@@"):
+            found.append((name, line.split("@@", 2)[2].strip(), [], []))
+        elif found and not line.startswith("--- "):
+            if line[:1] != "+":
+                found[-1][2].append(line[1:])
+            if line[:1] != "-":
+                found[-1][3].append(line[1:])
+    return found
+
+
+def function_at(lines, at):
+    """The name in the last line up to `at` that begins a function, or another definition."""
+    for line in reversed(lines[:at + 1]):
+        begun = re.match(r"[a-z][\w *]*?\b(\w+)(\(| \{$| =)", line)
+        if begun:
+            return begun.group(1)
+    return ""
+
+
+def apply(scratch, path):
+    """Nothing, or which hunk does not fit at one place only, in its function."""
+    for name, function, wanted, made in hunks(path):
+        lines = (scratch / name).read_text().splitlines()
+        places = [at for at in range(len(lines) - len(wanted) + 1) if lines[at:at + len(wanted)] == wanted]
+        if len(places) != 1:
+            return f"{name}: {function}: fits at {len(places)} places"
+        at = places[0]
+        if function_at(lines, at) != function:
+            return f"{name}: fits in {function_at(lines, at)}, is of {function or 'no function'}"
+        lines[at:at + len(wanted)] = made
+        (scratch / name).write_text("\n".join(lines) + "\n")
+    return ""
 
 
 def check_without_bug(make, scratch, test):
@@ -112,18 +149,16 @@ def check_without_bug(make, scratch, test):
 
 def check(make, scratch, path, test):
     """Whether the bug is caught, and how, or why not."""
-    code, output = patch(scratch, path, False)
-    if code != 0:
-        copy_tree(scratch)
-        return False, "NOT APPLIED: " + (output.splitlines() or [""])[0]
     try:
+        wrong = apply(scratch, path)
+        if wrong:
+            return False, "NOT APPLIED: " + wrong
         code, output = build(make, scratch, test)
         if code != 0:
             return False, "NOT BUILT: " + next((line for line in output.splitlines() if "error" in line), output[-200:])
         passes, why = run(scratch, test)
         return not passes, why if not passes else "NOT CAUGHT"
     finally:
-        patch(scratch, path, True)
         copy_tree(scratch)
 
 

@@ -301,10 +301,10 @@ static uint64_t log_bytes(void)
     return bytes;
 }
 
-/* A part of many linked frames lies among small ones; whoever flushes has memory for a few. */
+/* A part of linked frames, of some 16 KB each, lies among small ones; whoever flushes has memory for a few. */
 START_TEST(a_log_larger_than_memory_is_flushed_by_prefixes)
 {
-    enum { SMALL = 100, LARGE = 60000, LIMIT = 8000 };
+    enum { SMALL = 100, LARGE = 60000, LIMIT = 60000 };
     uint64_t rows;
     world_init(0, NULL);
     world_open(0);
@@ -313,7 +313,7 @@ START_TEST(a_log_larger_than_memory_is_flushed_by_prefixes)
     OK(put(0, 5, SMALL, LARGE, NULL, 0));
     for (int64_t i = 0; i < SMALL; i++)
         OK(put_row(0, 5 + (uint64_t)i % 2, SMALL + LARGE + i));
-    ck_assert(memtable_frame_count(world.shard[0]->memtable) > 2 * SMALL + 1);
+    ck_assert(memtable_frame_count(world.shard[0]->memtable) > 2 * SMALL + 5);
     world.memory_bytes_flush = LIMIT;
     world_open(1);
     struct shard_snapshot *snapshot;
@@ -324,8 +324,8 @@ START_TEST(a_log_larger_than_memory_is_flushed_by_prefixes)
     ck_assert(memtable_is_whole(world.shard[1]->memtable));
     ck_assert_uint_eq(memtable_frame_count(world.shard[1]->memtable), 0);
     size_t segments = world_file_count(SHARD "/seg");
-    ck_assert_uint_ge(segments, 2 * SMALL * 200 / LIMIT);
-    ck_assert_uint_le(segments, 2 * SMALL * 400 / (LIMIT / 2) + 2);
+    ck_assert_uint_ge(segments, 3); /* the part is whole in one of them */
+    ck_assert_uint_le(segments, 5);
     struct found before;
     OK(find(&before, snapshot, 6)); /* it knows nothing of files */
     ck_assert_uint_eq(before.in_log, SMALL);

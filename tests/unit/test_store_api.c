@@ -378,6 +378,38 @@ START_TEST(users_of_one_handle_are_users_of_all)
 }
 END_TEST
 
+/* One publishing after the other, of vault and catalog, by two handles in turn. */
+START_TEST(each_of_many_changes_is_seen_at_once)
+{
+    enum { CHANGES = 9 };
+    char id[16], label[16];
+    uint64_t user, found;
+    int64_t value;
+    holter_metric stage;
+    world_init(NULL, NULL);
+    OK(world_open(1));
+    world.options.read_only = 1;
+    OK(world_open(2));
+    uint32_t metric = metric_number(world.store[0], "sleep_stage");
+    for (size_t i = 0; i < CHANGES; i++) {
+        holter_store *one = world.store[i / 2 % 2];
+        snprintf(id, sizeof id, WORLD_ID "-%zu", 100 + i);
+        snprintf(label, sizeof label, "kind %zu", i);
+        OK(holter_users_add(one, &(holter_id){ id, strlen(id) }, 1, NULL, &user, &err));
+        for (size_t at = 0; at < 3; at++) {
+            OK(holter_user_find(world.store[at], id, strlen(id), &found, &err));
+            ck_assert_uint_eq(found, user);
+        }
+        OK(holter_metric_add_label(one, metric, 0, label, &value, &err));
+        for (size_t at = 0; at < 3; at++) {
+            OK(holter_metric_by_number(world.store[at], metric, &stage, &err));
+            ck_assert_uint_eq(stage.fields[0].label_count, (uint64_t)value + 1);
+        }
+    }
+    world_release();
+}
+END_TEST
+
 START_TEST(sources_are_seen_by_all_and_read_back_whole)
 {
     const holter_setting settings[] = { { .metric = 1, .priority = 5, .period_ns = SECOND },
@@ -1215,6 +1247,7 @@ int main(void)
     tcase_add_test(tcase, users_of_two_regions_lie_in_their_own_shards);
     tcase_add_test(tcase, what_one_handle_defines_another_sees_at_once);
     tcase_add_test(tcase, users_of_one_handle_are_users_of_all);
+    tcase_add_test(tcase, each_of_many_changes_is_seen_at_once);
     tcase_add_test(tcase, sources_are_seen_by_all_and_read_back_whole);
     tcase_add_loop_test(tcase, an_erased_user_is_gone_everywhere, 0, 2);
     tcase_add_loop_test(tcase, what_was_read_of_an_erased_user_is_kept_by_nobody, 0, 2);
