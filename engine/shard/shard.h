@@ -11,7 +11,8 @@
  *       others appended is tailed once somebody asks for rows.
  *   D2  A snapshot is a pinned manifest version and a log end read after it; rows below
  *       version.flushed come from its files, the rest from the log up to the end.
- *   D3  A flush covers the log from version.flushed to a durable end, whole (C1); segments are read
+ *   D3  A flush covers the log from version.flushed to a durable end, whole (C1), one that is larger than
+ *       memory by one prefix after the other, each with an edit of its own; segments are read
  *       back before the edit, the edit is durable before log files go. One that was asked for then
  *       lets a log that nobody appended to meanwhile rest, so that all of its large files go.
  *   D4  Without a valid head page, the next writer recovers: it finds the end (W6), syncs nothing
@@ -77,6 +78,7 @@ struct shard_spec {
         log_bytes_flush; /* the log since the last flush beyond which a flush is due; 0: 64 MiB */
     uint64_t
         memory_bytes_flush; /* the memtable likewise; 0: 32 MiB. From twice as many on, it keeps no rows of its own commits */
+    uint64_t prefix_bytes_min;  /* of a log that is flushed by prefixes; 0: 256 KiB */
     uint64_t outline_bytes_max; /* of outlines that are kept; 0: 4 MiB */
     int64_t lock_wait_ns;       /* 0: 5 s */
     struct head *statistics;    /* counted in; borrowed; may be NULL */
@@ -161,7 +163,7 @@ holter_status shard_write_begin(struct shard_write **out, struct shard *shard, h
  */
 holter_status shard_write_snapshot(struct shard_snapshot **out, struct shard_write *write,
                                    holter_error *err);
-/** Of who leads; go into one submission with those of other shards. */
+/** Of who leads; may be in flight with those of other shards. */
 struct io_op *shard_write_ops(struct shard_write *write, size_t *count);
 /**
  * Of who leads, all operations completed: publish, take into the memtable, unlock, tell the others.

@@ -40,6 +40,8 @@ holter_status shard_maintenance_begin(struct shard *shard, bool wait, holter_err
         return status;
     }
     shard_name_holder(shard, SHARD_LOCK_MAINTENANCE);
+    shard->job_work.since_ns = io_monotonic_ns(shard->spec.io);
+    shard->job_work.is_urgent = false;
     io_mutex_lock(shard->mutex);
     status = manifest_refresh(shard->manifest, true, err);
     io_mutex_unlock(shard->mutex);
@@ -324,7 +326,7 @@ static bool has_what_to_flush(const struct shard_snapshot *snapshot)
  * A log that nobody appends to goes on in a small file: those before it can go. One that is appended to
  * would only have to make a large one again.
  */
-static holter_status rest_where_idle(bool *has_rested, struct shard *shard, holter_error *err)
+static holter_status rest_where_idle(struct shard *shard, holter_error *err)
 {
     struct wal_place place;
     io_mutex_lock(shard->mutex);
@@ -332,8 +334,8 @@ static holter_status rest_where_idle(bool *has_rested, struct shard *shard, holt
     uint64_t flushed = version->flushed.sequence > 0 ? version->flushed.sequence : 1;
     manifest_version_unref(version);
     io_mutex_unlock(shard->mutex);
-    *has_rested = shard_rest_log(&place, shard, flushed);
-    return *has_rested ? flush_commit(shard, &place, NULL, 0, err) : HOLTER_OK;
+    return shard_rest_log(&place, shard, flushed) ? flush_commit(shard, &place, NULL, 0, err)
+                                                  : HOLTER_OK;
 }
 
 /* What a snapshot has, or as much from its begin as memory holds. HOLTER_DONE: nothing is left. */
@@ -352,6 +354,7 @@ static holter_status flush_some(struct flush *flush, holter_error *err)
         goto done;
     if (!memtable_is_whole(flush->snapshot->memtable))
         status = shard_snapshot_shorten(flush->snapshot, err);
+    shard->job_work.is_urgent = shard_flush_due(shard) == SHARD_FLUSH_OVERDUE;
     if (status == HOLTER_OK)
         status = flush_run(flush, err);
     if (status != HOLTER_OK)
@@ -374,14 +377,17 @@ holter_status shard_flush(uint64_t *rows, struct shard *shard, bool wait, holter
     buffer_init(&flush.classes);
     do {
         status = flush_some(&flush, err);
+        if (status == HOLTER_OK) /* the next one may need the room that this one makes */
+            status = shard_sweep(shard, err);
     } while (status == HOLTER_OK);
     buffer_release(&flush.classes);
     status = status == HOLTER_DONE ? HOLTER_OK : status;
-    bool has_rested = false;
     if (status == HOLTER_OK && wait)
-        status = rest_where_idle(&has_rested, shard, err);
-    if (status == HOLTER_OK && (flush.has_flushed || wait)) /* logs may have expired meanwhile */
-        status = shard_sweep(shard, err);
+        status = rest_where_idle(shard, err);
+    if (flush.has_flushed || wait) { /* else nothing can go, but logs that expired */
+        holter_status swept = shard_sweep(shard, status == HOLTER_OK ? err : NULL);
+        status = status == HOLTER_OK ? swept : status;
+    }
     shard_maintenance_end(shard);
     if (status == HOLTER_OK && rows != NULL)
         *rows = flush.rows;

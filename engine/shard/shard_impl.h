@@ -95,6 +95,7 @@ struct shard {
         int64_t since_ns;     /* it began, or had its last rest */
         uint64_t commits;     /* to the store, as counted then */
         int64_t committed_ns; /* when they were last seen to have become more */
+        bool is_urgent;       /* commits wait for it: it does not rest */
     } job_work;               /* its holder's */
 
     struct shard_line line; /* who leads it guards these: */
@@ -154,8 +155,8 @@ struct shard_end {
 bool shard_published_end(struct shard_end *end, struct shard *shard);
 void shard_publish_end(struct shard *shard, const struct wal_place *place, bool is_untouched);
 /**
- * Not under the mutex: the snapshot's end comes nearer, as far as the log is read at once into half of the shard's memory:
- * at least the next part, and never into the middle of one.
+ * The snapshot's end comes nearer, as far as the log is read at once into half of the shard's memory: at least the next
+ * part, and never into the middle of one. Not under the mutex.
  */
 holter_status shard_snapshot_shorten(struct shard_snapshot *snapshot, holter_error *err);
 /**

@@ -19,7 +19,7 @@
 #include <string.h>
 
 /* Users whose keys a leader opens for others. */
-enum { ROUND_USERS_MAX = 128, WAIT_SHARE = 4 };
+enum { ROUND_USERS_MAX = 128, WAIT_SHARE = 4, WAIT_NS_MAX = 5000000 };
 
 holter_status shard_line_init(struct shard_line *line, struct io *io, holter_error *err)
 {
@@ -31,7 +31,8 @@ holter_status shard_line_init(struct shard_line *line, struct io *io, holter_err
 
 /* ---- the line -------------------------------------------------------------------------------- */
 
-static void line_add(struct shard_line *line, struct shard_write *write)
+/* True: the leader has no more to wait for, and is to be told. */
+static bool line_add(struct shard_line *line, struct shard_write *write)
 {
     write->next = NULL;
     if (line->last == NULL)
@@ -40,10 +41,10 @@ static void line_add(struct shard_line *line, struct shard_write *write)
         line->last->next = write;
     line->last = write;
     line->count++;
-    if (line->wanted > 0 && line->count >= line->wanted) {
+    bool is_full = line->wanted > 0 && line->count >= line->wanted;
+    if (is_full)
         line->wanted = 0;
-        io_signal_set(line->is_full);
-    }
+    return is_full;
 }
 
 /* It may have been taken out before. */
@@ -86,8 +87,10 @@ bool shard_write_queue(struct shard_write *write, struct io_signal *signal)
     write->signal = signal;
     atomic_store_explicit(&write->state, leads ? WRITE_LEADS : WRITE_WAITS, memory_order_relaxed);
     line->is_led = line->is_led || leads;
-    line_add(line, write);
+    bool is_full = line_add(line, write);
     io_mutex_unlock(line->mutex);
+    if (is_full)
+        io_signal_set(line->is_full);
     return leads;
 }
 
@@ -552,7 +555,9 @@ static void wait_for_others(struct shard_write *leader)
     io_mutex_lock(line->mutex);
     bool waits = line->round_count > 1 && line->count < line->round_count;
     line->wanted = waits ? line->round_count : 0;
-    int64_t deadline = saturating_add_i64(io_monotonic_ns(io), line->round_ns / WAIT_SHARE);
+    int64_t share_ns = line->round_ns / WAIT_SHARE;
+    int64_t deadline =
+        saturating_add_i64(io_monotonic_ns(io), share_ns < WAIT_NS_MAX ? share_ns : WAIT_NS_MAX);
     io_mutex_unlock(line->mutex);
     if (!waits)
         return;

@@ -105,7 +105,7 @@ void shard_give_way(void *context)
     static const int64_t work_ns = 150000, rest_ns = 50000, calm_ns = 20000000;
     struct shard *shard = context;
     int64_t now_ns = io_monotonic_ns(shard->spec.io);
-    if (now_ns - shard->job_work.since_ns < work_ns)
+    if (shard->job_work.is_urgent || now_ns - shard->job_work.since_ns < work_ns)
         return;
     uint64_t commits = head_counted(shard->spec.statistics, HEAD_COMMITS);
     if (commits != shard->job_work.commits) {

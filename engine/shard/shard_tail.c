@@ -10,8 +10,10 @@
 
 #include <stdlib.h>
 
-/* Looks at a head page that others may publish to meanwhile. */
-enum { HEAD_CHECKS_MAX = 8 };
+enum {
+    HEAD_CHECKS_MAX = 8, /* looks at a head page that others may publish to meanwhile */
+    PREFIX_BYTES_MIN_DEFAULT = 256 << 10,
+};
 
 bool shard_published_end(struct shard_end *end, struct shard *shard)
 {
@@ -64,13 +66,13 @@ static bool cut_off(struct memtable *memtable, const struct wal_reader *reader,
  * Read the log by `spec` and add what is new to `memtable`, up to so many bytes, about; *end: the place after it. *is_torn is for
  * who reads all.
  */
-static holter_status read_log(struct shard *shard, struct memtable *memtable,
+static holter_status read_log(struct shard *shard, struct wal *wal, struct memtable *memtable,
                               const struct wal_read_spec *spec, uint64_t bytes_max,
                               struct wal_place *end, bool *is_torn, holter_error *err)
 {
     struct wal_reader *reader = NULL;
     uint64_t first_sequence = 0;
-    holter_status status = wal_reader_open(&reader, shard->wal, spec, err);
+    holter_status status = wal_reader_open(&reader, wal, spec, err);
     while (status == HOLTER_OK) {
         struct wal_frame_read frame;
         status = wal_reader_next(reader, &frame, err);
@@ -143,7 +145,7 @@ static holter_status recover(struct shard *shard, const struct manifest_version 
     holter_status status = memtable_new(&memtable, err);
     if (status != HOLTER_OK)
         return status;
-    status = read_log(shard, memtable, &spec, UINT64_MAX, &end, &is_torn, err);
+    status = read_log(shard, shard->wal, memtable, &spec, UINT64_MAX, &end, &is_torn, err);
     if (status != HOLTER_OK)
         goto done;
     if (is_appending) {
@@ -212,7 +214,7 @@ static holter_status follow(struct shard *shard, const struct manifest_version *
     bool is_torn;
     struct wal_place read_to;
     struct memtable *memtable = shard->memtable;
-    status = read_log(shard, memtable, &spec, UINT64_MAX, &read_to, &is_torn, err);
+    status = read_log(shard, shard->wal, memtable, &spec, UINT64_MAX, &read_to, &is_torn, err);
     if (status != HOLTER_OK) {
         memtable_truncate(memtable, shard->tail.sequence); /* part of it was taken in */
         return status;
@@ -224,21 +226,29 @@ static holter_status follow(struct shard *shard, const struct manifest_version *
 holter_status shard_snapshot_shorten(struct shard_snapshot *snapshot, holter_error *err)
 {
     struct shard *shard = snapshot->shard;
-    struct memtable *memtable;
+    struct memtable *memtable = NULL;
+    struct wal *wal = NULL; /* of its own: commits and queries go on meanwhile */
     struct wal_place end;
     bool is_torn;
     struct wal_read_spec spec = { .from = flushed_place(snapshot->version), .end = &snapshot->end };
+    uint64_t least = shard->spec.prefix_bytes_min > 0 ? shard->spec.prefix_bytes_min
+                                                      : (uint64_t)PREFIX_BYTES_MIN_DEFAULT;
+    uint64_t bytes = shard_memory_limit(shard) / 2;
     holter_status status = memtable_new(&memtable, err);
-    if (status != HOLTER_OK)
-        return status;
-    io_mutex_lock(shard->mutex);
-    status = read_log(shard, memtable, &spec, shard_memory_limit(shard) / 2, &end, &is_torn, err);
+    if (status == HOLTER_OK)
+        status = shard_wal_open(&wal, shard, false, err);
+    if (status == HOLTER_OK)
+        status = read_log(shard, wal, memtable, &spec, bytes > least ? bytes : least, &end,
+                          &is_torn, err);
+    wal_close(wal);
     if (status == HOLTER_OK) {
         struct memtable *all = snapshot->memtable;
         snapshot->memtable = memtable;
-        snapshot->end = end;
+        if (end.sequence < snapshot->end.sequence) /* else marks and new files may follow */
+            snapshot->end = end;
         memtable = all;
     }
+    io_mutex_lock(shard->mutex);
     memtable_unref(memtable);
     io_mutex_unlock(shard->mutex);
     return status;

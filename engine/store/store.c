@@ -211,6 +211,7 @@ holter_status store_change_begin(holter_store *store, holter_error *err)
         io_mutex_unlock(store->mutex);
         return status;
     }
+    store->has_followed = false; /* a refresh that fails is to be tried again */
     if (!published(store, &vault, &catalog))
         vault = catalog = UINT64_MAX;
     status = vault_refresh(store->vault, true, vault, err);

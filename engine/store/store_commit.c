@@ -2,8 +2,8 @@
  * store_commit.c -- a batch to its shards: sort, settle what a batch holds twice, answer exactly
  * where asked, write.
  *
- * The batch's users are grouped by shard. It stands in line at each (shard.h); the synced writes of
- * the shards where it leads go into one submission. Each user's part stands or falls on its own: what
+ * The batch's users are grouped by shard. It stands in line at each (shard.h); the synced writes to
+ * the shards where it leads are in flight at once. Each user's part stands or falls on its own: what
  * was stored leaves the batch and has its answers, the rest stays pending.
  */
 #include "store/store_impl.h"

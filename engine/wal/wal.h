@@ -122,8 +122,8 @@ holter_status wal_frame_open(struct buffer *body, struct wal *wal,
 /* ---- appending: the caller holds the append lock --------------------------------------------- */
 
 /**
- * Several logs append at once: begin on each (which seals the frames and writes nothing), submit
- * all of their operations in one batch, wait for all, finish each. wal_append does this for one.
+ * Several logs append at once: begin on each (which seals the frames and writes nothing), submit its
+ * operations, wait for them, finish each. wal_append does this for one.
  *
  * *place      in: the published durable end; out: the place after. Frames too many for a group go
  *             in several.

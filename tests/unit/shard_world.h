@@ -105,6 +105,7 @@ static inline struct shard_spec world_spec(size_t at, bool is_writable)
         .is_writable = is_writable,
         .log_file_bytes = world.log_file_bytes,
         .memory_bytes_flush = world.memory_bytes_flush,
+        .prefix_bytes_min = 1,
         .lock_wait_ns = world.lock_wait_ns,
         .arena = world.arena,
         .keys = { world_keys_get, world_keys_put, NULL },

@@ -352,6 +352,49 @@ START_TEST(each_allocation_may_fail)
 }
 END_TEST
 
+/*
+ * Another process died between its edit and its publishing; a change of ours has no memory to take it in. Nobody
+ * publishes then, and yet the next call finds all.
+ */
+START_TEST(a_change_that_fails_is_followed_again)
+{
+    enum { CALLS_MAX = 200 };
+    size_t failed = 0;
+    bool was_killed = true;
+    for (uint64_t call = 0; was_killed; call++) {
+        bool was_hit = true;
+        for (unsigned long left = 0; was_hit; left += STEP) {
+            holter_metric metric, found;
+            uint64_t user;
+            const holter_id id = { WORLD_ID "-new", sizeof WORLD_ID "-new" - 1 };
+            world_init(NULL, NULL);
+            OK(world_open(1));
+            OK(holter_metric_find(world.store[0], "heart_rate", &metric, &err));
+            metric.name = "mine";
+            sim_stop_at(world.sim, sim_call_count(world.sim) + call, SIM_KILL);
+            holter_status ignored =
+                _i == 0 ? holter_metric_define(world.store[1], &metric, NULL, NULL)
+                        : holter_users_add(world.store[1], &id, 1, NULL, &user, NULL);
+            (void)ignored;
+            was_killed = sim_process_is_dead(world.io[1]);
+            sim_stop_at(world.sim, UINT64_MAX, SIM_NOTHING);
+            OK(holter_metric_find(world.store[0], "heart_rate", &metric, &err)); /* it follows */
+            metric.name = "other";
+            alloc_fail_arm(left, false);
+            holter_status status = holter_metric_define(world.store[0], &metric, NULL, &err);
+            was_hit = alloc_fail_disarm();
+            failed += status != HOLTER_OK;
+            OK(holter_metric_find(world.store[0], "heart_rate", &found, &err));
+            OK(holter_user_find(world.store[0], WORLD_ID "-0@example.org", 18, &user, &err));
+            ck_assert_uint_eq(user, world.users[0]);
+            world_release();
+        }
+        ck_assert_uint_lt(call, CALLS_MAX);
+    }
+    ck_assert_uint_gt(failed, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_memory");
@@ -359,6 +402,7 @@ int main(void)
     alloc_fail.is_exempt = sim_is_allocating;
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, a_row_that_does_not_fit_is_not_in_the_batch, 0, 4);
+    tcase_add_loop_test(tcase, a_change_that_fails_is_followed_again, 0, 2);
     tcase_add_loop_test(tcase, each_allocation_may_fail, 0, 2 * (int)CORE_COUNT(calls));
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
