@@ -98,7 +98,7 @@ holter_status shard_sweep(struct shard *shard, holter_error *err)
 
 /*
  * Systems let a thread that works go on for milliseconds while others wake and wait, whatever its priority,
- * and a commit wakes several times. So a job sleeps now and then, as long as there are commits to the store.
+ * and a commit wakes several times. So a job sleeps now and then, as long as there are commits to the store (notes/0009).
  */
 void shard_give_way(void *context)
 {
