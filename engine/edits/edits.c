@@ -180,17 +180,19 @@ done:
 /*
  * Copies that are clean, but that this handle did not make: whoever renamed them may have died
  * before it synced the directory, and where nobody tells what was published, before it synced the
- * last edit.
+ * last edit. Where the sync fails the system may believe from then on that it has nothing to write: no later
+ * one is asked for, but copies are made anew.
  */
-static holter_status settle(struct edits *edits, struct edits_log *log, bool is_published,
-                            holter_error *err)
+static holter_status settle(struct edits *edits, struct edits_log *log, uint64_t end,
+                            bool is_published, holter_error *err)
 {
     holter_status status = HOLTER_OK;
     if (!is_published) {
         struct io_op ops[EDITS_COPIES];
         for (size_t c = 0; c < EDITS_COPIES; c++)
             ops[c] = (struct io_op){ .kind = IO_SYNC, .file = log->copies[c].file };
-        status = edits_run(log->queue, ops, EDITS_COPIES, err);
+        if (edits_run(log->queue, ops, EDITS_COPIES, NULL) != HOLTER_OK)
+            return make_anew(edits, log, end, err);
     }
     if (status == HOLTER_OK && edits->generation_synced != log->header.generation) {
         status = io_sync_dir(edits->spec.io, edits->spec.directory, err);
@@ -266,7 +268,7 @@ static holter_status catch_up(struct edits *edits, bool writable, uint64_t versi
     if (status == HOLTER_OK && writable && scan.is_doubtful)
         status = make_anew(edits, &log, scan.offset, err);
     else if (status == HOLTER_OK && writable)
-        status = settle(edits, &log, version_max != UINT64_MAX, err);
+        status = settle(edits, &log, scan.offset, version_max != UINT64_MAX, err);
     if (status != HOLTER_OK)
         goto done;
 

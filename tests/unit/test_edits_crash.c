@@ -310,6 +310,61 @@ START_TEST(no_failing_call_loses_an_edit)
 }
 END_TEST
 
+/*
+ * A writer died before its edit was durable. Whoever opens the log then syncs the copies before it builds on them; the
+ * sync of one or both fails, and the system forgets that it had something to write. No later sync may be believed.
+ */
+START_TEST(a_copy_whose_sync_failed_is_not_trusted)
+{
+    size_t beyond = 0;
+    bool was_killed = true;
+    for (uint64_t k = 0; was_killed; k++)
+        for (unsigned nth = 0; nth < 2; nth++) {
+            struct sim *sim = new_machine(16 * (uint64_t)_i + k);
+            struct io *victim = sim_process_new(sim), *io = sim_process_new(sim);
+            struct ledger ledger = { .count = 0 }, other = { .count = 0 };
+            struct edits_spec spec = ledger_spec(victim, &ledger),
+                              other_spec = ledger_spec(io, &other);
+            struct edits *edits;
+            ck_assert_int_eq(ledger_create(victim, NULL), HOLTER_OK);
+            ck_assert_int_eq(edits_open(&edits, &spec, true, UINT64_MAX, NULL), HOLTER_OK);
+            ck_assert_int_eq(ledger_append(edits, 1, NULL), HOLTER_OK);
+            sim_stop_at(sim, sim_call_count(sim) + k, SIM_KILL);
+            (void)ledger_append(edits, 2, NULL);
+            was_killed = sim_process_is_dead(victim);
+            sim_stop_at(sim, UINT64_MAX, SIM_NOTHING);
+            edits_close(edits);
+
+            for (unsigned i = 0; i <= nth; i++) { /* of one copy, of both */
+                struct sim_fault fault = {
+                    .kind = SIM_SYNC, .nth = i, .error = EIO, .drops = true
+                };
+                sim_fault_set(sim, &fault);
+            }
+            holter_status status = edits_open(&edits, &other_spec, true, UINT64_MAX, NULL);
+            sim_fault_clear(sim);
+            if (status != HOLTER_OK)
+                ck_assert_int_eq(edits_open(&edits, &other_spec, true, UINT64_MAX, NULL),
+                                 HOLTER_OK);
+            uint64_t version = edits_version(edits);
+            beyond += version == 3;
+            edits_close(edits);
+            sim_crash(sim, SIM_CRASH_DURABLE, k);
+            struct io *after = sim_process_new(sim);
+            struct ledger third = { .count = 0 };
+            struct edits_spec third_spec = ledger_spec(after, &third);
+            ck_assert_int_eq(edits_open(&edits, &third_spec, true, UINT64_MAX, NULL), HOLTER_OK);
+            ck_assert_uint_ge(edits_version(edits), version);
+            edits_close(edits);
+            io_free(victim);
+            io_free(io);
+            io_free(after);
+            sim_free(sim);
+        }
+    ck_assert_uint_gt(beyond, 0);
+}
+END_TEST
+
 /* A handle whose append fails, and another writer that takes the lock before it comes back. */
 START_TEST(a_failed_append_never_takes_the_place_of_anothers)
 {
@@ -364,6 +419,7 @@ int main(void)
     tcase_add_test(tests, a_killed_rewrite_is_no_damage);
     tcase_add_loop_test(tests, no_failing_call_loses_an_edit, 0, (int)CORE_COUNT(faults));
     tcase_add_test(tests, a_failed_append_never_takes_the_place_of_anothers);
+    tcase_add_loop_test(tests, a_copy_whose_sync_failed_is_not_trusted, 0, 8);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
