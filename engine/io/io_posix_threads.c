@@ -56,10 +56,9 @@ static void wake_at(const void *word)
 /* A thread that waits, on its own stack. Guarded by the mutex's guard, but that it sleeps at its word without. */
 struct waiter {
     struct waiter *next;
-    _Atomic uint32_t
-        looks;       /* 1: the mutex was free: it may take it, where nobody else did meanwhile */
-    bool was_passed; /* somebody did: the next time it is handed over */
-    bool given;      /* the mutex is its own now */
+    _Atomic uint32_t looks; /* 1: woken, as the mutex was free */
+    bool was_passed;        /* it was not any more: the next time it is handed over */
+    bool given;             /* the mutex is its own now */
 };
 
 int io_posix_mutex_new(struct io_mutex **out, struct io *io)
@@ -169,8 +168,8 @@ void io_posix_mutex_unlock(struct io_mutex *base)
             waiter_leave(mutex, first);
             mutex->locked = first->given = true;
         }
-        if (atomic_exchange(&first->looks, 1) ==
-            0) /* else it was woken before, and is about to look */
+        /* Else it was woken before, and is about to look. */
+        if (atomic_exchange(&first->looks, 1) == 0)
             word = &first->looks;
     }
     guard_unlock(mutex);
@@ -183,8 +182,7 @@ void io_posix_mutex_unlock(struct io_mutex *base)
 /* One word, so that who sets it touches it once only (T2). */
 struct posix_signal {
     struct io_signal base;
-    _Atomic uint64_t
-        state; /* sets that no wait took yet, and SLEEPER where its thread sleeps, or will */
+    _Atomic uint64_t state; /* sets that no wait took yet, and SLEEPER where one sleeps, or will */
 };
 
 enum { COUNT_BITS = 32 };
