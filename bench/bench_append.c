@@ -233,7 +233,7 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
     pthread_t ids[THREADS];
     struct bench_series rates = { 0 }, ratios = { 0 };
     uint32_t slices = bench_is_quick() ? 2 : 10;
-    uint32_t commits = bench_is_quick() ? 2 : 50;
+    uint32_t commits = bench_is_quick() ? 2 : 200; /* each: threads begin and end within */
     char at[64];
     snprintf(at, sizeof at, "one sample, %d threads", THREADS);
     for (uint32_t i = 0; i < THREADS; i++) {
