@@ -323,7 +323,7 @@ HOLTER_API holter_row_answer holter_batch_answer(const holter_batch *batch, size
 /**
  * Write what the logs hold into segments, each log's at once, or as several prefixes where it is larger than memory: what
  * an error leaves is a log from some place on. One that nobody appends to meanwhile keeps 8 KiB on disk. *rows may be NULL.
- * Cost: of this and of holter_compact, up to two fifths more time while others commit, to whom they give way.
+ * Cost: of this and of holter_compact, up to twice the time while others commit, to whom they give way.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_flush(holter_store *store, uint64_t *rows,
                                                       holter_error *err);
