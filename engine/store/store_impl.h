@@ -76,8 +76,7 @@ struct holter_store {
     struct vault *vault;
     uint64_t vault_sweeps; /* as of when the shards forgot what they kept of users that are gone */
     struct catalog *catalog;
-    struct head_stamp
-        followed; /* where has_followed: of the page as vault and catalog were last brought up to it */
+    struct head_stamp followed; /* of the page that both were brought up to last */
     bool has_followed;
     struct store_metric *metrics;
     struct store_region *regions;
