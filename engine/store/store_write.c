@@ -45,6 +45,7 @@ static void write_led(struct store_writes *all)
         struct store_write *one = &all->at[i];
         if (!one->leads)
             continue;
+        io_start(all->queue); /* what was submitted goes on while this one is sealed */
         bool is_sealed = one->is_sealed || shard_write_lead(one->write, NULL) == HOLTER_OK;
         one->op_count = 0;
         one->ops = is_sealed ? shard_write_ops(one->write, &one->op_count) : NULL;
@@ -57,8 +58,6 @@ static void write_led(struct store_writes *all)
             in_flight--;
         io_submit(all->queue, one->ops, one->op_count);
         in_flight += one->op_count;
-        if (i + 1 < all->count)
-            io_start(all->queue);
     }
     while (wait_for_one(all))
         continue;

@@ -321,8 +321,8 @@ HOLTER_API holter_row_answer holter_batch_answer(const holter_batch *batch, size
 /* ---- maintenance ----------------------------------------------------------------------------- */
 
 /**
- * Write what the logs hold into segments, each log's at once, or as several prefixes where it is larger than memory: what
- * an error leaves is a log from some place on. One that nobody appends to meanwhile keeps 8 KiB on disk. *rows may be NULL.
+ * Write what the logs hold into segments, each log's at once, or as several prefixes where it is larger than memory: those
+ * before an error stay flushed. A log that nobody appends to meanwhile keeps 8 KiB on disk. *rows may be NULL.
  * Cost: of this and of holter_compact, up to twice the time while others commit, to whom they give way.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_flush(holter_store *store, uint64_t *rows,

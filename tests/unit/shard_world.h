@@ -46,7 +46,7 @@ struct world {
     uint64_t erased;
     bool has_no_slots; /* no key can be had now */
     uint64_t keys_held;
-    uint64_t log_file_bytes, memory_bytes_flush;
+    uint64_t log_file_bytes, memory_bytes_flush, prefix_bytes_min;
     int64_t lock_wait_ns;
 };
 
@@ -105,7 +105,7 @@ static inline struct shard_spec world_spec(size_t at, bool is_writable)
         .is_writable = is_writable,
         .log_file_bytes = world.log_file_bytes,
         .memory_bytes_flush = world.memory_bytes_flush,
-        .prefix_bytes_min = 1,
+        .prefix_bytes_min = world.prefix_bytes_min,
         .lock_wait_ns = world.lock_wait_ns,
         .arena = world.arena,
         .keys = { world_keys_get, world_keys_put, NULL },
@@ -165,6 +165,7 @@ static inline void world_init(size_t handles, const struct sim_options *options)
     const struct sim_options plain = { .seed = 1 };
     memset(&world, 0, sizeof world);
     world.log_file_bytes = WAL_FILE_BYTES_MIN;
+    world.prefix_bytes_min = 1;
     OK(crypto_arena_new(&world.arena, 256, &err));
     world.sim = sim_new(options != NULL ? options : &plain);
     world.io[0] = sim_process_new(world.sim);

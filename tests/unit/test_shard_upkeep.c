@@ -244,6 +244,7 @@ START_TEST(memory_of_rows_that_nobody_flushes_is_bounded)
     struct shard_stat stat;
     world_init(0, NULL);
     world.memory_bytes_flush = LIMIT;
+    world.prefix_bytes_min = 1 << 20; /* all at once */
     world_open(0);
     for (int64_t i = 0; i < COMMITS; i++) {
         OK(put(0, 5, i * ROWS, ROWS, NULL, 0));
@@ -254,9 +255,12 @@ START_TEST(memory_of_rows_that_nobody_flushes_is_bounded)
     ck_assert_uint_eq(stat.memtable_frames, COMMITS);
     check_log(0, 5, 0, COMMITS * ROWS);
     OK(shard_flush(NULL, world.shard[0], true, &err));
+    ck_assert(world.shard[0]->job_work.is_urgent); /* commits would have waited for it */
     ck_assert_uint_eq(find_now(0, 5).in_files, COMMITS * ROWS);
     OK(put_row(0, 5, COMMITS * ROWS));
     check_log(0, 5, COMMITS * ROWS, 1);
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    ck_assert(!world.shard[0]->job_work.is_urgent);
     world_release();
 }
 END_TEST
