@@ -6,7 +6,7 @@
  *
  * A record is first found whole (record_find), more bytes being read behind it until it is; only
  * then its doubled quotes are undone in place. So a search that has to be repeated finds the bytes
- * as they came.
+ * as they came. What ends a field is found by marks, a bit for each of 64 bytes.
  *
  * Fuzzed by fuzz/fuzz_csv.c.
  */
@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum { CHUNK_BYTES = 256 * 1024, BUFFER_BYTES = CSV_LINE_BYTES_MAX + CHUNK_BYTES };
 
@@ -26,7 +30,14 @@ enum found {
     FOUND_BINARY,
 };
 
-enum byte_class { BYTE_PLAIN = 0, BYTE_COMMA, BYTE_LINE_END, BYTE_QUOTE, BYTE_ZERO };
+/* Bytes are looked at so many at a time. */
+enum { WINDOW_BYTES = 64 };
+
+/* What may end a field, or must not be in one: a bit each, from the lowest on. */
+struct marks {
+    uint64_t commas;
+    uint64_t others; /* line ends, quotes, zeros */
+};
 
 struct csv {
     csv_read_fn *read;
@@ -38,49 +49,73 @@ struct csv {
     bool is_skipping; /* the rest of a bad line comes first */
     size_t begin, end;
     size_t record_end; /* after the line end of the record found */
+    /* Bytes that were looked at, and their marks. */
+    size_t window, window_bytes;
+    struct marks marks;
     uint64_t line, next_line;
     size_t field_count;
     struct csv_field fields[CSV_COLUMNS_MAX];
-    bool has_doubled[CSV_COLUMNS_MAX];
+    bool is_doubled[CSV_COLUMNS_MAX]; /* it has doubled quotes */
+    bool has_doubled;                 /* one of them */
     char problem[CSV_PROBLEM_BYTES_MAX];
     char buffer[BUFFER_BYTES];
 };
 
-static const unsigned char classes[256] = {
-    [','] = BYTE_COMMA,
-    ['\n'] = BYTE_LINE_END,
-    ['"'] = BYTE_QUOTE,
-    [0] = BYTE_ZERO,
-};
-
-static bool is_class_plain(char c)
+/* Of up to WINDOW_BYTES bytes. */
+static struct marks marks_of(const char *bytes, size_t count)
 {
-    return classes[(unsigned char)c] == BYTE_PLAIN;
+    struct marks marks = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        char c = bytes[i];
+        marks.commas |= (uint64_t)(c == ',') << i;
+        marks.others |= (uint64_t)(c == '\n' || c == '"' || c == '\0') << i;
+    }
+    return marks;
 }
 
-/*
- * The first byte from `at` on that is not plain, or `end`. Those are at most a comma; letters,
- * digits and what is greater are passed over eight at a time: the lowest byte of `low` whose
- * highest bit is set is exact, as no borrow comes from below it.
- */
-static size_t plain_end(const struct csv *csv, size_t at)
+/* Of WINDOW_BYTES bytes; every x86-64 has SSE2. */
+static struct marks marks_of_window(const char *bytes)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    for (;;) {
-        while (csv->end - at >= sizeof ones) {
-            uint64_t word;
-            memcpy(&word, csv->buffer + at, sizeof word);
-            uint64_t low = (word - ones * (',' + 1)) & ~word & ones << 7;
-            if (low != 0) {
-                at += (size_t)__builtin_ctzll(low) / 8;
-                break;
-            }
-            at += sizeof word;
-        }
-        if (at == csv->end || !is_class_plain(csv->buffer[at]))
-            return at;
-        at++;
+#ifdef __SSE2__
+    struct marks marks = { 0 };
+    for (size_t i = 0; i < WINDOW_BYTES; i += sizeof(__m128i)) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
+        __m128i is_comma = _mm_cmpeq_epi8(some, _mm_set1_epi8(','));
+        __m128i is_other = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(some, _mm_set1_epi8('\n')),
+                                                     _mm_cmpeq_epi8(some, _mm_set1_epi8('"'))),
+                                        _mm_cmpeq_epi8(some, _mm_setzero_si128()));
+        marks.commas |= (uint64_t)(uint32_t)_mm_movemask_epi8(is_comma) << i;
+        marks.others |= (uint64_t)(uint32_t)_mm_movemask_epi8(is_other) << i;
     }
+    return marks;
+#else
+    return marks_of(bytes, WINDOW_BYTES);
+#endif
+}
+
+/* The window holds the byte at `at`. false: there is none. */
+static bool window_need(struct csv *csv, size_t at)
+{
+    if (at - csv->window < csv->window_bytes)
+        return true;
+    size_t left = csv->end - at;
+    csv->window = at;
+    csv->window_bytes = left < WINDOW_BYTES ? left : WINDOW_BYTES;
+    csv->marks =
+        left < WINDOW_BYTES ? marks_of(csv->buffer + at, left) : marks_of_window(csv->buffer + at);
+    return left > 0;
+}
+
+/* The first mark from `at` on, or `end`. */
+static size_t mark_next(struct csv *csv, size_t at)
+{
+    while (window_need(csv, at)) {
+        uint64_t left = (csv->marks.commas | csv->marks.others) >> (at - csv->window);
+        if (left != 0)
+            return at + (size_t)__builtin_ctzll(left);
+        at = csv->window + csv->window_bytes;
+    }
+    return at;
 }
 
 static void problem_set(struct csv *csv, const char *text)
@@ -96,38 +131,54 @@ static bool field_push(struct csv *csv, size_t begin, size_t end, bool has_doubl
         return false;
     }
     csv->fields[csv->field_count] = (struct csv_field){ csv->buffer + begin, end - begin };
-    csv->has_doubled[csv->field_count++] = has_doubled;
+    csv->is_doubled[csv->field_count++] = has_doubled;
+    csv->has_doubled |= has_doubled;
     return true;
+}
+
+/*
+ * Fields from `at` on that end in commas, as far as the window goes: most of them, without a look at
+ * a byte. Returns where the next field begins.
+ */
+static size_t plain_take(struct csv *csv, size_t at)
+{
+    if (!window_need(csv, at))
+        return at;
+    const char *window = csv->buffer + csv->window;
+    size_t begin = at - csv->window;
+    uint64_t here = ~UINT64_C(0) << begin;
+    uint64_t others = csv->marks.others & here;
+    uint64_t commas = csv->marks.commas & here & ((others & -others) - 1);
+    size_t count = csv->field_count;
+    for (; commas != 0 && count < CSV_COLUMNS_MAX; commas &= commas - 1) {
+        size_t end = (size_t)__builtin_ctzll(commas);
+        csv->fields[count] = (struct csv_field){ window + begin, end - begin };
+        csv->is_doubled[count++] = false;
+        begin = end + 1;
+    }
+    csv->field_count = count;
+    return csv->window + begin;
 }
 
 /* The closing quote of a field whose content begins at *at; *at is left on it. */
 static enum found quoted_find(struct csv *csv, size_t *at, bool *has_doubled, uint64_t *lines)
 {
-    size_t i = *at;
-    for (;; i++) {
-        while (i < csv->end && (classes[(unsigned char)csv->buffer[i]] | 1) == BYTE_COMMA)
-            i++; /* plain bytes and commas */
-        if (i == csv->end)
-            break;
-        switch (classes[(unsigned char)csv->buffer[i]]) {
-        case BYTE_LINE_END:
-            ++*lines;
-            break;
-        case BYTE_ZERO:
+    size_t i = mark_next(csv, *at);
+    for (; i < csv->end; i = mark_next(csv, i + 1)) {
+        char mark = csv->buffer[i];
+        if (mark == '\0')
             return FOUND_BINARY;
-        case BYTE_QUOTE:
-            if (i + 1 == csv->end && !csv->is_at_end)
-                return FOUND_MORE; /* it may be doubled */
-            if (i + 1 == csv->end || csv->buffer[i + 1] != '"') {
-                *at = i;
-                return FOUND_RECORD;
-            }
-            *has_doubled = true;
-            i++;
-            break;
-        default:
-            break;
+        *lines += mark == '\n';
+        if (mark != '"')
+            continue;
+        if (i + 1 == csv->end && !csv->is_at_end)
+            return FOUND_MORE; /* it may be doubled */
+        if (i + 1 == csv->end || csv->buffer[i + 1] != '"') {
+            *at = i;
+            return FOUND_RECORD;
         }
+        *has_doubled = true;
+        i++;
     }
     if (!csv->is_at_end)
         return FOUND_MORE;
@@ -156,68 +207,71 @@ static int separator_at(const struct csv *csv, size_t at, size_t *bytes)
     return csv->buffer[at + 1] == '\n' ? 2 : -1;
 }
 
+/* A field whose opening quote is at *at; *at is left on what separates it from the next. */
+static enum found quoted_take(struct csv *csv, size_t *at, uint64_t *lines, int *separator,
+                              size_t *separator_bytes)
+{
+    bool has_doubled = false;
+    size_t field = ++*at;
+    enum found found = quoted_find(csv, at, &has_doubled, lines);
+    if (found != FOUND_RECORD)
+        return found;
+    size_t field_end = (*at)++;
+    *separator = separator_at(csv, *at, separator_bytes);
+    if (*separator == 0)
+        return FOUND_MORE;
+    if (*separator < 0) {
+        problem_set(csv,
+                    "found text after a closing quote, expected a comma or the end of the line");
+        return FOUND_BAD;
+    }
+    return field_push(csv, field, field_end, has_doubled) ? FOUND_RECORD : FOUND_BAD;
+}
+
 /* One record from `begin` on: its fields, its end, and the lines it takes. */
 static enum found record_find(struct csv *csv)
 {
     csv->field_count = 0;
+    csv->has_doubled = false;
     uint64_t lines = 0;
+    bool is_over = false;
     size_t at = csv->begin;
-    for (;;) {
-        size_t field = at;
-        size_t separator_bytes;
-        int separator;
-        if (at < csv->end && csv->buffer[at] == '"') {
-            bool has_doubled = false;
-            field = ++at;
-            enum found found = quoted_find(csv, &at, &has_doubled, &lines);
+    while (!is_over) {
+        size_t field = plain_take(csv, at);
+        at = mark_next(csv, field);
+        if (at == csv->end && !csv->is_at_end)
+            return FOUND_MORE;
+        char mark = at == csv->end ? '\n' : csv->buffer[at];
+        size_t separator_bytes = at < csv->end;
+        if (mark == '\0')
+            return FOUND_BINARY;
+        if (mark == '"' && at == field) {
+            int separator;
+            enum found found = quoted_take(csv, &at, &lines, &separator, &separator_bytes);
             if (found != FOUND_RECORD)
                 return found;
-            separator = separator_at(csv, at + 1, &separator_bytes);
-            if (separator == 0)
-                return FOUND_MORE;
-            if (separator < 0) {
-                problem_set(
-                    csv,
-                    "found text after a closing quote, expected a comma or the end of the line");
-                return FOUND_BAD;
-            }
-            if (!field_push(csv, field, at, has_doubled))
-                return FOUND_BAD;
-            at++;
+            is_over = separator != 1;
+        } else if (mark == '"') {
+            problem_set(csv, "found a quote within a field, expected the whole field in quotes and "
+                             "this one doubled");
+            return FOUND_BAD;
         } else {
-            at = plain_end(csv, at);
-            if (at == csv->end && !csv->is_at_end)
-                return FOUND_MORE;
-            unsigned char class =
-                at == csv->end ? BYTE_LINE_END : classes[(unsigned char)csv->buffer[at]];
-            if (class == BYTE_ZERO)
-                return FOUND_BINARY;
-            if (class == BYTE_QUOTE) {
-                problem_set(csv, "found a quote within a field, expected the whole field in quotes "
-                                 "and this one doubled");
-                return FOUND_BAD;
-            }
-            size_t field_end = at;
-            if (class == BYTE_LINE_END && field_end > field && csv->buffer[field_end - 1] == '\r')
-                field_end--;
+            is_over = mark == '\n';
+            size_t field_end = at - (is_over && at > field && csv->buffer[at - 1] == '\r');
             if (!field_push(csv, field, field_end, false))
                 return FOUND_BAD;
-            separator_bytes = at < csv->end;
-            separator = class == BYTE_COMMA ? 1 : 2;
         }
         at += separator_bytes;
-        if (separator == 1)
-            continue;
-        csv->record_end = at;
-        csv->next_line = csv->line + lines + 1;
-        return FOUND_RECORD;
     }
+    csv->record_end = at;
+    csv->next_line = csv->line + lines + 1;
+    return FOUND_RECORD;
 }
 
 static void doubled_quotes_undo(struct csv *csv)
 {
-    for (size_t i = 0; i < csv->field_count; i++) {
-        if (!csv->has_doubled[i])
+    for (size_t i = 0; csv->has_doubled && i < csv->field_count; i++) {
+        if (!csv->is_doubled[i])
             continue;
         char *base = csv->buffer + (csv->fields[i].bytes - csv->buffer);
         size_t kept = 0;
@@ -243,6 +297,7 @@ static bool refill(struct csv *csv)
         csv->begin = 0;
     }
     csv->record_end = csv->begin;
+    csv->window_bytes = 0;
     size_t wanted = csv->end < CHUNK_BYTES ? csv->end : CHUNK_BYTES;
     size_t added = 0;
     do {
@@ -337,6 +392,7 @@ void csv_begin(struct csv *csv, csv_read_fn *read, void *context)
     csv->is_first = true;
     csv->is_skipping = false;
     csv->begin = csv->end = csv->record_end = 0;
+    csv->window = csv->window_bytes = 0;
     csv->line = csv->next_line = 1;
     csv->field_count = 0;
     csv->problem[0] = '\0';

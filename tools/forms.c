@@ -36,19 +36,32 @@ const char *form_of(char out[static FORM_BYTES_MAX], const char *text, size_t by
     return out;
 }
 
+/* Most texts are. The last word overlaps the one before it. */
+static bool is_ascii(const char *bytes, size_t count)
+{
+    uint64_t seen = 0, word;
+    size_t i = 0;
+    for (; count - i > sizeof word; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        seen |= word;
+    }
+    if (count >= sizeof word) {
+        memcpy(&word, bytes + count - sizeof word, sizeof word);
+        seen |= word;
+    } else {
+        for (; i < count; i++)
+            seen |= (unsigned char)bytes[i];
+    }
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool is_utf8(const char *bytes, size_t count)
 {
+    if (is_ascii(bytes, count))
+        return true;
     const unsigned char *at = (const unsigned char *)bytes;
     const unsigned char *end = at + count;
     while (at < end) {
-        uint64_t eight;
-        if (end - at >= (ptrdiff_t)sizeof eight) {
-            memcpy(&eight, at, sizeof eight);
-            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-                at += sizeof eight;
-                continue;
-            }
-        }
         unsigned char lead = *at++;
         if (lead < 0x80)
             continue;

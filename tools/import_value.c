@@ -9,6 +9,8 @@
 
 #include "flags.h"
 
+enum { DIGITS_THAT_FIT = 18 }; /* whatever they are, an int64_t holds them */
+
 /* false always. */
 TOOL_PRINTF(2, 3)
 static bool refuse(char problem[static IMPORT_PROBLEM_BYTES_MAX], const char *format, ...)
@@ -27,10 +29,12 @@ bool whole_read(int64_t *out, struct csv_field text)
         return false;
     int64_t number = 0;
     for (size_t i = is_negative; i < text.count; i++) {
-        int64_t digit = (unsigned char)text.bytes[i] - '0';
-        if (digit < 0 || digit > 9 || number > (INT64_MAX - digit) / 10)
+        unsigned digit = (unsigned char)text.bytes[i] - (unsigned)'0';
+        if (digit > 9)
             return false;
-        number = number * 10 + digit;
+        if (i >= DIGITS_THAT_FIT && number > (INT64_MAX - (int64_t)digit) / 10)
+            return false;
+        number = number * 10 + (int64_t)digit;
     }
     *out = is_negative ? -number : number;
     return true;

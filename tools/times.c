@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_NS (INT64_C(86400) * 1000000000)
+#define HOUR_NS (INT64_C(3600) * 1000000000)
+#define DAY_NS (24 * HOUR_NS)
 
 enum { LITERAL = 0x80, DAY_S = 86400, FRACTION_DIGITS_MAX = 9 };
 
@@ -305,6 +306,9 @@ static void head_keep(struct time_head *head, const char *begin, const char *end
     head->days = m->days;
     head->hour = m->hour;
     head->hour12 = m->hour12;
+    int64_t hours = m->days * 24 + m->hour;
+    bool is_within = hours > INT64_MIN / HOUR_NS && hours < INT64_MAX / HOUR_NS;
+    head->hour_ns = is_within ? hours * HOUR_NS : INT64_MIN;
 }
 
 /* ---- patterns ------------------------------------------------------------------------------- */
@@ -553,6 +557,23 @@ static bool take_date(struct cursor *c, struct moment *m)
            take_number(c, 2, 2, 1, 31, &m->day);
 }
 
+/* What most texts are: "2025-01-01T00:" as in the head, "04:05Z" behind it. */
+static bool rfc3339_take_short(int64_t *out_ns, struct cursor c, const struct time_head *head)
+{
+    enum { HEAD_BYTES = 14, ALL_BYTES = 20 };
+    if (c.end - c.at != ALL_BYTES || head->bytes != HEAD_BYTES || head->hour_ns == INT64_MIN ||
+        memcmp(c.at, head->text, HEAD_BYTES) != 0)
+        return false;
+    const unsigned char *at = (const unsigned char *)c.at + HEAD_BYTES;
+    unsigned minutes = at[0] - (unsigned)'0', minute = at[1] - (unsigned)'0';
+    unsigned seconds = at[3] - (unsigned)'0', second = at[4] - (unsigned)'0';
+    if (minutes > 5 || minute > 9 || at[2] != ':' || seconds > 5 || second > 9 || at[5] != 'Z')
+        return false;
+    unsigned past = (minutes * 10 + minute) * 60 + seconds * 10 + second;
+    *out_ns = head->hour_ns + past * ns_per_s;
+    return true;
+}
+
 /*
  * `zone`, else NULL: of times without an offset, which are malformed where `needs_offset`. `head`
  * may be NULL.
@@ -560,6 +581,8 @@ static bool take_date(struct cursor *c, struct moment *m)
 static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool needs_offset,
                                      struct time_zone *zone, struct time_head *head)
 {
+    if (head != NULL && rfc3339_take_short(out_ns, c, head))
+        return TIME_OK;
     struct moment m = { 0 };
     const char *begin = c.at;
     const char *head_end = NULL;

@@ -34,6 +34,7 @@ struct time_head {
     char text[TIME_HEAD_BYTES_MAX];
     size_t bytes; /* with the one that ends it; 0: there is none */
     int64_t days, hour, hour12;
+    int64_t hour_ns; /* of the hour's begin in UTC; INT64_MIN: it is near an end of time */
 };
 
 /** How times are written in a file. */
