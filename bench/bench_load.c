@@ -13,7 +13,7 @@
  * device delivers at once, some hours). Timed are opening, load, flush and compaction to warm together;
  * then to cold, for what is written. Bytes are the store's counts of what it wrote up to then, and the
  * system's of the process: what these are more is the file system's. Shares are of log and segments together. CSV comes from the tool's own import, from files made by the
- * tool. SQLite takes the same rows, in turn with the store.
+ * tool; its compact has two threads, too. SQLite takes the same rows, in turn with the store.
  */
 #include "ingest.h"
 #include "peer.h"
@@ -176,7 +176,7 @@ static void load_csv(const char *tool, double *import_s, double *compact_s, uint
         files[6],
         NULL
     };
-    const char *compact_it[] = { tool, "compact", store, "--to", "warm", NULL };
+    const char *compact_it[] = { tool, "compact", store, "--to", "warm", "--threads", "2", NULL };
     snprintf(store, sizeof store, "%s", bench_path("store"));
     for (size_t i = 0; i < COHORT_METRICS; i++)
         snprintf(files[i], sizeof files[i], "%s/%s.csv", bench_path("csv"),

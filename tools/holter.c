@@ -39,6 +39,16 @@ int signal_noted(void)
     return noted;
 }
 
+bool thread_start(pthread_t *out, void *(*begin)(void *), void *context)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool is_started = pthread_create(out, NULL, begin, context) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return is_started;
+}
+
 static const char *verb_name_at(const void *context, size_t index)
 {
     const struct verb *const *list = context;

@@ -3,7 +3,6 @@
  */
 #include "import_pair.h"
 
-#include <signal.h>
 #include <string.h>
 
 static void *store_behind(void *context)
@@ -28,27 +27,18 @@ static void *store_behind(void *context)
     return NULL;
 }
 
-/* Without it all goes as well, one after the other. Signals are for the thread that reads files. */
-static bool thread_start(struct import_pair *pair)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool is_started = pthread_create(&pair->thread, NULL, store_behind, pair) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return is_started;
-}
-
 int import_pair_init(struct import_pair *pair, holter_store *store, const char *region, bool exact,
                      import_refused_fn *refused, void *context)
 {
     memset(pair, 0, sizeof *pair);
     pthread_mutex_init(&pair->mutex, NULL);
     pthread_cond_init(&pair->changed, NULL);
+    pair->has_mutex = true;
     int code = TOOL_OK;
     for (size_t i = 0; i < TOOL_COUNT(pair->sets) && code == TOOL_OK; i++)
         code = import_rows_init(&pair->sets[i], store, region, exact, refused, context);
-    pair->has_thread = code == TOOL_OK && thread_start(pair);
+    /* Without it all goes as well, one after the other. */
+    pair->has_thread = code == TOOL_OK && thread_start(&pair->thread, store_behind, pair);
     return code;
 }
 
@@ -63,7 +53,11 @@ void import_pair_release(struct import_pair *pair)
     }
     for (size_t i = 0; i < TOOL_COUNT(pair->sets); i++)
         import_rows_release(&pair->sets[i]);
-    pair->has_thread = false;
+    if (pair->has_mutex) {
+        pthread_cond_destroy(&pair->changed);
+        pthread_mutex_destroy(&pair->mutex);
+    }
+    pair->has_thread = pair->has_mutex = false;
 }
 
 struct import_rows *import_pair_rows(struct import_pair *pair)

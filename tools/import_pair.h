@@ -19,6 +19,7 @@ struct import_pair {
     size_t filled; /* index of the one that is filled */
     pthread_t thread;
     bool has_thread; /* else sets are stored by who fills them */
+    bool has_mutex;  /* and what it is changed by */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct import_rows *stored; /* by the thread now; NULL: none */

@@ -6,11 +6,12 @@
  * T2  Sentences go to stderr, results to stdout.
  * T3  With --json stdout holds JSON and nothing else.
  *
- * Threads: one. Tests: tests/cli/.
+ * Threads: one, but for thread_start and signal_noted. Tests: tests/cli/.
  */
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,6 +99,8 @@ bool is_utf8(const char *bytes, size_t count);
 void signals_note(void);
 /** The number of the signal that was noted; 0: none. */
 int signal_noted(void);
+/** A thread that signals pass by: they are for the first one. false: it cannot be had. Then pthread_join. */
+bool thread_start(pthread_t *out, void *(*begin)(void *), void *context);
 
 /* ---- options (args.c) ----------------------------------------------------------------------- */
 
