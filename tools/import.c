@@ -9,7 +9,7 @@
  *   I3  A signal ends the import after the batch at hand, with the summary.
  */
 #include "import_csv.h"
-#include "import_pair.h"
+#include "import_queue.h"
 #include "import_preset.h"
 #include "import_replace.h"
 
@@ -37,8 +37,8 @@ struct import {
     /* what there is */
     holter_store *store;
     struct csv *csv;
-    struct import_pair pair;
-    struct import_rows *rows;    /* of the pair: the set that is filled */
+    struct import_queue queue;
+    struct import_rows *rows;    /* of the queue: the set that is filled */
     struct mapped_reader mapped; /* of --format csv */
     struct preset_reader reader; /* of a preset */
     struct replace replace;      /* of a preset that replaces */
@@ -137,7 +137,7 @@ static const char *file_name(const struct import *im, uint32_t file)
  */
 static bool row_refuse(struct import *im, const char *column, const char *why, int *code)
 {
-    *code = import_pair_wait(&im->pair);
+    *code = import_queue_wait(&im->queue);
     if (*code != TOOL_OK) {
         im->rows->counts.rows--;
         return false;
@@ -229,8 +229,8 @@ static int room_make(struct import *im, size_t samples, size_t values, struct cs
 {
     int code = TOOL_OK;
     if (!import_rows_have_room(im->rows, samples, values)) {
-        code = import_pair_next(&im->pair);
-        im->rows = import_pair_rows(&im->pair);
+        code = import_queue_next(&im->queue);
+        im->rows = import_queue_rows(&im->queue);
     }
     if (code == TOOL_OK && (!import_rows_need_room(im->rows, samples, values) ||
                             !import_rows_person(im->rows, id, source)))
@@ -358,7 +358,7 @@ static int records_read(struct import *im, struct input *input)
         if (result == CSV_END)
             break;
         if (result == CSV_BROKEN || result == CSV_BINARY) {
-            code = import_pair_wait(&im->pair);
+            code = import_queue_wait(&im->queue);
             if (code != TOOL_OK)
                 return code;
             say("%s:%llu: %s", file, (unsigned long long)im->line,
@@ -526,7 +526,7 @@ static int default_metric_find(struct import *im)
 
 static void summary_print(const struct import *im)
 {
-    const struct import_counts counts = import_pair_counts(&im->pair);
+    const struct import_counts counts = import_queue_counts(&im->queue);
     const struct import_counts *c = &counts;
     const struct {
         const char *name;
@@ -578,7 +578,7 @@ static int files_read(struct import *im, int file_count)
     }
     /* What came before a bad row or a signal is stored (I2, I3). A store that has failed need not say so twice. */
     int before;
-    holter_status stored = import_pair_end(&im->pair, &before);
+    holter_status stored = import_queue_end(&im->queue, &before);
     bool is_said = code != TOOL_OK && im->refusals_shown == 0;
     int last = is_said ? code : import_rows_say(im->rows, stored);
     if (before != TOOL_OK)
@@ -607,20 +607,20 @@ static int import_run(struct import *im, const char *path, int file_count)
     if (code == TOOL_OK && im->metric_name != NULL)
         code = default_metric_find(im);
     if (code == TOOL_OK)
-        code = import_pair_init(&im->pair, im->store, im->region, true, refused_by_store, im);
-    im->rows = import_pair_rows(&im->pair);
+        code = import_queue_init(&im->queue, im->store, im->region, true, refused_by_store, im);
+    im->rows = import_queue_rows(&im->queue);
     im->csv = csv_new();
     if (code == TOOL_OK && im->csv == NULL)
         code = say_no_memory();
-    for (size_t i = 0; i < TOOL_COUNT(im->pair.sets); i++)
-        im->pair.sets[i].row_is_sample = im->preset == NULL;
+    for (size_t i = 0; i < TOOL_COUNT(im->queue.sets); i++)
+        im->queue.sets[i].row_is_sample = im->preset == NULL;
     if (code == TOOL_OK && im->preset != NULL && im->preset->replaces)
         code = replace_init(&im->replace, im->rows, im->source_name);
     if (code == TOOL_OK)
         code = files_read(im, file_count);
     replace_release(&im->replace);
     preset_reader_release(&im->reader);
-    import_pair_release(&im->pair);
+    import_queue_release(&im->queue);
     mapped_release(&im->mapped);
     csv_free(im->csv);
     holter_close(im->store);

@@ -20,6 +20,7 @@
 enum {
     IMPORT_ROWS_MAX = 50000,
     IMPORT_VALUES_MAX = 2 * IMPORT_ROWS_MAX,
+    IMPORT_RUN_ROWS_MAX = 512,
     IMPORT_TEXT_BYTES_MAX = 16 << 20,
     IMPORT_ROW_TEXT_BYTES_MAX = CSV_LINE_BYTES_MAX,
     IMPORT_NAMES_BYTES_MAX = 64 << 20,
@@ -42,15 +43,26 @@ struct import_row {
     uint32_t user;   /* index of a name */
     uint32_t source; /* index of a name */
     uint32_t metric;
-    int key_field; /* of the metric; -1 none */
-    int key_is_text;
     uint32_t first_value;
-    uint32_t value_count;
     uint32_t file;
+    uint16_t flags;
+    /* of the metric */
+    int8_t key_field; /* -1 none */
+    uint8_t kind, field_count, types[HOLTER_FIELDS_MAX];
     uint64_t line;
     int64_t time_ns, duration_ns, revision;
-    uint16_t flags;
     size_t batch_index; /* SIZE_MAX: refused by the batch */
+};
+
+/** Rows of one series that follow each other, in columns. */
+struct import_run {
+    int64_t time_ns[IMPORT_RUN_ROWS_MAX], duration_ns[IMPORT_RUN_ROWS_MAX];
+    int64_t revision[IMPORT_RUN_ROWS_MAX];
+    uint16_t flags[IMPORT_RUN_ROWS_MAX];
+    union {
+        int64_t integer[IMPORT_RUN_ROWS_MAX];
+        double real[IMPORT_RUN_ROWS_MAX];
+    } fields[HOLTER_FIELDS_MAX];
 };
 
 /** A row that the store refuses, and why: whether to go on. */
@@ -77,6 +89,7 @@ struct import_rows {
     char *texts;
     size_t text_bytes;
     struct import_counts counts;
+    struct import_run *run;
     bool row_is_sample;  /* else a row of a file can be several */
     bool is_all_or_none; /* a refused row keeps those before it from being committed */
     bool adds_none;      /* rows of users and sources that the store does not have are refused */
