@@ -258,6 +258,9 @@ enum codec_loops {
  */
 bool codec_loops_use(enum codec_loops loops);
 
+/** The least and the greatest of 1 or more values. */
+void codec_range(int64_t *min, int64_t *max, const int64_t *values, size_t count);
+
 /** A sample begins in (INT64_MIN, INT64_MAX), so that [begin, end) ranges can hold it. */
 static inline bool sample_time_is_valid(int64_t time_ns)
 {

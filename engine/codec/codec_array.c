@@ -77,10 +77,15 @@ static size_t zigzag_bytes(int64_t value)
     return varint_bytes(zigzag_encode(value));
 }
 
+void codec_range(int64_t *min, int64_t *max, const int64_t *values, size_t count)
+{
+    codec_lanes()->range(min, max, values, count);
+}
+
 static struct array_range range_of(const int64_t *values, size_t count)
 {
     struct array_range range;
-    codec_lanes()->range(&range.min, &range.max, values, count);
+    codec_range(&range.min, &range.max, values, count);
     range.span = (uint64_t)range.max - (uint64_t)range.min;
     return range;
 }
@@ -200,16 +205,16 @@ static void try_packed(struct array_plan *best, const struct array_range *range,
 static void plan_narrow(struct array_plan *best, const struct tally *t, size_t count,
                         const struct array_range *range)
 {
-    uint16_t below[NARROW + 1]; /* of values below: below[v + 1] - below[v] have v */
+    int16_t below[NARROW + 1]; /* of values below: below[v + 1] - below[v] have v */
     size_t span = (size_t)t->range.span;
     below[0] = 0;
     for (size_t v = 0; v <= span; v++)
-        below[v + 1] = (uint16_t)(below[v] + t->count[v]);
+        below[v + 1] = (int16_t)(below[v] + t->count[v]);
     for (unsigned width = 0; (size_t)1 << width <= span; width++) {
         size_t window = (size_t)1 << width;
-        int most = 0;
+        int16_t most = 0;
         for (size_t from = 0; from + window <= span + 1; from++) {
-            int inside = below[from + window] - below[from];
+            int16_t inside = (int16_t)(below[from + window] - below[from]);
             most = inside > most ? inside : most;
         }
         if (packed_least(count, width, count - (size_t)most) >= best->bytes)
@@ -286,23 +291,18 @@ struct ranked {
 /* *order: the places of the commonest first; of equally common ones as they are. */
 static void rank(uint8_t *order, const struct ranked *ranked, size_t count)
 {
-    enum { PLACE_BITS = 8 };
-    uint32_t keys[DISTINCT]; /* rising: how common, then the place from the end */
-    for (size_t i = 0; i < count; i++) {
-        uint32_t key = (uint32_t)ranked[i].count << PLACE_BITS | (uint32_t)(DISTINCT - 1 - i);
-        size_t low = 0;
-        size_t high = i;
-        while (low < high) {
-            size_t middle = (low + high) / 2;
-            bool is_below = keys[middle] < key;
-            low = is_below ? middle + 1 : low;
-            high = is_below ? high : middle;
-        }
-        memmove(keys + low + 1, keys + low, (i - low) * sizeof *keys);
-        keys[low] = key;
-    }
+    int16_t times[DISTINCT];
     for (size_t i = 0; i < count; i++)
-        order[i] = (uint8_t)(DISTINCT - 1 - (keys[count - 1 - i] & ((1u << PLACE_BITS) - 1)));
+        times[i] = (int16_t)ranked[i].count;
+    for (size_t i = 0; i < count; i++) {
+        const int16_t own = times[i];
+        int16_t before = 0;
+        for (size_t k = 0; k < i; k++)
+            before += times[k] >= own;
+        for (size_t k = i + 1; k < count; k++)
+            before += times[k] > own;
+        order[before] = (uint8_t)i;
+    }
 }
 
 /* *ranked: the distinct values; of more than DISTINCT those that are not rare. */

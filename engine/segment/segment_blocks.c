@@ -146,6 +146,37 @@ static uint32_t rows_keep(int64_t *keep, const struct columns *c, size_t first, 
     return flagged;
 }
 
+/* Nothing can be left out, as is the rule: a look at the flags alone. */
+static bool rows_are_plain(const struct columns *c, size_t first, size_t count)
+{
+    unsigned any = 0;
+    for (size_t i = first; i < first + count; i++)
+        any |= c->flags[i];
+    for (size_t f = 0; f < c->schema.field_count; f++)
+        if (c->schema.types[f] == FIELD_FLOAT)
+            return false;
+    return (any & (SAMPLE_OUT_OF_RANGE | SAMPLE_NON_FINITE)) == 0;
+}
+
+/* As measure_ints where all rows count, and their sum is one of 64 bits. false: it may not be. */
+static bool measure_near(struct segment_block *out, size_t field, const int64_t *words,
+                         size_t count, bool has_sum)
+{
+    const int64_t far = INT64_MAX / CODEC_BLOCK_ROWS_MAX;
+    int64_t min, max;
+    int64_t sum = 0;
+    codec_range(&min, &max, words, count);
+    if (has_sum && (min < -far || max > far))
+        return false;
+    for (size_t i = 0; has_sum && i < count; i++)
+        sum += words[i];
+    out->field[field].min = min;
+    out->field[field].max = max;
+    out->field[field].sum_low = sum;
+    out->field[field].sum_high = sum < 0 ? -1 : 0;
+    return true;
+}
+
 static void measure_ints(struct segment_block *out, size_t field, const int64_t *words,
                          const int64_t *keep, size_t count, bool has_sum)
 {
@@ -203,9 +234,9 @@ void segment_block_measure(struct segment_block *out, const struct columns *c, s
     core_assert(count > 0);
     core_assert(count <= CODEC_BLOCK_ROWS_MAX);
     int64_t keep[CODEC_BLOCK_ROWS_MAX];
+    bool is_near = rows_are_plain(c, first, count);
     *out = (struct segment_block){
         .rows = (uint32_t)count,
-        .flagged = rows_keep(keep, c, first, count),
         .begin_min = c->time[first],
         .begin_max = c->time[first + count - 1],
         .end_max = c->time[first + count - 1],
@@ -216,6 +247,14 @@ void segment_block_measure(struct segment_block *out, const struct columns *c, s
             out->end_max = end > out->end_max ? end : out->end_max;
         }
     }
+    for (size_t f = 0; is_near && f < c->schema.field_count; f++) {
+        uint8_t type = c->schema.types[f];
+        if (type == FIELD_INT || type == FIELD_ENUM)
+            is_near = measure_near(out, f, c->field[f] + first, count, type == FIELD_INT);
+    }
+    if (is_near)
+        return;
+    out->flagged = rows_keep(keep, c, first, count);
     if (out->flagged == count)
         return;
     for (size_t f = 0; f < c->schema.field_count; f++) {

@@ -397,11 +397,13 @@ static bool reserve_answers(holter_batch *batch, size_t rows)
     return true;
 }
 
-/* A row of a series has found its way into the columns. */
-static void take_answer(holter_batch *batch, uint16_t flags)
+/* Rows of a series have found their way into the columns. */
+static void take_answers(holter_batch *batch, const uint16_t *flags, size_t rows)
 {
-    batch->answers[batch->row_count++] =
-        (holter_row_answer){ .answer = HOLTER_PENDING, .flags = flags };
+    holter_row_answer *answers = batch->answers + batch->row_count;
+    for (size_t i = 0; i < rows; i++)
+        answers[i] = (holter_row_answer){ .answer = HOLTER_PENDING, .flags = flags[i] };
+    batch->row_count += rows;
 }
 
 holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_t *index,
@@ -431,7 +433,7 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
     series->view = metric;
     if (index != NULL)
         *index = batch->row_count;
-    take_answer(batch, one.flags);
+    take_answers(batch, &one.flags, 1);
     return HOLTER_OK;
 }
 
@@ -530,13 +532,13 @@ static bool weigh_values(uint16_t *flags, const holter_columns *rows, size_t fie
         return true;
     int64_t min = is_enum ? 0 : of->min.integer;
     int64_t max = is_enum ? (int64_t)of->label_count - 1 : of->max.integer;
-    size_t outside = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        bool is_outside = integers[i] < min || integers[i] > max;
-        flags[i] |= is_outside && !is_enum ? SAMPLE_OUT_OF_RANGE : 0;
-        outside += is_outside;
-    }
-    return !is_enum || outside == 0;
+    int64_t least, greatest;
+    codec_range(&least, &greatest, integers, rows->count);
+    if (least >= min && greatest <= max)
+        return true;
+    for (size_t i = 0; !is_enum && i < rows->count; i++)
+        flags[i] |= integers[i] < min || integers[i] > max ? SAMPLE_OUT_OF_RANGE : 0;
+    return !is_enum;
 }
 
 /* Columns as they are, where take_row would take each row; false, and nothing counts, where it may not. */
@@ -549,22 +551,25 @@ static bool append_at_once(struct batch_series *series, const holter_batch *batc
     uint16_t *flags = to->flags + at;
     const uint16_t found_anew = HOLTER_OUT_OF_RANGE | HOLTER_NON_FINITE;
     const uint16_t known = HOLTER_ANOMALY | HOLTER_MANUAL | 0xff00 | found_anew;
-    size_t odd = rows->source == 0;
-    for (size_t i = 0; i < count; i++)
-        odd += !sample_time_is_valid(rows->time_ns[i]);
+    int64_t least, greatest;
+    codec_range(&least, &greatest, rows->time_ns, count);
+    bool is_odd =
+        rows->source == 0 || !sample_time_is_valid(least) || !sample_time_is_valid(greatest);
     memcpy(to->time + at, rows->time_ns, count * sizeof *to->time);
     if (rows->duration_ns != NULL) {
         bool is_instant = metric->kind == HOLTER_INSTANT;
-        for (size_t i = 0; i < count; i++)
-            odd += rows->duration_ns[i] < 0 || (is_instant && rows->duration_ns[i] != 0);
+        codec_range(&least, &greatest, rows->duration_ns, count);
+        is_odd = is_odd || least < 0 || (is_instant && greatest != 0);
         if (!is_instant)
             memcpy(to->duration + at, rows->duration_ns, count * sizeof *to->duration);
     }
+    uint16_t given = 0;
     for (size_t i = 0; i < count; i++) {
-        uint16_t given = rows->flags != NULL ? rows->flags[i] : 0;
-        odd += (given & ~known) != 0;
-        flags[i] = given & (uint16_t)~found_anew;
+        uint16_t one = rows->flags != NULL ? rows->flags[i] : 0;
+        given |= one;
+        flags[i] = one & (uint16_t)~found_anew;
     }
+    is_odd = is_odd || (given & ~known) != 0;
     for (size_t f = 0; f < metric->field_count; f++) {
         if (metric->fields[f].type == HOLTER_TEXT ||
             !weigh_values(flags, rows, f, &metric->fields[f]))
@@ -572,14 +577,15 @@ static bool append_at_once(struct batch_series *series, const holter_batch *batc
         memcpy(to->field[f] + at, rows->fields[f].integer, count * sizeof *to->field[f]);
     }
     for (size_t i = 0; i < count; i++) {
-        int64_t given = rows->revision != NULL ? rows->revision[i] : 0;
-        to->revision[at + i] = given != 0 ? given : batch->revision;
+        int64_t revision = rows->revision != NULL ? rows->revision[i] : 0;
+        to->revision[at + i] = revision != 0 ? revision : batch->revision;
         to->sequence[at + i] = batch->row_count + i;
-        odd += batch->refuses_implausible && (flags[i] & found_anew) != 0;
     }
-    if (odd == 0)
+    for (size_t i = 0; batch->refuses_implausible && i < count; i++)
+        is_odd = is_odd || (flags[i] & found_anew) != 0;
+    if (!is_odd)
         to->count += count;
-    return odd == 0;
+    return !is_odd;
 }
 
 holter_status holter_batch_add_columns(holter_batch *batch, const holter_columns *rows,
@@ -620,8 +626,7 @@ holter_status holter_batch_add_columns(holter_batch *batch, const holter_columns
     if (rows->count == 0)
         return HOLTER_OK;
     series->view = metric;
-    for (size_t i = 0; i < rows->count; i++)
-        take_answer(batch, series->columns.flags[series->columns.count - rows->count + i]);
+    take_answers(batch, series->columns.flags + series->columns.count - rows->count, rows->count);
     return HOLTER_OK;
 }
 
