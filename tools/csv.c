@@ -137,15 +137,15 @@ static bool field_push(struct csv *csv, size_t begin, size_t end, bool has_doubl
 }
 
 /*
- * Fields from `at` on that end in commas, as far as the window goes: most of them, without a look at
- * a byte. Returns where the next field begins.
+ * Fields from *at on that end in commas, as far as the window goes: most of them, without a look at a byte. *at is
+ * left where the next field begins; answers the mark behind that.
  */
-static size_t plain_take(struct csv *csv, size_t at)
+static size_t plain_take(struct csv *csv, size_t *at)
 {
-    if (!window_need(csv, at))
-        return at;
+    if (!window_need(csv, *at))
+        return *at;
     const char *window = csv->buffer + csv->window;
-    size_t begin = at - csv->window;
+    size_t begin = *at - csv->window;
     uint64_t here = ~UINT64_C(0) << begin;
     uint64_t others = csv->marks.others & here;
     uint64_t commas = csv->marks.commas & here & ((others & -others) - 1);
@@ -157,7 +157,10 @@ static size_t plain_take(struct csv *csv, size_t at)
         begin = end + 1;
     }
     csv->field_count = count;
-    return csv->window + begin;
+    *at = csv->window + begin;
+    if ((commas | others) != 0)
+        return csv->window + (size_t)__builtin_ctzll(commas | others);
+    return mark_next(csv, csv->window + csv->window_bytes);
 }
 
 /* The closing quote of a field whose content begins at *at; *at is left on it. */
@@ -237,8 +240,8 @@ static enum found record_find(struct csv *csv)
     bool is_over = false;
     size_t at = csv->begin;
     while (!is_over) {
-        size_t field = plain_take(csv, at);
-        at = mark_next(csv, field);
+        size_t field = at;
+        at = plain_take(csv, &field);
         if (at == csv->end && !csv->is_at_end)
             return FOUND_MORE;
         char mark = at == csv->end ? '\n' : csv->buffer[at];

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { CSV_LINE_BYTES_MAX = 1 << 20, CSV_COLUMNS_MAX = 4096, CSV_PROBLEM_BYTES_MAX = 200 };
 
@@ -30,6 +31,30 @@ struct csv_field {
     const char *bytes; /* borrowed until the next call; not zero-terminated */
     size_t count;
 };
+
+/** Most texts that are compared are short, and equal: without a call for up to 16 bytes. */
+static inline bool csv_field_is(struct csv_field field, const char *bytes, size_t count)
+{
+    uint64_t a[2], b[2];
+    uint32_t c[2], d[2];
+    if (field.count != count)
+        return false;
+    if (count >= sizeof *a && count <= sizeof a) {
+        memcpy(&a[0], field.bytes, sizeof *a);
+        memcpy(&a[1], field.bytes + count - sizeof *a, sizeof *a);
+        memcpy(&b[0], bytes, sizeof *b);
+        memcpy(&b[1], bytes + count - sizeof *b, sizeof *b);
+        return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+    }
+    if (count >= sizeof *c && count <= sizeof c) {
+        memcpy(&c[0], field.bytes, sizeof *c);
+        memcpy(&c[1], field.bytes + count - sizeof *c, sizeof *c);
+        memcpy(&d[0], bytes, sizeof *d);
+        memcpy(&d[1], bytes + count - sizeof *d, sizeof *d);
+        return ((c[0] ^ d[0]) | (c[1] ^ d[1])) == 0;
+    }
+    return count == 0 || memcmp(field.bytes, bytes, count) == 0;
+}
 
 enum csv_result {
     CSV_RECORD,

@@ -55,7 +55,7 @@ static enum mapped_result plan_add(struct mapped_reader *reader, const holter_me
 
 static bool plan_is(const struct plan *plan, struct csv_field name)
 {
-    return plan->name_bytes == name.count && memcmp(plan->metric.name, name.bytes, name.count) == 0;
+    return csv_field_is(name, plan->metric.name, plan->name_bytes);
 }
 
 /* reader->last_plan becomes that of a name. */

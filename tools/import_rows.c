@@ -72,6 +72,9 @@ static bool room_grow(void **items, size_t *room, size_t count, size_t item_byte
 
 bool import_rows_need_room(struct import_rows *rows, size_t row_count, size_t value_count)
 {
+    if (row_count <= rows->row_room - rows->row_count &&
+        value_count <= rows->value_room - rows->value_count)
+        return true;
     void *items = rows->rows;
     void *values = rows->values;
     bool ok = room_grow(&items, &rows->row_room, rows->row_count + row_count, sizeof *rows->rows) &&
@@ -84,8 +87,7 @@ bool import_rows_need_room(struct import_rows *rows, size_t row_count, size_t va
 
 static bool name_is(const struct name *name, size_t begin, struct csv_field text)
 {
-    return name->count - begin == text.count &&
-           memcmp(name->bytes + begin, text.bytes, text.count) == 0;
+    return csv_field_is(text, name->bytes + begin, name->count - begin);
 }
 
 /* Rows of one user and source mostly follow each other. */
