@@ -49,6 +49,7 @@ enum question {
     SUM_AT_FIRST,
     SUM_OF_ROWS,
     SUM_BY_DAY,
+    FILTERED,
     QUESTIONS
 };
 
@@ -60,6 +61,7 @@ static const char *const question_names[QUESTIONS] = {
     "sum, at first",     /* the same of who was not asked for before */
     "sum, from rows",    /* the same of a scan */
     "sum by day",
+    "150 and more", /* a filter; its rates are of the rows that are looked through */
 };
 
 struct place {
@@ -68,6 +70,7 @@ struct place {
     const char *name;        /* of its directory */
     bool is_sealed;
     uint32_t days;
+    uint64_t rows; /* of heart rate, once they were scanned */
 };
 
 /* What a thread of a pass did. */
@@ -127,6 +130,11 @@ static void scan(struct work *work, uint64_t user)
         spec.to_ns = (BENCH_DAY_FROM_S + 86400 * (int64_t)work->place->days) * 1000000000;
         spec.from_ns = spec.to_ns - INT64_C(3600) * 1000000000;
     }
+    const holter_filter high = { .min.integer = 150, .max.integer = INT64_MAX };
+    if (work->question == FILTERED) {
+        spec.filters = &high;
+        spec.filter_count = 1;
+    }
     bench_try(holter_scan(&cursor, work->snapshot, &spec, &err), &err);
     while ((status = holter_cursor_next(cursor, &columns, &err)) == HOLTER_OK) {
         work->sum += work->question == SUM_OF_ROWS ? tally(&columns) : add_up(&columns);
@@ -165,7 +173,8 @@ static void aggregate(struct work *work, uint64_t user)
 static void ask(struct work *work, uint64_t user)
 {
     if (work->question == TIME_AND_VALUE || work->question == ONE_DAY ||
-        work->question == NEWEST_HOUR || work->question == SUM_OF_ROWS)
+        work->question == NEWEST_HOUR || work->question == SUM_OF_ROWS ||
+        work->question == FILTERED)
         scan(work, user);
     else
         aggregate(work, user);
@@ -211,8 +220,11 @@ static struct found pass(struct place *place, enum question question, uint32_t t
         computed_s += works[i].computed_s;
     }
     holter_snapshot_close(snapshot);
-    found.rate = (double)found.rows / (bench_now_s() - begin_s);
-    found.computed = (double)found.rows * threads / computed_s;
+    if (question == TIME_AND_VALUE)
+        place->rows = found.rows;
+    double looked = (double)(question == FILTERED ? place->rows : found.rows);
+    found.rate = looked / (bench_now_s() - begin_s);
+    found.computed = looked * threads / computed_s;
     return found;
 }
 

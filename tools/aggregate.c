@@ -18,7 +18,7 @@ const struct verb verb_aggregate = {
     .help =
         "usage: holter aggregate STORE --user U|--all --metric M --every W --fn F,..\n"
         "                        [--tz ZONE] [--source S] [--field NAME] [--from T] [--to T]\n"
-        "                        [--format csv|json] [--numbers] [--keyring FILE]\n"
+        "                        [--where COND] [--format csv|json] [--numbers] [--keyring FILE]\n"
         "\n"
         "Prints a line for each window in which there is something, user by user, rising by time.\n"
         "Writes nothing to the store.\n"
@@ -38,6 +38,10 @@ const struct verb verb_aggregate = {
         "  --from T      RFC 3339, or a date (its first moment); the windows at the ends "
         "are\n"
         "  --to T        cut to [from, to)\n"
+        "  --where COND  samples whose value meets it, such as 'value>=120' or stage=deep (again "
+        "for "
+        "more, which all "
+        "hold)\n"
         "  --format F    csv (with a header) or json (an object a line)\n"
         "  --numbers     print the numbers that stand for users, not their ids\n"
         "\n"
@@ -51,6 +55,8 @@ const struct verb verb_aggregate = {
         "America/New_York --fn sum\n"
         "  holter aggregate /srv/wear --all --metric heart_rate --every 1h --fn "
         "count,mean,min,max\n"
+        "  holter aggregate /srv/wear --all --metric sleep_stage --where stage=deep --every 1d "
+        "--fn count\n"
         "  holter aggregate /srv/wear --user - --metric blood_pressure --every 1mo --fn mean "
         "--format json < ids.txt\n",
     .run = run,
@@ -339,7 +345,9 @@ static int print_user(const struct aggregate *aggregate, uint64_t user)
                                    .every = aggregate->every,
                                    .zone = output->zone.zone,
                                    .fields = aggregate->fields,
-                                   .functions = aggregate->function_bits };
+                                   .functions = aggregate->function_bits,
+                                   .filters = output->where.filters,
+                                   .filter_count = output->where.count };
     if (output->source_name != NULL) {
         code = source_find(output, user, &spec.source);
         if (code != TOOL_OK || spec.source == 0)
@@ -366,7 +374,7 @@ static int print_user(const struct aggregate *aggregate, uint64_t user)
 }
 
 static int aggregate_run(struct aggregate *aggregate, const char *metric, const char *user,
-                         const struct option_list *fields)
+                         const struct option_list *fields, const struct option_list *where)
 {
     holter_error err = { 0 };
     struct output *output = &aggregate->output;
@@ -376,6 +384,8 @@ static int aggregate_run(struct aggregate *aggregate, const char *metric, const 
         code = fields_find(aggregate, fields);
     if (code == TOOL_OK)
         code = functions_check(aggregate);
+    if (code == TOOL_OK)
+        code = where_read(&output->where, &verb_aggregate, where, &output->metric);
     if (code == TOOL_OK)
         code = user == NULL ? user_list_all(&users, output->store)
                             : user_list_find(&users, &verb_aggregate, output->store, user);
@@ -398,7 +408,7 @@ static int run(int count, char **arguments)
     const char *keyring = NULL, *user = NULL, *metric = NULL, *from = NULL, *to = NULL,
                *format = NULL, *every = NULL, *zone = NULL, *fn = NULL;
     bool all = false;
-    struct option_list fields = { 0 };
+    struct option_list fields = { 0 }, where = { 0 };
     struct aggregate aggregate = { .output = { .from_ns = HOLTER_TIME_MIN,
                                                .to_ns = HOLTER_TIME_MAX } };
     struct output *output = &aggregate.output;
@@ -413,6 +423,7 @@ static int run(int count, char **arguments)
         { "--field", OPTION_LIST, &fields },
         { "--from", OPTION_TEXT, &from },
         { "--to", OPTION_TEXT, &to },
+        { "--where", OPTION_LIST, &where },
         { "--format", OPTION_TEXT, &format },
         { "--numbers", OPTION_FLAG, &output->numbers },
         { "--keyring", OPTION_TEXT, &keyring },
@@ -446,7 +457,7 @@ static int run(int count, char **arguments)
     if (code == TOOL_OK)
         code = store_open(&output->store, arguments[0], keyring, true);
     if (code == TOOL_OK) {
-        code = aggregate_run(&aggregate, metric, user, &fields);
+        code = aggregate_run(&aggregate, metric, user, &fields, &where);
         holter_close(output->store);
     }
     time_zone_close(&output->zone);

@@ -15,7 +15,7 @@ const struct verb verb_query = {
     .summary = "print a metric's rows as CSV or JSON",
     .help = "usage: holter query STORE --user U --metric M [--source S] [--from T] [--to T] "
             "[--tz ZONE]\n"
-            "                    [--format csv|json] [--numbers] [--keyring FILE]\n"
+            "                    [--where COND] [--format csv|json] [--numbers] [--keyring FILE]\n"
             "\n"
             "Prints rows, user by user and source by source, rising by time. Writes nothing to the "
             "store.\n"
@@ -31,13 +31,16 @@ const struct verb verb_query = {
             "  --tz ZONE     UTC (default), an offset such as +05:30, or a name such as "
             "America/New_York: times are\n"
             "                printed in it, and --from and --to without an offset are of it\n"
+            "  --where COND  rows whose value meets it, such as 'value>=120' or stage=deep (again "
+            "for more, which all hold)\n"
             "  --format F    csv (with a header) or json (an object a line)\n"
             "  --numbers     print the numbers that stand for users, not their ids\n"
             "\n"
             "examples:\n"
             "  holter query /srv/wear --user @ids.txt --metric steps --from 2016-04-12 --to "
             "2016-04-13\n"
-            "  holter query /srv/wear --user - --metric heart_rate --format json < ids.txt\n",
+            "  holter query /srv/wear --user - --metric heart_rate --where '>=180' --format json < "
+            "ids.txt\n",
     .run = run,
 };
 
@@ -63,6 +66,8 @@ static int print_user(const struct output *query, uint64_t user)
         .source = source,
         .from_ns = query->from_ns,
         .to_ns = query->to_ns,
+        .filters = query->where.filters,
+        .filter_count = query->where.count,
     };
     holter_cursor *cursor;
     if (holter_scan(&cursor, query->snapshot, &spec, &err) != HOLTER_OK)
@@ -81,11 +86,14 @@ static int print_user(const struct output *query, uint64_t user)
     return code;
 }
 
-static int query_run(struct output *query, const char *metric, const char *user)
+static int query_run(struct output *query, const char *metric, const char *user,
+                     const struct option_list *where)
 {
     holter_error err = { 0 };
     struct user_list users = { 0 };
     int code = metric_find(query->store, metric, &query->metric);
+    if (code == TOOL_OK)
+        code = where_read(&query->where, &verb_query, where, &query->metric);
     if (code == TOOL_OK)
         code = user_list_find(&users, &verb_query, query->store, user);
     if (code == TOOL_OK && holter_snapshot_open(&query->snapshot, query->store, &err) != HOLTER_OK)
@@ -105,6 +113,7 @@ static int run(int count, char **arguments)
 {
     const char *keyring = NULL, *user = NULL, *metric = NULL, *from = NULL, *to = NULL,
                *format = NULL, *zone = NULL;
+    struct option_list where = { 0 };
     struct output query = { .from_ns = HOLTER_TIME_MIN, .to_ns = HOLTER_TIME_MAX };
     const struct option options[] = {
         { "--user", OPTION_TEXT, &user },
@@ -113,6 +122,7 @@ static int run(int count, char **arguments)
         { "--from", OPTION_TEXT, &from },
         { "--to", OPTION_TEXT, &to },
         { "--tz", OPTION_TEXT, &zone },
+        { "--where", OPTION_LIST, &where },
         { "--format", OPTION_TEXT, &format },
         { "--numbers", OPTION_FLAG, &query.numbers },
         { "--keyring", OPTION_TEXT, &keyring },
@@ -138,7 +148,7 @@ static int run(int count, char **arguments)
     if (code == TOOL_OK)
         code = store_open(&query.store, arguments[0], keyring, true);
     if (code == TOOL_OK)
-        code = query_run(&query, metric, user);
+        code = query_run(&query, metric, user, &where);
     holter_close(query.store);
     time_zone_close(&query.zone);
     return code;

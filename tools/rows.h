@@ -6,6 +6,7 @@
 
 #include "times.h"
 #include "tool.h"
+#include "where.h"
 
 /** What is printed, and how. */
 struct output {
@@ -15,7 +16,8 @@ struct output {
     const char *source_name; /* NULL: every source */
     int64_t from_ns, to_ns;
     bool json;
-    bool numbers; /* instead of ids */
+    bool numbers;       /* instead of ids */
+    struct where where; /* of rows, on the metric's fields */
     struct time_zone zone;
     struct time_zone *told; /* the zone, where --tz tells one; NULL is UTC */
 };

@@ -15,6 +15,12 @@
 
 enum { QUERY_ROWS_MAX = 4096 };
 
+/** Rows are asked for whose field lies in [min, max]: words as in columns, of floats their bits. No text. */
+struct query_filter {
+    uint8_t field, type;
+    int64_t min, max;
+};
+
 struct query_spec {
     uint64_t user;
     uint32_t metric, source; /* 0: all */
@@ -32,6 +38,8 @@ struct query_spec {
     void *take_context;
     bool
         by_half_hours; /* of series that have a rollup, its half hours in the place of blocks (`blocks` 0) */
+    struct query_filter filters[SCHEMA_FIELDS_MAX]; /* rows that pass all of them; of one metric */
+    size_t filter_count;
 };
 
 struct query_scan;
@@ -48,7 +56,8 @@ holter_status query_scan_open(struct query_scan **out, struct shard_snapshot *sn
 void query_scan_close(struct query_scan *scan);
 /**
  * The next rows, all of one series, rising by (time, key); series rise by (metric, source).
- * *columns is borrowed until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end. No rows, where
+ * *columns is borrowed until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end. HOLTER_CORRUPT also: a filter is
+ * of another type than the series' field. No rows, where
  * take_block said MERGE_WAIT: the next one begins at query_scan_next_begin.
  */
 holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,

@@ -308,7 +308,8 @@ static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot
     struct query_spec spec = a->spec.rows;
     spec.take_block = headers_suffice(a) ? take_block : NULL;
     spec.take_context = a;
-    spec.by_half_hours = headers_suffice(a) && half_hours_suffice(a);
+    spec.by_half_hours = headers_suffice(a) && half_hours_suffice(a) &&
+                         spec.filter_count == 0; /* theirs tell less */
     holter_status status = query_scan_open(&scan, snapshot, &spec, err);
     if (status == HOLTER_OK)
         status = query_scan_list(&series, &count, scan, err);

@@ -4,6 +4,7 @@
  *     query_view.c    sections of files, rows in memory, tombstones of all of them; series by
  *                     series
  *     query_scan.c    batches of rows that stand
+ *     query_filter.c  which of them are asked for
  *     query_latest.c  the last row, searched from the end
  *     query_series.c  which series there are
  *     query_aggregate.c  windows over the scans of a metric's sources
@@ -81,5 +82,17 @@ holter_status query_view_next(struct query_view *view, holter_error *err);
 holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to, bool overlapping,
                                holter_error *err);
 void query_view_merge_end(struct query_view *view);
+
+/** What filters let through. */
+enum query_verdict { QUERY_NONE, QUERY_SOME, QUERY_ALL };
+
+/** Of the rows of a block, from its header. */
+enum query_verdict query_filter_block(const struct query_spec *spec,
+                                      const struct segment_block *block);
+/** The filters' fields are of the types that they have in a schema. */
+bool query_filters_fit(const struct query_spec *spec, const struct schema *schema);
+/** *places, of QUERY_ROWS_MAX: of the rows that pass. Returns how many do. */
+size_t query_filter_rows(uint16_t *places, const struct query_spec *spec,
+                         const struct columns *rows);
 
 #endif

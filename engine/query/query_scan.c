@@ -7,6 +7,7 @@
  */
 #include "query_impl.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct query_scan {
@@ -14,6 +15,8 @@ struct query_scan {
     struct columns own; /* rows that were merged; of the schema of the series at hand */
     bool has_own;
     struct columns batch; /* what is given out: columns of others */
+    struct columns kept;  /* where filters leave some rows of a batch: these */
+    bool has_kept;
     int64_t next_begin;   /* where there are no rows in it */
     holter_status failed; /* HOLTER_OK, or what ended the scan: it does not go on with less */
 };
@@ -43,6 +46,8 @@ void query_scan_close(struct query_scan *scan)
     query_view_release(&scan->view);
     if (scan->has_own)
         columns_release(&scan->own);
+    if (scan->has_kept)
+        columns_release(&scan->kept);
     free(scan);
 }
 
@@ -84,18 +89,30 @@ int64_t query_scan_next_begin(const struct query_scan *scan)
     return scan->next_begin;
 }
 
+/* Columns of a schema, which they may have already. */
+static void columns_suit(struct columns *columns, bool *has_columns, const struct schema *schema)
+{
+    if (*has_columns && schema_is_equal(&columns->schema, schema))
+        return;
+    if (*has_columns)
+        columns_release(columns);
+    columns_init(columns, schema);
+    *has_columns = true;
+}
+
 static holter_status next_series(struct query_scan *scan, holter_error *err)
 {
     struct query_view *view = &scan->view;
     holter_status status = query_view_next(view, err);
     if (status != HOLTER_OK)
         return status;
-    if (!scan->has_own || !schema_is_equal(&scan->own.schema, &view->schema)) {
-        if (scan->has_own)
-            columns_release(&scan->own);
-        columns_init(&scan->own, &view->schema);
-        scan->has_own = true;
-    }
+    columns_suit(&scan->own, &scan->has_own, &view->schema);
+    columns_suit(&scan->kept, &scan->has_kept, &view->schema);
+    if (!query_filters_fit(&view->spec, &view->schema))
+        return error_set(err, HOLTER_CORRUPT,
+                         "query: metric %" PRIu32 " of user #%016" PRIx64
+                         ": found a field of another type, expected that of the catalog",
+                         view->metric, view->spec.user);
     return query_view_merge(view, view->spec.from, view->spec.to, view->spec.overlapping, err);
 }
 
@@ -119,6 +136,47 @@ static void show(struct query_scan *scan, const struct merge_rows *rows)
     batch->sequence += rows->first;
 }
 
+static void gather(int64_t *out, const int64_t *words, const uint16_t *places, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = words[places[i]];
+}
+
+/* The batch becomes those of its rows that filters let through. Texts keep their places. */
+static holter_status filter(struct query_scan *scan, holter_error *err)
+{
+    uint16_t places[QUERY_ROWS_MAX];
+    struct columns *batch = &scan->batch;
+    struct columns *kept = &scan->kept;
+    size_t count = query_filter_rows(places, &scan->view.spec, batch);
+    if (count == batch->count)
+        return HOLTER_OK;
+    batch->count = count;
+    if (count == 0)
+        return HOLTER_OK;
+    if (!columns_reserve(kept, QUERY_ROWS_MAX))
+        return error_set(err, HOLTER_NO_MEMORY, "query: no memory for rows");
+    gather(kept->time, batch->time, places, count);
+    batch->time = kept->time;
+    if (batch->duration != NULL) {
+        gather(kept->duration, batch->duration, places, count);
+        batch->duration = kept->duration;
+    }
+    for (size_t f = 0; f < batch->schema.field_count; f++) {
+        gather(kept->field[f], batch->field[f], places, count);
+        batch->field[f] = kept->field[f];
+    }
+    gather(kept->revision, batch->revision, places, count);
+    batch->revision = kept->revision;
+    for (size_t i = 0; i < count; i++) {
+        kept->flags[i] = batch->flags[places[i]];
+        kept->sequence[i] = batch->sequence[places[i]];
+    }
+    batch->flags = kept->flags;
+    batch->sequence = kept->sequence;
+    return HOLTER_OK;
+}
+
 static holter_status next_batch(struct query_scan *scan, holter_error *err)
 {
     struct merge_rows rows;
@@ -131,6 +189,11 @@ static holter_status next_batch(struct query_scan *scan, holter_error *err)
         holter_status status = merge_take(scan->view.merge, &rows, &scan->own, QUERY_ROWS_MAX, err);
         if (status == HOLTER_OK)
             show(scan, &rows);
+        if (status == HOLTER_OK && scan->view.spec.filter_count > 0 && scan->batch.count > 0) {
+            status = filter(scan, err);
+            if (status == HOLTER_OK && scan->batch.count == 0)
+                continue;
+        }
         if (status != HOLTER_DONE)
             return status;
         query_view_merge_end(&scan->view);

@@ -486,14 +486,30 @@ static holter_status series_reach(int64_t *reach, const struct query_view *view,
 static enum merge_verdict take_whole(void *context, const struct merge_ahead *ahead)
 {
     const struct query_spec *spec = context;
-    return spec->take_block(spec->take_context, ahead->about, ahead->blocks);
+    switch (query_filter_block(spec, ahead->about)) {
+    case QUERY_NONE:
+        return MERGE_TAKEN;
+    case QUERY_SOME:
+        return MERGE_READ;
+    case QUERY_ALL:
+        break;
+    }
+    return spec->take_block == NULL
+               ? MERGE_READ
+               : spec->take_block(spec->take_context, ahead->about, ahead->blocks);
+}
+
+/* Blocks are asked for by their headers before they are read. */
+static bool has_verdict(const struct query_spec *spec)
+{
+    return spec->take_block != NULL || spec->filter_count > 0;
 }
 
 /* All but the first are told what will be read of them before any is waited for. */
 static void expect_runs(struct query_view *view)
 {
     size_t count = 0;
-    if (view->spec.take_block != NULL) /* which may suffice */
+    if (has_verdict(&view->spec)) /* which may suffice */
         return;
     for (size_t i = 0; i < view->source_count; i++) {
         if (view->sources[i].run != NULL && count++ > 0)
@@ -543,7 +559,7 @@ holter_status query_view_merge(struct query_view *view, int64_t from, int64_t to
         .from = from,
         .to = to,
         .ends_after = overlapping ? from : INT64_MAX,
-        .take_whole = view->spec.take_block != NULL ? take_whole : NULL,
+        .take_whole = has_verdict(&view->spec) ? take_whole : NULL,
         .take_context = &view->spec,
     };
     return merge_new(&view->merge, &spec, err);

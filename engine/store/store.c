@@ -61,10 +61,9 @@ void store_leave(holter_store *store)
     atomic_fetch_sub(&store->calls, 1);
 }
 
-holter_status store_check_reserved(const uint64_t reserved[static STORE_RESERVED_WORDS],
-                                   holter_error *err)
+holter_status store_check_reserved(const uint64_t *reserved, size_t words, holter_error *err)
 {
-    for (size_t i = 0; i < STORE_RESERVED_WORDS; i++) {
+    for (size_t i = 0; i < words; i++) {
         if (reserved[i] != 0)
             return error_set(err, HOLTER_INVALID, "a reserved option is not zero");
     }
@@ -581,7 +580,7 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
             err, HOLTER_INVALID,
             "found region name '%s', expected 1 to %d of a-z, 0-9, '-', the first one no '-'",
             region, CATALOG_NAME_BYTES_MAX);
-    holter_status status = store_check_reserved(asked->reserved, err);
+    holter_status status = store_check_reserved(asked->reserved, CORE_COUNT(asked->reserved), err);
     if (status == HOLTER_OK)
         status = check_region_directory(region, err);
     if (status == HOLTER_OK)
@@ -712,7 +711,8 @@ static void store_free(holter_store *store)
 
 static holter_status check_options(const holter_options *options, holter_error *err)
 {
-    holter_status status = store_check_reserved(options->reserved, err);
+    holter_status status =
+        store_check_reserved(options->reserved, CORE_COUNT(options->reserved), err);
     if (status != HOLTER_OK)
         return status;
     uint64_t file_bytes = options->log_file_bytes;

@@ -80,6 +80,8 @@ static holter_status aggregator_open(holter_aggregator **out, holter_snapshot *s
         status = store_metric_by_number(store, spec->metric, &metric, err);
     if (status == HOLTER_OK)
         status = check_fields(&asked.fields, spec, &metric, err);
+    if (status == HOLTER_OK)
+        status = store_filters_take(&asked.rows, spec->filters, spec->filter_count, &metric, err);
     if (status != HOLTER_OK)
         return status;
     fill_schema(&asked, &metric);
@@ -104,7 +106,7 @@ holter_status holter_aggregate(holter_aggregator **out, holter_snapshot *snapsho
         return error_set(err, HOLTER_INVALID, "there is no %s",
                          snapshot == NULL ? "snapshot" : "aggregate to open");
     holter_store *store = store_of_snapshot(snapshot);
-    holter_status status = store_check_reserved(spec->reserved, err);
+    holter_status status = store_check_reserved(spec->reserved, CORE_COUNT(spec->reserved), err);
     if (status == HOLTER_OK)
         status = store_enter(store, err);
     if (status != HOLTER_OK)

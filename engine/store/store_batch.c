@@ -32,7 +32,7 @@ holter_status holter_batch_new(holter_batch **out, holter_store *store,
     static const holter_batch_options defaults;
     const holter_batch_options *asked = options != NULL ? options : &defaults;
     *out = NULL;
-    holter_status status = store_check_reserved(asked->reserved, err);
+    holter_status status = store_check_reserved(asked->reserved, CORE_COUNT(asked->reserved), err);
     if (status == HOLTER_OK && asked->exact != 0 && asked->buffered != 0)
         status =
             error_set(err, HOLTER_INVALID,

@@ -191,7 +191,7 @@ holter_status holter_feed_open(holter_feed **out, holter_store *store,
     if (out == NULL)
         return error_set(err, HOLTER_INVALID, "there is no place for the feed");
     *out = NULL;
-    holter_status status = store_check_reserved(asked->reserved, err);
+    holter_status status = store_check_reserved(asked->reserved, CORE_COUNT(asked->reserved), err);
     if (status == HOLTER_OK)
         status = store_enter(store, err);
     if (status != HOLTER_OK)

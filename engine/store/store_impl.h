@@ -12,7 +12,6 @@
 #include "zone/zone.h"
 
 enum { STORE_ARENA_SLOTS = VAULT_KEYS_OPEN + 3072, STORE_IDENTITY_BYTES = 1024 };
-enum { STORE_RESERVED_WORDS = 4 }; /* of each struct of options */
 /** The store's head page: one pair. */
 enum { STORE_HEAD_PAIR = 0, STORE_HEAD_VAULT = 0, STORE_HEAD_CATALOG = 1 };
 
@@ -88,8 +87,7 @@ struct holter_store {
 holter_status store_enter(holter_store *store, holter_error *err);
 void store_leave(holter_store *store);
 /** What later versions will use is zero now. Errors: HOLTER_INVALID. */
-holter_status store_check_reserved(const uint64_t reserved[static STORE_RESERVED_WORDS],
-                                   holter_error *err);
+holter_status store_check_reserved(const uint64_t *reserved, size_t words, holter_error *err);
 /**
  * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
  */
@@ -198,6 +196,10 @@ holter_store *store_of_snapshot(holter_snapshot *snapshot);
  */
 holter_status store_snapshot_of_user(struct shard_snapshot **out, holter_snapshot *snapshot,
                                      uint64_t user, holter_error *err);
+
+/** out->filters, as a caller asks for them of a metric. Errors: HOLTER_INVALID. */
+holter_status store_filters_take(struct query_spec *out, const holter_filter *filters, size_t count,
+                                 const holter_metric *metric, holter_error *err);
 
 /**
  * Rows [first, first + count), QUERY_ROWS_MAX at most, as callers see them: borrowed from `columns` and

@@ -87,7 +87,7 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
     if ((int)asked.to < 0 || asked.to > HOLTER_COLD)
         return error_set(err, HOLTER_INVALID, "found tier %d, expected hot, warm or cold",
                          (int)asked.to);
-    holter_status status = store_check_reserved(asked.reserved, err);
+    holter_status status = store_check_reserved(asked.reserved, CORE_COUNT(asked.reserved), err);
     if (status == HOLTER_OK)
         status = store_enter(store, err);
     if (status != HOLTER_OK)

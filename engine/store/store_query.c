@@ -198,6 +198,61 @@ static holter_status cursor_new(holter_cursor **out, holter_store *store, uint64
     return HOLTER_OK;
 }
 
+/* A bound as a word of columns. */
+static int64_t bound_of(uint8_t type, const holter_value *value)
+{
+    int64_t word = value->integer;
+    if (type == FIELD_FLOAT)
+        memcpy(&word, &value->real, sizeof word);
+    return word;
+}
+
+holter_status store_filters_take(struct query_spec *out, const holter_filter *filters, size_t count,
+                                 const holter_metric *metric, holter_error *err)
+{
+    if (count > HOLTER_FIELDS_MAX || (count > 0 && filters == NULL))
+        return error_set(err, HOLTER_INVALID, "found %zu filters, expected %s", count,
+                         filters == NULL ? "none, as there are none" : "at most 8");
+    for (size_t i = 0; i < count; i++) {
+        const holter_filter *filter = &filters[i];
+        if (filter->field >= metric->field_count)
+            return error_set(err, HOLTER_INVALID,
+                             "metric '%s' has %zu fields, found a filter of one beyond",
+                             metric->name, metric->field_count);
+        const holter_field *field = &metric->fields[filter->field];
+        if (field->type == HOLTER_TEXT)
+            return error_set(err, HOLTER_INVALID,
+                             "field '%s' of metric '%s' is a text, which no filter fits",
+                             field->name, metric->name);
+        bool is_range = field->type == HOLTER_FLOAT ? filter->min.real <= filter->max.real
+                                                    : filter->min.integer <= filter->max.integer;
+        if (!is_range)
+            return error_set(err, HOLTER_INVALID,
+                             "field '%s' of metric '%s': found a filter that nothing can pass",
+                             field->name, metric->name);
+        uint8_t type = (uint8_t)field->type;
+        out->filters[i] = (struct query_filter){ .field = (uint8_t)filter->field,
+                                                 .type = type,
+                                                 .min = bound_of(type, &filter->min),
+                                                 .max = bound_of(type, &filter->max) };
+    }
+    out->filter_count = count;
+    return HOLTER_OK;
+}
+
+static holter_status take_filters(struct query_spec *out, holter_store *store,
+                                  const holter_scan_spec *spec, holter_error *err)
+{
+    holter_metric metric;
+    if (spec->metric == 0)
+        return error_set(err, HOLTER_INVALID,
+                         "found filters of every metric, expected one metric with them");
+    holter_status status = store_metric_by_number(store, spec->metric, &metric, err);
+    return status == HOLTER_OK
+               ? store_filters_take(out, spec->filters, spec->filter_count, &metric, err)
+               : status;
+}
+
 holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
                           const holter_scan_spec *spec, holter_error *err)
 {
@@ -207,7 +262,7 @@ holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
     if (snapshot == NULL || spec == NULL)
         return error_set(err, HOLTER_INVALID, "there is no %s",
                          snapshot == NULL ? "snapshot" : "scan");
-    holter_status status = store_check_reserved(spec->reserved, err);
+    holter_status status = store_check_reserved(spec->reserved, CORE_COUNT(spec->reserved), err);
     if (status == HOLTER_OK)
         status = store_enter(snapshot->store, err);
     if (status != HOLTER_OK)
@@ -225,7 +280,8 @@ holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
     if (status == HOLTER_OK)
         status = store_snapshot_of_user(&of, snapshot, spec->user, err);
     if (status == HOLTER_OK)
-        status = check_metric(snapshot->store, spec->metric, err);
+        status = spec->filter_count == 0 ? check_metric(snapshot->store, spec->metric, err)
+                                         : take_filters(&asked, snapshot->store, spec, err);
     if (status == HOLTER_OK)
         status = cursor_new(&cursor, snapshot->store, spec->user, err);
     if (status == HOLTER_OK && of != NULL)

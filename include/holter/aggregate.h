@@ -12,6 +12,7 @@
  *   - Windows at the ends are cut to [from, to), and show that; a sum takes the shares within.
  *   - Samples flagged HOLTER_OUT_OF_RANGE or HOLTER_NON_FINITE are in none of these, and counted
  *     apart.
+ *   - With filters all this is of the samples that pass them; also those counted apart are.
  *   - All sources together are one stream. first and last go by (time, source, key): the least, the
  *     greatest.
  *   - Whole integers add in 128 bits, shares to 2^-128 of the field's last place, floats without
@@ -49,10 +50,12 @@ typedef struct holter_aggregate_spec {
     int64_t from_ns, to_ns; /**< both 0: all */
     holter_every every;     /**< the windows */
     const holter_zone
-        *zone;            /**< whose calendar; NULL: UTC; borrowed until the aggregator is closed */
-    uint32_t fields;      /**< bit f: field f; 0: each field that is not the key */
-    uint32_t functions;   /**< HOLTER_FN_* */
-    uint64_t reserved[4]; /**< zero */
+        *zone;          /**< whose calendar; NULL: UTC; borrowed until the aggregator is closed */
+    uint32_t fields;    /**< bit f: field f; 0: each field that is not the key */
+    uint32_t functions; /**< HOLTER_FN_* */
+    const holter_filter *filters; /**< as of a scan: samples that pass all of them */
+    size_t filter_count;
+    uint64_t reserved[2]; /**< zero */
 } holter_aggregate_spec;
 
 /** A sum of one field. */

@@ -10,23 +10,29 @@
 
 #include "query_world.h"
 
-/* All rows of a user, or why not. */
-static holter_status scan_all(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+/* All rows that are asked for, or why not. */
+static holter_status scan(struct shard_snapshot *snapshot, const struct query_spec *spec,
+                          uint64_t *count)
 {
-    struct query_spec spec = {
-        .user = user, .from = world_week(1), .to = INT64_MAX, .overlapping = true
-    };
     struct query_scan *scan;
     uint32_t metric, source;
     const struct columns *rows;
     *count = 0;
-    holter_status status = query_scan_open(&scan, snapshot, &spec, &err);
+    holter_status status = query_scan_open(&scan, snapshot, spec, &err);
     if (status != HOLTER_OK)
         return status;
     while ((status = query_scan_next(scan, &metric, &source, &rows, &err)) == HOLTER_OK)
         *count += rows->count;
     query_scan_close(scan);
     return status == HOLTER_DONE ? HOLTER_OK : status;
+}
+
+static holter_status scan_all(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+{
+    struct query_spec spec = {
+        .user = user, .from = world_week(1), .to = INT64_MAX, .overlapping = true
+    };
+    return scan(snapshot, &spec, count);
 }
 
 static holter_status find_latest(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
@@ -100,10 +106,23 @@ static holter_status aggregate_texts(struct shard_snapshot *snapshot, uint64_t u
     return aggregate(snapshot, user, 2, 2, HOLTER_FN_FIRST | HOLTER_FN_LAST, count);
 }
 
+/* Of which some rows pass. */
+static holter_status scan_some(struct shard_snapshot *snapshot, uint64_t user, uint64_t *count)
+{
+    struct query_spec spec = { .user = user,
+                               .metric = 1,
+                               .from = INT64_MIN,
+                               .to = INT64_MAX,
+                               .filters = { { 0, FIELD_INT, 20, 60 } },
+                               .filter_count = 1 };
+    return scan(snapshot, &spec, count);
+}
+
 static holter_status (*const queries[])(struct shard_snapshot *snapshot, uint64_t user,
                                         uint64_t *count) = { scan_all,       find_latest,
                                                              list_series,    aggregate_numbers,
-                                                             aggregate_days, aggregate_texts };
+                                                             aggregate_days, aggregate_texts,
+                                                             scan_some };
 
 static bool is_anyone(void *context, uint64_t user)
 {

@@ -712,6 +712,26 @@ START_TEST(a_wrong_question_is_told)
     SCANS(HOLTER_NOT_FOUND, "99999", .user = user, .metric = 99999);
     SCANS(HOLTER_INVALID, "before", .user = user, .from_ns = 2, .to_ns = 1);
     SCANS(HOLTER_INVALID, "reserved", .user = user, .reserved = { 1 });
+    const uint32_t rate = metric_number(world.store[0], "heart_rate");
+    const uint32_t weight = metric_number(world.store[0], "weight");
+    const uint32_t note = metric_number(world.store[0], "note");
+    const holter_filter narrow = { .min.integer = 1, .max.integer = 0 };
+    const holter_filter no_number = { .min.real = NAN, .max.real = 1 };
+    const holter_filter beyond = { .field = 1 };
+    SCANS(HOLTER_INVALID, "every metric", .user = user, .filters = &beyond, .filter_count = 1);
+    SCANS(HOLTER_NOT_FOUND, "99999", .user = user, .metric = 99999, .filters = &beyond,
+          .filter_count = 1);
+    SCANS(HOLTER_INVALID, "one beyond", .user = user, .metric = rate, .filters = &beyond,
+          .filter_count = 1);
+    SCANS(HOLTER_INVALID, "nothing can pass", .user = user, .metric = rate, .filters = &narrow,
+          .filter_count = 1);
+    SCANS(HOLTER_INVALID, "nothing can pass", .user = user, .metric = weight, .filters = &no_number,
+          .filter_count = 1);
+    SCANS(HOLTER_INVALID, "is a text", .user = user, .metric = note, .filters = &narrow,
+          .filter_count = 1);
+    SCANS(HOLTER_INVALID, "at most 8", .user = user, .metric = rate, .filters = &narrow,
+          .filter_count = 9);
+    SCANS(HOLTER_INVALID, "there are none", .user = user, .metric = rate, .filter_count = 1);
 #undef SCANS
     FAILS(holter_scan(&cursor, snapshot, NULL, &err), HOLTER_INVALID, "scan");
     FAILS(holter_latest(&cursor, snapshot, 5, 1, 0, &err), HOLTER_NOT_FOUND, "user #");
