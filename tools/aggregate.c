@@ -8,13 +8,13 @@
 
 #include "times.h"
 
-enum { VALUE_BYTES = 1024, FUNCTIONS = 7 };
+enum { VALUE_BYTES = 1024, FUNCTIONS = 8 };
 
 static int run(int count, char **arguments);
 
 const struct verb verb_aggregate = {
     .name = "aggregate",
-    .summary = "count, sum, mean, min, max, first, last by hour, day, month ..",
+    .summary = "count, sum, mean, min, max, first, last, time by hour, day, month ..",
     .help =
         "usage: holter aggregate STORE --user U|--all --metric M --every W --fn F,..\n"
         "                        [--tz ZONE] [--source S] [--field NAME] [--from T] [--to T]\n"
@@ -32,13 +32,13 @@ const struct verb verb_aggregate = {
         "                or a length such as 90s 15m 6h, which with --tz divides a day\n"
         "  --tz ZONE     a zone of the system, such as Europe/Berlin, or an offset such as +05:30; "
         "else UTC\n"
-        "  --fn F,..     of count sum mean min max first last, in the order of the columns\n"
+        "  --fn F,..     of count sum mean min max first last time, in the order of the columns\n"
         "  --source S    this source only; else all together\n"
         "  --field NAME  this field only (again for more); else each one but the key\n"
         "  --from T      RFC 3339, or a date (its first moment); the windows at the ends "
         "are\n"
         "  --to T        cut to [from, to)\n"
-        "  --where COND  samples whose value meets it, such as 'value>=120' or stage=deep (again "
+        "  --where COND  samples whose value meets it, such as 'value>=120' or =deep (again "
         "for "
         "more, which all "
         "hold)\n"
@@ -55,8 +55,8 @@ const struct verb verb_aggregate = {
         "America/New_York --fn sum\n"
         "  holter aggregate /srv/wear --all --metric heart_rate --every 1h --fn "
         "count,mean,min,max\n"
-        "  holter aggregate /srv/wear --all --metric sleep_stage --where stage=deep --every 1d "
-        "--fn count\n"
+        "  holter aggregate /srv/wear --all --metric sleep_stage --where =deep --every 1d "
+        "--fn time\n"
         "  holter aggregate /srv/wear --user - --metric blood_pressure --every 1mo --fn mean "
         "--format json < ids.txt\n",
     .run = run,
@@ -66,9 +66,9 @@ static const struct {
     const char *name;
     uint32_t bit;
 } functions[FUNCTIONS] = {
-    { "count", HOLTER_FN_COUNT }, { "sum", HOLTER_FN_SUM }, { "mean", HOLTER_FN_MEAN },
-    { "min", HOLTER_FN_MIN },     { "max", HOLTER_FN_MAX }, { "first", HOLTER_FN_FIRST },
-    { "last", HOLTER_FN_LAST },
+    { "count", HOLTER_FN_COUNT }, { "sum", HOLTER_FN_SUM },   { "mean", HOLTER_FN_MEAN },
+    { "min", HOLTER_FN_MIN },     { "max", HOLTER_FN_MAX },   { "first", HOLTER_FN_FIRST },
+    { "last", HOLTER_FN_LAST },   { "time", HOLTER_FN_TIME },
 };
 
 struct aggregate {
@@ -91,9 +91,8 @@ static int functions_read(struct aggregate *aggregate, const char *text)
                                      memcmp(functions[found].name, at, bytes) != 0))
             found++;
         if (found == FUNCTIONS)
-            return say_usage(
-                &verb_aggregate,
-                "--fn takes some of count, sum, mean, min, max, first, last, apart by commas");
+            return say_usage(&verb_aggregate, "--fn takes some of count, sum, mean, min, max, "
+                                              "first, last, time, apart by commas");
         if ((aggregate->function_bits & functions[found].bit) != 0)
             return say_usage(&verb_aggregate, "--fn: found %s twice", functions[found].name);
         aggregate->function_bits |= functions[found].bit;
@@ -187,19 +186,22 @@ static bool has_field(const struct aggregate *aggregate, size_t field)
 
 static int functions_check(const struct aggregate *aggregate)
 {
-    const uint32_t of_all = HOLTER_FN_COUNT | HOLTER_FN_FIRST | HOLTER_FN_LAST;
+    const uint32_t of_all = HOLTER_FN_COUNT | HOLTER_FN_TIME | HOLTER_FN_FIRST | HOLTER_FN_LAST;
     const holter_metric *metric = &aggregate->output.metric;
+    if ((aggregate->function_bits & HOLTER_FN_TIME) != 0 && metric->kind != HOLTER_INTERVAL)
+        return say_usage(&verb_aggregate, "--fn: %s is of instants, which last no time",
+                         metric->name);
     for (size_t f = 0; f < metric->field_count; f++) {
         holter_type type = metric->fields[f].type;
         if (!has_field(aggregate, f) || type == HOLTER_INT || type == HOLTER_FLOAT)
             continue;
         for (size_t i = 0; i < aggregate->order_count; i++) {
             if ((functions[aggregate->order[i]].bit & of_all) == 0)
-                return say_usage(
-                    &verb_aggregate,
-                    "--fn: %s does not fit field '%s' of %s, which is %s: count, first and last do",
-                    functions[aggregate->order[i]].name, metric->fields[f].name, metric->name,
-                    type == HOLTER_ENUM ? "an enum" : "a text");
+                return say_usage(&verb_aggregate,
+                                 "--fn: %s does not fit field '%s' of %s, which is %s: count, "
+                                 "time, first and last do",
+                                 functions[aggregate->order[i]].name, metric->fields[f].name,
+                                 metric->name, type == HOLTER_ENUM ? "an enum" : "a text");
         }
     }
     return TOOL_OK;
@@ -215,12 +217,18 @@ static bool is_many(const struct aggregate *aggregate)
     return values > 1;
 }
 
+/* Functions that need no field. */
+static bool is_of_samples(size_t function)
+{
+    return (functions[function].bit & (HOLTER_FN_COUNT | HOLTER_FN_TIME)) != 0;
+}
+
 static void print_header(const struct aggregate *aggregate)
 {
     out_text("user,metric,start,end");
     for (size_t i = 0; i < aggregate->order_count; i++) {
         const char *name = functions[aggregate->order[i]].name;
-        if (functions[aggregate->order[i]].bit == HOLTER_FN_COUNT || !is_many(aggregate)) {
+        if (is_of_samples(aggregate->order[i]) || !is_many(aggregate)) {
             out_format(",%s", name);
             continue;
         }
@@ -300,6 +308,12 @@ static void print_results(const struct aggregate *aggregate, const holter_window
         if (functions[function].bit == HOLTER_FN_COUNT) {
             print_name(aggregate, "count", NULL);
             out_format("%llu", (unsigned long long)windows->samples[at]);
+            continue;
+        }
+        if (functions[function].bit == HOLTER_FN_TIME) {
+            char text[DURATION_TEXT_BYTES_MAX];
+            print_name(aggregate, "time", NULL);
+            out_bytes(text, duration_write(text, windows->time_ns[at]));
             continue;
         }
         for (size_t f = 0; f < windows->field_count; f++) {

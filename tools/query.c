@@ -31,7 +31,7 @@ const struct verb verb_query = {
             "  --tz ZONE     UTC (default), an offset such as +05:30, or a name such as "
             "America/New_York: times are\n"
             "                printed in it, and --from and --to without an offset are of it\n"
-            "  --where COND  rows whose value meets it, such as 'value>=120' or stage=deep (again "
+            "  --where COND  rows whose value meets it, such as 'value>=120' or =deep (again "
             "for more, which all hold)\n"
             "  --format F    csv (with a header) or json (an object a line)\n"
             "  --numbers     print the numbers that stand for users, not their ids\n"

@@ -66,7 +66,7 @@ struct column {
 
 struct query_aggregate {
     struct query_aggregate_spec spec;
-    bool has_shares;    /* sums of intervals */
+    bool has_shares;    /* sums or times of intervals */
     struct lane *lanes; /* by rising source */
     size_t lane_count;
     struct open_interval *open;
@@ -77,12 +77,15 @@ struct query_aggregate {
     uint64_t passed;     /* blocks taken by their headers */
     uint64_t half_hours; /* taken */
     uint64_t samples, excluded, parts;
+    int128
+        time; /* of intervals, within the window; until its end of all that begin in it, wholly */
     int64_t first_time, last_time;
     struct tally tallies[SCHEMA_FIELDS_MAX];
 
     size_t count, room; /* windows in the columns, and how many they have room for */
     int64_t *begins, *ends;
     uint64_t *sample_counts, *excluded_counts;
+    int64_t *times; /* NULL: not asked for */
     struct column columns[SCHEMA_FIELDS_MAX];
     struct buffer texts; /* of this batch: offsets stand in for pointers until it is given out */
     holter_status failed;
@@ -146,6 +149,8 @@ static holter_status columns_grow(struct query_aggregate *a, holter_error *err)
                       column_grow((void **)&a->ends, room, sizeof *a->ends) &&
                       column_grow((void **)&a->sample_counts, room, sizeof *a->sample_counts) &&
                       column_grow((void **)&a->excluded_counts, room, sizeof *a->excluded_counts);
+    if (has_function(a, HOLTER_FN_TIME))
+        has_memory = has_memory && column_grow((void **)&a->times, room, sizeof *a->times);
     for (size_t f = 0; has_memory && f < a->spec.schema.field_count; f++)
         has_memory = !has_field(a, f) || field_columns_grow(a, f, room);
     if (!has_memory)
@@ -218,7 +223,7 @@ static bool is_below(double a, double b)
 static bool headers_suffice(const struct query_aggregate *a)
 {
     bool has_sums = has_function(a, HOLTER_FN_SUM) || has_function(a, HOLTER_FN_MEAN);
-    if ((a->spec.functions & (HOLTER_FN_FIRST | HOLTER_FN_LAST)) != 0)
+    if ((a->spec.functions & (HOLTER_FN_FIRST | HOLTER_FN_LAST | HOLTER_FN_TIME)) != 0)
         return false;
     for (size_t f = 0; f < a->spec.schema.field_count; f++) {
         if (a->spec.schema.types[f] == FIELD_FLOAT && has_field(a, f) && has_sums)
@@ -347,6 +352,7 @@ void query_aggregate_close(struct query_aggregate *a)
     free(a->ends);
     free(a->sample_counts);
     free(a->excluded_counts);
+    free(a->times);
     for (size_t f = 0; f < SCHEMA_FIELDS_MAX; f++) {
         free(a->columns[f].sum);
         free(a->columns[f].mean);
@@ -407,10 +413,11 @@ static void take_shares(struct query_aggregate *a)
         int64_t end = open_end(interval);
         int64_t from = interval->begin > a->begin ? interval->begin : a->begin;
         int64_t part = (end < a->end ? end : a->end) - from;
+        a->time += part;
         for (size_t f = 0; f < a->spec.schema.field_count; f++) {
             struct tally *tally = &a->tallies[f];
             double value;
-            if (!has_field(a, f))
+            if (!has_field(a, f) || !has_function(a, HOLTER_FN_SUM))
                 continue;
             memcpy(&value, &interval->values[f], sizeof value);
             if (a->spec.schema.types[f] == FIELD_FLOAT)
@@ -449,7 +456,8 @@ static holter_status take_lasting(struct query_aggregate *a, const struct column
         holter_status status = open_add(a, rows, row, err);
         if (status != HOLTER_OK)
             return status;
-        for (size_t f = 0; f < rows->schema.field_count; f++) {
+        a->time -= rows->duration[row];
+        for (size_t f = 0; has_function(a, HOLTER_FN_SUM) && f < rows->schema.field_count; f++) {
             double value;
             memcpy(&value, &rows->field[f][row], sizeof value);
             if (has_field(a, f) && rows->schema.types[f] == FIELD_FLOAT)
@@ -567,6 +575,8 @@ static holter_status take_stretch(struct query_aggregate *a, const struct column
         else if (rows->schema.types[f] == FIELD_INT)
             take_integers(a, &a->tallies[f], rows->field[f] + begin, end - begin);
     }
+    for (size_t row = begin; has_function(a, HOLTER_FN_TIME) && row < end; row++)
+        a->time += rows->duration[row];
     a->samples += end - begin;
     a->parts += end - begin;
     return a->has_shares ? take_lasting(a, rows, begin, end, err) : HOLTER_OK;
@@ -634,6 +644,7 @@ static holter_status take_lane(struct query_aggregate *a, struct lane *lane, hol
 static void begin_window(struct query_aggregate *a)
 {
     a->samples = a->excluded = a->parts = 0;
+    a->time = 0;
     for (size_t f = 0; f < a->spec.schema.field_count; f++) {
         struct real_sum *total = a->tallies[f].real_total, *shares = a->tallies[f].real_shares;
         if (!has_field(a, f))
@@ -701,6 +712,8 @@ static void end_window(struct query_aggregate *a, bool has_shares)
     a->ends[at] = a->end;
     a->sample_counts[at] = a->samples;
     a->excluded_counts[at] = a->excluded;
+    if (a->times != NULL)
+        a->times[at] = a->time > INT64_MAX ? INT64_MAX : (int64_t)a->time;
     for (size_t f = 0; f < a->spec.schema.field_count; f++) {
         const struct tally *tally = &a->tallies[f];
         const struct column *column = &a->columns[f];
@@ -779,7 +792,8 @@ holter_status query_aggregate_open(struct query_aggregate **out, struct shard_sn
     if (a == NULL)
         return no_memory(err);
     a->spec = *spec;
-    a->has_shares = has_function(a, HOLTER_FN_SUM) && spec->schema.kind == SAMPLE_INTERVAL;
+    a->has_shares = (spec->functions & (HOLTER_FN_SUM | HOLTER_FN_TIME)) != 0 &&
+                    spec->schema.kind == SAMPLE_INTERVAL;
     a->spec.rows.overlapping = a->has_shares;
     a->end = spec->rows.from;
     buffer_init(&a->texts);
@@ -808,7 +822,8 @@ static void show(const struct query_aggregate *a, holter_windows *out)
                              .begin_ns = a->begins,
                              .end_ns = a->ends,
                              .samples = a->sample_counts,
-                             .excluded = a->excluded_counts };
+                             .excluded = a->excluded_counts,
+                             .time_ns = a->times };
     for (size_t f = 0; f < a->spec.schema.field_count; f++) {
         const struct column *column = &a->columns[f];
         if (!has_field(a, f))

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    FUNCTIONS_OF_ALL = HOLTER_FN_COUNT | HOLTER_FN_FIRST | HOLTER_FN_LAST,
+    FUNCTIONS_OF_ALL = HOLTER_FN_COUNT | HOLTER_FN_TIME | HOLTER_FN_FIRST | HOLTER_FN_LAST,
     FUNCTIONS_OF_NUMBERS =
         FUNCTIONS_OF_ALL | HOLTER_FN_SUM | HOLTER_FN_MEAN | HOLTER_FN_MIN | HOLTER_FN_MAX
 };
@@ -33,15 +33,19 @@ static holter_status check_fields(uint32_t *fields, const holter_aggregate_spec 
         return error_set(err, HOLTER_INVALID,
                          "field '%s' of metric '%s' is its key, and no value to aggregate",
                          metric->fields[metric->key_field].name, metric->name);
+    if ((spec->functions & HOLTER_FN_TIME) != 0 && metric->kind != HOLTER_INTERVAL)
+        return error_set(err, HOLTER_INVALID, "metric '%s' is of instants, which last no time",
+                         metric->name);
     *fields = spec->fields != 0 ? spec->fields : all & ~key;
     if ((spec->functions & ~(uint32_t)FUNCTIONS_OF_ALL) == 0)
         return HOLTER_OK;
     for (size_t f = 0; f < metric->field_count; f++) {
         const holter_field *field = &metric->fields[f];
         if ((*fields >> f & 1) != 0 && (field->type == HOLTER_ENUM || field->type == HOLTER_TEXT))
-            return error_set(err, HOLTER_INVALID,
-                             "field '%s' of metric '%s' is %s, which count, first and last fit",
-                             field->name, metric->name, types[field->type]);
+            return error_set(
+                err, HOLTER_INVALID,
+                "field '%s' of metric '%s' is %s, which count, time, first and last fit",
+                field->name, metric->name, types[field->type]);
     }
     return HOLTER_OK;
 }

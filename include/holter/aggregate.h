@@ -1,6 +1,6 @@
 /*
- * aggregate.h -- windows of a metric: how many samples, their sum, mean, least and greatest, first
- * and last.
+ * aggregate.h -- windows of a metric: how many samples, how long they last, their sum, mean, least and
+ * greatest, first and last.
  *
  * An aggregator reads a snapshot window by window: windows rise by time, those in which there is
  * nothing are left out.
@@ -9,6 +9,8 @@
  *   - A sum takes of each interval the share of its time that lies in the window, also of intervals
  *     that begin before the window or before `from`; an interval of no length, and an instant,
  *     wholly where it begins. So a window may have a sum and a count of 0.
+ *   - The time is how much of a window intervals fill, each by itself: of two that overlap, both. With a
+ *     filter of a label it is the time in a state.
  *   - Windows at the ends are cut to [from, to), and show that; a sum takes the shares within.
  *   - Samples flagged HOLTER_OUT_OF_RANGE or HOLTER_NON_FINITE are in none of these, and counted
  *     apart.
@@ -40,7 +42,8 @@ enum {
     HOLTER_FN_MIN = 8,
     HOLTER_FN_MAX = 16,
     HOLTER_FN_FIRST = 32,
-    HOLTER_FN_LAST = 64
+    HOLTER_FN_LAST = 64,
+    HOLTER_FN_TIME = 128 /**< of metrics of intervals; needs no field */
 };
 
 typedef struct holter_aggregate_spec {
@@ -86,6 +89,8 @@ typedef struct holter_windows {
     const int64_t *end_ns;    /**< not included */
     const uint64_t *samples;  /**< that begin in the window and are not flagged */
     const uint64_t *excluded; /**< that begin in the window and are flagged */
+    const int64_t *
+        time_ns; /**< how long intervals last within the window, held at INT64_MAX; NULL: not asked for */
     size_t field_count;
     holter_window_field fields[HOLTER_FIELDS_MAX]; /**< rising */
 } holter_windows;
@@ -95,7 +100,7 @@ typedef struct holter_aggregator holter_aggregator;
 /**
  * Begin to aggregate. *out owned: holter_aggregate_close.
  * Errors   HOLTER_INVALID from > to, a window's width, no or unknown functions or fields, a
- *          function that does not fit a field (the sentence says which fit); HOLTER_NOT_FOUND no
+ *          function that does not fit a field (the sentence says which fit), the time of instants; HOLTER_NOT_FOUND no
  *          such user or metric; HOLTER_EXPIRED the user is erased; those of holter_scan.
  * Cost     a scan for each source, advanced together; of counts, and of integers' sum, mean, min and max,
  *          only the blocks at the edges of windows and where rows of several files meet; of long series in
@@ -108,7 +113,7 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **ou
                                                           const holter_aggregate_spec *spec,
                                                           holter_error *err);
 /**
- * The next windows. A window is there where a sample begins in it, flagged or not; where sums are
+ * The next windows. A window is there where a sample begins in it, flagged or not; where sums or times are
  * asked for, also where an interval lasts into it. HOLTER_DONE: there are no more; on an error what
  * came so far is not all.
  */

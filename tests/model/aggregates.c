@@ -72,7 +72,7 @@ struct model {
     struct oracle *oracle;
     uint64_t sequence;
     int64_t base, unit; /* times are base + n * unit, mostly */
-    uint64_t queries, windows, shares;
+    uint64_t queries, windows, shares, filtered;
     uint64_t seed;
 };
 
@@ -329,7 +329,7 @@ static int64_t *find_windows(struct model *model, const struct question *questio
 {
     int64_t *begins = NULL;
     size_t found = 0, room = 0;
-    bool has_shares = (question->spec.functions & HOLTER_FN_SUM) != 0;
+    bool has_shares = (question->spec.functions & (HOLTER_FN_SUM | HOLTER_FN_TIME)) != 0;
     for (size_t i = 0; i < question->samples.count; i++) {
         const struct sample *sample = &question->samples.at[i];
         int64_t last = has_shares && !sample->is_excluded && sample->duration > 0
@@ -479,6 +479,20 @@ static void check_field(struct model *model, const struct question *question,
     CHECK(model, of->last == NULL || is_value(field, last, f, of->last[at]));
 }
 
+/* How long samples last in a window. */
+static int64_t time_within(const struct question *question, int64_t begin, int64_t end)
+{
+    int64_t time = 0;
+    for (size_t i = 0; i < question->samples.count; i++) {
+        const struct sample *sample = &question->samples.at[i];
+        int64_t from = sample->begin > begin ? sample->begin : begin;
+        int64_t to = sample->begin + sample->duration;
+        to = to < end ? to : end;
+        time += !sample->is_excluded && to > from ? to - from : 0;
+    }
+    return time;
+}
+
 static void check_window(struct model *model, const struct question *question,
                          const holter_windows *windows, size_t at, int64_t begin)
 {
@@ -496,6 +510,9 @@ static void check_window(struct model *model, const struct question *question,
     }
     CHECK(model, windows->samples[at] == count);
     CHECK(model, windows->excluded[at] == excluded);
+    bool has_time = (question->spec.functions & HOLTER_FN_TIME) != 0;
+    CHECK(model, (windows->time_ns != NULL) == has_time);
+    CHECK(model, !has_time || windows->time_ns[at] == time_within(question, begin, end));
     for (size_t f = 0; f < windows->field_count; f++)
         check_field(model, question, &windows->fields[f], at, begin, end);
     model->windows++;
@@ -535,6 +552,37 @@ static void random_range(struct model *model, struct question *question)
     question->spec.to_ns = question->to;
 }
 
+/* A range of a field that is no text; what it leaves out is no sample of the question. */
+static void random_filter(struct model *model, struct question *question, holter_filter *filter)
+{
+    const holter_metric *metric = question->metric;
+    size_t f = (size_t)below(model, (int64_t)metric->field_count);
+    const holter_field *field = &metric->fields[f];
+    if (field->type == HOLTER_TEXT)
+        return;
+    holter_value a = random_number(model, field), b = random_number(model, field);
+    if (field->type == HOLTER_FLOAT && (isnan(a.real) || isnan(b.real)))
+        return;
+    bool is_less = field->type == HOLTER_FLOAT ? a.real < b.real : a.integer < b.integer;
+    *filter = (holter_filter){ .field = f, .min = is_less ? a : b, .max = is_less ? b : a };
+    if (below(model, 8) == 0)
+        filter->min = filter->max;
+    question->spec.filters = filter;
+    question->spec.filter_count = 1;
+    size_t kept = 0;
+    for (size_t i = 0; i < question->samples.count; i++) {
+        holter_value value = question->samples.at[i].payload.values[f];
+        bool passes =
+            field->type == HOLTER_FLOAT
+                ? value.real >= filter->min.real && value.real <= filter->max.real
+                : value.integer >= filter->min.integer && value.integer <= filter->max.integer;
+        if (passes)
+            question->samples.at[kept++] = question->samples.at[i];
+    }
+    question->samples.count = kept;
+    model->filtered++;
+}
+
 static void ask(struct model *model, holter_snapshot *snapshot)
 {
     struct question question = { .metric = &model->metrics[below(model, METRICS)] };
@@ -549,11 +597,17 @@ static void ask(struct model *model, holter_snapshot *snapshot)
         return; /* that would be all */
     all |= HOLTER_FN_COUNT | HOLTER_FN_FIRST | HOLTER_FN_LAST;
     spec->functions = below(model, 3) > 0 ? all : (uint32_t)(1 + below(model, all));
+    if (question.metric->kind == HOLTER_INTERVAL && below(model, 2) == 0)
+        spec->functions |= HOLTER_FN_TIME;
     if (question.metric->fields[0].type == HOLTER_ENUM)
-        spec->functions = HOLTER_FN_COUNT | (spec->functions & (HOLTER_FN_FIRST | HOLTER_FN_LAST));
+        spec->functions = HOLTER_FN_COUNT |
+                          (spec->functions & (HOLTER_FN_FIRST | HOLTER_FN_LAST | HOLTER_FN_TIME));
     if (question.metric->field_count == 2 && question.metric->key_field < 0)
         spec->fields = (uint32_t)below(model, 4);
     question.samples = standing(model, question.metric, spec->source);
+    holter_filter filter;
+    if (below(model, 2) == 0)
+        random_filter(model, &question, &filter);
     size_t expected, seen = 0;
     int64_t *begins = find_windows(model, &question, &expected);
 
@@ -606,8 +660,9 @@ int main(int count, char **arguments)
     }
     while (model.queries < queries)
         run_world(&model, seed++);
-    printf("aggregates: %" PRIu64 " queries, %" PRIu64 " windows, %" PRIu64 " shares: all equal\n",
-           model.queries, model.windows, model.shares);
+    printf("aggregates: %" PRIu64 " queries, %" PRIu64 " of them filtered, %" PRIu64
+           " windows, %" PRIu64 " shares: all equal\n",
+           model.queries, model.filtered, model.windows, model.shares);
     for (size_t i = 0; i < ZONES; i++)
         holter_zone_close(model.zones[i]);
     return 0;

@@ -208,10 +208,18 @@ static const struct refusal {
     holter_status status;
     const char *says;
 } refusals[] = {
-    { "note", { .functions = SUM }, HOLTER_INVALID, "which count, first and last fit" },
-    { "sleep_stage", { .functions = MIN | COUNT }, HOLTER_INVALID, "which count, first and last" },
+    { "note", { .functions = SUM }, HOLTER_INVALID, "which count, time, first and last fit" },
+    { "sleep_stage",
+      { .functions = MIN | COUNT },
+      HOLTER_INVALID,
+      "which count, time, first and last" },
     { "steps", { .functions = 0 }, HOLTER_INVALID, "no functions" },
-    { "steps", { .functions = 128 | COUNT }, HOLTER_INVALID, "functions that do not exist" },
+    { "steps", { .functions = 256 | COUNT }, HOLTER_INVALID, "functions that do not exist" },
+    { "heart_rate", { .functions = HOLTER_FN_TIME }, HOLTER_INVALID, "is of instants" },
+    { "steps",
+      { .functions = COUNT, .filter_count = 1 },
+      HOLTER_INVALID,
+      "found 1 filters, expected none" },
     { "steps", { .functions = COUNT, .fields = 2 }, HOLTER_INVALID, "1 fields" },
     { "steps", { .functions = COUNT, .from_ns = 2, .to_ns = 1 }, HOLTER_INVALID, "before it" },
     { "steps",
