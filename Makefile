@@ -372,7 +372,7 @@ DECODERS := engine/core/core_bytes.c engine/core/core_utf8.c engine/codec/codec_
 	engine/codec/codec_bytes.c engine/codec/codec_pack.c engine/codec/codec_schema.c \
 	engine/merge/merge_tombstones.c engine/wal/wal_format.c engine/wal/wal_frame.c engine/wal/wal_body.c \
 	engine/wal/wal_walk.c engine/wal/wal_read.c engine/wal/wal_verify.c engine/segment/segment_format.c \
-	engine/segment/segment_index.c engine/segment/segment_blocks.c engine/segment/segment_section.c \
+	engine/segment/segment_index.c engine/segment/segment_blocks.c engine/segment/segment_section.c engine/segment/segment_run.c \
 	engine/segment/segment_read.c engine/segment/segment_verify.c engine/edits/edits_copy.c engine/head/head.c \
 	engine/manifest/manifest_bytes.c engine/manifest/manifest_version.c engine/vault/vault_keyring.c \
 	engine/vault/vault_bytes.c engine/catalog/catalog_bytes.c engine/catalog/catalog_metrics.c \

@@ -304,6 +304,21 @@ holter_status segment_outline_rollup_read(struct segment_rollup *rollup,
 void segment_headers_block(struct segment_block *out, const struct segment_headers *headers,
                            size_t index);
 
+/* ---- segment_section.c ----------------------------------------------------------------------- */
+
+struct segment_section {
+    struct segment_outline *outline; /* counted */
+    struct segment *segment;         /* NULL: the lender is not asked yet */
+    struct segment_lender lender;
+    struct io_queue *queue;
+    struct crypto_key *key;
+};
+
+/** Before anything is read: the file and the key. Errors: those of the lender. */
+holter_status segment_section_need(struct segment_section *section, holter_error *err);
+/** To read with, once that is there. */
+struct segment_access segment_section_access(const struct segment_section *section);
+
 /* ---- segment_read.c -------------------------------------------------------------------------- */
 
 enum { SEGMENT_PAGES_KEPT = 4 };

@@ -82,12 +82,23 @@ struct holter_store {
     size_t region_count, region_capacity;
 };
 
+/** Of a region, where none is asked for; at most. */
+enum { STORE_SHARDS_DEFAULT = 4, STORE_SHARDS_MAX = 256 };
+
 /* store.c */
 /** Begin a call: HOLTER_INVALID in a forked child. Pair with store_leave. */
 holter_status store_enter(holter_store *store, holter_error *err);
 void store_leave(holter_store *store);
 /** What later versions will use is zero now. Errors: HOLTER_INVALID. */
 holter_status store_check_reserved(const uint64_t *reserved, size_t words, holter_error *err);
+/** A path of its parts; c may be NULL. Errors: HOLTER_INVALID it is too long. */
+holter_status store_join(char out[static IO_PATH_BYTES_MAX], const char *a, const char *b,
+                         const char *c, holter_error *err);
+/** Where the keyring is: as asked for, or beside the store. */
+holter_status store_keyring_path(char out[static IO_PATH_BYTES_MAX], const char *store_path,
+                                 const char *asked, holter_error *err);
+
+/* store_follow.c */
 /**
  * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
  */
@@ -100,15 +111,16 @@ void store_read_end(holter_store *store);
 /** Take mutex and store lock, refresh for writing; end publishes. */
 holter_status store_change_begin(holter_store *store, holter_error *err);
 void store_change_end(holter_store *store);
+/** Vault, catalog and regions of a handle that has all but these. */
+holter_status store_vault_open(holter_store *store, holter_error *err);
+
+/* store_regions.c */
 /**
  * The shard of a region, opened. Under the mutex, which is left meanwhile. Errors: those of
  * shard_open.
  */
 holter_status store_shard(struct shard **out, holter_store *store, uint16_t region, uint16_t index,
                           holter_error *err);
-uint8_t store_class_of(void *context, uint32_t metric);
-/** As shard_spec.keep: each shard has the same part of what the catalog says. */
-struct manifest_keep store_keep(void *context);
 /** Bring store->regions up to the catalog. Under the mutex. */
 holter_status store_regions_sync(holter_store *store, holter_error *err);
 /**
@@ -116,6 +128,16 @@ holter_status store_regions_sync(holter_store *store, holter_error *err);
  */
 holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user,
                                holter_error *err);
+/** A region's directory lies beside files whose names could be a region's. Errors: HOLTER_INVALID. */
+holter_status store_region_name_check(const char *name, holter_error *err);
+/** The directories of a region's shards, synced. What an attempt that did not end has left is used. */
+holter_status store_shards_create(struct io *io, const char *path,
+                                  const uint8_t store_id[static 16], bool is_sealed,
+                                  const char *region, uint16_t number, uint32_t shards,
+                                  holter_error *err);
+uint8_t store_class_of(void *context, uint32_t metric);
+/** As shard_spec.keep: each shard has the same part of what the catalog says. */
+struct manifest_keep store_keep(void *context);
 holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
                             const struct crypto_key **key, uint32_t *newest, holter_error *err);
 void store_key_put(void *context, const struct crypto_key *key);
