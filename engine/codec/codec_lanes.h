@@ -63,6 +63,9 @@ struct codec_lanes {
      */
     unsigned (*unpack_listed)(int32_t *out, uint32_t *found, size_t *ones, const uint8_t *in,
                               unsigned width, const int32_t *list, unsigned sought);
+    /** Where found[s] has bit i, values[s * LANES_STRETCH + i] becomes the next of others. */
+    void (*replace)(int32_t *values, const uint32_t *found, size_t stretches,
+                    const int32_t *others);
     /**
      * out[i] = first + scale * (values[1] + .. + values[i]), for 1 .. LANES_SUM_VALUES values, of which a whole row
      * can be read. The sum of the values does not wrap, what is made of it does. Answers the least of values[1] and

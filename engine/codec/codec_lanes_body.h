@@ -267,6 +267,24 @@ static unsigned lanes_unpack_listed(int32_t *out, uint32_t *found, size_t *ones,
     return listed_plain(out, found, ones, in, width, list, sought);
 }
 
+static void lanes_replace(int32_t *values, const uint32_t *found, size_t stretches,
+                          const int32_t *others)
+{
+    for (size_t s = 0; s < stretches; s++, values += LANES_STRETCH) {
+#if defined(__AVX512F__)
+        for (unsigned half = 0; half < LANES_STRETCH; half += 16) {
+            __mmask16 here = (__mmask16)(found[s] >> half);
+            _mm512_mask_storeu_epi32(values + half, here,
+                                     _mm512_maskz_expandloadu_epi32(here, others));
+            others += __builtin_popcount(here);
+        }
+#else
+        for (uint32_t bits = found[s]; bits != 0; bits &= bits - 1)
+            values[__builtin_ctz(bits)] = *others++;
+#endif
+    }
+}
+
 #if defined(__AVX512F__)
 static inline __m512i sums_of_row(__m512i row)
 {
@@ -614,6 +632,7 @@ const struct codec_lanes CODEC_LANES = {
     .range = lanes_range,
     .unpack_small = lanes_unpack_small,
     .unpack_listed = lanes_unpack_listed,
+    .replace = lanes_replace,
     .sums = lanes_sums,
     .pairs = lanes_pairs,
     .turn = lanes_turn,

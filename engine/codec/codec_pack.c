@@ -192,10 +192,7 @@ bool unpack_listed(int32_t *out, struct small_places *places, struct reader *r, 
 
 void small_replace(int32_t *values, const struct small_places *places, const int32_t *others)
 {
-    for (size_t s = 0; s < places->stretches; s++) {
-        for (uint32_t bits = places->found[s]; bits != 0; bits &= bits - 1)
-            values[s * SMALL_STRETCH + (size_t)__builtin_ctz(bits)] = *others++;
-    }
+    codec_lanes()->replace(values, places->found, places->stretches, others);
 }
 
 int32_t small_sums(int64_t *out, const struct small_values *values, size_t count, int64_t first,

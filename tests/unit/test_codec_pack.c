@@ -143,6 +143,15 @@ static void check_small(const struct codec_lanes *lanes, const char *name, struc
                 ones -= is_found;
             }
             ck_assert_uint_eq(ones, 5);
+            int32_t others[LANES_GROUP], next = 0;
+            for (size_t i = 0; i < LANES_GROUP; i++)
+                others[i] = (int32_t)random_u64(random);
+            lanes->replace(values, found, LANES_GROUP / LANES_STRETCH, others);
+            for (size_t i = 0; i < LANES_GROUP; i++) {
+                int32_t value = words[i] == sought ? others[next++] : list[words[i]];
+                if (values[i] != value || values[LANES_GROUP] != GUARD)
+                    ck_abort_msg("%s: replaced value %zu of %u bits", name, i, width);
+            }
         }
     }
     for (unsigned round = 0; round < 200; round++) {
