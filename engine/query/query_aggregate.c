@@ -469,44 +469,32 @@ static holter_status take_lasting(struct query_aggregate *a, const struct column
     return HOLTER_OK;
 }
 
-/* In 64 bits where no value is so large that they might not suffice; 128 take many times as long. */
-static int128 sum_of_values(const int64_t *values, size_t count)
+/* In 64 bits where no value of theirs is so large that they might not suffice; 128 take many times as long. */
+static int128 sum_of_values(const int64_t *values, size_t count, int64_t min, int64_t max)
 {
-    enum { SOME = 4096, ROOM_BITS = 50 };
-    int128 total = 0;
-    for (size_t done = 0; done < count; done += SOME) {
-        size_t some = count - done < SOME ? count - done : SOME;
-        uint64_t sum = 0;
-        uint64_t off = 0;
-        for (size_t i = done; i < done + some; i++) {
-            sum += (uint64_t)values[i];
-            off |= (uint64_t)values[i] + ((uint64_t)1 << ROOM_BITS);
-        }
-        total += (int64_t)sum;
-        if (CORE_LIKELY(off >> (ROOM_BITS + 1) == 0))
-            continue;
-        total -= (int64_t)sum;
-        for (size_t i = done; i < done + some; i++)
-            total += values[i];
+    const int64_t far = INT64_MAX / QUERY_ROWS_MAX;
+    core_assert(count <= QUERY_ROWS_MAX);
+    if (CORE_LIKELY(min >= -far && max <= far)) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < count; i++)
+            sum += values[i];
+        return sum;
     }
+    int128 total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += values[i];
     return total;
 }
 
 static void take_integers(const struct query_aggregate *a, struct tally *tally,
                           const int64_t *values, size_t count)
 {
+    int64_t min, max;
+    codec_range(&min, &max, values, count);
     if ((a->spec.functions & (HOLTER_FN_SUM | HOLTER_FN_MEAN)) != 0)
-        tally->total.whole += sum_of_values(values, count);
-    if ((a->spec.functions & (HOLTER_FN_MIN | HOLTER_FN_MAX)) != 0) {
-        int64_t min = a->samples == 0 ? values[0] : tally->min;
-        int64_t max = a->samples == 0 ? values[0] : tally->max;
-        for (size_t i = 0; i < count; i++) {
-            min = values[i] < min ? values[i] : min;
-            max = values[i] > max ? values[i] : max;
-        }
-        tally->min = min;
-        tally->max = max;
-    }
+        tally->total.whole += sum_of_values(values, count, min, max);
+    tally->min = a->samples == 0 || min < tally->min ? min : tally->min;
+    tally->max = a->samples == 0 || max > tally->max ? max : tally->max;
 }
 
 static void take_reals(const struct query_aggregate *a, struct tally *tally, const int64_t *values,
@@ -587,14 +575,26 @@ static bool is_excluded(const struct columns *rows, size_t row)
     return (rows->flags[row] & EXCLUDED_FLAGS) != 0;
 }
 
+/* Four at a time. */
+static bool has_excluded(const uint16_t *flags, size_t count)
+{
+    const uint64_t each = UINT64_C(0x0001000100010001);
+    uint64_t seen = 0, four;
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        memcpy(&four, flags + i, sizeof four);
+        seen |= four;
+    }
+    for (; i < count; i++)
+        seen |= flags[i];
+    return (seen & EXCLUDED_FLAGS * each) != 0;
+}
+
 /* Rows [begin, end) of a batch that begin in the window: between flagged ones, stretches. */
 static holter_status take_rows(struct query_aggregate *a, const struct columns *rows, size_t begin,
                                size_t end, holter_error *err)
 {
-    unsigned flags = 0;
-    for (size_t row = begin; row < end; row++)
-        flags |= rows->flags[row];
-    if ((flags & EXCLUDED_FLAGS) == 0)
+    if (!has_excluded(rows->flags + begin, end - begin))
         return take_stretch(a, rows, begin, end, err);
     holter_status status = HOLTER_OK;
     while (status == HOLTER_OK && begin < end) {
