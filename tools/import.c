@@ -138,10 +138,9 @@ static const char *file_name(const struct import *im, uint32_t file)
 static bool row_refuse(struct import *im, const char *column, const char *why, int *code)
 {
     *code = import_queue_wait(&im->queue);
-    if (*code != TOOL_OK) {
-        im->rows->counts.rows--;
+    if (*code != TOOL_OK)
         return false;
-    }
+    im->rows->counts.rows++;
     im->rows->counts.refused++;
     refusal_say(im, file_name(im, im->file), im->line, column, why);
     return false;
@@ -223,19 +222,27 @@ static int header_read(struct import *im)
     return TOOL_FAILED;
 }
 
-/* There is room for so many samples of a user and source, which follow. */
+/*
+ * There is room for so many samples of a user and source, which follow and are of the row at hand: both are counted.
+ * Where rows before it were not stored it counts as not read (I2).
+ */
 static int room_make(struct import *im, size_t samples, size_t values, struct csv_field id,
                      struct csv_field source)
 {
-    int code = TOOL_OK;
     if (!import_rows_have_room(im->rows, samples, values)) {
-        code = import_queue_next(&im->queue);
+        int code = import_queue_next(&im->queue);
         im->rows = import_queue_rows(&im->queue);
+        if (code != TOOL_OK)
+            return code;
     }
-    if (code == TOOL_OK && (!import_rows_need_room(im->rows, samples, values) ||
-                            !import_rows_person(im->rows, id, source)))
-        code = say_no_memory();
-    return code;
+    struct import_counts *counts = &im->rows->counts;
+    counts->rows++;
+    counts->samples += samples;
+    if (import_rows_need_room(im->rows, samples, values) &&
+        import_rows_person(im->rows, id, source))
+        return TOOL_OK;
+    counts->not_stored += samples;
+    return say_no_memory();
 }
 
 /* As room_make, where users' parts are replaced. */
@@ -256,11 +263,18 @@ static int preset_rows_add(struct import *im)
     for (size_t i = 0; i < reader->sample_count; i++)
         value_count += reader->metrics[reader->samples[i].metric].field_count;
     int code = TOOL_OK;
-    if (im->preset->replaces)
-        code = replace_room_make(im, value_count);
-    else if (reader->sample_count > 0)
+    struct import_counts *counts = &im->rows->counts;
+    if (!im->preset->replaces && reader->sample_count > 0) {
         code = room_make(im, reader->sample_count, value_count, reader->id,
                          (struct csv_field){ im->source_name, strlen(im->source_name) });
+    } else {
+        counts->rows++;
+        counts->samples += reader->sample_count;
+        if (im->preset->replaces)
+            code = replace_room_make(im, value_count);
+        if (code != TOOL_OK)
+            counts->not_stored += reader->sample_count;
+    }
     for (size_t i = 0; code == TOOL_OK && i < reader->sample_count; i++) {
         const struct preset_sample *sample = &reader->samples[i];
         const struct import_sample added = {
@@ -288,13 +302,13 @@ static bool preset_record_read(struct import *im, int *code)
     case PRESET_OK:
         break;
     }
-    im->rows->counts.samples += im->reader.sample_count;
-    if (im->preset->replaces && replace_is_old(&im->replace))
+    if (im->preset->replaces && replace_is_old(&im->replace)) {
+        im->rows->counts.rows++;
+        im->rows->counts.samples += im->reader.sample_count;
         im->rows->counts.superseded += im->reader.sample_count;
-    else
+    } else {
         *code = preset_rows_add(im);
-    if (*code != TOOL_OK)
-        im->rows->counts.not_stored += im->reader.sample_count;
+    }
     return *code == TOOL_OK;
 }
 
@@ -314,20 +328,16 @@ static bool mapped_record_read(struct import *im, int *code)
     case MAPPED_OK:
         break;
     }
-    im->rows->counts.samples++;
     *code =
         room_make(im, 1, mapped->sample.metric->field_count, mapped->row_user, mapped->row_source);
     if (*code == TOOL_OK)
         import_rows_add(im->rows, im->file, im->line, &mapped->sample);
-    else
-        im->rows->counts.not_stored++;
     return *code == TOOL_OK;
 }
 
 static int record_read(struct import *im, size_t column_count)
 {
     int code = TOOL_OK;
-    im->rows->counts.rows++;
     im->rows_read++;
     bool ok;
     if (csv_field_count(im->csv) != column_count) {
@@ -374,7 +384,6 @@ static int records_read(struct import *im, struct input *input)
             column_count = csv_field_count(csv);
             code = header_read(im);
         } else if (result == CSV_BAD) {
-            im->rows->counts.rows++;
             im->rows_read++;
             char why[TEXT_BYTES];
             snprintf(why, sizeof why, "row: %s", csv_problem(csv));

@@ -10,11 +10,11 @@
 static void forget_as_not_read(struct import_rows *rows)
 {
     size_t count = rows->row_count;
+    uint64_t rows_before = rows->rows_before;
     import_rows_drop(rows);
     rows->counts.not_stored -= count;
     rows->counts.samples -= count;
-    if (rows->row_is_sample)
-        rows->counts.rows -= count;
+    rows->counts.rows = rows->rows_before = rows_before;
 }
 
 /* With the mutex, which it gives back meanwhile. */

@@ -534,6 +534,7 @@ static void names_forget(struct import_rows *rows)
 
 static void rows_forget(struct import_rows *rows)
 {
+    rows->rows_before = rows->counts.rows;
     rows->row_count = 0;
     rows->value_count = 0;
     rows->text_bytes = 0;

@@ -89,6 +89,7 @@ struct import_rows {
     char *texts;
     size_t text_bytes;
     struct import_counts counts;
+    uint64_t rows_before; /* counts.rows before the rows at hand */
     struct import_run *run;
     bool row_is_sample;  /* else a row of a file can be several */
     bool is_all_or_none; /* a refused row keeps those before it from being committed */
