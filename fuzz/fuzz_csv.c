@@ -40,7 +40,7 @@ static uint64_t read_all(struct stream stream)
     if (csv == NULL)
         csv = csv_new();
     core_assert(csv != NULL);
-    csv_begin(csv, stream_read, &stream);
+    csv_begin(csv, NULL, stream_read, &stream);
     enum csv_result result;
     do {
         result = csv_next(csv);

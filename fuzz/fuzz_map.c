@@ -56,7 +56,7 @@ static void file_read(struct mapped_reader *reader, struct csv *csv)
             continue;
         reader->problem[0] = '\0';
         enum mapped_result row = mapped_row_read(reader, csv_fields(csv));
-        core_assert(row == MAPPED_OK || row == MAPPED_REFUSED);
+        core_assert(row == MAPPED_OK || row == MAPPED_REFUSED || row == MAPPED_EMPTY);
         if (row == MAPPED_OK) {
             sample_check(reader);
             time_check(reader);
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if (ok && metric < 7)
         ok = mapped_default(&reader, &fuzz_metrics[metric % FUZZ_METRICS]) == MAPPED_OK;
     if (ok) {
-        csv_begin(csv, stream_read, &in);
+        csv_begin(csv, NULL, stream_read, &in);
         file_read(&reader, csv);
     }
     mapped_release(&reader);

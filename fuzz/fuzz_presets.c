@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if (csv == NULL)
         csv = csv_new();
     core_assert(csv != NULL);
-    csv_begin(csv, stream_read, &stream);
+    csv_begin(csv, NULL, stream_read, &stream);
     file_read(csv, preset);
     return 0;
 }

@@ -367,7 +367,7 @@ static int print_user(const struct aggregate *aggregate, uint64_t user)
         if (code != TOOL_OK || spec.source == 0)
             return code;
     }
-    if (output->from_ns == output->to_ns)
+    if (output->from_ns == output->to_ns || output->where.is_nothing)
         return TOOL_OK; /* to the library, both ends 0 would be all time */
 
     holter_error err = { 0 };

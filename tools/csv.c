@@ -35,7 +35,7 @@ enum { WINDOW_BYTES = 64 };
 
 /* What may end a field, or must not be in one: a bit each, from the lowest on. */
 struct marks {
-    uint64_t commas;
+    uint64_t commas; /* or what is in their place */
     uint64_t others; /* line ends, quotes, zeros */
 };
 
@@ -47,6 +47,8 @@ struct csv {
     bool is_start;    /* nothing was looked at yet: a byte order mark may come */
     bool is_first;    /* no record was found yet: control characters are refused */
     bool is_skipping; /* the rest of a bad line comes first */
+    char delimiter;
+    uint64_t skip_lines; /* that come first */
     size_t begin, end;
     size_t record_end; /* after the line end of the record found */
     /* Bytes that were looked at, and their marks. */
@@ -62,25 +64,25 @@ struct csv {
 };
 
 /* Of up to WINDOW_BYTES bytes. */
-static struct marks marks_of(const char *bytes, size_t count)
+static struct marks marks_of(const char *bytes, size_t count, char delimiter)
 {
     struct marks marks = { 0 };
     for (size_t i = 0; i < count; i++) {
         char c = bytes[i];
-        marks.commas |= (uint64_t)(c == ',') << i;
+        marks.commas |= (uint64_t)(c == delimiter) << i;
         marks.others |= (uint64_t)(c == '\n' || c == '"' || c == '\0') << i;
     }
     return marks;
 }
 
 /* Of WINDOW_BYTES bytes; every x86-64 has SSE2. */
-static struct marks marks_of_window(const char *bytes)
+static struct marks marks_of_window(const char *bytes, char delimiter)
 {
 #ifdef __SSE2__
     struct marks marks = { 0 };
     for (size_t i = 0; i < WINDOW_BYTES; i += sizeof(__m128i)) {
         __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
-        __m128i is_comma = _mm_cmpeq_epi8(some, _mm_set1_epi8(','));
+        __m128i is_comma = _mm_cmpeq_epi8(some, _mm_set1_epi8(delimiter));
         __m128i is_other = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(some, _mm_set1_epi8('\n')),
                                                      _mm_cmpeq_epi8(some, _mm_set1_epi8('"'))),
                                         _mm_cmpeq_epi8(some, _mm_setzero_si128()));
@@ -89,7 +91,7 @@ static struct marks marks_of_window(const char *bytes)
     }
     return marks;
 #else
-    return marks_of(bytes, WINDOW_BYTES);
+    return marks_of(bytes, WINDOW_BYTES, delimiter);
 #endif
 }
 
@@ -101,8 +103,8 @@ static bool window_need(struct csv *csv, size_t at)
     size_t left = csv->end - at;
     csv->window = at;
     csv->window_bytes = left < WINDOW_BYTES ? left : WINDOW_BYTES;
-    csv->marks =
-        left < WINDOW_BYTES ? marks_of(csv->buffer + at, left) : marks_of_window(csv->buffer + at);
+    csv->marks = left < WINDOW_BYTES ? marks_of(csv->buffer + at, left, csv->delimiter)
+                                     : marks_of_window(csv->buffer + at, csv->delimiter);
     return left > 0;
 }
 
@@ -198,7 +200,7 @@ static int separator_at(const struct csv *csv, size_t at, size_t *bytes)
         *bytes = 0;
         return csv->is_at_end ? 3 : 0;
     }
-    if (csv->buffer[at] == ',')
+    if (csv->buffer[at] == csv->delimiter)
         return 1;
     if (csv->buffer[at] == '\n')
         return 2;
@@ -385,8 +387,15 @@ struct csv *csv_new(void)
     return malloc(sizeof(struct csv));
 }
 
-void csv_begin(struct csv *csv, csv_read_fn *read, void *context)
+bool csv_can_delimit(char c)
 {
+    return c != '"' && c != '\n' && c != '\r' && c != '\0';
+}
+
+void csv_begin(struct csv *csv, const struct csv_form *form, csv_read_fn *read, void *context)
+{
+    csv->delimiter = form == NULL || form->delimiter == 0 ? ',' : form->delimiter;
+    csv->skip_lines = form == NULL ? 0 : form->skip_lines;
     csv->read = read;
     csv->context = context;
     csv->is_at_end = false;
@@ -409,6 +418,11 @@ void csv_free(struct csv *csv)
 enum csv_result csv_next(struct csv *csv)
 {
     csv->begin = csv->record_end;
+    for (; csv->skip_lines > 0; csv->skip_lines--) {
+        if (!line_skip(csv))
+            return CSV_BROKEN;
+        csv->line = csv->next_line;
+    }
     if (csv->is_skipping && !line_skip(csv))
         return CSV_BROKEN;
 

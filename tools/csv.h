@@ -68,8 +68,18 @@ enum csv_result {
 struct csv *csv_new(void);
 void csv_free(struct csv *csv);
 
-/** Read a stream from its begin. *context borrowed until the next one, or csv_free. */
-void csv_begin(struct csv *csv, csv_read_fn *read, void *context);
+/** How a file differs from RFC 4180. */
+struct csv_form {
+    char delimiter;      /* 0: a comma */
+    uint64_t skip_lines; /* before the header: passed over, whatever is in them */
+};
+
+/** A delimiter can be what is no quote, line end or zero. */
+bool csv_can_delimit(char c);
+/**
+ * Read a stream from its begin. *context borrowed until the next one, or csv_free; form: NULL is RFC 4180.
+ */
+void csv_begin(struct csv *csv, const struct csv_form *form, csv_read_fn *read, void *context);
 
 /** The next record. Cost: one pass over its bytes, a second over fields with doubled quotes. */
 enum csv_result csv_next(struct csv *csv);

@@ -32,8 +32,11 @@ struct import {
     bool round, json, skips;
     const struct preset *preset; /* NULL: --format csv */
     const char *revision_text;   /* NULL: none was given */
-    struct time_zone time_zone;  /* that --tz names */
-    char *user;                  /* owned; NULL: none was given */
+    const char *delimiter_text;  /* likewise */
+    struct csv_form form;
+    uint32_t skip_lines;
+    struct time_zone time_zone; /* that --tz names */
+    char *user;                 /* owned; NULL: none was given */
     /* what there is */
     holter_store *store;
     struct csv *csv;
@@ -73,12 +76,13 @@ const struct verb verb_import = {
         "(Fitbit data), welltory (each publication takes the place of older ones).\n"
         "\n"
         "  --map LIST       what the columns hold: user, time, value, value.FIELD, metric, source, "
-        "duration, key,\n"
-        "                   revision, flags; may be given again; \"\\,\" is a comma in a column's "
-        "name\n"
-        "  --time-format T  unix_s, unix_ms, unix_ns, rfc3339, or a pattern: %Y %y %m %b %d %j %H "
-        "%I %M %S %p %f\n"
-        "                   %z %s %T %F %D %R\n"
+        "duration, end,\n"
+        "                   key, revision, flags; may be given again; \"\\,\" is a comma in a "
+        "column's name\n"
+        "  --time-format T  unix_s, unix_ms, unix_ns, rfc3339, or a pattern: %Y %y %m %b %B %h %d "
+        "%e "
+        "%j %H %I %M\n"
+        "                   %S %p %f %z %s %T %F %D %R %n %t %%\n"
         "  --tz ZONE        of times that do not tell: UTC (default), an offset such as +05:30, or "
         "a name such as\n"
         "                   America/New_York: then local times shown twice (the first is taken) or "
@@ -89,6 +93,11 @@ const struct verb verb_import = {
         "  --source S       of rows without a source column (import)\n"
         "  --duration D     of intervals without a duration column: 60s, 1m, 0.5h; plain numbers "
         "are seconds\n"
+        "  --delimiter C    what columns are apart by, in the place of a comma: ';', tab ..\n"
+        "  --decimal-comma  values and durations have a comma for a point (36,5)\n"
+        "  --skip-lines N   pass over so many lines before the header\n"
+        "  --skip-empty     pass over rows without a value, instead of refusing them; they are "
+        "counted\n"
         "  --round          round values that are finer than the metric keeps, instead of refusing "
         "them\n"
         "  --on-error E     at a bad row: stop (default; rows before it stay stored) or skip\n"
@@ -325,6 +334,10 @@ static bool mapped_record_read(struct import *im, int *code)
     case MAPPED_NO_MEMORY:
         *code = say_no_memory();
         return false;
+    case MAPPED_EMPTY:
+        im->rows->counts.rows++;
+        im->rows->counts.empty++;
+        return true;
     case MAPPED_OK:
         break;
     }
@@ -410,7 +423,7 @@ static int file_read(struct import *im)
         say("%s: %s", file_name(im, im->file), problem);
         return TOOL_FAILED;
     }
-    csv_begin(im->csv, input_read, input);
+    csv_begin(im->csv, &im->form, input_read, input);
     im->replaces_now = false;
     int code = records_read(im, input);
     if (im->replaces_now) {
@@ -424,6 +437,19 @@ static int file_read(struct import *im)
 
 /* ---- the import ----------------------------------------------------------------------------- */
 
+static int delimiter_read(struct import *im)
+{
+    const char *text = im->delimiter_text;
+    im->form.skip_lines = im->skip_lines;
+    if (text == NULL)
+        return TOOL_OK;
+    char one = strcmp(text, "tab") == 0 ? '\t' : text[0];
+    if ((one != '\t' && text[1] != '\0') || !csv_can_delimit(one))
+        return say_usage(&verb_import, "--delimiter takes one character, such as ';', or tab");
+    im->form.delimiter = one;
+    return TOOL_OK;
+}
+
 /* What --format csv needs. */
 static int csv_options_check(struct import *im)
 {
@@ -431,12 +457,18 @@ static int csv_options_check(struct import *im)
     const struct map *map = &mapped->map;
     if (im->time_text == NULL)
         return say_usage(&verb_import, "import needs --time-format");
+    int code = delimiter_read(im);
+    if (code != TOOL_OK)
+        return code;
     const char *problem = time_format_read(&mapped->time_format, im->time_text);
     if (problem != NULL)
         return say_usage(&verb_import, "--time-format: %s", problem);
     mapped->time_text = im->time_text;
     mapped->time_format.zone = im->zone == NULL ? NULL : &im->time_zone;
     mapped->round = im->round;
+    mapped->end_format = mapped->time_format;
+    if (map->columns[SLOT_END] != NULL && map->columns[SLOT_DURATION] != NULL)
+        return say_usage(&verb_import, "--map takes either a duration column or an end column");
     mapped->source = im->source_name;
     mapped->duration_ns = -1;
     if (im->duration_text != NULL && duration_read(&mapped->duration_ns, im->duration_text,
@@ -453,8 +485,7 @@ static int csv_options_check(struct import *im)
     if (map->columns[SLOT_VALUE] == NULL && map->columns[SLOT_KEY] == NULL && map->field_count == 0)
         return say_usage(&verb_import,
                          "--map needs a value column: value=COLUMN, or value.FIELD=COLUMN");
-    int code =
-        im->user_text == NULL ? TOOL_OK : user_id_read(&im->user, &verb_import, im->user_text);
+    code = im->user_text == NULL ? TOOL_OK : user_id_read(&im->user, &verb_import, im->user_text);
     mapped->user = im->user;
     return code;
 }
@@ -469,7 +500,11 @@ static int preset_options_check(struct import *im)
                     { "--metric", im->metric_name != NULL },
                     { "--user", im->user_text != NULL },
                     { "--duration", im->duration_text != NULL },
-                    { "--time-format", im->time_text != NULL } };
+                    { "--time-format", im->time_text != NULL },
+                    { "--delimiter", im->delimiter_text != NULL },
+                    { "--skip-lines", im->skip_lines > 0 },
+                    { "--skip-empty", im->mapped.skips_empty },
+                    { "--decimal-comma", im->mapped.decimal_comma } };
     for (size_t i = 0; i < TOOL_COUNT(options); i++)
         if (options[i].is_given)
             return say_usage(&verb_import, "--format %s knows its columns: leave %s out",
@@ -526,6 +561,7 @@ static int default_metric_find(struct import *im)
         return TOOL_OK;
     case MAPPED_NO_MEMORY:
         return say_no_memory();
+    case MAPPED_EMPTY:
     case MAPPED_REFUSED:
     case MAPPED_FAILED:
         break;
@@ -559,6 +595,8 @@ static void summary_print(const struct import *im)
         else
             out_format("%s %llu %s", i == 0 ? ":" : ",", (unsigned long long)parts[i].count,
                        parts[i].name);
+    if (c->empty > 0)
+        out_format(im->json ? ", \"empty\": %llu" : ", %llu empty", (unsigned long long)c->empty);
     if (im->json)
         out_format(", \"not_stored\": %llu, \"ambiguous\": %llu, \"missing\": %llu}",
                    (unsigned long long)c->not_stored, (unsigned long long)im->time_zone.ambiguous,
@@ -650,6 +688,10 @@ static int run(int count, char **arguments)
         { "--tz", OPTION_TEXT, &im.zone },
         { "--on-error", OPTION_TEXT, &im.on_error },
         { "--revision", OPTION_TEXT, &im.revision_text },
+        { "--delimiter", OPTION_TEXT, &im.delimiter_text },
+        { "--skip-lines", OPTION_COUNT, &im.skip_lines },
+        { "--skip-empty", OPTION_FLAG, &im.mapped.skips_empty },
+        { "--decimal-comma", OPTION_FLAG, &im.mapped.decimal_comma },
         { "--round", OPTION_FLAG, &im.round },
         { "--region", OPTION_TEXT, &im.region },
         { "--keyring", OPTION_TEXT, &im.keyring },

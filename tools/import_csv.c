@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NUMBER_BYTES_MAX = 64 };
+
 /* A metric, and the slot that holds each of its fields. */
 struct plan {
     holter_metric metric;
@@ -119,6 +121,20 @@ static enum mapped_result refused(struct mapped_reader *reader, enum slot slot)
     return MAPPED_REFUSED;
 }
 
+/* A number's decimal comma becomes a point; `text` as it is where it has none, or is longer than a number. */
+static struct csv_field decimal_point(const struct mapped_reader *reader, struct csv_field text,
+                                      char room[static NUMBER_BYTES_MAX])
+{
+    if (!reader->decimal_comma || text.count > NUMBER_BYTES_MAX)
+        return text;
+    const char *comma = memchr(text.bytes, ',', text.count);
+    if (comma == NULL || memchr(text.bytes, '.', text.count) != NULL)
+        return text;
+    memcpy(room, text.bytes, text.count);
+    room[comma - text.bytes] = '.';
+    return (struct csv_field){ room, text.count };
+}
+
 static enum mapped_result time_cell_read(struct mapped_reader *reader, int64_t *out_ns)
 {
     return import_time_read(out_ns, &reader->time_format, reader->time_text,
@@ -127,11 +143,32 @@ static enum mapped_result time_cell_read(struct mapped_reader *reader, int64_t *
                : refused(reader, SLOT_TIME);
 }
 
+/* The duration up to an end. */
+static enum mapped_result end_cell_read(struct mapped_reader *reader, const holter_metric *metric,
+                                        int64_t *out_ns)
+{
+    int64_t end_ns;
+    if (!import_time_read(&end_ns, &reader->end_format, reader->time_text, cell(reader, SLOT_END),
+                          reader->problem))
+        return refused(reader, SLOT_END);
+    if (end_ns < reader->sample.time_ns)
+        return refuse(reader, SLOT_END,
+                      "found an end before the time, expected one at or after it");
+    if (__builtin_sub_overflow(end_ns, reader->sample.time_ns, out_ns))
+        return refuse(reader, SLOT_END,
+                      "found an end out of range, expected less than 292 years after the time");
+    return import_duration_check(*out_ns, metric, reader->problem) ? MAPPED_OK
+                                                                   : refused(reader, SLOT_END);
+}
+
 static enum mapped_result duration_cell_read(struct mapped_reader *reader,
                                              const holter_metric *metric, int64_t *out_ns)
 {
-    struct csv_field text = cell(reader, SLOT_DURATION);
+    char room[NUMBER_BYTES_MAX];
+    struct csv_field text = decimal_point(reader, cell(reader, SLOT_DURATION), room);
     *out_ns = metric->kind == HOLTER_INTERVAL ? reader->duration_ns : 0;
+    if (cell(reader, SLOT_END).count > 0)
+        return end_cell_read(reader, metric, out_ns);
     if ((text.count == 0 || import_duration_read(out_ns, text, reader->problem)) &&
         import_duration_check(*out_ns, metric, reader->problem))
         return MAPPED_OK;
@@ -159,12 +196,26 @@ static enum mapped_result flags_cell_read(struct mapped_reader *reader, uint16_t
 static enum mapped_result values_read(struct mapped_reader *reader, const struct plan *plan)
 {
     for (size_t f = 0; f < plan->metric.field_count; f++) {
-        if (import_value_read(&reader->values[f], &plan->metric, f, cell(reader, plan->slots[f]),
-                              reader->round, reader->problem))
+        char room[NUMBER_BYTES_MAX];
+        struct csv_field text = cell(reader, plan->slots[f]);
+        if (plan->metric.fields[f].type != HOLTER_TEXT)
+            text = decimal_point(reader, text, room);
+        if (import_value_read(&reader->values[f], &plan->metric, f, text, reader->round,
+                              reader->problem))
             continue;
         return refused(reader, plan->slots[f]);
     }
     return MAPPED_OK;
+}
+
+/* Does a field that is no key lack its value? */
+static bool is_empty(const struct mapped_reader *reader, const struct plan *plan)
+{
+    for (size_t f = 0; f < plan->metric.field_count; f++) {
+        if ((int)f != plan->metric.key_field && cell(reader, plan->slots[f]).count == 0)
+            return true;
+    }
+    return false;
 }
 
 static enum mapped_result user_read(struct mapped_reader *reader)
@@ -191,6 +242,8 @@ enum mapped_result mapped_row_read(struct mapped_reader *reader, const struct cs
     const struct plan *plan;
     reader->fields = fields;
     enum mapped_result result = plan_read(reader, &plan);
+    if (result == MAPPED_OK && reader->skips_empty && is_empty(reader, plan))
+        return MAPPED_EMPTY;
     if (result == MAPPED_OK)
         result = time_cell_read(reader, &sample->time_ns);
     if (result == MAPPED_OK)
@@ -231,15 +284,15 @@ enum mapped_result mapped_default(struct mapped_reader *reader, const holter_met
     const struct plan *plan = reader->default_plan = reader->last_plan;
     if (map->columns[SLOT_METRIC] != NULL)
         return MAPPED_OK;
+    for (size_t i = 0; i < map->field_count; i++)
+        if (!metric_has_field(metric, map->field_names[i]))
+            return refuse(reader, SLOT_COUNT, "metric %s has no field '%s'", metric->name,
+                          map->field_names[i]);
     if (plan->unmapped_field != SIZE_MAX)
         return refuse(reader, SLOT_COUNT,
                       "metric %s has a field '%s' that --map does not give: add value.%s=COLUMN",
                       metric->name, metric->fields[plan->unmapped_field].name,
                       metric->fields[plan->unmapped_field].name);
-    for (size_t i = 0; i < map->field_count; i++)
-        if (!metric_has_field(metric, map->field_names[i]))
-            return refuse(reader, SLOT_COUNT, "metric %s has no field '%s'", metric->name,
-                          map->field_names[i]);
     if (map->columns[SLOT_KEY] != NULL && metric->key_field < 0)
         return refuse(reader, SLOT_COUNT, "metric %s has no key field, so --map cannot give key",
                       metric->name);
@@ -247,9 +300,10 @@ enum mapped_result mapped_default(struct mapped_reader *reader, const holter_met
         return refuse(reader, SLOT_COUNT, "metric %s is of instants, so --duration cannot be given",
                       metric->name);
     if (metric->kind == HOLTER_INTERVAL && reader->duration_ns < 0 &&
-        map->columns[SLOT_DURATION] == NULL)
+        map->columns[SLOT_DURATION] == NULL && map->columns[SLOT_END] == NULL)
         return refuse(reader, SLOT_COUNT,
-                      "metric %s is of intervals: give --duration, or a duration column in --map",
+                      "metric %s is of intervals: give --duration, or a duration or end column in "
+                      "--map",
                       metric->name);
     return MAPPED_OK;
 }
@@ -261,8 +315,15 @@ enum mapped_result mapped_bind(struct mapped_reader *reader, const struct csv_fi
     size_t found;
     if (map_bind(&reader->map, header, count, reader->columns, &missing, &found))
         return MAPPED_OK;
-    return refuse(reader, SLOT_COUNT, "found %zu columns '%s' among %zu, expected one", found,
-                  reader->map.columns[missing], count);
+    const char *hint = "";
+    if (count == 1 && memchr(header[0].bytes, ';', header[0].count) != NULL)
+        hint = " (are columns apart by ';'? --delimiter)";
+    else if (count == 1 && memchr(header[0].bytes, '\t', header[0].count) != NULL)
+        hint = " (are columns apart by tabs? --delimiter tab)";
+    else if (found == 0 && count == 1)
+        hint = " (does the header come later? --skip-lines)";
+    return refuse(reader, SLOT_COUNT, "found %zu columns '%s' among %zu, expected one%s", found,
+                  reader->map.columns[missing], count, hint);
 }
 
 void mapped_release(struct mapped_reader *reader)

@@ -1,7 +1,7 @@
 /*
  * import_csv.h -- rows of a CSV file whose columns --map tells.
  *
- *   M1  A row gives one sample, or none and a sentence.
+ *   M1  A row gives one sample, or none and a sentence, or none as it has no value.
  *   M2  Reading needs no store, but a way to find metrics by name.
  *
  * Threads: one at a time. Tests: tests/cli/import.test, tests/cli/import_errors.test,
@@ -24,11 +24,14 @@ struct mapped_reader {
     /* the caller's: what was asked for, borrowed */
     struct map map;
     struct time_format time_format;
-    const char *time_text; /* the format, as it was given */
-    int64_t duration_ns;   /* -1: none was given */
-    const char *user;      /* of rows without one; NULL: none was given */
-    const char *source;    /* of rows without one */
+    struct time_format end_format; /* the same, of ends */
+    const char *time_text;         /* the format, as it was given */
+    int64_t duration_ns;           /* -1: none was given */
+    const char *user;              /* of rows without one; NULL: none was given */
+    const char *source;            /* of rows without one */
     bool round;
+    bool skips_empty;   /* rows without a value, instead of refusing them */
+    bool decimal_comma; /* in values and durations */
     metric_find_fn *metric_find;
     void *context;
     /* metrics that rows had */
@@ -48,6 +51,7 @@ struct mapped_reader {
 
 enum mapped_result {
     MAPPED_OK,
+    MAPPED_EMPTY,   /* it has no value, and such rows are passed over */
     MAPPED_REFUSED, /* `problem` says why */
     MAPPED_FAILED,  /* a metric could not be looked up: `err` */
     MAPPED_NO_MEMORY,

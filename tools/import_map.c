@@ -10,9 +10,10 @@
 enum { SHOWN_BYTES_MAX = 200 };
 
 static const char *const slot_names[SLOT_FIELDS] = {
-    [SLOT_USER] = "user",     [SLOT_TIME] = "time",         [SLOT_VALUE] = "value",
-    [SLOT_METRIC] = "metric", [SLOT_SOURCE] = "source",     [SLOT_DURATION] = "duration",
-    [SLOT_KEY] = "key",       [SLOT_REVISION] = "revision", [SLOT_FLAGS] = "flags",
+    [SLOT_USER] = "user",     [SLOT_TIME] = "time",     [SLOT_VALUE] = "value",
+    [SLOT_METRIC] = "metric", [SLOT_SOURCE] = "source", [SLOT_DURATION] = "duration",
+    [SLOT_END] = "end",       [SLOT_KEY] = "key",       [SLOT_REVISION] = "revision",
+    [SLOT_FLAGS] = "flags",
 };
 
 static const char *slot_name_at(const void *context, size_t index)
@@ -46,7 +47,7 @@ static enum slot slot_need(struct map *map, const char *name, char *problem)
     else
         snprintf(problem, IMPORT_PROBLEM_BYTES_MAX,
                  "--map has no '%.*s'; it knows user, time, value, value.FIELD, metric, source, "
-                 "duration, key, revision and flags",
+                 "duration, end, key, revision and flags",
                  SHOWN_BYTES_MAX, name);
     return SLOT_COUNT;
 }

@@ -18,6 +18,7 @@ enum slot {
     SLOT_METRIC,
     SLOT_SOURCE,
     SLOT_DURATION,
+    SLOT_END,
     SLOT_KEY,
     SLOT_REVISION,
     SLOT_FLAGS,

@@ -148,6 +148,7 @@ struct import_counts import_queue_counts(const struct import_queue *queue)
         sum.superseded += counts->superseded;
         sum.flagged += counts->flagged;
         sum.refused += counts->refused;
+        sum.empty += counts->empty;
         sum.not_stored += counts->not_stored;
     }
     return sum;

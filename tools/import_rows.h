@@ -28,7 +28,8 @@ enum {
 
 /** What became of the rows. */
 struct import_counts {
-    uint64_t rows, samples, fresh, duplicate, corrected, superseded, flagged, refused, not_stored;
+    uint64_t rows, samples, fresh, duplicate, corrected, superseded, flagged, refused, empty,
+        not_stored;
 };
 
 /** One sample that was read; what it points at is borrowed for a call. */

@@ -121,8 +121,10 @@ bool import_time_read(int64_t *out_ns, struct time_format *format, const char *f
     case TIME_MALFORMED:
         break;
     }
-    return refuse(problem, "found %s, expected a time of the form %s",
-                  form_of(form, text.bytes, text.count), format_text);
+    return refuse(problem, "found %s%s, expected a time of the form %s%s",
+                  form_of(form, text.bytes, text.count),
+                  format->is_off ? ", with a number or a day that does not exist" : "", format_text,
+                  format->lacks_offset ? ", with an offset, or --tz" : "");
 }
 
 bool import_duration_read(int64_t *out_ns, struct csv_field text,

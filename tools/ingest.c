@@ -63,7 +63,7 @@ const struct verb verb_ingest = {
         "\n"
         "  --format F         line protocol or objects only; told by each line's first byte "
         "otherwise\n"
-        "  --precision P      the unit of times in line protocol (ns)\n"
+        "  --precision P      the unit of times that are numbers (ns)\n"
         "  --user-tag NAME    the tag that holds the user's id (user)\n"
         "  --source-tag NAME  the tag that holds the source (source)\n"
         "  --user U           of lines without one: an id, @FILE, or - with --listen or files\n"

@@ -27,6 +27,9 @@ enum ingest_result ingest_refuse(struct ingest_reader *reader, const char *forma
     TOOL_PRINTF(2, 3);
 /** reader->problem, of a leaf, gets what it is about in front. INGEST_REFUSED always. */
 enum ingest_result ingest_refuse_part(struct ingest_reader *reader, const char *part);
+/** A time in the caller's unit. */
+enum ingest_result ingest_time_take(struct ingest_reader *reader, const char *part, int64_t units,
+                                    int64_t *out_ns);
 
 /** reader->last becomes the metric of a name. */
 enum ingest_result ingest_metric_need(struct ingest_reader *reader, struct csv_field name);

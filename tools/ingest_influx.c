@@ -125,20 +125,11 @@ static bool field_read(struct mapping *mapping, const struct line_field *from)
     return false;
 }
 
-/* In the caller's unit. */
 static enum ingest_result time_take(struct ingest_reader *reader)
 {
     const struct line *line = &reader->line;
-    int64_t *time_ns = &reader->sample.time_ns;
-    if (!line->has_time)
-        return INGEST_OK;
-    if (line->time <= INT64_MAX / reader->unit_ns && line->time >= -(INT64_MAX / reader->unit_ns)) {
-        *time_ns = line->time * reader->unit_ns;
-        if (*time_ns != HOLTER_TIME_MAX)
-            return INGEST_OK;
-    }
-    return ingest_refuse(reader, "time: found one out of range, expected 1677-09-21T00:12:43Z to "
-                                 "2262-04-11T23:47:16Z (--precision tells its unit)");
+    return line->has_time ? ingest_time_take(reader, "time", line->time, &reader->sample.time_ns)
+                          : INGEST_OK;
 }
 
 enum ingest_result ingest_influx_read(struct ingest_reader *reader, char *bytes, size_t count)

@@ -103,38 +103,50 @@ static enum ingest_result members_check(struct ingest_reader *reader, json_t *ob
     return INGEST_OK;
 }
 
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+enum { NUMBER_BYTES_MAX = 64 };
+
+/* As the gateway wrote it: of a double the shortest form. */
+static size_t number_format(char digits[static NUMBER_BYTES_MAX], const json_t *number)
+{
+    static const holter_metric plain = { .field_count = 1, .fields = { { .type = HOLTER_FLOAT } } };
+    if (json_is_integer(number))
+        return (size_t)snprintf(digits, NUMBER_BYTES_MAX, "%" JSON_INTEGER_FORMAT,
+                                json_integer_value(number));
+    return holter_value_format(digits, NUMBER_BYTES_MAX, &plain, 0,
+                               (holter_value){ .real = json_real_value(number) });
+}
+
 /* ---- parts ---------------------------------------------------------------------------------- */
 
 static enum ingest_result time_member(struct ingest_reader *reader, const char *member,
                                       const json_t *value, int64_t *out_ns)
 {
-    if (json_is_integer(value)) {
-        *out_ns = json_integer_value(value);
-        if (*out_ns != HOLTER_TIME_MIN && *out_ns != HOLTER_TIME_MAX)
-            return INGEST_OK;
-        return ingest_refuse(reader, "%s: found what is no time, expected one", member);
-    }
+    if (json_is_integer(value))
+        return ingest_time_take(reader, member, json_integer_value(value), out_ns);
     reader->rfc3339.kind = TIME_RFC3339;
     if (!json_is_string(value))
-        return refuse_type(reader, member, value, "a time in RFC 3339 or whole nanoseconds");
+        return refuse_type(reader, member, value,
+                           "a time in RFC 3339, or a whole number of --precision's units");
     if (import_time_read(out_ns, &reader->rfc3339, "rfc3339", text_of(value), reader->problem))
         return INGEST_OK;
     return ingest_refuse_part(reader, member);
 }
 
+/* A number is of seconds, as it is in what holter query prints. */
 static enum ingest_result duration_member(struct ingest_reader *reader, const json_t *value)
 {
-    int64_t *out_ns = &reader->sample.duration_ns;
-    if (json_is_integer(value)) {
-        *out_ns = json_integer_value(value);
-        return *out_ns >= 0
-                   ? INGEST_OK
-                   : ingest_refuse(reader, "duration: found a negative one, expected none");
-    }
-    if (!json_is_string(value))
+    char digits[NUMBER_BYTES_MAX];
+    struct csv_field text = { digits, 0 };
+    if (json_is_number(value))
+        text.count = number_format(digits, value);
+    else if (json_is_string(value))
+        text = text_of(value);
+    else
         return refuse_type(reader, "duration", value,
-                           "a text such as \"60s\" or whole nanoseconds");
-    if (import_duration_read(out_ns, text_of(value), reader->problem))
+                           "a number of seconds, or a text such as \"60s\"");
+    if (import_duration_read(&reader->sample.duration_ns, text, reader->problem))
         return INGEST_OK;
     return ingest_refuse_part(reader, "duration");
 }
@@ -180,11 +192,9 @@ static enum ingest_result flags_member(struct ingest_reader *reader, const json_
 
 static bool number_read(struct ingest_reader *reader, int field, const json_t *number)
 {
-    /* what writes a double in its shortest form, which is what the gateway wrote */
-    static const holter_metric plain = { .field_count = 1, .fields = { { .type = HOLTER_FLOAT } } };
     const holter_field *of = &reader->metric->fields[field];
     holter_value *value = &reader->values[field];
-    char digits[64];
+    char digits[NUMBER_BYTES_MAX];
     if (of->type == HOLTER_TEXT) {
         ingest_refuse(reader, "found a number, expected a string");
         return false;
@@ -197,11 +207,7 @@ static bool number_read(struct ingest_reader *reader, int field, const json_t *n
         value->integer = json_integer_value(number);
         return true;
     }
-    size_t count = json_is_integer(number)
-                       ? (size_t)snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT,
-                                          json_integer_value(number))
-                       : holter_value_format(digits, sizeof digits, &plain, 0,
-                                             (holter_value){ .real = json_real_value(number) });
+    size_t count = number_format(digits, number);
     return ingest_value_read(reader, field, (struct csv_field){ digits, count });
 }
 

@@ -200,6 +200,18 @@ enum ingest_result ingest_person_check(struct ingest_reader *reader)
     return INGEST_OK;
 }
 
+enum ingest_result ingest_time_take(struct ingest_reader *reader, const char *part, int64_t units,
+                                    int64_t *out_ns)
+{
+    if (!__builtin_mul_overflow(units, reader->unit_ns, out_ns) && *out_ns != HOLTER_TIME_MIN &&
+        *out_ns != HOLTER_TIME_MAX)
+        return INGEST_OK;
+    return ingest_refuse(reader,
+                         "%s: found one out of range, expected 1677-09-21T00:12:43Z to "
+                         "2262-04-11T23:47:16Z (--precision tells its unit)",
+                         part);
+}
+
 /* ---- lines ---------------------------------------------------------------------------------- */
 
 enum ingest_result ingest_line_read(struct ingest_reader *reader, char *bytes, size_t count)

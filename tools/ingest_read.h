@@ -42,7 +42,7 @@ struct ingest_metric;
 struct ingest_reader {
     /* the caller's: what was asked for, borrowed */
     enum ingest_format format;
-    int64_t unit_ns; /* of times in line protocol */
+    int64_t unit_ns; /* of times that are numbers */
     const char *user_tag, *source_tag;
     const char *user;           /* of lines without one; NULL: none was given */
     const char *source;         /* of lines without one */

@@ -104,6 +104,10 @@ enum stream_result stream_next(struct ingest_stream *stream, char **line, size_t
     }
     stream->begin += *bytes + (end != NULL);
     stream->looked = 0;
+    if (stream->line == 1 && *bytes >= 3 && memcmp(*line, "\xef\xbb\xbf", 3) == 0) {
+        *line += 3; /* a byte order mark */
+        *bytes -= 3;
+    }
     return end == NULL ? STREAM_CUT : STREAM_LINE;
 }
 

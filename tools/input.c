@@ -93,6 +93,10 @@ bool input_open(struct input **out, const char *path, const char **problem)
             goto done;
         }
     bool is_frame = is_zstd(input->buffer, input->end);
+    if (input->end >= 2 && memcmp(input->buffer, "\x1f\x8b", 2) == 0) {
+        *problem = "found gzip data, expected plain text or Zstandard (gzip -dc unpacks it)";
+        goto done;
+    }
     if (name_asks_for_zstd(path) && !is_frame && input->has_bytes) {
         *problem = "found no Zstandard frame, expected one in a file named .zst";
         goto done;

@@ -56,7 +56,7 @@ static int print_user(const struct output *query, uint64_t user)
         if (code != TOOL_OK || source == 0)
             return code;
     }
-    if (query->from_ns == query->to_ns)
+    if (query->from_ns == query->to_ns || query->where.is_nothing)
         return TOOL_OK; /* to the library, both ends 0 would be all time */
 
     holter_error err = { 0 };

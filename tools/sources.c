@@ -22,7 +22,7 @@ const struct verb verb_sources = {
             "\n"
             "Shows each source's number, name, type, model, firmware, when it was registered, and "
             "for metrics its\n"
-            "priority (the greater wins where sources overlap) and expected time between "
+            "priority (kept: no query weighs sources by it yet) and expected time between "
             "samples.\n"
             "\n"
             "  --user U             as in 'holter query'; users are shown by number\n"

@@ -193,6 +193,10 @@ static bool line_next(FILE *file, const char *name, uint64_t *line,
             *code = TOOL_FAILED;
             return false;
         }
+        if (*line == 1 && bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+            bytes -= 3; /* a byte order mark */
+            memmove(text, text + 3, bytes + 1);
+        }
         while (bytes > 0 && (text[bytes - 1] == '\n' || text[bytes - 1] == '\r'))
             text[--bytes] = '\0';
         if (bytes > 0)

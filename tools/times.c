@@ -24,6 +24,8 @@ static const int64_t powers_of_ten[] = { 1,      10,      100,      1000,      1
 struct cursor {
     const char *at;
     const char *end;
+    bool is_off;       /* a number was beyond its range */
+    bool lacks_offset; /* which alone was missing */
 };
 
 /* What a text has told so far. */
@@ -180,8 +182,12 @@ static bool take_number(struct cursor *c, int digits_min, int digits_max, int64_
         number = number * 10 + (*c->at++ - '0');
         digits++;
     }
-    if (digits < digits_min || number < low || number > high)
+    if (digits < digits_min)
         return false;
+    if (number < low || number > high) {
+        c->is_off = true;
+        return false;
+    }
     *out = number;
     return true;
 }
@@ -507,23 +513,24 @@ static enum time_result take_step(struct cursor *c, unsigned char step, struct m
     return ok ? TIME_OK : TIME_MALFORMED;
 }
 
-static enum time_result pattern_take(int64_t *out_ns, struct time_format *format, struct cursor c)
+static enum time_result pattern_take(int64_t *out_ns, struct time_format *format, struct cursor *c)
 {
     struct moment m = { 0 };
-    const char *begin = c.at;
+    const char *begin = c->at;
     const char *head_end = NULL;
-    bool has_head = head_take(&format->head, &c, &m);
+    bool has_head = head_take(&format->head, c, &m);
     for (size_t i = has_head ? format->head_steps : 0; i < format->step_count; i++) {
         if (i > 0 && i == format->head_steps && !has_head)
-            head_end = c.at;
-        enum time_result result = take_step(&c, format->steps[i], &m);
+            head_end = c->at;
+        enum time_result result = take_step(c, format->steps[i], &m);
         if (result != TIME_OK)
             return result;
     }
-    if (c.at != c.end)
+    if (c->at != c->end)
         return TIME_MALFORMED;
     enum time_result result = moment_join(out_ns, &m, format->zone);
-    if (result == TIME_OK && head_end != NULL && head_end < c.end)
+    c->is_off = result == TIME_MALFORMED; /* there is no such day */
+    if (result == TIME_OK && head_end != NULL && head_end < c->end)
         head_keep(&format->head, begin, head_end, &m);
     return result;
 }
@@ -578,32 +585,34 @@ static bool rfc3339_take_short(int64_t *out_ns, struct cursor c, const struct ti
  * `zone`, else NULL: of times without an offset, which are malformed where `needs_offset`. `head`
  * may be NULL.
  */
-static enum time_result rfc3339_take(int64_t *out_ns, struct cursor c, bool needs_offset,
+static enum time_result rfc3339_take(int64_t *out_ns, struct cursor *c, bool needs_offset,
                                      struct time_zone *zone, struct time_head *head)
 {
-    if (head != NULL && rfc3339_take_short(out_ns, c, head))
+    if (head != NULL && rfc3339_take_short(out_ns, *c, head))
         return TIME_OK;
     struct moment m = { 0 };
-    const char *begin = c.at;
+    const char *begin = c->at;
     const char *head_end = NULL;
-    if (head == NULL || !head_take(head, &c, &m)) {
-        if (!take_date(&c, &m) || (!take(&c, 'T') && !take(&c, 't') && !take(&c, ' ')) ||
-            !take_number(&c, 2, 2, 0, 23, &m.hour))
+    if (head == NULL || !head_take(head, c, &m)) {
+        if (!take_date(c, &m) || (!take(c, 'T') && !take(c, 't') && !take(c, ' ')) ||
+            !take_number(c, 2, 2, 0, 23, &m.hour))
             return TIME_MALFORMED;
-        head_end = c.at;
+        head_end = c->at;
     }
-    if (!take(&c, ':') || !take_number(&c, 2, 2, 0, 59, &m.minute) || !take(&c, ':') ||
-        !take_number(&c, 2, 2, 0, 59, &m.second))
+    if (!take(c, ':') || !take_number(c, 2, 2, 0, 59, &m.minute) || !take(c, ':') ||
+        !take_number(c, 2, 2, 0, 59, &m.second))
         return TIME_MALFORMED;
-    if (take(&c, '.')) {
-        enum time_result result = take_fraction(&c, FRACTION_DIGITS_MAX, &m.nanosecond);
+    if (take(c, '.')) {
+        enum time_result result = take_fraction(c, FRACTION_DIGITS_MAX, &m.nanosecond);
         if (result != TIME_OK)
             return result;
     }
-    m.has_offset = take_offset(&c, false, &m.offset_s);
-    if ((needs_offset && !m.has_offset) || c.at != c.end)
+    m.has_offset = take_offset(c, false, &m.offset_s);
+    c->lacks_offset = needs_offset && !m.has_offset && c->at == c->end;
+    if (c->lacks_offset || c->at != c->end)
         return TIME_MALFORMED;
     enum time_result result = moment_join(out_ns, &m, zone);
+    c->is_off = result == TIME_MALFORMED; /* there is no such day */
     if (result == TIME_OK && head != NULL && head_end != NULL)
         head_keep(head, begin, head_end, &m);
     return result;
@@ -651,7 +660,7 @@ bool time_offset_read(int64_t *out_s, const char *text)
         *out_s = 0;
         return true;
     }
-    struct cursor c = { text, text + strlen(text) };
+    struct cursor c = { text, text + strlen(text), false, false };
     int64_t offset_s;
     if (!take_offset(&c, false, &offset_s) || c.at != c.end)
         return false;
@@ -662,7 +671,8 @@ bool time_offset_read(int64_t *out_s, const char *text)
 enum time_result time_read(int64_t *out_ns, struct time_format *format, const char *text,
                            size_t bytes)
 {
-    struct cursor c = { text, text + bytes };
+    struct cursor c = { text, text + bytes, false, false };
+    enum time_result result = TIME_MALFORMED;
     switch (format->kind) {
     case TIME_UNIX_S:
         return unix_take(out_ns, c, 9);
@@ -671,20 +681,24 @@ enum time_result time_read(int64_t *out_ns, struct time_format *format, const ch
     case TIME_UNIX_NS:
         return unix_take(out_ns, c, 0);
     case TIME_RFC3339:
-        return rfc3339_take(out_ns, c, true, NULL, &format->head);
+        result = rfc3339_take(out_ns, &c, format->zone == NULL, format->zone, &format->head);
+        break;
     case TIME_PATTERN:
-        return pattern_take(out_ns, format, c);
+        result = pattern_take(out_ns, format, &c);
+        break;
     }
-    return TIME_MALFORMED;
+    format->is_off = result == TIME_MALFORMED && c.is_off;
+    format->lacks_offset = result == TIME_MALFORMED && c.lacks_offset;
+    return result;
 }
 
 enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_zone *zone)
 {
-    struct cursor c = { text, text + strlen(text) };
+    struct cursor c = { text, text + strlen(text), false, false };
     struct cursor date = c;
     struct moment m = { 0 };
     if (!take_date(&date, &m) || date.at != date.end)
-        return rfc3339_take(out_ns, c, zone == NULL, zone, NULL);
+        return rfc3339_take(out_ns, &c, false, zone, NULL);
     int64_t time_ns;
     enum time_result result = moment_join(&time_ns, &m, zone);
     if (result == TIME_OK)
@@ -804,7 +818,7 @@ enum time_result duration_read(int64_t *out_ns, const char *text, size_t bytes)
         { "h", 3600 * 1000000000LL },
         { "d", DAY_S * 1000000000LL },
     };
-    struct cursor c = { text, text + bytes };
+    struct cursor c = { text, text + bytes, false, false };
     uint64_t whole;
     if (!take_unsigned(&c, &whole))
         return TIME_MALFORMED;

@@ -46,6 +46,8 @@ struct time_format {
     size_t step_count;
     size_t head_steps; /* the first so many are those of a time_head; 0: they tell no date */
     struct time_head head;
+    /* The last text was malformed, but only by a number beyond its range, or for want of an offset. */
+    bool is_off, lacks_offset;
 };
 
 enum time_result {

@@ -17,8 +17,9 @@ struct condition {
 
 static bool condition_read(struct condition *out, const char *text)
 {
-    size_t at = strcspn(text, "<>=");
-    if (text[at] == '\0')
+    text += strspn(text, " ");
+    size_t at = strcspn(text, "<>=!");
+    if (text[at] == '\0' || text[at] == '!')
         return false;
     *out = (struct condition){ .field = text, .field_bytes = at };
     bool or_equal = text[at] != '=' && text[at + 1] == '=';
@@ -131,26 +132,35 @@ static int condition_add(struct where *out, const struct verb *verb, const char 
                          field->name, metric->name);
     holter_value value;
     holter_error err = { 0 };
+    bool is_number = field->type == HOLTER_INT;
     if (holter_value_parse(&value, metric, f, condition.value, condition.value_bytes, 0, &err) !=
         HOLTER_OK)
-        return say_usage(verb, "--where: %s", err.message);
+        return is_number ? say_usage(verb,
+                                     "--where: field '%s' of %s takes numbers with at most %d "
+                                     "decimals, of 64 bits",
+                                     field->name, metric->name,
+                                     field->exponent < 0 ? -field->exponent : 0)
+                         : say_usage(verb, "--where: %s", err.message);
     size_t at = 0;
     while (at < out->count && out->filters[at].field != f)
         at++;
     if (at == out->count)
         out->filters[out->count++] = filter_of_all(f, field->type);
     holter_filter *filter = &out->filters[at];
+    if (out->is_nothing)
+        return TOOL_OK;
     bool is_left = field->type == HOLTER_FLOAT
                        ? narrow_real(filter, condition.relation, value.real)
                        : narrow_whole(filter, condition.relation, value.integer);
-    return is_left ? TOOL_OK : say_usage(verb, "--where: nothing can meet these conditions");
+    out->is_nothing = !is_left;
+    return TOOL_OK;
 }
 
 int where_read(struct where *out, const struct verb *verb, const struct option_list *texts,
                const holter_metric *metric)
 {
     int code = TOOL_OK;
-    out->count = 0;
+    *out = (struct where){ 0 };
     for (size_t i = 0; code == TOOL_OK && i < texts->count; i++)
         code = condition_add(out, verb, texts->items[i], metric);
     return code;

@@ -12,6 +12,7 @@
 struct where {
     holter_filter filters[HOLTER_FIELDS_MAX];
     size_t count;
+    bool is_nothing; /* no row can meet all of them */
 };
 
 /**

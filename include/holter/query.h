@@ -49,7 +49,7 @@ typedef struct holter_scan_spec {
  *          HOLTER_INVALID from > to, a filter without a metric, of a field that it does not fit, or that nothing can
  *          pass; HOLTER_DENIED; HOLTER_CORRUPT; HOLTER_IO; HOLTER_NO_MEMORY.
  * Cost     of rows in files: blocks that lie in the range, some 64 KiB a read; of those that filters let nothing
- *          through of, the headers alone, where no other file or deletion reaches in between.
+ *          through of, the headers alone, where no other file or deletion reaches in between and no row is flagged.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_scan(holter_cursor **out, holter_snapshot *snapshot,
                                                      const holter_scan_spec *spec,

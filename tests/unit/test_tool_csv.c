@@ -51,7 +51,7 @@ static void read_all(char *out, size_t room, struct source *source)
     if (csv == NULL)
         csv = csv_new();
     ck_assert_ptr_nonnull(csv);
-    csv_begin(csv, source_read, source);
+    csv_begin(csv, NULL, source_read, source);
     out[0] = '\0';
     for (;;) {
         enum csv_result result = csv_next(csv);
@@ -189,7 +189,7 @@ START_TEST(line_limit_is_exact)
     for (size_t i = 0; i < COUNT(large_pieces); i++) {
         struct source source = { text, bytes, 0, large_pieces[i], SIZE_MAX };
         struct csv *csv = csv_new();
-        csv_begin(csv, source_read, &source);
+        csv_begin(csv, NULL, source_read, &source);
         ck_assert_int_eq(csv_next(csv), CSV_RECORD);
         ck_assert_int_eq(csv_next(csv), _i == 0 ? CSV_RECORD : CSV_BAD);
         ck_assert_uint_eq(csv_line(csv), 2);
@@ -213,7 +213,7 @@ START_TEST(long_record_in_reads_of_a_byte_is_read_once_or_twice)
     struct source source = { text, CSV_LINE_BYTES_MAX, 0, 1, SIZE_MAX };
     struct csv *csv = csv_new();
     ck_assert_ptr_nonnull(csv);
-    csv_begin(csv, source_read, &source);
+    csv_begin(csv, NULL, source_read, &source);
     ck_assert_int_eq(csv_next(csv), CSV_RECORD);
     ck_assert_uint_eq(csv_fields(csv)[0].count, CSV_LINE_BYTES_MAX - 1);
     ck_assert_int_eq(csv_next(csv), CSV_END);
@@ -231,7 +231,7 @@ START_TEST(column_limit_is_exact)
     text[columns - 1] = '\n';
     struct source source = { text, columns, 0, 100, SIZE_MAX };
     struct csv *csv = csv_new();
-    csv_begin(csv, source_read, &source);
+    csv_begin(csv, NULL, source_read, &source);
     ck_assert_int_eq(csv_next(csv), _i == 0 ? CSV_RECORD : CSV_BAD);
     if (_i == 0)
         ck_assert_uint_eq(csv_field_count(csv), CSV_COLUMNS_MAX);

@@ -146,7 +146,7 @@ static const struct {
     { "tine=t", "--map has no 'tine'; did you mean 'time'?" },
     { "time=t,time=u", "--map has 'time' twice" },
     { "quite_another=t", "--map has no 'quite_another'; it knows user, time, value, value.FIELD, "
-                         "metric, source, duration, key, revision and flags" },
+                         "metric, source, duration, end, key, revision and flags" },
     { "value.a=,value.b=,value.c=,value.d=,value.e=,value.f=,value.g=,value.h=,value.i=,value.j=,"
       "value.k=,value.l=,value.m=,value.n=,value.o=,value.p=,value.q=",
       "--map names more than 16 fields" },
@@ -176,7 +176,7 @@ static const struct {
       "metric rate has no key field, so --map cannot give key" },
     { "user=u,time=t,value=v", 0, 5, "metric rate is of instants, so --duration cannot be given" },
     { "user=u,time=t,value=v,key=k", 1, -1,
-      "metric dose is of intervals: give --duration, or a duration column in --map" },
+      "metric dose is of intervals: give --duration, or a duration or end column in --map" },
 };
 
 START_TEST(mapping_that_does_not_fit_the_metric_is_told)

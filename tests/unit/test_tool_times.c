@@ -307,7 +307,8 @@ START_TEST(bounds_may_be_dates)
     ck_assert_int_eq(time_ns, 1460419200 * S);
     ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00Z", NULL), TIME_OK);
     ck_assert_int_eq(time_ns, 1460445660 * S);
-    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:00", NULL), TIME_MALFORMED);
+    ck_assert_int_eq(time_read_bound(&time_ns, "2016-04-12T07:21:01", NULL), TIME_OK);
+    ck_assert_int_eq(time_ns, 1460445661 * S); /* UTC where nothing else is said */
     ck_assert_int_eq(time_read_bound(&time_ns, "yesterday", NULL), TIME_MALFORMED);
 }
 END_TEST
