@@ -1,8 +1,8 @@
 /*
  * fuzz_csv.c -- records out of hostile text, in reads of any size: the size changes no answer.
  *
- * Input: a byte, the size of a read; a byte, the read after which the stream breaks (0: none); then
- * the text.
+ * Input: a byte, the size of a read, which also tells delimiter and lines to skip; a byte, the read after
+ * which the stream breaks (0: none); then the text.
  */
 #include "../tools/csv.h"
 #include "fuzz.h"
@@ -32,7 +32,7 @@ static bool stream_read(void *context, void *out, size_t room, size_t *got)
 }
 
 /* All that a reading says, in one number. */
-static uint64_t read_all(struct stream stream)
+static uint64_t read_all(struct stream stream, const struct csv_form *form)
 {
     uint64_t said = 0;
     uint64_t line = 0;
@@ -40,7 +40,7 @@ static uint64_t read_all(struct stream stream)
     if (csv == NULL)
         csv = csv_new();
     core_assert(csv != NULL);
-    csv_begin(csv, NULL, stream_read, &stream);
+    csv_begin(csv, form, stream_read, &stream);
     enum csv_result result;
     do {
         result = csv_next(csv);
@@ -73,10 +73,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     size_t step = 1 + (size_t)get_u8(&in);
     size_t breaks = get_u8(&in);
     struct stream stream = { .at = in.at, .left = in.left, .step = step, .breaks = breaks };
-    uint64_t said = read_all(stream);
+    const struct csv_form form = { .delimiter = step % 5 == 4 ? ';' : 0,
+                                   .skip_lines = step % 7 == 6 ? 2 : 0 };
+    uint64_t said = read_all(stream, &form);
     if (breaks > 0)
         return 0;
     stream.step = SIZE_MAX;
-    core_assert(read_all(stream) == said);
+    core_assert(read_all(stream, &form) == said);
     return 0;
 }

@@ -2,7 +2,7 @@
  * fuzz_map.c -- a hostile --map with the options beside it, and a hostile file, to samples.
  *
  * Input: a byte of options (bits 0-2 the metric of --metric, 7 is none; bit 3 --round, bit 4 --tz,
- * bit 5 --user); then --map, --time-format and --duration (empty: none), each ended by a zero byte;
+ * bit 5 --user, bit 6 --skip-empty and semicolons, bit 7 --decimal-comma and a line before the header); then --map, --time-format and --duration (empty: none), each ended by a zero byte;
  * then the text of the file. A row gives a sample within the reader's promises, or a sentence.
  */
 #include "../tools/import_csv.h"
@@ -97,6 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     reader.time_text = time_text;
     reader.duration_ns = -1;
     reader.round = (options & 8) != 0;
+    reader.skips_empty = (options & 64) != 0;
+    reader.decimal_comma = (options & 128) != 0;
     reader.user = (options & 32) != 0 ? "u" : NULL;
     reader.source = "import";
     reader.metric_find = fuzz_metric_find;
@@ -105,10 +107,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     reader.time_format.zone = (options & 16) != 0 ? &zone : NULL;
     ok = ok && (*duration == '\0' ||
                 duration_read(&reader.duration_ns, duration, strlen(duration)) == TIME_OK);
+    reader.end_format = reader.time_format;
+    const struct csv_form form = { .delimiter = (options & 64) != 0 ? ';' : 0,
+                                   .skip_lines = (options & 128) != 0 };
     if (ok && metric < 7)
         ok = mapped_default(&reader, &fuzz_metrics[metric % FUZZ_METRICS]) == MAPPED_OK;
     if (ok) {
-        csv_begin(csv, NULL, stream_read, &in);
+        csv_begin(csv, &form, stream_read, &in);
         file_read(&reader, csv);
     }
     mapped_release(&reader);

@@ -99,7 +99,8 @@ typedef struct holter_metric {
 
 typedef struct holter_setting {
     uint32_t metric;
-    int32_t priority;  /**< kept: the greater is to win where sources overlap; no query weighs it yet */
+    int32_t
+        priority; /**< kept: the greater is to win where sources overlap; no query weighs it yet */
     int64_t period_ns; /**< expected time between samples; 0 unknown */
 } holter_setting;
 
