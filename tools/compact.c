@@ -90,7 +90,8 @@ static void *shards_compact(void *context)
     struct worker *worker = context;
     struct crew *crew = worker->crew;
     pthread_mutex_lock(&crew->mutex);
-    while (crew->next_shard < crew->shard_count && crew->status == HOLTER_OK) {
+    while (crew->next_shard < crew->shard_count && crew->status == HOLTER_OK &&
+           signal_noted() == 0) {
         const holter_compact_options options = { .to = crew->to,
                                                  .progress = progress,
                                                  .context = worker,
@@ -133,9 +134,11 @@ static int crew_run(struct crew *crew)
     pthread_mutex_destroy(&crew->mutex);
     if (crew->is_shown)
         fputs("\r\x1b[K", stderr);
-    if (crew->status == HOLTER_OK)
+    bool is_over = crew->status == HOLTER_OK && crew->next_shard == crew->shard_count;
+    if (is_over)
         return TOOL_OK;
-    if (signal_noted() == 0)
+    bool is_stopped = crew->status == HOLTER_OK || crew->status == HOLTER_BUSY;
+    if (signal_noted() == 0 || !is_stopped)
         return say_error(&crew->err);
     say("stopped by a signal; what was not done is left for the next compact");
     return 128 + signal_noted();

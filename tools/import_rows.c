@@ -339,20 +339,22 @@ static size_t run_gather(holter_columns *out, const struct import_rows *rows, si
 
 /*
  * Rows behind one that the batch took, as far as they are of its series: columns take a fraction of the time.
- * Returns how many it took, none where one of them is not to be had: they come one by one then.
+ * Returns how many it took, none where one of them is not to be had: those before *each_before come one by one then.
  */
-static size_t run_fill(struct import_rows *rows, size_t first)
+static size_t run_fill(struct import_rows *rows, size_t first, size_t *each_before)
 {
     const struct import_row *before = &rows->rows[first - 1];
     holter_columns run;
-    if (first == rows->row_count || !is_same_series(before, &rows->rows[first]) ||
-        run_gather(&run, rows, first) == 0)
+    if (first < *each_before || first == rows->row_count ||
+        !is_same_series(before, &rows->rows[first]) || run_gather(&run, rows, first) == 0)
         return 0;
     size_t index;
     run.user = rows->users.items[before->user].number;
     run.source = (uint32_t)rows->sources.items[before->source].number;
-    if (holter_batch_add_columns(rows->batch, &run, &index, NULL) != HOLTER_OK)
+    if (holter_batch_add_columns(rows->batch, &run, &index, NULL) != HOLTER_OK) {
+        *each_before = first + run.count;
         return 0;
+    }
     for (size_t i = 0; i < run.count; i++)
         rows->rows[first + i].batch_index = index + i;
     return run.count;
@@ -362,12 +364,12 @@ static size_t run_fill(struct import_rows *rows, size_t first)
 static holter_status batch_fill(struct import_rows *rows, size_t *count)
 {
     holter_status status = HOLTER_OK;
-    size_t i = 0;
+    size_t i = 0, each_before = 0;
     for (; i < rows->row_count; i++) {
         struct import_row *row = &rows->rows[i];
         status = row_fill(rows, row);
         if (status == HOLTER_OK) {
-            i += run_fill(rows, i + 1);
+            i += run_fill(rows, i + 1, &each_before);
             continue;
         }
         row->batch_index = SIZE_MAX;
