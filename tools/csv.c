@@ -226,8 +226,9 @@ static enum found quoted_take(struct csv *csv, size_t *at, uint64_t *lines, int 
     if (*separator == 0)
         return FOUND_MORE;
     if (*separator < 0) {
-        problem_set(csv,
-                    "found text after a closing quote, expected a comma or the end of the line");
+        snprintf(csv->problem, sizeof csv->problem,
+                 "found text after a closing quote, expected a %s or the end of the line",
+                 csv->delimiter == ',' ? "comma" : "delimiter");
         return FOUND_BAD;
     }
     return field_push(csv, field, field_end, has_doubled) ? FOUND_RECORD : FOUND_BAD;

@@ -141,12 +141,14 @@ static const char *file_name(const struct import *im, uint32_t file)
 }
 
 /*
- * The row at hand is refused; false always. Rows before it were stored: where one of these is refused, it
- * counts as not read (I2), and *code is not TOOL_OK.
+ * The row at hand is refused; false always. Rows before it are stored first, where it ends the import: all of them, so that
+ * where one of these is refused it counts as not read (I2), and *code is not TOOL_OK.
  */
 static bool row_refuse(struct import *im, const char *column, const char *why, int *code)
 {
-    *code = import_queue_wait(&im->queue);
+    bool is_last = !im->skips && (im->preset == NULL || !im->preset->replaces);
+    *code = is_last ? import_queue_drain(&im->queue) : import_queue_wait(&im->queue);
+    im->rows = import_queue_rows(&im->queue);
     if (*code != TOOL_OK)
         return false;
     im->rows->counts.rows++;
@@ -409,7 +411,9 @@ static int records_read(struct import *im, struct input *input)
     }
     if (code == TOOL_OK && !has_header && signal_noted() == 0) {
         say("%s: found %s, expected a header line and rows", file,
-            input_is_empty(input) ? "an empty file" : "nothing but empty lines");
+            input_is_empty(input) ? "an empty file"
+            : im->skip_lines > 0  ? "nothing behind the lines that --skip-lines passes over"
+                                  : "nothing but empty lines");
         code = TOOL_FAILED;
     }
     return code;
@@ -443,8 +447,9 @@ static int delimiter_read(struct import *im)
     im->form.skip_lines = im->skip_lines;
     if (text == NULL)
         return TOOL_OK;
-    char one = strcmp(text, "tab") == 0 ? '\t' : text[0];
-    if ((one != '\t' && text[1] != '\0') || !csv_can_delimit(one))
+    bool is_tab = strcmp(text, "tab") == 0;
+    char one = is_tab ? '\t' : text[0];
+    if ((!is_tab && strlen(text) != 1) || !csv_can_delimit(one))
         return say_usage(&verb_import, "--delimiter takes one character, such as ';', or tab");
     im->form.delimiter = one;
     return TOOL_OK;
@@ -659,8 +664,6 @@ static int import_run(struct import *im, const char *path, int file_count)
     im->csv = csv_new();
     if (code == TOOL_OK && im->csv == NULL)
         code = say_no_memory();
-    for (size_t i = 0; i < TOOL_COUNT(im->queue.sets); i++)
-        im->queue.sets[i].row_is_sample = im->preset == NULL;
     if (code == TOOL_OK && im->preset != NULL && im->preset->replaces)
         code = replace_init(&im->replace, im->rows, im->source_name);
     if (code == TOOL_OK)

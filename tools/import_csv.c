@@ -121,18 +121,28 @@ static enum mapped_result refused(struct mapped_reader *reader, enum slot slot)
     return MAPPED_REFUSED;
 }
 
-/* A number's decimal comma becomes a point; `text` as it is where it has none, or is longer than a number. */
-static struct csv_field decimal_point(const struct mapped_reader *reader, struct csv_field text,
-                                      char room[static NUMBER_BYTES_MAX])
+/* *text: a number's decimal comma becomes a point, in `room`. A point would be of thousands: that is refused. */
+static bool decimal_point(struct mapped_reader *reader, struct csv_field *text,
+                          char room[static NUMBER_BYTES_MAX])
 {
-    if (!reader->decimal_comma || text.count > NUMBER_BYTES_MAX)
-        return text;
-    const char *comma = memchr(text.bytes, ',', text.count);
-    if (comma == NULL || memchr(text.bytes, '.', text.count) != NULL)
-        return text;
-    memcpy(room, text.bytes, text.count);
-    room[comma - text.bytes] = '.';
-    return (struct csv_field){ room, text.count };
+    if (!reader->decimal_comma || text->count == 0 || text->count > NUMBER_BYTES_MAX)
+        return true;
+    const char *comma = memchr(text->bytes, ',', text->count);
+    size_t behind = comma == NULL ? 0 : (size_t)(text->bytes + text->count - comma) - 1;
+    if (memchr(text->bytes, '.', text->count) != NULL ||
+        (comma != NULL && memchr(comma + 1, ',', behind) != NULL)) {
+        char form[FORM_BYTES_MAX];
+        snprintf(reader->problem, sizeof reader->problem,
+                 "found %s, expected a number with a decimal comma and no other sign in it",
+                 form_of(form, text->bytes, text->count));
+        return false;
+    }
+    if (comma == NULL)
+        return true;
+    memcpy(room, text->bytes, text->count);
+    room[comma - text->bytes] = '.';
+    text->bytes = room;
+    return true;
 }
 
 static enum mapped_result time_cell_read(struct mapped_reader *reader, int64_t *out_ns)
@@ -152,6 +162,8 @@ static enum mapped_result end_cell_read(struct mapped_reader *reader, const holt
                           reader->problem))
         return refused(reader, SLOT_END);
     if (end_ns < reader->sample.time_ns)
+        end_ns = time_second_showing(reader->end_format.zone, end_ns);
+    if (end_ns < reader->sample.time_ns)
         return refuse(reader, SLOT_END,
                       "found an end before the time, expected one at or after it");
     if (__builtin_sub_overflow(end_ns, reader->sample.time_ns, out_ns))
@@ -165,11 +177,12 @@ static enum mapped_result duration_cell_read(struct mapped_reader *reader,
                                              const holter_metric *metric, int64_t *out_ns)
 {
     char room[NUMBER_BYTES_MAX];
-    struct csv_field text = decimal_point(reader, cell(reader, SLOT_DURATION), room);
+    struct csv_field text = cell(reader, SLOT_DURATION);
     *out_ns = metric->kind == HOLTER_INTERVAL ? reader->duration_ns : 0;
     if (cell(reader, SLOT_END).count > 0)
         return end_cell_read(reader, metric, out_ns);
-    if ((text.count == 0 || import_duration_read(out_ns, text, reader->problem)) &&
+    if (decimal_point(reader, &text, room) &&
+        (text.count == 0 || import_duration_read(out_ns, text, reader->problem)) &&
         import_duration_check(*out_ns, metric, reader->problem))
         return MAPPED_OK;
     return refused(reader, reader->map.columns[SLOT_DURATION] != NULL ? SLOT_DURATION : SLOT_COUNT);
@@ -198,9 +211,10 @@ static enum mapped_result values_read(struct mapped_reader *reader, const struct
     for (size_t f = 0; f < plan->metric.field_count; f++) {
         char room[NUMBER_BYTES_MAX];
         struct csv_field text = cell(reader, plan->slots[f]);
-        if (plan->metric.fields[f].type != HOLTER_TEXT)
-            text = decimal_point(reader, text, room);
-        if (import_value_read(&reader->values[f], &plan->metric, f, text, reader->round,
+        holter_type type = plan->metric.fields[f].type;
+        bool is_number = type == HOLTER_INT || type == HOLTER_FLOAT;
+        if ((!is_number || decimal_point(reader, &text, room)) &&
+            import_value_read(&reader->values[f], &plan->metric, f, text, reader->round,
                               reader->problem))
             continue;
         return refused(reader, plan->slots[f]);
@@ -320,6 +334,8 @@ enum mapped_result mapped_bind(struct mapped_reader *reader, const struct csv_fi
         hint = " (are columns apart by ';'? --delimiter)";
     else if (count == 1 && memchr(header[0].bytes, '\t', header[0].count) != NULL)
         hint = " (are columns apart by tabs? --delimiter tab)";
+    else if (count == 1 && memchr(header[0].bytes, ',', header[0].count) != NULL)
+        hint = " (are columns apart by commas?)";
     else if (found == 0 && count == 1)
         hint = " (does the header come later? --skip-lines)";
     return refuse(reader, SLOT_COUNT, "found %zu columns '%s' among %zu, expected one%s", found,

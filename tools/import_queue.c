@@ -10,11 +10,12 @@
 static void forget_as_not_read(struct import_rows *rows)
 {
     size_t count = rows->row_count;
-    uint64_t rows_before = rows->rows_before;
+    uint64_t rows_before = rows->rows_before, empty_before = rows->empty_before;
     import_rows_drop(rows);
     rows->counts.not_stored -= count;
     rows->counts.samples -= count;
     rows->counts.rows = rows->rows_before = rows_before;
+    rows->counts.empty = rows->empty_before = empty_before;
 }
 
 /* With the mutex, which it gives back meanwhile. */
@@ -106,6 +107,12 @@ static int wait_for(struct import_queue *queue, size_t full_max)
 int import_queue_wait(struct import_queue *queue)
 {
     return queue->has_thread ? wait_for(queue, 0) : TOOL_OK;
+}
+
+int import_queue_drain(struct import_queue *queue)
+{
+    int code = import_queue_rows(queue)->row_count > 0 ? import_queue_next(queue) : TOOL_OK;
+    return code == TOOL_OK ? import_queue_wait(queue) : code;
 }
 
 int import_queue_next(struct import_queue *queue)

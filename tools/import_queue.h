@@ -46,6 +46,8 @@ int import_queue_wait(struct import_queue *queue);
  * exit code of what was before it, said: then its rows count as not read.
  */
 int import_queue_next(struct import_queue *queue);
+/** Store all that there is, and go on with an empty set. Returns as import_queue_next. */
+int import_queue_drain(struct import_queue *queue);
 /**
  * Store all. *code: of what was handed over before, said; where that failed the rest counts as not read. Returns
  * what became of the rest, not said (import_rows_say).

@@ -124,6 +124,8 @@ void import_rows_add(struct import_rows *rows, uint32_t file, uint64_t line,
                                 .key_field = (int8_t)metric->key_field,
                                 .kind = (uint8_t)metric->kind,
                                 .field_count = (uint8_t)metric->field_count,
+                                .rows_read = (uint32_t)(rows->counts.rows - rows->rows_before),
+                                .empty_read = (uint32_t)(rows->counts.empty - rows->empty_before),
                                 .line = line,
                                 .time_ns = sample->time_ns,
                                 .duration_ns = sample->duration_ns,
@@ -379,8 +381,8 @@ static holter_status batch_fill(struct import_rows *rows, size_t *count)
         if (!rows->refused(rows->context, row, rows->err.message)) {
             /* Those after it were not looked at. */
             rows->counts.samples -= rows->row_count - i - 1;
-            if (rows->row_is_sample)
-                rows->counts.rows -= rows->row_count - i - 1;
+            rows->counts.rows = rows->rows_before + row->rows_read;
+            rows->counts.empty = rows->empty_before + row->empty_read;
             rows->err.message[0] = '\0';
             *count = i;
             return status;
@@ -537,6 +539,7 @@ static void names_forget(struct import_rows *rows)
 static void rows_forget(struct import_rows *rows)
 {
     rows->rows_before = rows->counts.rows;
+    rows->empty_before = rows->counts.empty;
     rows->row_count = 0;
     rows->value_count = 0;
     rows->text_bytes = 0;

@@ -50,6 +50,7 @@ struct import_row {
     /* of the metric */
     int8_t key_field; /* -1 none */
     uint8_t kind, field_count, types[HOLTER_FIELDS_MAX];
+    uint32_t rows_read, empty_read; /* of files, up to this one's, since the set was empty */
     uint64_t line;
     int64_t time_ns, duration_ns, revision;
     size_t batch_index; /* SIZE_MAX: refused by the batch */
@@ -90,9 +91,8 @@ struct import_rows {
     char *texts;
     size_t text_bytes;
     struct import_counts counts;
-    uint64_t rows_before; /* counts.rows before the rows at hand */
+    uint64_t rows_before, empty_before; /* counts of them before the rows at hand */
     struct import_run *run;
-    bool row_is_sample;  /* else a row of a file can be several */
     bool is_all_or_none; /* a refused row keeps those before it from being committed */
     bool adds_none;      /* rows of users and sources that the store does not have are refused */
 };

@@ -123,7 +123,7 @@ bool import_time_read(int64_t *out_ns, struct time_format *format, const char *f
     }
     return refuse(problem, "found %s%s, expected a time of the form %s%s",
                   form_of(form, text.bytes, text.count),
-                  format->is_off ? ", with a number or a day that does not exist" : "", format_text,
+                  format->is_off ? ", of which a number does not fit" : "", format_text,
                   format->lacks_offset ? ", with an offset, or --tz" : "");
 }
 

@@ -8,6 +8,7 @@
  * Times and durations are texts, or whole numbers of nanoseconds. null is an open end, every metric or every source.
  */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,12 +135,32 @@ static enum ingest_result time_member(struct ingest_reader *reader, const char *
     return ingest_refuse_part(reader, member);
 }
 
+/* To the nanosecond, as far as a double tells it apart from its neighbours: up to 52 days. */
+static enum ingest_result duration_of_real(struct ingest_reader *reader, double seconds)
+{
+    const double held_max = 4503599.0; /* 2^52 ns */
+    if (!(seconds >= 0) || seconds >= held_max)
+        return ingest_refuse(
+            reader, "duration: found a decimal that is %s, expected a text such as \"60s\"",
+            seconds < 0 ? "negative" : "too large to tell nanoseconds");
+    long double ns = (long double)seconds * 1e9L;
+    long double whole = roundl(ns);
+    if (fabsl(ns - whole) > 1e-4L + ns * 0x1p-52L)
+        return ingest_refuse(reader,
+                             "duration: found one finer than a nanosecond, expected at most "
+                             "nine decimals");
+    reader->sample.duration_ns = (int64_t)whole;
+    return INGEST_OK;
+}
+
 /* A number is of seconds, as it is in what holter query prints. */
 static enum ingest_result duration_member(struct ingest_reader *reader, const json_t *value)
 {
     char digits[NUMBER_BYTES_MAX];
     struct csv_field text = { digits, 0 };
-    if (json_is_number(value))
+    if (json_is_real(value))
+        return duration_of_real(reader, json_real_value(value));
+    if (json_is_integer(value))
         text.count = number_format(digits, value);
     else if (json_is_string(value))
         text = text_of(value);

@@ -607,7 +607,10 @@ static enum time_result rfc3339_take(int64_t *out_ns, struct cursor *c, bool nee
         if (result != TIME_OK)
             return result;
     }
+    const char *behind = c->at;
     m.has_offset = take_offset(c, false, &m.offset_s);
+    if (!m.has_offset)
+        c->at = behind; /* half an offset is none, and does not belong there */
     c->lacks_offset = needs_offset && !m.has_offset && c->at == c->end;
     if (c->lacks_offset || c->at != c->end)
         return TIME_MALFORMED;
@@ -616,6 +619,21 @@ static enum time_result rfc3339_take(int64_t *out_ns, struct cursor *c, bool nee
     if (result == TIME_OK && head != NULL && head_end != NULL)
         head_keep(head, begin, head_end, &m);
     return result;
+}
+
+int64_t time_second_showing(const struct time_zone *zone, int64_t time_ns)
+{
+    static const int64_t shifts_min[] = { 60, 30, 120 }; /* by which clocks are put back */
+    if (zone == NULL)
+        return time_ns;
+    int64_t offset_s = holter_zone_offset_s(zone->zone, time_ns);
+    for (size_t i = 0; i < sizeof shifts_min / sizeof shifts_min[0]; i++) {
+        int64_t later_ns, shift_s = shifts_min[i] * 60;
+        if (!__builtin_add_overflow(time_ns, shift_s * ns_per_s, &later_ns) &&
+            offset_s - holter_zone_offset_s(zone->zone, later_ns) == shift_s)
+            return later_ns;
+    }
+    return time_ns;
 }
 
 /* The first moment of the day of an instant, which its midnight need not be. */

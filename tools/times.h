@@ -46,7 +46,7 @@ struct time_format {
     size_t step_count;
     size_t head_steps; /* the first so many are those of a time_head; 0: they tell no date */
     struct time_head head;
-    /* The last text was malformed, but only by a number beyond its range, or for want of an offset. */
+    /* The last text was malformed where a number, or a day, does not fit; or for want of an offset. */
     bool is_off, lacks_offset;
 };
 
@@ -80,6 +80,9 @@ enum time_result time_read(int64_t *out_ns, struct time_format *format, const ch
  * (else NULL, UTC) the offset may be left out.
  */
 enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_zone *zone);
+
+/** Of the first of two instants at which a zone's clock shows the same the second; of any other instant itself. */
+int64_t time_second_showing(const struct time_zone *zone, int64_t time_ns);
 
 /** The end of the local day of an instant; NULL: UTC. */
 int64_t time_day_end(const struct time_zone *zone, int64_t time_ns);

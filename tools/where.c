@@ -108,6 +108,22 @@ static bool narrow_real(holter_filter *filter, enum relation relation, double va
     return filter->min.real <= filter->max.real;
 }
 
+/* The library's sentence speaks of rounding, which nobody asks a condition for. */
+static int value_refuse(const struct verb *verb, const holter_metric *metric,
+                        const holter_field *field, const holter_error *err)
+{
+    if (field->type != HOLTER_INT)
+        return say_usage(verb, "--where: %s", err->message);
+    if (field->exponent > 0)
+        return say_usage(verb, "--where: field '%s' of %s takes multiples of 10^%d", field->name,
+                         metric->name, field->exponent);
+    if (field->exponent == 0)
+        return say_usage(verb, "--where: field '%s' of %s takes whole numbers of 64 bits",
+                         field->name, metric->name);
+    return say_usage(verb, "--where: field '%s' of %s takes numbers with at most %d decimal%s",
+                     field->name, metric->name, -field->exponent, field->exponent == -1 ? "" : "s");
+}
+
 static int condition_add(struct where *out, const struct verb *verb, const char *text,
                          const holter_metric *metric)
 {
@@ -132,15 +148,9 @@ static int condition_add(struct where *out, const struct verb *verb, const char 
                          field->name, metric->name);
     holter_value value;
     holter_error err = { 0 };
-    bool is_number = field->type == HOLTER_INT;
     if (holter_value_parse(&value, metric, f, condition.value, condition.value_bytes, 0, &err) !=
         HOLTER_OK)
-        return is_number ? say_usage(verb,
-                                     "--where: field '%s' of %s takes numbers with at most %d "
-                                     "decimals, of 64 bits",
-                                     field->name, metric->name,
-                                     field->exponent < 0 ? -field->exponent : 0)
-                         : say_usage(verb, "--where: %s", err.message);
+        return value_refuse(verb, metric, field, &err);
     size_t at = 0;
     while (at < out->count && out->filters[at].field != f)
         at++;
