@@ -125,11 +125,11 @@ static enum mapped_result refused(struct mapped_reader *reader, enum slot slot)
 static bool decimal_point(struct mapped_reader *reader, struct csv_field *text,
                           char room[static NUMBER_BYTES_MAX])
 {
-    if (!reader->decimal_comma || text->count == 0 || text->count > NUMBER_BYTES_MAX)
+    if (!reader->decimal_comma || text->count == 0)
         return true;
     const char *comma = memchr(text->bytes, ',', text->count);
     size_t behind = comma == NULL ? 0 : (size_t)(text->bytes + text->count - comma) - 1;
-    if (memchr(text->bytes, '.', text->count) != NULL ||
+    if (text->count > NUMBER_BYTES_MAX || memchr(text->bytes, '.', text->count) != NULL ||
         (comma != NULL && memchr(comma + 1, ',', behind) != NULL)) {
         char form[FORM_BYTES_MAX];
         snprintf(reader->problem, sizeof reader->problem,
