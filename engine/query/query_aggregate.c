@@ -203,13 +203,6 @@ static holter_status lane_fill(struct query_aggregate *a, struct lane *lane, hol
     return status;
 }
 
-static double real_of(int64_t word)
-{
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
 /* -0.0 is below 0.0, so that no order of rows matters. */
 static bool is_below(double a, double b)
 {

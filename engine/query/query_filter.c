@@ -9,13 +9,6 @@
 
 #include <string.h>
 
-static double real_of(int64_t word)
-{
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
 /* One range lies outside of the other, within it, or neither. */
 static enum query_verdict compare_ranges(const struct query_filter *filter, int64_t min,
                                          int64_t max)
