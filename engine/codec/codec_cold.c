@@ -6,9 +6,6 @@
  * the two before. Its upper bits are a symbol, its lower ones are stored as they are, where the scale
  * is so large that they are noise. What no symbol means is an escape, kept aside.
  *
- * Waves are foretold by a sum of the 8 or 16 values before, each times a coefficient that the array has;
- * what is left is an array again.
- *
  * Heart rate is gaps and changes in pairs: a device that stores a sample when the rate has changed
  * tells much of the one by the other.
  *
@@ -19,15 +16,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Stored; codec_array.c has 1 to 6. */
-enum cold_code {
-    ARRAY_CONSTANT = 1,
-    ARRAY_CODED = 9,
-    ARRAY_CUT = 10,
-    ARRAY_MULTIPLES = 11,
-    ARRAY_PREDICTED = 14
-};
 
 enum {
     CODED_LEAST = 96, /* shorter arrays are packed */
@@ -41,16 +29,7 @@ enum {
     SAMPLES = 32,
     STRETCHES = 8, /* of a block that tell which model suits it */
     STRETCH_ROWS = 128,
-    TRIAL_BYTES = ARRAY_ROWS_MAX * 16, /* an array takes 8 bytes a value and 13, or little more */
-    TAPS_MAX = 32,                     /* stored */
-    TAPS_TRIED = 16,
-    TAPS_FEW = 8,
-    TAP_BYTES = 2, /* about what one takes */
-    TAP_BITS = 12,
-    TAP_HALF = 1 << (TAP_BITS - 1),
-    TAP_LIMIT = 1 << 20, /* stored: coefficients are smaller */
-    TAPS_LEAST = 2048,   /* shorter arrays are not worth coefficients */
-    NEAR = 1 << 24       /* so are larger values: sums of products are exact in doubles */
+    TRIAL_BYTES = ARRAY_ROWS_MAX * 16 /* an array takes 8 bytes a value and 13, or little more */
 };
 
 /* ---- residuals ------------------------------------------------------------------------------- */
@@ -89,15 +68,6 @@ static size_t size_bits(const int64_t *residuals, size_t count)
 }
 
 /* ---- the best model -------------------------------------------------------------------------- */
-
-struct coded_plan {
-    size_t bytes; /* about what it takes */
-    const struct model_tables *tables;
-    uint8_t model; /* its number */
-    unsigned order, shift;
-    int64_t base;
-    size_t escapes;
-};
 
 /* `plan` with its model; the symbols stay in s->symbols[0] if it is better than `best`. */
 static void try_tables(struct coded_plan *best, struct codec_scratch *s, struct coded_plan plan,
@@ -190,8 +160,7 @@ static bool is_like_steps(const int64_t *values, size_t count)
     return zeros > count / 16 && large < count / 16;
 }
 
-/* The tables are NULL where it takes `bytes` or more. */
-static struct coded_plan plan_coded(struct codec_scratch *s, const int64_t *values, size_t count,
+struct coded_plan coded_plan(struct codec_scratch *s, const int64_t *values, size_t count,
                                     size_t bytes)
 {
     struct coded_plan best = { .bytes = bytes };
@@ -251,7 +220,7 @@ static void coded_learn(struct codec_scratch *s, size_t count, const struct code
     models_count(s, by->tables, s->symbols[1], count);
 }
 
-static void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                          size_t count, const struct coded_plan *by)
 {
     buffer_append_u8(out, ARRAY_CODED);
@@ -267,155 +236,7 @@ static void coded_encode(struct buffer *out, struct codec_scratch *s, const int6
     escapes_encode(out, s, s->residuals, s->symbols[0], by->escapes);
 }
 
-/* ---- linear prediction ----------------------------------------------------------------------- */
-
-/* What is foretold for value i, by those before it less base; before the first stand zeros. The nearest one comes
-   last: when values are decoded, only its product waits for it. */
-static inline int64_t foretold(const int64_t *less_base, size_t i, const int64_t *taps,
-                               size_t tap_count)
-{
-    uint64_t sum = TAP_HALF;
-    size_t k = i < tap_count ? i : tap_count;
-    const int64_t *before = less_base + i - k;
-    for (; k % 4 != 0; k--)
-        sum += (uint64_t)taps[k - 1] * (uint64_t)*before++;
-    for (; k > 0; k -= 4, before += 4) {
-        sum += (uint64_t)taps[k - 1] * (uint64_t)before[0];
-        sum += (uint64_t)taps[k - 2] * (uint64_t)before[1];
-        sum += (uint64_t)taps[k - 3] * (uint64_t)before[2];
-        sum += (uint64_t)taps[k - 4] * (uint64_t)before[3];
-    }
-    return (int64_t)sum >> TAP_BITS;
-}
-
-struct predictor {
-    size_t count;
-    int64_t taps[TAPS_TRIED], base;
-};
-
-/* In the form they are stored in. False: one is too large. */
-static bool taps_of(int64_t *taps, const double *exact, size_t count)
-{
-    for (size_t k = 0; k < count; k++) {
-        double tap = exact[k] * (1 << TAP_BITS);
-        if (!(tap > -TAP_LIMIT + 1 && tap < TAP_LIMIT - 1))
-            return false;
-        taps[k] = (int64_t)(tap < 0 ? tap - 0.5 : tap + 0.5);
-    }
-    return true;
-}
-
-/* Coefficients that leave the least squares, by the Levinson-Durbin recursion (J. Makhoul, Linear
-   prediction: a tutorial review, Proceedings of the IEEE 63(4), 1975, equations 38a to 38e). False: there are none. */
-static bool find_taps(int64_t *taps, const int32_t *near, size_t count)
-{
-    double a[TAPS_TRIED + 1] = { 0 }, before[TAPS_TRIED + 1];
-    int64_t lag[LANES_LAGS];
-    _Static_assert((int)LANES_LAGS == (int)TAPS_TRIED + 1, "a lag for each coefficient, and none");
-    codec_lanes()->lags(lag, near, count);
-    double error = (double)lag[0] * (1 + 1e-9);
-    for (size_t order = 1; order <= TAPS_TRIED; order++) {
-        if (!(error > 0))
-            return false;
-        double reflected = (double)lag[order];
-        for (size_t k = 1; k < order; k++)
-            reflected -= a[k] * (double)lag[order - k];
-        reflected /= error;
-        memcpy(before, a, sizeof a);
-        a[order] = reflected;
-        for (size_t k = 1; k < order; k++)
-            a[k] = before[k] - reflected * before[order - k];
-        error *= 1 - reflected * reflected;
-    }
-    return taps_of(taps, a + 1, TAPS_TRIED);
-}
-
-/* Few coefficients that leave the least squares, each weighed by how calm the signal was before it: between the beats
-   of a heart there is little but noise, and these are most samples. Normal equations, by Cholesky's factors.
-   False: there are none. */
-static bool find_taps_of_calm(int64_t *taps, const int32_t *near, size_t count)
-{
-    enum { N = TAPS_FEW };
-    struct lanes_calm calm;
-    double sums[N][N + 1];
-    double solved[N] = { 0 };
-    _Static_assert((int)LANES_CALM == (int)TAPS_FEW, "as many values as coefficients");
-    codec_lanes()->calm(&calm, near, count);
-    for (size_t j = 0; j < N; j++) { /* the nearest value comes first */
-        for (size_t k = 0; k < N; k++)
-            sums[j][k] = calm.squares[N - 1 - j][N - 1 - k];
-        sums[j][N] = calm.products[N - 1 - j];
-    }
-    /* The factor takes the place of the upper half, but for being divided by its diagonal. */
-    for (size_t j = 0; j < N; j++) {
-        double pivot = sums[j][j] * (1 + 1e-7);
-        if (!(pivot > 0))
-            return false;
-        for (size_t i = j + 1; i < N; i++) {
-            double by = sums[j][i] / pivot;
-            for (size_t k = i; k <= N; k++)
-                sums[i][k] -= by * sums[j][k];
-        }
-        sums[j][j] = pivot;
-    }
-    for (size_t j = N; j-- > 0;) {
-        double rest = sums[j][N];
-        for (size_t k = j + 1; k < N; k++)
-            rest -= sums[j][k] * solved[k];
-        solved[j] = rest / sums[j][j];
-    }
-    return taps_of(taps, solved, N);
-}
-
-/* What is left of rows [from, from + count) to s->foretold. */
-static void foretell(struct codec_scratch *s, size_t from, size_t count, const struct predictor *by)
-{
-    int64_t head[TAPS_TRIED];
-    int32_t taps[TAPS_TRIED];
-    size_t at = from;
-    for (; at < by->count && at < from + count; at++) {
-        for (size_t i = 0; i < at; i++)
-            head[i] = s->near[i];
-        s->foretold[at - from] = s->near[at] - foretold(head, at, by->taps, by->count);
-    }
-    for (size_t k = 0; k < by->count; k++)
-        taps[k] = (int32_t)by->taps[k];
-    codec_lanes()->untold(s->foretold + (at - from), s->near + at, from + count - at, taps,
-                          by->count, TAP_BITS);
-}
-
-/* Of two, by what a stretch in the middle takes. What is left of all values goes to s->foretold. False: nothing to gain
-   is likely. */
-static bool predict(struct codec_scratch *s, struct predictor *by, const int64_t *values,
-                    size_t count)
-{
-    struct predictor calm = { .count = TAPS_FEW };
-    if (count < TAPS_LEAST)
-        return false;
-    calm.base = by->base = middle_of_few(values, count);
-    for (size_t i = 0; i < count; i++) {
-        int64_t off = wrap_sub_i64(values[i], by->base);
-        if (off <= -NEAR || off >= NEAR)
-            return false;
-        s->near[i] = (int32_t)off;
-    }
-    by->count = TAPS_TRIED;
-    bool is_there = find_taps(by->taps, s->near, count);
-    if (find_taps_of_calm(calm.taps, s->near, count)) {
-        size_t bytes = SIZE_MAX;
-        if (is_there) {
-            foretell(s, (count - TAPS_LEAST) / 2, TAPS_LEAST, by);
-            bytes = plan_coded(s, s->foretold, TAPS_LEAST, SIZE_MAX).bytes;
-        }
-        foretell(s, (count - TAPS_LEAST) / 2, TAPS_LEAST, &calm);
-        if (plan_coded(s, s->foretold, TAPS_LEAST, SIZE_MAX).bytes < bytes)
-            *by = calm;
-        is_there = true;
-    }
-    if (is_there)
-        foretell(s, 0, count, by);
-    return is_there;
-}
+/* ---- arrays: writing, whole ------------------------------------------------------------------ */
 
 static uint64_t common_factor(const int64_t *values, size_t count)
 {
@@ -429,31 +250,6 @@ static uint64_t common_factor(const int64_t *values, size_t count)
         }
     }
     return factor;
-}
-
-/* False, and nothing is appended: it would not take fewer than `bytes`. The symbols in *s stay. */
-static bool predicted_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
-                             size_t count, size_t bytes)
-{
-    struct predictor by;
-    memcpy(s->symbols[2], s->symbols[0], count);
-    if (!predict(s, &by, values, count)) {
-        memcpy(s->symbols[0], s->symbols[2], count);
-        return false;
-    }
-    size_t takes = TAP_BYTES * (by.count + 1) + bytes / 64; /* and a reader's time */
-    struct coded_plan coded = plan_coded(s, s->foretold, count, bytes > takes ? bytes - takes : 0);
-    if (coded.tables == NULL) {
-        memcpy(s->symbols[0], s->symbols[2], count);
-        return false;
-    }
-    buffer_append_u8(out, ARRAY_PREDICTED);
-    buffer_append_u8(out, (uint8_t)by.count);
-    for (size_t k = 0; k < by.count; k++)
-        buffer_append_zigzag(out, by.taps[k]);
-    buffer_append_zigzag(out, by.base);
-    coded_encode(out, s, s->foretold, count, &coded);
-    return true;
 }
 
 /* Packing all of it is tried where its first cut does not tell that coding is clearly smaller. */
@@ -476,10 +272,13 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
         buffer_append_varint(out, factor);
     }
     size_t start = out->bytes;
-    struct coded_plan coded = plan_coded(s, values, count, SIZE_MAX);
-    if (coded.tables != NULL && coded.order > 0 &&
-        predicted_encode(out, s, values, count, coded.bytes))
-        return;
+    struct coded_plan coded = coded_plan(s, values, count, SIZE_MAX);
+    if (coded.tables != NULL && coded.order > 0) {
+        memcpy(s->symbols[2], s->symbols[0], count);
+        if (wave_encode(out, s, values, count, middle_of_few(values, count), coded.bytes))
+            return;
+        memcpy(s->symbols[0], s->symbols[2], count);
+    }
     if (coded.tables == NULL || coded.bytes > packed_bytes(s, values, count) / 5 * 4) {
         cuts_encode(out, values, count);
         size_t bytes = out->bytes - start;
@@ -505,7 +304,7 @@ static size_t cold_array_bytes(struct codec_scratch *s, const int64_t *values, s
     if (codec_is_constant(middle, some))
         return 0;
     size_t packed = packed_bytes(s, middle, some) * count / some;
-    size_t coded = plan_coded(s, middle, some, SIZE_MAX).bytes;
+    size_t coded = coded_plan(s, middle, some, SIZE_MAX).bytes;
     if (coded == SIZE_MAX)
         return packed;
     coded = (coded - rans_bytes_least(some)) * count / some + rans_bytes_least(count);
@@ -616,33 +415,18 @@ static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t
     return count <= ARRAY_ROWS_MAX && array_decode_by_code(out, r, count, code);
 }
 
-static bool predicted_decode(int64_t *values, struct reader *r, size_t count,
-                             const struct codec_models *models)
+bool residuals_decode(int64_t *out, struct reader *r, size_t count,
+                      const struct codec_models *models)
 {
-    int64_t taps[TAPS_MAX];
-    size_t tap_count = get_u8(r);
-    if (r->overrun || tap_count == 0 || tap_count > TAPS_MAX)
-        return false;
-    for (size_t k = 0; k < tap_count; k++) {
-        taps[k] = get_zigzag(r);
-        if (taps[k] <= -TAP_LIMIT || taps[k] >= TAP_LIMIT)
-            return false;
-    }
-    int64_t base = get_zigzag(r);
-    if (r->overrun || !decode_by_code(values, r, count, get_u8(r), models))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        values[i] = wrap_add_i64(values[i], foretold(values, i, taps, tap_count));
-    for (size_t i = 0; i < count; i++)
-        values[i] = wrap_add_i64(values[i], base);
-    return true;
+    return decode_by_code(out, r, count, get_u8(r), models);
 }
 
 static bool unfactored_decode(int64_t *out, struct reader *r, size_t count, uint8_t code,
                               const struct codec_models *models)
 {
-    return code == ARRAY_PREDICTED ? predicted_decode(out, r, count, models)
-                                   : decode_by_code(out, r, count, code, models);
+    return code == ARRAY_PREDICTED || code == ARRAY_SWITCHED
+               ? wave_decode(out, r, count, code, models)
+               : decode_by_code(out, r, count, code, models);
 }
 
 bool block_array_decode(int64_t *out, struct reader *r, size_t count,

@@ -14,13 +14,27 @@ struct spell_symbol {
 enum { ESCAPE_BYTES = 4 };                             /* about what an escaped value takes */
 enum { SPELL_SYMBOLS_MAX = 3 * CODEC_BLOCK_ROWS_MAX }; /* of a block */
 
+/* What waves are written with. */
+enum { SWITCHED_ACTIVE = 8 /* stored: changes that tell how active a signal is */ };
+struct wave_scratch {
+    int32_t near[CODEC_BLOCK_ROWS_MAX];                      /* values less the base */
+    int32_t changes[SWITCHED_ACTIVE + CODEC_BLOCK_ROWS_MAX]; /* behind zeros */
+    int32_t activity[CODEC_BLOCK_ROWS_MAX];                  /* before each */
+    uint16_t rows[CODEC_BLOCK_ROWS_MAX];
+    double weights[CODEC_BLOCK_ROWS_MAX];
+    int64_t left[3][CODEC_BLOCK_ROWS_MAX]; /* of values; of changes, by either list */
+};
+static inline int32_t *wave_changes(struct wave_scratch *w)
+{
+    return w->changes + SWITCHED_ACTIVE;
+}
+
 struct codec_scratch {
     int64_t words[CODEC_BLOCK_ROWS_MAX]; /* of the block: gaps, mantissas, lengths, flags */
     uint16_t at[CODEC_BLOCK_ROWS_MAX];   /* of the block: places of floats that are no decimals */
     int64_t quotients[CODEC_BLOCK_ROWS_MAX]; /* values by their common factor */
     int64_t residuals[CODEC_BLOCK_ROWS_MAX];
-    int32_t near[CODEC_BLOCK_ROWS_MAX];     /* values less base, where linear prediction is tried */
-    int64_t foretold[CODEC_BLOCK_ROWS_MAX]; /* residuals of it */
+    struct wave_scratch wave;
     int64_t escapes[CODEC_BLOCK_ROWS_MAX];
     uint8_t symbols[3][CODEC_BLOCK_ROWS_MAX]; /* of the best model so far, the one at hand, pairs */
     struct buffer trial;
@@ -46,6 +60,47 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
 /** Any array of a block, packed or not, 1 .. CODEC_BLOCK_ROWS_MAX values. False: it is none. */
 bool block_array_decode(int64_t *out, struct reader *r, size_t count,
                         const struct codec_models *models);
+
+/** How an array is coded by a model, and about how many bytes that takes. */
+struct coded_plan {
+    size_t bytes;
+    const struct model_tables *tables;
+    uint8_t model; /* its number */
+    unsigned order, shift;
+    int64_t base;
+    size_t escapes;
+};
+/** The best one, whose symbols are left in *s until the next call. The tables are NULL where it takes `bytes` or more. */
+struct coded_plan coded_plan(struct codec_scratch *s, const int64_t *values, size_t count,
+                             size_t bytes);
+/** Append values as they were just planned. No memory: out->failed. */
+void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
+                  const struct coded_plan *by);
+/** An array that is no wave and no multiple of one. False: it is none. */
+bool residuals_decode(int64_t *out, struct reader *r, size_t count,
+                      const struct codec_models *models);
+
+/* Stored; codec_array.c has 1 to 6. */
+enum cold_code {
+    ARRAY_CONSTANT = 1,
+    ARRAY_CODED = 9,
+    ARRAY_CUT = 10,
+    ARRAY_MULTIPLES = 11,
+    ARRAY_PREDICTED = 14,
+    ARRAY_SWITCHED = 16
+};
+
+/* ---- waves (codec_wave.c) -------------------------------------------------------------------- */
+
+/**
+ * Append values as a wave. False, and nothing is appended: it would not take clearly fewer than `bytes`. `base` is one in the
+ * middle. No memory: out->failed.
+ */
+bool wave_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
+                 int64_t base, size_t bytes);
+/** Of code ARRAY_PREDICTED or ARRAY_SWITCHED, which is read already. False: these bytes are none. */
+bool wave_decode(int64_t *values, struct reader *r, size_t count, uint8_t code,
+                 const struct codec_models *models);
 
 struct pairs_plan {
     uint8_t model;

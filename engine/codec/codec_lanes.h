@@ -22,15 +22,15 @@ enum {
     LANES_PAIRS = 64,
     LANES_TURN = 16,
     LANES_LAGS = 17,
-    LANES_CALM = 8,
+    LANES_WEIGHED = 8,
 };
 
 /** Eight numbers side by side, whatever a register holds. */
-typedef double lanes_calm_row __attribute__((vector_size(LANES_CALM * sizeof(double))));
+typedef double lanes_weighed_row __attribute__((vector_size(LANES_WEIGHED * sizeof(double))));
 
-/** With x the LANES_CALM values before y, the earliest first, weighed: x * x and x * y, added up over all y. */
-struct lanes_calm {
-    lanes_calm_row squares[LANES_CALM], products;
+/** With x the LANES_WEIGHED values before y, the earliest first: weight * x * x and weight * x * y, added up over all y. */
+struct lanes_weighed {
+    lanes_weighed_row squares[LANES_WEIGHED], products;
 };
 
 /** Rows of which a symbol tells the gap before each and the change to it; one in seconds, say. */
@@ -79,8 +79,12 @@ struct codec_lanes {
     void (*turn)(uint8_t *out, const uint8_t *by_step, size_t steps);
     /** sums[k], for k below LANES_LAGS: values[i] * values[i - k], added up over all i from k on. It does not wrap. */
     void (*lags)(int64_t *sums, const int32_t *values, size_t count);
-    /** For y from values[LANES_CALM] on. Sums of doubles are in the same order everywhere, so to the bit the same. */
-    void (*calm)(struct lanes_calm *sums, const int32_t *values, size_t count);
+    /**
+     * For y each of the values at `rows`; the LANES_WEIGHED before it can be read. Sums of doubles are in the same
+     * order everywhere, so to the bit the same.
+     */
+    void (*weighed)(struct lanes_weighed *sums, const int32_t *values, const uint16_t *rows,
+                    const double *weights, size_t count);
     /**
      * out[i] = values[i] - (half + taps[0] * values[i - 1] + taps[1] * values[i - 2] + .. >> shift), where half rounds;
      * the tap_count values before the first can be read, and no sum wraps.

@@ -564,23 +564,20 @@ static void lanes_lags(int64_t *sums, const int32_t *values, size_t count)
     }
 }
 
-/* The weight of a value is the less, the more those before it changed of late. */
-static void lanes_calm(struct lanes_calm *sums, const int32_t *values, size_t count)
+static void lanes_weighed(struct lanes_weighed *sums, const int32_t *values, const uint16_t *rows,
+                          const double *weights, size_t count)
 {
-    typedef int32_t eight __attribute__((vector_size(LANES_CALM * sizeof(int32_t))));
-    struct lanes_calm at = { 0 };
-    double change = 0;
-    for (size_t i = LANES_CALM; i < count; i++) {
-        double weight = 1 / ((1 + change) * (1 + change));
+    typedef int32_t eight __attribute__((vector_size(LANES_WEIGHED * sizeof(int32_t))));
+    struct lanes_weighed at = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        const int32_t *value = values + rows[i];
         eight before;
-        memcpy(&before, values + i - LANES_CALM, sizeof before);
-        lanes_calm_row x = __builtin_convertvector(before, lanes_calm_row);
-        lanes_calm_row weighed = weight * x;
-        for (unsigned k = 0; k < LANES_CALM; k++)
+        memcpy(&before, value - LANES_WEIGHED, sizeof before);
+        lanes_weighed_row x = __builtin_convertvector(before, lanes_weighed_row);
+        lanes_weighed_row weighed = weights[i] * x;
+        for (unsigned k = 0; k < LANES_WEIGHED; k++)
             at.squares[k] += weighed[k] * x;
-        at.products += weighed * (double)values[i];
-        int32_t step = values[i] - values[i - 1];
-        change = 0.8 * change + 0.2 * (step < 0 ? -step : step);
+        at.products += weighed * (double)*value;
     }
     *sums = at;
 }
@@ -637,7 +634,7 @@ const struct codec_lanes CODEC_LANES = {
     .pairs = lanes_pairs,
     .turn = lanes_turn,
     .lags = lanes_lags,
-    .calm = lanes_calm,
+    .weighed = lanes_weighed,
     .untold = lanes_untold,
     .rans = LANES_RANS,
     .rans_two = LANES_RANS_TWO,

@@ -11,7 +11,7 @@ from models import SLOTS, models, slots_of_weights
 from native import zstd_content
 
 CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL, CODED, CUT, MULTIPLES = range(1, 12)
-SCALED, SINGLE, PREDICTED, TEXTS_ZSTD = 12, 13, 14, 15
+SCALED, SINGLE, PREDICTED, TEXTS_ZSTD, SWITCHED = 12, 13, 14, 15, 16
 ZSTD_TEXT_BYTES_MAX = 65_535 + 1_048_576
 GAPS, PAIRS, DERIVED, RATE, SPELLS = range(5)
 BY_DURATION, BY_FIELD, BY_FIELD_BEFORE = range(3)  # what tells gaps
@@ -24,22 +24,23 @@ PATCHED = 0x80
 EXPONENT_MAX = 18
 SHIFT_MAX = 56
 TAPS_MAX, COEFFICIENT_END, COEFFICIENT_BITS, COEFFICIENT_HALF = 32, 2**20, 12, 2**11
+SWITCHED_BITS, SWITCHED_HALF, ACTIVE_CHANGES = 8, 2**7, 8
 TICKS_END, RATE_ROWS_END = 2**48, 2**32
 LANES, LANES_FEW, MANY = 16, 4, 2_048  # symbols that are not many have few lanes
 STATE_BITS, STATE_MIN = 28, 4_096
 SPELL_VALUES_MAX, SPELL_CLASSES_MAX, EXACT_CLASSES = 16, 128, 8
 
 # the codes that an array may have: within CHANGES or RUNS, as escapes of a dictionary, as a piece of CUT, as escapes of
-# CODED or of pairs, within PREDICTED, within MULTIPLES, as a column; and any of them by its length
+# CODED or of pairs, within PREDICTED or SWITCHED, within MULTIPLES, as a column; and any of them by its length
 NESTED = (CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE)
 ESCAPES = (CONSTANT, PACKED)
 PIECE = NESTED + (CHANGES, RUNS)
 ESCAPED = PIECE + (CUT,)
 RESIDUALS = PIECE + (CODED, CUT)
-FACTORED = RESIDUALS + (PREDICTED,)
+FACTORED = RESIDUALS + (PREDICTED, SWITCHED)
 COLUMN = FACTORED + (MULTIPLES,)
-SHORT = PIECE + (CODED, MULTIPLES, PREDICTED)
-LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED)
+SHORT = PIECE + (CODED, MULTIPLES, PREDICTED, SWITCHED)
+LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED, SWITCHED)
 
 
 def read_block(c, schema, count, begin, with_revision, own_models=None):
@@ -192,18 +193,38 @@ def _read_multiples(c, n, what):
     return [wrap(factor * value) for value in _read_array(c, n, what, FACTORED)]
 
 
-def _read_predicted(c, n, what):
+def _read_taps(c, what):
     at = c.at
     taps = c.u8()
     c.check(1 <= taps <= TAPS_MAX, f"{what}: {taps} taps, 1 to {TAPS_MAX} expected", at)
     coefficients = [c.zigzag() for _ in range(taps)]
     c.check(all(abs(one) < COEFFICIENT_END for one in coefficients), f"{what}: a coefficient of over 20 bits", at)
+    return coefficients
+
+
+def _read_predicted(c, n, what):
+    coefficients = _read_taps(c, what)
     base = c.zigzag()
-    before, values = [0] * taps, []  # the last ones, the nearest first
+    before, values = [0] * len(coefficients), []  # the last ones, the nearest first
     for residual in _read_array(c, n, what, RESIDUALS):
         foretold = wrap(sum(one * value for one, value in zip(coefficients, before)))
         before = [wrap(residual + (wrap(foretold + COEFFICIENT_HALF) >> COEFFICIENT_BITS))] + before[:-1]
         values.append(wrap(base + before[0]))
+    return values
+
+
+def _read_switched(c, n, what):
+    value = c.zigzag()
+    threshold = c.varint()
+    lists = [_read_taps(c, what), _read_taps(c, what)]
+    before, values = [0] * TAPS_MAX, []  # changes, the nearest first
+    for residual in _read_array(c, n, what, RESIDUALS):
+        activity = sum(map(abs, before[:ACTIVE_CHANGES])) % 2**64
+        foretold = wrap(sum(one * change for one, change in zip(lists[activity > threshold], before)))
+        change = wrap(residual + (wrap(foretold + SWITCHED_HALF) >> SWITCHED_BITS))
+        before = [change] + before[:-1]
+        value = wrap(value + change)
+        values.append(value)
     return values
 
 
@@ -355,7 +376,7 @@ def _read_spells(c, n):
 
 _ARRAYS = {CONSTANT: _read_constant, PACKED: _read_packed, DICTIONARY: _read_dictionary,
            DICTIONARY_ESCAPE: _read_dictionary_escape, CHANGES: _read_changes, RUNS: _read_runs, CODED: _read_coded,
-           CUT: _read_cut, MULTIPLES: _read_multiples, PREDICTED: _read_predicted}
+           CUT: _read_cut, MULTIPLES: _read_multiples, PREDICTED: _read_predicted, SWITCHED: _read_switched}
 
 
 # ---- columns

@@ -165,6 +165,19 @@ def predicted(coefficients, base, nested):
     return encode
 
 
+def switched(base, threshold, calm, active, nested):
+    def encode(values):
+        changes = [signed(value - before) for before, value in zip([base] + list(values), values)]
+        residuals = []
+        for i, change in enumerate(changes):
+            coefficients = active if sum(map(abs, changes[max(i - 8, 0):i])) % 2**64 > threshold else calm
+            total = sum(c * changes[i - tap] for tap, c in enumerate(coefficients, 1) if i >= tap)
+            residuals.append(signed(change - (signed(total + 128) // 256)))
+        head = b"".join(bytes([len(taps)]) + b"".join(map(zigzag, taps)) for taps in (calm, active))
+        return b"\x10" + zigzag(base) + varint(threshold) + head + nested(residuals)
+    return encode
+
+
 # ---- symbols of models: rANS, backwards
 
 def read_models():
@@ -967,6 +980,17 @@ def rows_of_rates_and_waves():
     of_many("predicted_by_halves", list(range(-9, 10)), predicted([2_048], 0, packed(5)))
     of_many("multiples_predicted", [5 * value for value in wave], multiples(5, predicted([7_000, -3_500], 3, packed(13))))
     of_many("predicted_1025_values", [0] * 1_020 + [9, 8, -7, 6, 5], predicted([4_096], 0, cut(packed(5), constant())))
+    beats = [(400 if i % 20 == 9 else -150 if i % 20 == 11 else 0) + i % 3 for i in range(60)]
+    of_many("switched", beats, switched(2, 30, [300, -100], [90, 60, -40], packed(10)))
+    of_many("switched_by_32_and_8_and_coded", beats, switched(0, 9, [(-1)**i * i for i in range(32)], [256] * 8, coded(3, shift=4, escapes=packed(13))))
+    of_many("switched_never", beats, switched(2, 2**64 - 1, [256], [1], packed(11)))
+    of_many("switched_at_once", [7] + beats, switched(-7, 0, [5], [256, -256, 3, 2, 1, 0, 0, 0, 9], packed(11)))
+    of_ints("switched_that_wraps", [I64_MAX, I64_MIN, 5, I64_MAX - 9, I64_MIN, 0, 1],
+            switched(I64_MIN, 2**63, [2**20 - 1, 1 - 2**20], [1 - 2**20], packed(64)))
+    of_many("switched_after_the_greatest_change", [I64_MIN] + beats[:9], switched(0, 2**63 - 1, [1], [256], packed(64)))
+    of_many("switched_at_the_threshold", [3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 5], switched(3, 24, [9], [256, 7], packed(5)))
+    of_many("multiples_switched", [5 * value for value in beats], multiples(5, switched(2, 30, [300, -100], [90], packed(11))))
+    of_many("switched_1025_values", [0] * 1_020 + [9, 8, -7, 6, 5], switched(0, 4, [256], [128], cut(packed(5), constant())))
     singles = [1.5, -2.25, 0.0, 1e-45, -3e38]
     words = [struct.unpack("<I", struct.pack("<f", one))[0] for one in singles] + [1 << 31]  # and -0.0
     doubles = [double_bits(struct.unpack("<f", struct.pack("<I", word))[0]) for word in words]
@@ -1240,6 +1264,13 @@ def refused_rates_and_waves():
     for name, head in (("no_taps", b"\x00\x00"), ("33_taps", b"\x21" + bytes(34)), ("2_to_20", b"\x01" + zigzag(2**20) + b"\x00"),
                        ("minus_2_to_20", b"\x01" + zigzag(-2**20) + b"\x00")):
         refuse(f"predicted_by_{name}", of_int(b"\x0e" + head + ZEROS))
+        refuse(f"switched_by_{name}", of_int(b"\x10\x00\x00" + head[:-1] + b"\x01\x00" + ZEROS))
+        refuse(f"switched_secondly_by_{name}", of_int(b"\x10\x00\x00\x01\x00" + head[:-1] + ZEROS))
+    refuse("switched_multiples", of_int(b"\x10\x00\x00\x01\x00\x01\x00" + multiples(1, constant())([5, 5, 5])))
+    refuse("switched_predicted", of_int(b"\x10\x00\x00\x01\x00\x01\x00" + predicted([1], 0, constant())([0, 0, 0])))
+    refuse("switched_switched", of_int(b"\x10\x00\x00\x01\x00\x01\x00" + switched(0, 0, [1], [1], constant())([0, 0, 0])))
+    refuse("predicted_switched", of_int(b"\x0e\x01\x00\x00" + switched(0, 0, [1], [1], constant())([0, 0, 0])))
+    refuse("switched_that_ends_early", of_int(b"\x10\x00\x80"))
     refuse("predicted_multiples", of_int(b"\x0e\x01\x00\x00" + multiples(1, constant())([5, 5, 5])))
     refuse("predicted_predicted", of_int(b"\x0e\x01\x00\x00" + predicted([1], 0, constant())([0, 0, 0])))
     refuse("multiples_of_multiples_predicted", of_int(b"\x0b\x02\x0b\x02" + predicted([1], 0, constant())([0, 0, 0])))

@@ -33,6 +33,7 @@ enum shape {
     SHAPE_RAMP_THAT_WRAPS,
     SHAPE_PARABOLA,
     SHAPE_WAVE,
+    SHAPE_BEATS, /* of a heart, and little between them */
     SHAPE_LEVELS,
     SHAPE_STEPS,
     SHAPE_MULTIPLES,
@@ -62,6 +63,10 @@ static int64_t shaped(struct random *random, enum shape shape, size_t i, int64_t
         return (int64_t)(i * i) * 37 - 1000 + little;
     case SHAPE_WAVE:
         return (int64_t)(sin((double)i / 20) * 30000) + 10 * little;
+    case SHAPE_BEATS: {
+        int64_t beat = i % 300 < 12 ? (int64_t)(sin((double)(i % 300)) * 900) : 0;
+        return (int64_t)(sin((double)i / 25) * 200) + beat + little;
+    }
     case SHAPE_LEVELS:
         return i > 0 && random_below(random, 30) > 0 ? before : (int64_t)random_below(random, 5);
     case SHAPE_STEPS:
@@ -348,7 +353,8 @@ START_TEST(each_form_is_chosen_where_it_is_small)
         CODED = 9,
         CUT = 10,
         MULTIPLES = 11,
-        PREDICTED = 14
+        PREDICTED = 14,
+        SWITCHED = 16
     };
     static const struct {
         enum shape shape;
@@ -357,7 +363,7 @@ START_TEST(each_form_is_chosen_where_it_is_small)
         { SHAPE_CONSTANT, 1, 0 },          { SHAPE_WALK, CODED, MODEL_RESIDUALS },
         { SHAPE_WAVE, PREDICTED, 0 },      { SHAPE_LEVELS, CUT, 0 }, /* of runs */
         { SHAPE_MULTIPLES, MULTIPLES, 0 }, { SHAPE_NOISE, CUT, 0 },
-        { SHAPE_EXTREMES, 0, 0 },
+        { SHAPE_BEATS, SWITCHED, 0 },      { SHAPE_EXTREMES, 0, 0 },
     };
     static int64_t times[ROWS], values[ROWS];
     struct random random = { 4 };

@@ -1,0 +1,365 @@
+/*
+ * codec_wave.c -- waves: arrays of which each value is foretold by those before it, and only what is left is
+ * stored, as an array again.
+ *
+ * Either a value is a sum of the values before it, each times a coefficient; or, the other way, a change is one of
+ * the changes before it, and there are two lists of coefficients: one for where the last few changes were small, one
+ * for where they were not. What a heart does between its beats is little but noise, and foretold otherwise
+ * than a beat. An array has its coefficients with it.
+ *
+ * Coefficients leave the least squares. They are found in doubles, by the same operations in the same order whatever the
+ * CPU, so equal values make equal bytes.
+ *
+ * Bytes: format-spec/blocks.md, "Arrays". Tests: tests/unit/test_codec_cold.c.
+ */
+#include "codec_cold.h"
+#include "codec_lanes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TAPS_MAX = 32, /* stored */
+    TAPS_TRIED = 16,
+    TAP_BITS = 12,       /* stored: a coefficient of values is in 1/4096 */
+    TAP_LIMIT = 1 << 20, /* stored: coefficients are smaller */
+    TAP_BYTES = 2,       /* about what one takes */
+    SWITCHED_TAPS = 8,
+    SWITCHED_BITS = 8,         /* stored: a coefficient of changes is in 1/256 */
+    SWITCHED_ROWS_LEAST = 16,  /* of fewer rows no coefficients are learned */
+    SWITCHED_ABOVE_MIDDLE = 2, /* so many times the usual activity is no longer calm */
+    ROWS_LEAST = 2048,         /* shorter arrays are not worth coefficients */
+    SAMPLES = 256,             /* rows that tell the usual activity */
+    NEAR = 1 << 24             /* nor are larger values */
+};
+
+/* ---- coefficients ---------------------------------------------------------------------------- */
+
+/* In the form they are stored in. False: one is too large. */
+static bool taps_of(int64_t *taps, const double *exact, size_t count, unsigned bits)
+{
+    for (size_t k = 0; k < count; k++) {
+        double tap = exact[k] * (1 << bits);
+        if (!(tap > -TAP_LIMIT + 1 && tap < TAP_LIMIT - 1))
+            return false;
+        taps[k] = (int64_t)(tap < 0 ? tap - 0.5 : tap + 0.5);
+    }
+    return true;
+}
+
+/* Of values, by the Levinson-Durbin recursion (J. Makhoul, Linear prediction: a tutorial review, Proceedings of the
+   IEEE 63(4), 1975, equations 38a to 38e). False: there are none. */
+static bool find_taps(int64_t *taps, const int32_t *near, size_t count)
+{
+    double a[TAPS_TRIED + 1] = { 0 }, before[TAPS_TRIED + 1];
+    int64_t lag[LANES_LAGS];
+    _Static_assert((int)LANES_LAGS == (int)TAPS_TRIED + 1, "a lag for each coefficient, and none");
+    codec_lanes()->lags(lag, near, count);
+    double error = (double)lag[0] * (1 + 1e-9);
+    for (size_t order = 1; order <= TAPS_TRIED; order++) {
+        if (!(error > 0))
+            return false;
+        double reflected = (double)lag[order];
+        for (size_t k = 1; k < order; k++)
+            reflected -= a[k] * (double)lag[order - k];
+        reflected /= error;
+        memcpy(before, a, sizeof a);
+        a[order] = reflected;
+        for (size_t k = 1; k < order; k++)
+            a[k] = before[k] - reflected * before[order - k];
+        error *= 1 - reflected * reflected;
+    }
+    return taps_of(taps, a + 1, TAPS_TRIED, TAP_BITS);
+}
+
+/* The coefficients of normal equations, by Cholesky's factors, which take the place of the upper half. False: there are
+   none. */
+static bool solve(double *solved, double sums[SWITCHED_TAPS][SWITCHED_TAPS + 1])
+{
+    enum { N = SWITCHED_TAPS };
+    for (size_t j = 0; j < N; j++) {
+        double pivot = sums[j][j] * (1 + 1e-7);
+        if (!(pivot > 0))
+            return false;
+        for (size_t i = j + 1; i < N; i++) {
+            double by = sums[j][i] / pivot;
+            for (size_t k = i; k <= N; k++)
+                sums[i][k] -= by * sums[j][k];
+        }
+        sums[j][j] = pivot;
+    }
+    for (size_t j = N; j-- > 0;) {
+        double rest = sums[j][N];
+        for (size_t k = j + 1; k < N; k++)
+            rest -= sums[j][k] * solved[k];
+        solved[j] = rest / sums[j][j];
+    }
+    return true;
+}
+
+/* Of changes, by those rows whose activity is above the threshold, or those whose is not: the calmer a row, the more
+   it weighs, as what is left of it is smaller. False: there are none. */
+static bool find_switched_taps(int64_t *taps, struct wave_scratch *w, size_t count,
+                               int32_t threshold, bool is_above)
+{
+    enum { N = SWITCHED_TAPS };
+    struct lanes_weighed weighed;
+    double sums[N][N + 1], solved[N] = { 0 };
+    size_t rows = 0;
+    _Static_assert((int)LANES_WEIGHED == (int)SWITCHED_TAPS, "as many changes as coefficients");
+    for (size_t i = 0; i < count; i++) {
+        w->rows[rows] = (uint16_t)i;
+        w->weights[rows] = 1 / (8.0 + w->activity[i]);
+        rows += (w->activity[i] > threshold) == is_above;
+    }
+    if (rows < SWITCHED_ROWS_LEAST)
+        return false;
+    codec_lanes()->weighed(&weighed, wave_changes(w), w->rows, w->weights, rows);
+    for (size_t j = 0; j < N; j++) { /* the nearest change comes first */
+        for (size_t k = 0; k < N; k++)
+            sums[j][k] = weighed.squares[N - 1 - j][N - 1 - k];
+        sums[j][N] = weighed.products[N - 1 - j];
+    }
+    return solve(solved, sums) && taps_of(taps, solved, N, SWITCHED_BITS);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static int64_t middle_of_some(const int32_t *values, size_t count)
+{
+    int64_t some[SAMPLES];
+    for (size_t i = 0; i < SAMPLES; i++)
+        some[i] = values[i * count / SAMPLES];
+    qsort(some, SAMPLES, sizeof *some, codec_compare_values);
+    return some[SAMPLES / 2];
+}
+
+/* Values less the one in the middle, the changes between them, and how much of late they changed. False: a value is too
+   large for the sums that follow. */
+static bool wave_survey(struct wave_scratch *w, int64_t base, const int64_t *values, size_t count)
+{
+    int32_t *changes = wave_changes(w);
+    int32_t activity = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t off = wrap_sub_i64(values[i], base);
+        if (off <= -NEAR || off >= NEAR)
+            return false;
+        w->near[i] = (int32_t)off;
+    }
+    memset(w->changes, 0, SWITCHED_TAPS * sizeof *w->changes);
+    changes[0] = 0;
+    for (size_t i = 1; i < count; i++)
+        changes[i] = w->near[i] - w->near[i - 1];
+    for (size_t i = 0; i < count; i++) {
+        w->activity[i] = activity;
+        activity += abs(changes[i]) - abs(w->changes[i]);
+    }
+    return true;
+}
+
+/* What is left of values to left[0]; their first ones are foretold by fewer. */
+static void foretell(struct wave_scratch *w, const int64_t *taps, size_t count)
+{
+    int32_t few[TAPS_TRIED];
+    for (size_t k = 0; k < TAPS_TRIED; k++)
+        few[k] = (int32_t)taps[k];
+    for (size_t i = 0; i < TAPS_TRIED; i++)
+        codec_lanes()->untold(w->left[0] + i, w->near + i, 1, few, i, TAP_BITS);
+    codec_lanes()->untold(w->left[0] + TAPS_TRIED, w->near + TAPS_TRIED, count - TAPS_TRIED, few,
+                          TAPS_TRIED, TAP_BITS);
+}
+
+struct switched {
+    int32_t threshold;
+    int64_t taps[2][SWITCHED_TAPS];
+};
+
+/* What is left of changes to left[1]. False: there are no coefficients. */
+static bool foretell_switched(struct switched *by, struct wave_scratch *w, size_t count)
+{
+    int32_t few[SWITCHED_TAPS];
+    int64_t usual = middle_of_some(w->activity, count);
+    by->threshold = (int32_t)(SWITCHED_ABOVE_MIDDLE * usual);
+    for (unsigned list = 0; list < 2; list++) {
+        int64_t *left = w->left[list + 1];
+        if (!find_switched_taps(by->taps[list], w, count, by->threshold, list == 1))
+            return false;
+        for (size_t k = 0; k < SWITCHED_TAPS; k++)
+            few[k] = (int32_t)by->taps[list][k];
+        codec_lanes()->untold(left, wave_changes(w), count, few, SWITCHED_TAPS, SWITCHED_BITS);
+    }
+    for (size_t i = 0; i < count; i++)
+        w->left[1][i] = w->left[w->activity[i] > by->threshold ? 2 : 1][i];
+    return true;
+}
+
+static void taps_append(struct buffer *out, const int64_t *taps, size_t count)
+{
+    buffer_append_u8(out, (uint8_t)count);
+    for (size_t k = 0; k < count; k++)
+        buffer_append_zigzag(out, taps[k]);
+}
+
+/* About what a stretch in the middle takes; SIZE_MAX: there is nothing to take. */
+static size_t stretch_bytes(struct codec_scratch *s, const int64_t *left, size_t count, bool is_there)
+{
+    size_t from = (count - ROWS_LEAST) / 2;
+    return is_there ? coded_plan(s, left + from, ROWS_LEAST, SIZE_MAX).bytes : SIZE_MAX;
+}
+
+bool wave_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
+                 int64_t base, size_t bytes)
+{
+    struct wave_scratch *w = &s->wave;
+    struct switched switched;
+    int64_t taps[TAPS_TRIED];
+    if (count < ROWS_LEAST || !wave_survey(w, base, values, count))
+        return false;
+    bool has_taps = find_taps(taps, w->near, count);
+    if (has_taps)
+        foretell(w, taps, count);
+    bool has_switched = foretell_switched(&switched, w, count);
+    if (!has_taps && !has_switched)
+        return false;
+    bool is_switched = stretch_bytes(s, w->left[1], count, has_switched) <
+                       stretch_bytes(s, w->left[0], count, has_taps);
+    const int64_t *left = w->left[is_switched];
+    size_t takes = TAP_BYTES * (TAPS_TRIED + 1) + bytes / 64; /* and a reader's time */
+    struct coded_plan coded = coded_plan(s, left, count, bytes > takes ? bytes - takes : 0);
+    if (coded.tables == NULL)
+        return false;
+    if (is_switched) {
+        buffer_append_u8(out, ARRAY_SWITCHED);
+        buffer_append_zigzag(out, values[0]);
+        buffer_append_varint(out, (uint64_t)switched.threshold);
+        taps_append(out, switched.taps[0], SWITCHED_TAPS);
+        taps_append(out, switched.taps[1], SWITCHED_TAPS);
+    } else {
+        buffer_append_u8(out, ARRAY_PREDICTED);
+        taps_append(out, taps, TAPS_TRIED);
+        buffer_append_zigzag(out, base);
+    }
+    coded_encode(out, s, left, count, &coded);
+    return true;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* *count: how many there are; behind them stand zeros. False: these bytes are none. */
+static bool taps_read(int64_t taps[static TAPS_MAX], size_t *count, struct reader *r)
+{
+    *count = get_u8(r);
+    memset(taps, 0, TAPS_MAX * sizeof *taps);
+    if (r->overrun || *count == 0 || *count > TAPS_MAX)
+        return false;
+    for (size_t k = 0; k < *count; k++) {
+        taps[k] = get_zigzag(r);
+        if (taps[k] <= -TAP_LIMIT || taps[k] >= TAP_LIMIT)
+            return false;
+    }
+    return !r->overrun;
+}
+
+/* What is foretold for value i, by those before it less base; before the first stand zeros. The nearest one comes
+   last: when values are decoded, only its product waits for it. */
+static inline int64_t foretold(const int64_t *less_base, size_t i, const int64_t *taps,
+                               size_t tap_count)
+{
+    uint64_t sum = 1 << (TAP_BITS - 1);
+    size_t k = i < tap_count ? i : tap_count;
+    const int64_t *before = less_base + i - k;
+    for (; k % 4 != 0; k--)
+        sum += (uint64_t)taps[k - 1] * (uint64_t)*before++;
+    for (; k > 0; k -= 4, before += 4) {
+        sum += (uint64_t)taps[k - 1] * (uint64_t)before[0];
+        sum += (uint64_t)taps[k - 2] * (uint64_t)before[1];
+        sum += (uint64_t)taps[k - 3] * (uint64_t)before[2];
+        sum += (uint64_t)taps[k - 4] * (uint64_t)before[3];
+    }
+    return (int64_t)sum >> TAP_BITS;
+}
+
+static bool predicted_decode(int64_t *values, struct reader *r, size_t count,
+                             const struct codec_models *models)
+{
+    int64_t taps[TAPS_MAX];
+    size_t tap_count;
+    if (!taps_read(taps, &tap_count, r))
+        return false;
+    int64_t base = get_zigzag(r);
+    if (r->overrun || !residuals_decode(values, r, count, models))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        values[i] = wrap_add_i64(values[i], foretold(values, i, taps, tap_count));
+    for (size_t i = 0; i < count; i++)
+        values[i] = wrap_add_i64(values[i], base);
+    return true;
+}
+
+static inline uint64_t size_of(int64_t change)
+{
+    return change < 0 ? 0 - (uint64_t)change : (uint64_t)change;
+}
+
+/* Values from `i` on while the same list of coefficients stands; answers where it ends. `change` is a place of value 0's,
+   with those before it readable; the nearest one waits in a register, as all else of a sum is known before it. */
+struct switched_run {
+    int64_t *values, *changes;
+    size_t count;
+    uint64_t activity, threshold;
+    int64_t at; /* the value before */
+};
+
+static inline __attribute__((always_inline)) size_t
+run_on(struct switched_run *run, size_t i, const int64_t *taps, size_t tap_count)
+{
+    const bool is_above = run->activity > run->threshold;
+    uint64_t activity = run->activity;
+    int64_t at = run->at;
+    int64_t change = run->changes[(ptrdiff_t)i - 1];
+    do {
+        int64_t *before = run->changes + i;
+        uint64_t sum = 1 << (SWITCHED_BITS - 1);
+        for (size_t k = tap_count; k > 1; k--)
+            sum += (uint64_t)taps[k - 1] * (uint64_t)before[-(ptrdiff_t)k];
+        sum += (uint64_t)taps[0] * (uint64_t)change;
+        change = wrap_add_i64(run->values[i], (int64_t)sum >> SWITCHED_BITS);
+        *before = change;
+        run->values[i] = at = wrap_add_i64(at, change);
+        activity += size_of(change) - size_of(before[-SWITCHED_ACTIVE]);
+        i++;
+    } while (i < run->count && (activity > run->threshold) == is_above);
+    run->activity = activity;
+    run->at = at;
+    return i;
+}
+
+static bool switched_decode(int64_t *values, struct reader *r, size_t count,
+                            const struct codec_models *models)
+{
+    int64_t changes[TAPS_MAX + CODEC_BLOCK_ROWS_MAX];
+    int64_t taps[2][TAPS_MAX];
+    size_t tap_count[2];
+    int64_t base = get_zigzag(r);
+    uint64_t threshold = get_varint(r);
+    if (r->overrun || !taps_read(taps[0], &tap_count[0], r) ||
+        !taps_read(taps[1], &tap_count[1], r) || !residuals_decode(values, r, count, models))
+        return false;
+    memset(changes, 0, TAPS_MAX * sizeof *changes);
+    struct switched_run run = { values, changes + TAPS_MAX, count, 0, threshold, base };
+    for (size_t i = 0; i < count;) {
+        bool list = run.activity > threshold;
+        if (tap_count[list] <= SWITCHED_TAPS) /* a constant makes a loop of its own */
+            i = run_on(&run, i, taps[list], SWITCHED_TAPS);
+        else
+            i = run_on(&run, i, taps[list], TAPS_MAX);
+    }
+    return true;
+}
+
+bool wave_decode(int64_t *values, struct reader *r, size_t count, uint8_t code,
+                 const struct codec_models *models)
+{
+    return code == ARRAY_SWITCHED ? switched_decode(values, r, count, models)
+                                  : predicted_decode(values, r, count, models);
+}
