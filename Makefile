@@ -87,7 +87,7 @@ all: $(OUT)/holter $(OUT)/libholter.a $(OUT)/libholter.so
 # loops built for several instruction sets, one of which is chosen at run time
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 out/$(PLAIN)/engine/codec/%_avx2.o: CFLAGS_ALL += -mavx2 -mpopcnt
-out/$(PLAIN)/engine/codec/%_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mpopcnt
+out/$(PLAIN)/engine/codec/%_avx512.o: CFLAGS_ALL += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vbmi2 -mpopcnt
 endif
 out/$(PLAIN)/engine/codec/%.o: CFLAGS_ALL += $(if $(filter release,$(PLAIN)),-O3)
 

@@ -17,6 +17,7 @@
  */
 #include "codec_impl.h"
 #include "codec_lanes.h"
+#include "codec_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -779,13 +780,144 @@ static bool decode_small(int32_t *out, struct reader *r, size_t count)
     }
 }
 
-bool array_decode_small(struct small_values *out, struct reader *r, size_t count)
+/* ---- decoding sums of small values ------------------------------------------------------------
+ *
+ * Of a short list, with few values beside it, sums are made without ever writing values down.
+ */
+
+/* Values with the bias, as words. False: some is too small or too large for one. */
+static bool words_take(uint16_t *words, const int32_t *values, size_t count, unsigned bias)
 {
+    uint32_t any = 0;
+    _Static_assert((LANES_SHORT_END & (LANES_SHORT_END - 1)) == 0, "any tells of all");
+    for (size_t i = 0; i < count; i++) {
+        uint32_t word = (uint32_t)values[i] + bias;
+        any |= word;
+        words[i] = (uint16_t)word;
+    }
+    return any < LANES_SHORT_END;
+}
+
+/* Others that are too large stand as 0 among the sums: at most FAR_MAX, whose numbers go to `far`. False: there are more. */
+enum { FAR_MAX = 4 };
+static bool far_take(uint16_t *words, uint16_t far[FAR_MAX], size_t *far_count,
+                     const int32_t *others, size_t count, unsigned bias)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((uint32_t)others[i] + bias < LANES_SHORT_END)
+            continue;
+        if (*far_count == FAR_MAX)
+            return false;
+        far[(*far_count)++] = (uint16_t)i;
+        words[i] = (uint16_t)bias;
+    }
+    return true;
+}
+
+/* The place of the other value of a number, which rises from call to call. */
+static size_t place_of(const uint32_t *found, size_t *stretch, size_t *before, size_t number)
+{
+    for (;; (*stretch)++) {
+        size_t here = (size_t)__builtin_popcount(found[*stretch]);
+        if (*before + here > number)
+            break;
+        *before += here;
+    }
+    uint32_t bits = found[*stretch];
+    for (size_t i = *before; i < number; i++)
+        bits &= bits - 1;
+    return *stretch * LANES_STRETCH + (size_t)__builtin_ctz(bits);
+}
+
+/* A far value comes to all rows from its own on; that of row 0 stands for nothing. */
+static void add_far(int64_t *out, size_t count, const uint32_t *found, const uint16_t *far,
+                    size_t far_count, const int32_t *others, uint32_t scale)
+{
+    size_t stretch = 0;
+    size_t before = 0;
+    for (size_t f = 0; f < far_count; f++) {
+        size_t at = place_of(found, &stretch, &before, far[f]);
+        int64_t by = (int64_t)scale * others[far[f]];
+        for (size_t i = at; at > 0 && i < count; i++)
+            out[i] = wrap_add_i64(out[i], by);
+    }
+}
+
+static int32_t least_of(const int32_t *values, size_t count)
+{
+    int32_t least = INT32_MAX;
+    for (size_t i = 0; i < count; i++)
+        least = values[i] < least ? values[i] : least;
+    return least;
+}
+
+/* Behind the code. False: there is no quicker way for this one, or it is none. */
+static bool decode_listed_sums(int64_t *out, int32_t *least, struct reader *r, size_t count,
+                               int64_t first, uint32_t scale, bool has_escapes)
+{
+    const struct codec_lanes *loops = codec_lanes();
+    int32_t entries[LANES_SHORT_LIST], others[ROWS];
+    uint16_t list[LANES_SHORT_LIST] = { 0 }, words[ROWS + LANES_SHORT_LIST], far[FAR_MAX];
+    uint32_t found[ROWS / LANES_STRETCH];
+    size_t entry_count = (size_t)get_u8(r) + 1;
+    size_t greatest = has_escapes ? entry_count : entry_count - 1;
+    unsigned width = bits_of(greatest);
+    size_t ones;
+    size_t far_count = 0;
+    if (loops->sums_listed == NULL || width == 0 || width > LANES_SHORT_BITS ||
+        count % LANES_GROUP != 0)
+        return false;
+    for (size_t i = 0; i < entry_count; i++) {
+        int64_t value = get_zigzag(r);
+        entries[i] = is_small(value) ? (int32_t)value : SMALL_END;
+    }
+    *least = least_of(entries, entry_count);
+    unsigned bias = scale == 1 ? LANES_SHORT_END / 2 : 0;
+    const struct lanes_listed listed = {
+        .in = get_bytes(r, pack_bytes(count, width)),
+        .groups = count / LANES_GROUP,
+        .width = width,
+        .sought = has_escapes ? (unsigned)greatest : UINT16_MAX,
+        .list = list,
+        .others = words,
+        .bias = (uint16_t)bias,
+    };
+    if (r->overrun || !words_take(list, entries, entry_count, bias) ||
+        loops->count_listed(found, &ones, &listed) > greatest)
+        return false;
+    if (has_escapes) {
+        if (ones == 0 || !decode_small_escapes(others, r, ones) ||
+            (!words_take(words, others, ones, bias) &&
+             !far_take(words, far, &far_count, others, ones, bias)))
+            return false;
+        int32_t least_other = least_of(others, ones);
+        *least = least_other < *least ? least_other : *least;
+    }
+    loops->sums_listed(out, &listed, first, scale);
+    add_far(out, count, found, far, far_count, others, scale);
+    return true;
+}
+
+bool array_decode_sums(int64_t *out, int32_t *least, struct reader *r, size_t count, int64_t first,
+                       uint32_t scale)
+{
+    struct small_values small;
     struct reader before = *r;
-    if (count <= ROWS && decode_small(out->at, r, count))
+    uint8_t code = get_u8(r);
+    if (count > ROWS) {
+        *r = before;
+        return false;
+    }
+    if ((code == ARRAY_DICTIONARY || code == ARRAY_DICTIONARY_ESCAPE) &&
+        decode_listed_sums(out, least, r, count, first, scale, code == ARRAY_DICTIONARY_ESCAPE))
         return true;
     *r = before;
-    return false;
+    if (!decode_small(small.at, r, count)) {
+        *r = before;
+        return false;
+    }
+    *least = small_sums(out, &small, count, first, scale);
+    return true;
 }
 
 /* ---- decoding one in the other --------------------------------------------------------------- */
@@ -806,12 +938,10 @@ static bool decode_inner(int64_t *out, struct reader *r, size_t count, uint8_t c
 static bool decode_changes(int64_t *out, struct reader *r, size_t count)
 {
     const int64_t far = (int64_t)1 << 62;
-    struct small_values small;
+    int32_t least;
     int64_t value = get_zigzag(r);
-    if (value > -far && value < far && array_decode_small(&small, r, count)) {
-        small_sums(out, &small, count, value, 1);
+    if (value > -far && value < far && array_decode_sums(out, &least, r, count, value, 1))
         return true;
-    }
     if (!decode_inner(out, r, count, get_u8(r)))
         return false;
     out[0] = value;

@@ -409,15 +409,14 @@ static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int
                               unsigned unit, bool *is_rising)
 {
     enum { SECOND_BITS = 30 /* of its nanoseconds */, MINUTE_ZEROS = 11 /* of its, behind */ };
-    struct small_values gaps;
+    int32_t least;
     struct reader before = *r;
     const int64_t room = ((int64_t)SMALL_END * CODEC_PACKED_ROWS_MAX) << SECOND_BITS;
-    if (count > CODEC_PACKED_ROWS_MAX || begin > INT64_MAX - 1 - room ||
-        !array_decode_small(&gaps, r, count))
-        return false;
-    bool is_minutes = unit > UNIT_SECOND; /* too many nanoseconds for a factor of small_sums */
+    bool is_minutes = unit > UNIT_SECOND; /* too many nanoseconds for a scale */
     int64_t scale = is_minutes ? codec_unit_ns[unit] >> MINUTE_ZEROS : codec_unit_ns[unit];
-    int32_t least = small_sums(time, &gaps, count, is_minutes ? 0 : begin, (uint32_t)scale);
+    if (begin > INT64_MAX - 1 - room ||
+        !array_decode_sums(time, &least, r, count, is_minutes ? 0 : begin, (uint32_t)scale))
+        return false;
     *is_rising = least > 0;
     bool is_right = least >= 0;
     if (is_minutes && is_right) {

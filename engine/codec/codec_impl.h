@@ -106,10 +106,12 @@ bool array_decode(int64_t *out, struct reader *r, size_t count);
 bool array_decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t code);
 
 /**
- * Read them where all are small, for small_sums. False: there are others, the array is one in another,
- * or it is none; then *r stands where it stood.
+ * Read them where all are small, as sums: out[i] = first + scale x (values from the second up to value i). The sum of
+ * values does not wrap, what is made of it does. *least: no value behind the first is less. False: there are others, the
+ * array is one in another, or it is none; then *r stands where it stood.
  */
-bool array_decode_small(struct small_values *out, struct reader *r, size_t count);
+bool array_decode_sums(int64_t *out, int32_t *least, struct reader *r, size_t count, int64_t first,
+                       uint32_t scale);
 
 /** The value of an array of equal ones; false: these bytes are no such array. */
 bool array_decode_constant(int64_t *value, struct reader *r);

@@ -33,6 +33,21 @@ struct lanes_weighed {
     lanes_weighed_row squares[LANES_WEIGHED], products;
 };
 
+/**
+ * Words that stand for entries of a list, for one word the next of others. Entries and others are values with the bias
+ * added, which makes them LANES_SHORT_END at most, so that sums of 32 stay below 2^16.
+ */
+enum { LANES_SHORT_BITS = 5, LANES_SHORT_LIST = 1 << LANES_SHORT_BITS, LANES_SHORT_END = 2048 };
+struct lanes_listed {
+    const uint8_t *in; /* LANES_GROUP words a group */
+    size_t groups;
+    unsigned width;         /* 1 to LANES_SHORT_BITS */
+    unsigned sought;        /* the word of others; one that does not come: there are none */
+    const uint16_t *list;   /* LANES_SHORT_LIST */
+    const uint16_t *others; /* LANES_SHORT_LIST more can be read */
+    uint16_t bias;
+};
+
 /** Rows of which a symbol tells the gap before each and the change to it; one in seconds, say. */
 struct lanes_pairs {
     const uint8_t *symbols; /* `count`; readable to the next multiple of LANES_PAIRS */
@@ -67,6 +82,14 @@ struct codec_lanes {
     void (*replace)(int32_t *values, const uint32_t *found, size_t stretches,
                     const int32_t *others);
     /**
+     * found and *ones as in unpack_listed, but *ones is set. Answers the greatest word. NULL, as is the next one: there is
+     * no quicker way than by values.
+     */
+    unsigned (*count_listed)(uint32_t *found, size_t *ones, const struct lanes_listed *listed);
+    /** As sums, of the values that words stand for; the scale is 1, or the bias 0. */
+    void (*sums_listed)(int64_t *out, const struct lanes_listed *listed, int64_t first,
+                        uint32_t scale);
+    /**
      * out[i] = first + scale * (values[1] + .. + values[i]), for 1 .. LANES_SUM_VALUES values, of which a whole row
      * can be read. The sum of the values does not wrap, what is made of it does. Answers the least of values[1] and
      * those behind it; INT32_MAX: there is none.
@@ -98,7 +121,7 @@ struct codec_lanes {
 extern const struct codec_lanes codec_lanes_plain;
 #if defined(__x86_64__)
 extern const struct codec_lanes codec_lanes_avx2;   /* needs AVX2 */
-extern const struct codec_lanes codec_lanes_avx512; /* needs AVX-512 F, BW, DQ, VL and VBMI */
+extern const struct codec_lanes codec_lanes_avx512; /* needs AVX-512 F, BW, DQ, VL, VBMI, VBMI2 */
 #endif
 /** Those that this process uses now. */
 const struct codec_lanes *codec_lanes(void);

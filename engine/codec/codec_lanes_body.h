@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+#include "codec_lanes_quads.h"
+#elif defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -180,6 +182,24 @@ static unsigned listed_plain(int32_t *restrict out, uint32_t *restrict found, si
 #if defined(__AVX512F__)
 enum { LISTED_BITS = 4 };
 
+/* The 32 words of a row of a group, with something above them. */
+static inline __m512i row_of_words(const uint8_t *in, unsigned row, unsigned width)
+{
+    unsigned shift = row * width % 16;
+    const uint8_t *at = in + (size_t)LANES_REGISTER_BYTES * (row * width / 16);
+    __m512i words = _mm512_srl_epi16(_mm512_loadu_si512(at), _mm_cvtsi32_si128((int)shift));
+    if (shift + width <= 16)
+        return words;
+    __m512i more = _mm512_loadu_si512(at + LANES_REGISTER_BYTES);
+    return _mm512_or_si512(words, _mm512_sll_epi16(more, _mm_cvtsi32_si128((int)(16 - shift))));
+}
+
+static unsigned greatest_of_words(__m512i greatest)
+{
+    __m512i pairs = _mm512_max_epu16(greatest, _mm512_srli_epi32(greatest, 16));
+    return (unsigned)_mm512_reduce_max_epu32(_mm512_and_si512(pairs, _mm512_set1_epi32(0xffff)));
+}
+
 static unsigned listed_short(int32_t *restrict out, uint32_t *restrict found, size_t *ones,
                              const uint8_t *restrict in, unsigned width,
                              const int32_t *restrict list, unsigned sought)
@@ -189,14 +209,7 @@ static unsigned listed_short(int32_t *restrict out, uint32_t *restrict found, si
     const __m512i wanted = _mm512_set1_epi16((short)sought);
     __m512i greatest = _mm512_setzero_si512();
     for (unsigned row = 0; row < LANES_GROUP / LANES_STRETCH; row++) {
-        unsigned shift = row * width % 16;
-        const uint8_t *at = in + (size_t)LANES_REGISTER_BYTES * (row * width / 16);
-        __m512i words = _mm512_srl_epi16(_mm512_loadu_si512(at), _mm_cvtsi32_si128((int)shift));
-        if (shift + width > 16)
-            words = _mm512_or_si512(words,
-                                    _mm512_sll_epi16(_mm512_loadu_si512(at + LANES_REGISTER_BYTES),
-                                                     _mm_cvtsi32_si128((int)(16 - shift))));
-        words = _mm512_and_si512(words, mask);
+        __m512i words = _mm512_and_si512(row_of_words(in, row, width), mask);
         greatest = _mm512_max_epu16(greatest, words);
         found[row] = _mm512_cmpeq_epi16_mask(words, wanted);
         *ones += (size_t)__builtin_popcount(found[row]);
@@ -206,8 +219,77 @@ static unsigned listed_short(int32_t *restrict out, uint32_t *restrict found, si
         _mm512_storeu_si512(out + 16, _mm512_permutexvar_epi32(high, table));
         out += LANES_STRETCH;
     }
-    __m512i pairs = _mm512_max_epu16(greatest, _mm512_srli_epi32(greatest, 16));
-    return (unsigned)_mm512_reduce_max_epu32(_mm512_and_si512(pairs, _mm512_set1_epi32(0xffff)));
+    return greatest_of_words(greatest);
+}
+
+static unsigned count_listed(uint32_t *restrict found, size_t *ones,
+                             const struct lanes_listed *listed)
+{
+    const __m512i mask = _mm512_set1_epi16((short)((1u << listed->width) - 1));
+    const __m512i wanted = _mm512_set1_epi16((short)listed->sought);
+    const uint8_t *in = listed->in;
+    __m512i greatest = _mm512_setzero_si512();
+    size_t count = 0;
+    for (size_t group = 0; group < listed->groups; group++) {
+        for (unsigned row = 0; row < LANES_GROUP / LANES_STRETCH; row++) {
+            __m512i words = _mm512_and_si512(row_of_words(in, row, listed->width), mask);
+            greatest = _mm512_max_epu16(greatest, words);
+            *found = _mm512_cmpeq_epi16_mask(words, wanted);
+            count += (size_t)__builtin_popcount(*found++);
+        }
+        in += (size_t)LANES_REGISTER_BYTES * listed->width;
+    }
+    *ones = count;
+    return greatest_of_words(greatest);
+}
+
+/* With a constant for is_scaled, each is a loop of its own. */
+static inline __attribute__((always_inline)) void sums_of_listed(int64_t *restrict out,
+                                                                 const struct lanes_listed *listed,
+                                                                 __m512i before, uint32_t scale,
+                                                                 bool is_scaled)
+{
+    const unsigned width = listed->width;
+    const __m512i table = _mm512_loadu_si512(listed->list);
+    const __m512i order = _mm512_loadu_si512(quads_of_words);
+    const __m512i mask = _mm512_set1_epi16((short)((1u << width) - 1));
+    const __m512i wanted = _mm512_set1_epi16((short)listed->sought);
+    const __m512i scales = _mm512_set1_epi64(scale);
+    const struct quads quads = quads_load();
+    const uint16_t *others = listed->others;
+    const uint8_t *in = listed->in;
+    __m512i biases[QUADS_RUNS];
+    quads_biases(biases, listed->bias);
+    for (size_t group = 0; group < listed->groups; group++) {
+        for (unsigned row = 0; row < LANES_GROUP / LANES_STRETCH; row++) {
+            __m512i words = _mm512_and_si512(row_of_words(in, row, width), mask);
+            uint32_t found = _mm512_cmpeq_epi16_mask(words, wanted);
+            __m512i more = _mm512_loadu_si512(others);
+            __asm__("" : "+v"(more)); /* spread from a register, which is quicker */
+            words = _mm512_permutexvar_epi16(words, table);
+            words = _mm512_mask_expand_epi16(words, found, more);
+            words = _mm512_permutexvar_epi16(order, words);
+            others += __builtin_popcount(found);
+            before = is_scaled ? quads_scaled(out, &quads, words, before, scales)
+                               : quads_biased(out, &quads, words, before, biases);
+            out += LANES_STRETCH;
+        }
+        in += (size_t)LANES_REGISTER_BYTES * width;
+    }
+}
+
+/* The first word stands for nothing: sums begin with as much less. */
+static void sums_listed(int64_t *out, const struct lanes_listed *listed, int64_t first,
+                        uint32_t scale)
+{
+    unsigned word = listed->in[0] & ((1u << listed->width) - 1);
+    unsigned value = word == listed->sought ? listed->others[0] : listed->list[word];
+    int64_t less = (int64_t)scale * ((int64_t)value - listed->bias);
+    __m512i before = _mm512_set1_epi64(wrap_sub_i64(first, less));
+    if (scale == 1)
+        sums_of_listed(out, listed, before, scale, false);
+    else
+        sums_of_listed(out, listed, before, scale, true);
 }
 #elif defined(__AVX2__)
 enum { LISTED_BITS = 3 };
@@ -396,7 +478,10 @@ static inline void pairs_row(int64_t *time, int64_t *values, struct pairs_at *at
     store_some(values, low, high, left);
 }
 
-/* 64 symbols make four rows; most often there is no escape among them. */
+/* Changes of 8 bits, less the least one. */
+enum { CHANGES_BIAS = 128 };
+
+/* 64 symbols make four rows of 16, or two of 32 where no escape is among them, as is most often so. */
 static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
                         const struct lanes_pairs *pairs)
 {
@@ -405,22 +490,34 @@ static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
     const __m512i ns = _mm512_set1_epi64(pairs->ns);
     const int32_t *other_gaps = pairs->gaps;
     const int32_t *other_changes = pairs->changes;
+    const struct quads quads = quads_load();
+    const __m512i order[2] = { _mm512_loadu_si512(quads_of_bytes[0]),
+                               _mm512_loadu_si512(quads_of_bytes[1]) };
+    const __mmask64 lower = 0x5555555555555555; /* bytes of words */
+    __m512i biases[QUADS_RUNS];
+    quads_biases(biases, CHANGES_BIAS);
     struct pairs_at at = { _mm512_set1_epi64(pairs->time), _mm512_set1_epi64(pairs->value) };
     for (size_t i = 0; i < pairs->count; i += LANES_PAIRS) {
         __m512i symbols = _mm512_loadu_si512(pairs->symbols + i);
         __m512i gap_bytes = list_look_up(&gap_of, symbols);
         __m512i change_bytes = list_look_up(&change_of, symbols);
         uint64_t escapes = _mm512_cmpeq_epi8_mask(symbols, _mm512_setzero_si512());
-        bool is_plain = escapes == 0 && i > 0 && pairs->count - i >= LANES_PAIRS;
+        if (CORE_LIKELY(escapes == 0 && i > 0 && pairs->count - i >= LANES_PAIRS)) {
+            change_bytes = _mm512_xor_si512(change_bytes, _mm512_set1_epi8((char)CHANGES_BIAS));
+            for (unsigned half = 0; half < 2; half++) {
+                size_t row = i + (size_t)half * QUADS_WORDS;
+                __m512i gaps = _mm512_maskz_permutexvar_epi8(lower, order[half], gap_bytes);
+                __m512i changes = _mm512_maskz_permutexvar_epi8(lower, order[half], change_bytes);
+                at.time = quads_scaled(time + row, &quads, gaps, at.time, ns);
+                at.value = quads_biased(values + row, &quads, changes, at.value, biases);
+            }
+            continue;
+        }
         for (size_t row = i; row < i + LANES_PAIRS && row < pairs->count; row += 16) {
             __m512i gaps = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(gap_bytes));
             __m512i changes = _mm512_cvtepi8_epi32(_mm512_castsi512_si128(change_bytes));
             gap_bytes = _mm512_shuffle_i32x4(gap_bytes, gap_bytes, 0x39);
             change_bytes = _mm512_shuffle_i32x4(change_bytes, change_bytes, 0x39);
-            if (CORE_LIKELY(is_plain)) {
-                pairs_row(time + row, values + row, &at, gaps, changes, ns, 16);
-                continue;
-            }
             size_t left = pairs->count - row;
             unsigned some = (unsigned)(escapes >> (row - i)) & UINT16_MAX;
             some &= left < 16 ? (1u << left) - 1 : UINT16_MAX;
@@ -516,6 +613,36 @@ static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
 
 typedef uint8_t lanes_bytes __attribute__((vector_size(LANES_TURN)));
 
+#if defined(__AVX512F__)
+/* Four steps lie in a register: each lane's bytes come together first, then those of 16 steps. */
+static void lanes_turn(uint8_t *restrict out, const uint8_t *restrict by_step, size_t steps)
+{
+    uint8_t by_lane[64];
+    for (unsigned i = 0; i < sizeof by_lane; i++)
+        by_lane[i] = (uint8_t)(RANS_LANES * (i % 4) + i / 4);
+    const __m512i order = _mm512_loadu_si512(by_lane);
+    for (size_t done = 0; done < steps; done += LANES_TURN) {
+        size_t step = steps - done < LANES_TURN ? steps - LANES_TURN : done;
+        __m512i four[4];
+        for (unsigned k = 0; k < 4; k++) {
+            const uint8_t *at = by_step + (step + (size_t)4 * k) * RANS_LANES;
+            four[k] = _mm512_permutexvar_epi8(order, _mm512_loadu_si512(at));
+        }
+        __m512i low[2], high[2];
+        for (unsigned k = 0; k < 2; k++) {
+            low[k] = _mm512_unpacklo_epi32(four[2 * k], four[2 * k + 1]);
+            high[k] = _mm512_unpackhi_epi32(four[2 * k], four[2 * k + 1]);
+        }
+        const __m512i lanes[4] = { _mm512_unpacklo_epi64(low[0], low[1]),
+                                   _mm512_unpackhi_epi64(low[0], low[1]),
+                                   _mm512_unpacklo_epi64(high[0], high[1]),
+                                   _mm512_unpackhi_epi64(high[0], high[1]) };
+        for (unsigned lane = 0; lane < RANS_LANES; lane++)
+            memcpy(out + lane * steps + step, (const uint8_t *)&lanes[lane % 4] + lane / 4 * 16,
+                   LANES_TURN);
+    }
+}
+#else
 /* 16 rows of 16 bytes become columns in four rounds, each of which lays the bytes of two rows one by one. */
 static void lanes_turn(uint8_t *restrict out, const uint8_t *restrict by_step, size_t steps)
 {
@@ -539,6 +666,7 @@ static void lanes_turn(uint8_t *restrict out, const uint8_t *restrict by_step, s
             memcpy(out + lane * steps + step, &rows[0][lane], LANES_TURN);
     }
 }
+#endif
 
 static void lanes_range(int64_t *min, int64_t *max, const int64_t *values, size_t count)
 {
@@ -630,6 +758,10 @@ const struct codec_lanes CODEC_LANES = {
     .unpack_small = lanes_unpack_small,
     .unpack_listed = lanes_unpack_listed,
     .replace = lanes_replace,
+#if defined(__AVX512F__)
+    .count_listed = count_listed,
+    .sums_listed = sums_listed,
+#endif
     .sums = lanes_sums,
     .pairs = lanes_pairs,
     .turn = lanes_turn,

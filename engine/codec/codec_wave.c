@@ -201,7 +201,8 @@ static void taps_append(struct buffer *out, const int64_t *taps, size_t count)
 }
 
 /* About what a stretch in the middle takes; SIZE_MAX: there is nothing to take. */
-static size_t stretch_bytes(struct codec_scratch *s, const int64_t *left, size_t count, bool is_there)
+static size_t stretch_bytes(struct codec_scratch *s, const int64_t *left, size_t count,
+                            bool is_there)
 {
     size_t from = (count - ROWS_LEAST) / 2;
     return is_there ? coded_plan(s, left + from, ROWS_LEAST, SIZE_MAX).bytes : SIZE_MAX;
@@ -310,8 +311,8 @@ struct switched_run {
     int64_t at; /* the value before */
 };
 
-static inline __attribute__((always_inline)) size_t
-run_on(struct switched_run *run, size_t i, const int64_t *taps, size_t tap_count)
+static inline __attribute__((always_inline)) size_t run_on(struct switched_run *run, size_t i,
+                                                           const int64_t *taps, size_t tap_count)
 {
     const bool is_above = run->activity > run->threshold;
     uint64_t activity = run->activity;

@@ -175,6 +175,54 @@ static void check_small(const struct codec_lanes *lanes, const char *name, struc
     }
 }
 
+/* Sums of listed words, as codec_lanes.h says, up to the greatest that words of 16 bits hold. */
+static void check_listed(const struct codec_lanes *lanes, const char *name, struct random *random)
+{
+    enum { VALUES = 2 * LANES_GROUP, GUARD = 99 };
+    static uint64_t words[VALUES];
+    static uint8_t packed[VALUES * 2];
+    static uint16_t list[LANES_SHORT_LIST], others[VALUES + LANES_SHORT_LIST];
+    static int64_t sums[VALUES + 1];
+    for (unsigned round = 0; lanes->sums_listed != NULL && round < 600; round++) {
+        struct lanes_listed listed = { .in = packed, .list = list, .others = others };
+        uint32_t found[VALUES / LANES_STRETCH];
+        unsigned expected = 0;
+        size_t ones = 5, next = 0;
+        listed.width = 1 + round % LANES_SHORT_BITS;
+        listed.groups = 1 + round % 2;
+        listed.bias = (uint16_t)(round % 3 == 0 ? 0 : random_below(random, LANES_SHORT_END));
+        uint32_t scale = listed.bias != 0 ? 1 : 1 + (uint32_t)random_below(random, 1000000000);
+        int64_t first = (int64_t)random_u64(random) >> 2;
+        uint64_t entries = 1 + random_below(random, (uint64_t)1 << listed.width);
+        listed.sought = round % 4 == 0 ? UINT16_MAX : (unsigned)random_below(random, entries);
+        for (size_t i = 0; i < LANES_SHORT_LIST; i++)
+            list[i] = (uint16_t)(LANES_SHORT_END - 1 - random_below(random, round % 7 ? 2048 : 1));
+        for (size_t i = 0; i < CORE_COUNT(others); i++)
+            others[i] = (uint16_t)random_below(random, LANES_SHORT_END);
+        for (size_t i = 0; i < listed.groups * LANES_GROUP; i++) {
+            words[i] = random_below(random, entries);
+            expected = words[i] > expected ? (unsigned)words[i] : expected;
+        }
+        for (size_t group = 0; group < listed.groups; group++)
+            codec_lanes_plain.pack(packed + group * LANES_REGISTER_BYTES * listed.width,
+                                   words + group * LANES_GROUP, listed.width);
+        sums[listed.groups * LANES_GROUP] = GUARD;
+        if (lanes->count_listed(found, &ones, &listed) != expected)
+            ck_abort_msg("%s: the greatest of %u bits", name, listed.width);
+        lanes->sums_listed(sums, &listed, first, scale);
+        int64_t at = first;
+        for (size_t i = 0; i < listed.groups * LANES_GROUP; i++) {
+            bool is_found = words[i] == listed.sought;
+            int64_t value = (is_found ? others[next] : list[words[i]]) - listed.bias;
+            next += is_found;
+            at += i > 0 ? value * scale : 0;
+            if (sums[i] != at || (found[i / LANES_STRETCH] >> i % LANES_STRETCH & 1) != is_found)
+                ck_abort_msg("%s: listed sum %zu of %u bits", name, i, listed.width);
+        }
+        CHECK(next == ones && sums[listed.groups * LANES_GROUP] == GUARD);
+    }
+}
+
 /* Rows of pairs, as codec_lanes.h says; more rows than there are have symbols that are escapes. */
 static void check_pairs(const struct codec_lanes *lanes, const char *name, struct random *random)
 {
@@ -249,6 +297,7 @@ START_TEST(every_instruction_set_reads_and_writes_the_same)
         }
         check_lanes(codec_lanes(), names[i], &random);
         check_small(codec_lanes(), names[i], &random);
+        check_listed(codec_lanes(), names[i], &random);
         check_pairs(codec_lanes(), names[i], &random);
         check_turn(codec_lanes(), &random);
     }
@@ -367,6 +416,54 @@ START_TEST(loops_that_are_chosen_give_the_same_bytes)
     CHECK(codec_loops_use(CODEC_LOOPS_BEST));
     buffer_release(&plain);
     buffer_release(&other);
+}
+END_TEST
+
+/* Few values and others beside them, some of which are far too large for short words; whatever the first one is. */
+START_TEST(sums_of_few_values_are_the_same_by_all_loops)
+{
+    static int64_t values[ROWS], sums[ROWS];
+    struct random random = { (uint64_t)_i };
+    struct buffer bytes;
+    size_t count =
+        _i % 5 == 0 ? 1 + random_below(&random, ROWS) : LANES_GROUP * (1 + (size_t)_i % 2);
+    uint32_t scale = _i % 2 == 0 ? 1 : 1000000000;
+    int64_t few = 1 + (int64_t)random_below(&random, 30);
+    size_t far = random_below(&random, 7);
+    int64_t first = (int64_t)random_u64(&random) >> 3;
+    buffer_init(&bytes);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (int64_t)random_below(&random, (uint64_t)few) - (scale == 1 ? few / 2 : 0);
+        if (random_below(&random, 20) == 0)
+            values[i] = (int64_t)random_below(&random, 1000);
+    }
+    for (size_t i = 0; i < far; i++)
+        values[random_below(&random, _i % 3 == 0 && i == 0 ? 1 : count)] =
+            (int64_t)random_below(&random, SMALL_END) - (scale == 1 ? SMALL_END / 2 : 0);
+    array_encode(&bytes, values, count);
+    int64_t least = INT32_MAX;
+    bool was_taken = false;
+    for (size_t i = 1; i < count; i++)
+        least = values[i] < least ? values[i] : least;
+    for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
+        struct reader r = reader_over(bytes.data, bytes.bytes);
+        int64_t at = first;
+        int32_t told;
+        if (!codec_loops_use((enum codec_loops)loops) || bytes.data[0] > 4)
+            continue;
+        bool is_taken = array_decode_sums(sums, &told, &r, count, first, scale);
+        was_taken = loops == CODEC_LOOPS_PLAIN ? is_taken : was_taken;
+        CHECK(is_taken == was_taken && (is_taken || far > 0));
+        if (!is_taken)
+            continue;
+        CHECK(reader_is_done(&r) && told <= least);
+        for (size_t i = 0; i < count; i++) {
+            at += i > 0 ? values[i] * scale : 0;
+            ck_assert_int_eq(sums[i], at);
+        }
+    }
+    CHECK(codec_loops_use(CODEC_LOOPS_BEST));
+    buffer_release(&bytes);
 }
 END_TEST
 
@@ -534,6 +631,7 @@ int main(void)
     tcase_add_test(tcase, every_instruction_set_reads_and_writes_the_same);
     tcase_add_loop_test(tcase, arrays_of_every_shape_come_back, 0, SHAPES);
     tcase_add_loop_test(tcase, loops_that_are_chosen_give_the_same_bytes, 0, SHAPES);
+    tcase_add_loop_test(tcase, sums_of_few_values_are_the_same_by_all_loops, 0, 400);
     tcase_add_test(tcase, a_common_value_among_many_rare_ones_is_a_list);
     tcase_add_test(tcase, the_form_is_the_one_that_suits);
     tcase_add_loop_test(tcase, no_bytes_make_a_decoder_overrun, 0, SHAPES);
