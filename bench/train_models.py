@@ -265,42 +265,29 @@ def levels(number, name, data):
     return model
 
 
-# Residuals of any signal: the state is the scale of the last ones, in steps of the square root of 2.
+# Residuals: the state is the scale of the last ones.
 
-SCALES, LEAST_SIZE, RISE = 23, 0.03, 9
+class Scales:
+    """`count` of them from `least` on, `step` apart; a new residual weighs 1 - keep, and lets the scale rise by `rise` at the most."""
 
+    def __init__(self, count, least, step, keep, rise):
+        self.keep, self.rise = keep, rise
+        self.sizes = [least * step ** state for state in range(count)]
 
-def residuals(number, name, data):
-    meaning = list(range(-127, 128))
-    classes = [128] + [abs(v) for v in meaning]
-    sizes = [LEAST_SIZE * math.sqrt(2) ** state for state in range(SCALES)]
-
-    def following(state, magnitude):
+    def following(self, state, magnitude):
         if magnitude == 128:  # an escape: most are holes and jumps, which tell nothing of the scale
             return state
-        mean = 0.65 * sizes[state] + 0.35 * magnitude
-        return min(state + RISE, min(range(SCALES), key=lambda s: abs(math.log(mean / sizes[s]))))
+        mean = self.keep * self.sizes[state] + (1 - self.keep) * magnitude
+        return min(state + self.rise, min(range(len(self.sizes)), key=lambda s: abs(math.log(mean / self.sizes[s]))))
 
-    model = Model(number, name, meaning, classes, [[following(s, m) for m in range(129)] for s in range(SCALES)], 10)
 
-    def changes(series, shift, order):
-        out = []
-        for values in series:
-            for _ in range(order):
-                values = [b - a for a, b in zip(values, values[1:])]
-            out.append([v >> shift for v in values])
-        return out
-
-    def values_of(series):
-        return [[v for _, v in s] for s in series]
-
-    hearts, sugar = values_of(data.heart_rate()), data.glucose()
-    beats = values_of(data.rr_intervals())
-    drift = [[b[0] - a[0] - 300 for a, b in zip(s, s[1:])] for s in sugar]  # of a clock meant to tick every 300 s
-    sugar = values_of(sugar)
+def of_scales(number, name, scales, start, runs_weights, strength, least):
+    meaning = list(range(-127, 128))
+    classes = [128] + [abs(v) for v in meaning]
+    sizes = scales.sizes
+    model = Model(number, name, meaning, classes, [[scales.following(s, m) for m in range(129)] for s in range(len(sizes))], start)
     counted = None
-    for runs, weight in ((changes(hearts, 0, 1), 0.5), (changes(beats, 5, 1), 1), (changes(beats, 4, 1), 1), (changes(beats, 3, 1), 0.5), (changes(beats, 2, 1), 0.25),
-                         (changes(sugar, 0, 2), 1), (changes(sugar, 0, 1), 1), (drift, 1)):
+    for runs, weight in runs_weights:
         counted = model.count(runs, weight, counted)
 
     def smooth(state, row):  # both signs alike, and near values together, the more so the larger the scale
@@ -321,8 +308,43 @@ def residuals(number, name, data):
         total = sum(shares)
         return [x / total for x in shares]
 
-    model.settle(counted, prior, 100, 0.25)
+    model.settle(counted, prior, strength, least)
     return model
+
+
+def changes_of(values, order=1):
+    for _ in range(order):
+        values = [b - a for a, b in zip(values, values[1:])]
+    return values
+
+
+def values_of(series):
+    return [[v for _, v in s] for s in series]
+
+
+def residuals(number, name, data):
+    def shifted(series, shift, order):
+        return [[v >> shift for v in changes_of(values, order)] for values in series]
+
+    hearts, sugar = values_of(data.heart_rate()), data.glucose()
+    beats = values_of(data.rr_intervals())
+    drift = [[b[0] - a[0] - 300 for a, b in zip(s, s[1:])] for s in sugar]  # of a clock meant to tick every 300 s
+    sugar = values_of(sugar)
+    runs = ((shifted(hearts, 0, 1), 0.5), (shifted(beats, 5, 1), 1), (shifted(beats, 4, 1), 1), (shifted(beats, 3, 1), 0.5), (shifted(beats, 2, 1), 0.25),
+            (shifted(sugar, 0, 2), 1), (shifted(sugar, 0, 1), 1), (drift, 1))
+    return of_scales(number, name, Scales(23, 0.03, math.sqrt(2), 0.65, 9), 10, runs, 100, 0.25)
+
+
+# Residuals of a noisy signal: finer scales, which change more slowly, and symbols that keep two bits or three of a usual residual.
+
+def noise(number, name, data):
+    runs = []
+    for values in values_of(data.rr_intervals()):
+        run = changes_of(values)
+        usual = sum((2 * abs(v) - (v < 0)).bit_length() for v in run) // len(run)  # bits of a residual, with its sign
+        shift = max(usual - 2, 0)
+        runs += [([[v >> by for v in run]], 1) for by in (shift - 1, shift) if by >= 0]
+    return of_scales(number, name, Scales(36, 0.35, 2 ** 0.25, 0.82, 5), 16, runs, 300, 0.1)
 
 
 # Changes of a slow signal (glucose): the state is the change before, with its sign, and how far that was from the one before it.
@@ -496,6 +518,7 @@ def main():
         changes(6, 'changes of a slow signal', data),
         drifting(7, 'gaps of a clock that drifts', data),
         heart_rate(8, 'heart rate, of the wearer least like the others', least_alike(hearts, usual, 0.0005, 0.3), 0.02, 0),
+        noise(9, 'residuals of a noisy signal', data),
     ]
     for path, made in ((options.text, as_text(models)), (options.source, as_c(models))):
         if options.check:

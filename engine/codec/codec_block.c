@@ -31,7 +31,6 @@ enum {
     TIME_UNIT_BITS = 3,
     UNIT_SECOND = 3,
     STARTS_LEAST = 4,    /* fewer exceptions are hardly told by starts */
-    SOURCE_ROWS = 32,    /* tell whether a source is worth a look */
     RATE_TICK_BITS = 48, /* stored: of the ticks between rows */
     RATE_ROW_BITS = 32,  /* stored: of the rows that they are between */
     RATE_LEAST = 16,     /* fewer rows are not worth one */
@@ -108,7 +107,7 @@ static const int64_t *source_of(const struct columns *c, size_t first, enum gap_
     return c->field[0] + first + (source == GAP_IS_VALUE ? 1 : 0);
 }
 
-/* Rows, of the first `count`, whose gap times `factor` is not what the source has. */
+/* Rows whose gap times `factor` is not what the source has. */
 static size_t source_misses(const int64_t *gaps, uint64_t factor, const int64_t *source,
                             size_t count)
 {
@@ -122,13 +121,11 @@ static size_t source_misses(const int64_t *gaps, uint64_t factor, const int64_t 
 static enum gap_source choose_source(const struct columns *c, size_t first, unsigned unit,
                                      const int64_t *gaps, size_t count)
 {
-    size_t few = count < SOURCE_ROWS ? count : SOURCE_ROWS;
     for (unsigned source = 0; source < GAP_SOURCES; source++) {
         bool is_duration = source == GAP_IS_DURATION_BEFORE;
         const int64_t *from = source_of(c, first, source, is_duration ? 0 : unit);
         uint64_t factor = is_duration ? (uint64_t)codec_unit_ns[unit] : 1;
-        if (from != NULL && source_misses(gaps, factor, from, few) <= few / 2 &&
-            source_misses(gaps, factor, from, count) <= count / 2)
+        if (from != NULL && source_misses(gaps, factor, from, count) <= count / 2)
             return source;
     }
     return GAP_SOURCES;

@@ -109,10 +109,9 @@ static int64_t middle_of_few(const int64_t *values, size_t count)
 
 /* The order is chosen by a stretch in the middle. */
 static void try_residuals(struct coded_plan *best, struct codec_scratch *s, const int64_t *values,
-                          size_t count)
+                          size_t count, int64_t middle)
 {
     size_t some = count < ARRAY_ROWS_MAX ? count : ARRAY_ROWS_MAX;
-    int64_t middle = middle_of_few(values, count);
     unsigned order = 0;
     size_t least = SIZE_MAX;
     for (unsigned o = 0; o <= ORDER_TRIED_MAX; o++) {
@@ -138,6 +137,11 @@ static void try_residuals(struct coded_plan *best, struct codec_scratch *s, cons
         plan.shift++;
         if (plan.shift <= SHIFT_MAX)
             try_model(best, s, plan, count);
+        plan.model = MODEL_NOISE; /* of finer symbols */
+        for (unsigned less = 1; less <= 2; less++) {
+            plan.shift--;
+            try_model(best, s, plan, count);
+        }
         return;
     }
     if (order > 1) {
@@ -161,12 +165,12 @@ static bool is_like_steps(const int64_t *values, size_t count)
 }
 
 struct coded_plan coded_plan(struct codec_scratch *s, const int64_t *values, size_t count,
-                                    size_t bytes)
+                             int64_t middle, size_t bytes)
 {
     struct coded_plan best = { .bytes = bytes };
     if (count < CODED_LEAST)
         return best;
-    try_residuals(&best, s, values, count);
+    try_residuals(&best, s, values, count, middle);
     if (is_like_steps(values, count)) {
         residuals_of(s->residuals, values, count, 0, 0);
         try_model(&best, s, (struct coded_plan){ .model = MODEL_STEPS }, count);
@@ -220,8 +224,8 @@ static void coded_learn(struct codec_scratch *s, size_t count, const struct code
     models_count(s, by->tables, s->symbols[1], count);
 }
 
-void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
-                         size_t count, const struct coded_plan *by)
+void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
+                  const struct coded_plan *by)
 {
     buffer_append_u8(out, ARRAY_CODED);
     buffer_append_u8(out, by->model);
@@ -272,14 +276,16 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
         buffer_append_varint(out, factor);
     }
     size_t start = out->bytes;
-    struct coded_plan coded = coded_plan(s, values, count, SIZE_MAX);
-    if (coded.tables != NULL && coded.order > 0) {
+    int64_t middle = middle_of_few(values, count);
+    struct coded_plan coded = coded_plan(s, values, count, middle, SIZE_MAX);
+    size_t packed = packed_bytes(s, values, count);
+    if (coded.tables != NULL && (coded.order > 0 || coded.shift > 0)) {
         memcpy(s->symbols[2], s->symbols[0], count);
-        if (wave_encode(out, s, values, count, middle_of_few(values, count), coded.bytes))
+        if (wave_encode(out, s, values, count, middle, packed < coded.bytes ? packed : coded.bytes))
             return;
         memcpy(s->symbols[0], s->symbols[2], count);
     }
-    if (coded.tables == NULL || coded.bytes > packed_bytes(s, values, count) / 5 * 4) {
+    if (coded.tables == NULL || coded.bytes > packed / 5 * 4) {
         cuts_encode(out, values, count);
         size_t bytes = out->bytes - start;
         bool is_larger = coded.tables == NULL || coded.bytes >= bytes;
@@ -304,7 +310,7 @@ static size_t cold_array_bytes(struct codec_scratch *s, const int64_t *values, s
     if (codec_is_constant(middle, some))
         return 0;
     size_t packed = packed_bytes(s, middle, some) * count / some;
-    size_t coded = coded_plan(s, middle, some, SIZE_MAX).bytes;
+    size_t coded = coded_plan(s, middle, some, middle_of_few(middle, some), SIZE_MAX).bytes;
     if (coded == SIZE_MAX)
         return packed;
     coded = (coded - rans_bytes_least(some)) * count / some + rans_bytes_least(count);

@@ -22,7 +22,7 @@ struct wave_scratch {
     int32_t activity[CODEC_BLOCK_ROWS_MAX];                  /* before each */
     uint16_t rows[CODEC_BLOCK_ROWS_MAX];
     double weights[CODEC_BLOCK_ROWS_MAX];
-    int64_t left[3][CODEC_BLOCK_ROWS_MAX]; /* of values; of changes, by either list */
+    int64_t left[4][CODEC_BLOCK_ROWS_MAX]; /* of values, twice; of changes, by either list */
 };
 static inline int32_t *wave_changes(struct wave_scratch *w)
 {
@@ -70,9 +70,12 @@ struct coded_plan {
     int64_t base;
     size_t escapes;
 };
-/** The best one, whose symbols are left in *s until the next call. The tables are NULL where it takes `bytes` or more. */
+/**
+ * The best one, whose symbols are left in *s until the next call. `middle` is one of usual values. The tables are NULL where
+ * it takes `bytes` or more; the symbols are those of the call before then.
+ */
 struct coded_plan coded_plan(struct codec_scratch *s, const int64_t *values, size_t count,
-                             size_t bytes);
+                             int64_t middle, size_t bytes);
 /** Append values as they were just planned. No memory: out->failed. */
 void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
                   const struct coded_plan *by);
@@ -93,11 +96,11 @@ enum cold_code {
 /* ---- waves (codec_wave.c) -------------------------------------------------------------------- */
 
 /**
- * Append values as a wave. False, and nothing is appended: it would not take clearly fewer than `bytes`. `base` is one in the
- * middle. No memory: out->failed.
+ * Append values as a wave. False, and nothing is appended: it would not take clearly fewer than `bytes`. `middle` is one of usual
+ * values. No memory: out->failed.
  */
 bool wave_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
-                 int64_t base, size_t bytes);
+                 int64_t middle, size_t bytes);
 /** Of code ARRAY_PREDICTED or ARRAY_SWITCHED, which is read already. False: these bytes are none. */
 bool wave_decode(int64_t *values, struct reader *r, size_t count, uint8_t code,
                  const struct codec_models *models);

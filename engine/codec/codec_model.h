@@ -23,7 +23,8 @@ enum model_number {
     MODEL_SLOW_CHANGES = 6,
     MODEL_DRIFTING_GAPS = 7,
     MODEL_HEART_RATE_OTHER = 8, /* of the wearer least like the others */
-    CODEC_MODELS = 8,
+    MODEL_NOISE = 9, /* residuals of a noisy signal, such as the intervals between heart beats */
+    CODEC_MODELS = 9,
     MODEL_OWN = 128 /* added to the number of the model whose machine an own one has */
 };
 
@@ -36,7 +37,7 @@ enum {
     MODEL_VALUES = 1024,
     MODEL_GAPS = 64,
     MODEL_CHANGES = 256,
-    MODEL_STATES = 216, /* of all built-in models; unfolding asserts it */
+    MODEL_STATES = 252, /* of all built-in models; unfolding asserts it */
     MODEL_WEIGHTS = 32, /* stored: weights of symbols are below; 0: it never comes */
 };
 

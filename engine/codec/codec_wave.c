@@ -24,13 +24,16 @@ enum {
     TAP_BITS = 12,       /* stored: a coefficient of values is in 1/4096 */
     TAP_LIMIT = 1 << 20, /* stored: coefficients are smaller */
     TAP_BYTES = 2,       /* about what one takes */
-    SWITCHED_TAPS = 8,
+    SWITCHED_TAPS = LANES_WEIGHED,
     SWITCHED_BITS = 8,         /* stored: a coefficient of changes is in 1/256 */
     SWITCHED_ROWS_LEAST = 16,  /* of fewer rows no coefficients are learned */
     SWITCHED_ABOVE_MIDDLE = 2, /* so many times the usual activity is no longer calm */
-    ROWS_LEAST = 2048,         /* shorter arrays are not worth coefficients */
-    SAMPLES = 256,             /* rows that tell the usual activity */
-    NEAR = 1 << 24             /* nor are larger values */
+    ROWS_LEAST = 2048,         /* shorter arrays are not worth many coefficients */
+    FEW_TAPS = LANES_WEIGHED,
+    FEW_ROWS_LEAST = 160, /* .. nor few */
+    GAIN_SHARE = 256,     /* what a reader's time is worth */
+    SAMPLES = 256,        /* rows that tell the usual activity */
+    NEAR = 1 << 24        /* nor are larger values */
 };
 
 /* ---- coefficients ---------------------------------------------------------------------------- */
@@ -74,9 +77,9 @@ static bool find_taps(int64_t *taps, const int32_t *near, size_t count)
 
 /* The coefficients of normal equations, by Cholesky's factors, which take the place of the upper half. False: there are
    none. */
-static bool solve(double *solved, double sums[SWITCHED_TAPS][SWITCHED_TAPS + 1])
+static bool solve(double *solved, double sums[LANES_WEIGHED][LANES_WEIGHED + 1])
 {
-    enum { N = SWITCHED_TAPS };
+    enum { N = LANES_WEIGHED };
     for (size_t j = 0; j < N; j++) {
         double pivot = sums[j][j] * (1 + 1e-7);
         if (!(pivot > 0))
@@ -97,16 +100,38 @@ static bool solve(double *solved, double sums[SWITCHED_TAPS][SWITCHED_TAPS + 1])
     return true;
 }
 
-/* Of changes, by those rows whose activity is above the threshold, or those whose is not: the calmer a row, the more
-   it weighs, as what is left of it is smaller. False: there are none. */
+/* As many coefficients as sums of rows have values before each. False: there are none. */
+static bool taps_of_sums(int64_t *taps, const struct lanes_weighed *weighed, unsigned bits)
+{
+    enum { N = LANES_WEIGHED };
+    double sums[N][N + 1], solved[N] = { 0 };
+    for (size_t j = 0; j < N; j++) { /* the nearest one comes first */
+        for (size_t k = 0; k < N; k++)
+            sums[j][k] = weighed->squares[N - 1 - j][N - 1 - k];
+        sums[j][N] = weighed->products[N - 1 - j];
+    }
+    return solve(solved, sums) && taps_of(taps, solved, N, bits);
+}
+
+/* Few of values: the calmer a row, the more it weighs, as what is left of it is smaller. False: there are none. */
+static bool find_few_taps(int64_t *taps, struct wave_scratch *w, size_t count)
+{
+    struct lanes_weighed weighed;
+    for (size_t i = FEW_TAPS; i < count; i++) {
+        double active = 8.0 + w->activity[i];
+        w->rows[i - FEW_TAPS] = (uint16_t)i;
+        w->weights[i - FEW_TAPS] = 1 / (active * active);
+    }
+    codec_lanes()->weighed(&weighed, w->near, w->rows, w->weights, count - FEW_TAPS);
+    return taps_of_sums(taps, &weighed, TAP_BITS);
+}
+
+/* Of changes, by those rows whose activity is above the threshold, or those whose is not. False: there are none. */
 static bool find_switched_taps(int64_t *taps, struct wave_scratch *w, size_t count,
                                int32_t threshold, bool is_above)
 {
-    enum { N = SWITCHED_TAPS };
     struct lanes_weighed weighed;
-    double sums[N][N + 1], solved[N] = { 0 };
     size_t rows = 0;
-    _Static_assert((int)LANES_WEIGHED == (int)SWITCHED_TAPS, "as many changes as coefficients");
     for (size_t i = 0; i < count; i++) {
         w->rows[rows] = (uint16_t)i;
         w->weights[rows] = 1 / (8.0 + w->activity[i]);
@@ -115,12 +140,7 @@ static bool find_switched_taps(int64_t *taps, struct wave_scratch *w, size_t cou
     if (rows < SWITCHED_ROWS_LEAST)
         return false;
     codec_lanes()->weighed(&weighed, wave_changes(w), w->rows, w->weights, rows);
-    for (size_t j = 0; j < N; j++) { /* the nearest change comes first */
-        for (size_t k = 0; k < N; k++)
-            sums[j][k] = weighed.squares[N - 1 - j][N - 1 - k];
-        sums[j][N] = weighed.products[N - 1 - j];
-    }
-    return solve(solved, sums) && taps_of(taps, solved, N, SWITCHED_BITS);
+    return taps_of_sums(taps, &weighed, SWITCHED_BITS);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -157,40 +177,72 @@ static bool wave_survey(struct wave_scratch *w, int64_t base, const int64_t *val
     return true;
 }
 
-/* What is left of values to left[0]; their first ones are foretold by fewer. */
-static void foretell(struct wave_scratch *w, const int64_t *taps, size_t count)
-{
-    int32_t few[TAPS_TRIED];
-    for (size_t k = 0; k < TAPS_TRIED; k++)
-        few[k] = (int32_t)taps[k];
-    for (size_t i = 0; i < TAPS_TRIED; i++)
-        codec_lanes()->untold(w->left[0] + i, w->near + i, 1, few, i, TAP_BITS);
-    codec_lanes()->untold(w->left[0] + TAPS_TRIED, w->near + TAPS_TRIED, count - TAPS_TRIED, few,
-                          TAPS_TRIED, TAP_BITS);
-}
-
-struct switched {
+/* What a wave may be foretold by. */
+struct wave {
+    enum { BY_VALUES, BY_CHANGES } by;
+    size_t tap_count; /* of each list */
+    int64_t taps[2][TAPS_TRIED];
     int32_t threshold;
-    int64_t taps[2][SWITCHED_TAPS];
+    const int64_t *left; /* NULL: there are no coefficients */
 };
 
-/* What is left of changes to left[1]. False: there are no coefficients. */
-static bool foretell_switched(struct switched *by, struct wave_scratch *w, size_t count)
+/* What is left of values; their first ones are foretold by fewer. */
+static void foretell(int64_t *left, const struct wave_scratch *w, const struct wave *wave,
+                     size_t count)
 {
-    int32_t few[SWITCHED_TAPS];
-    int64_t usual = middle_of_some(w->activity, count);
-    by->threshold = (int32_t)(SWITCHED_ABOVE_MIDDLE * usual);
+    int32_t taps[TAPS_TRIED];
+    size_t tap_count = wave->tap_count;
+    for (size_t k = 0; k < tap_count; k++)
+        taps[k] = (int32_t)wave->taps[0][k];
+    for (size_t i = 0; i < tap_count; i++)
+        codec_lanes()->untold(left + i, w->near + i, 1, taps, i, TAP_BITS);
+    codec_lanes()->untold(left + tap_count, w->near + tap_count, count - tap_count, taps, tap_count,
+                          TAP_BITS);
+}
+
+static void wave_of_many(struct wave *wave, struct wave_scratch *w, size_t count)
+{
+    *wave = (struct wave){ .by = BY_VALUES, .tap_count = TAPS_TRIED };
+    if (!find_taps(wave->taps[0], w->near, count))
+        return;
+    foretell(w->left[0], w, wave, count);
+    wave->left = w->left[0];
+}
+
+static void wave_of_few(struct wave *wave, struct wave_scratch *w, size_t count)
+{
+    *wave = (struct wave){ .by = BY_VALUES, .tap_count = FEW_TAPS };
+    if (!find_few_taps(wave->taps[0], w, count))
+        return;
+    foretell(w->left[1], w, wave, count);
+    wave->left = w->left[1];
+}
+
+static void wave_of_changes(struct wave *wave, struct wave_scratch *w, size_t count)
+{
+    int32_t taps[SWITCHED_TAPS];
+    *wave = (struct wave){ .by = BY_CHANGES, .tap_count = SWITCHED_TAPS };
+    wave->threshold = (int32_t)(SWITCHED_ABOVE_MIDDLE * middle_of_some(w->activity, count));
     for (unsigned list = 0; list < 2; list++) {
-        int64_t *left = w->left[list + 1];
-        if (!find_switched_taps(by->taps[list], w, count, by->threshold, list == 1))
-            return false;
+        if (!find_switched_taps(wave->taps[list], w, count, wave->threshold, list == 1))
+            return;
         for (size_t k = 0; k < SWITCHED_TAPS; k++)
-            few[k] = (int32_t)by->taps[list][k];
-        codec_lanes()->untold(left, wave_changes(w), count, few, SWITCHED_TAPS, SWITCHED_BITS);
+            taps[k] = (int32_t)wave->taps[list][k];
+        codec_lanes()->untold(w->left[2 + list], wave_changes(w), count, taps, SWITCHED_TAPS,
+                              SWITCHED_BITS);
     }
     for (size_t i = 0; i < count; i++)
-        w->left[1][i] = w->left[w->activity[i] > by->threshold ? 2 : 1][i];
-    return true;
+        w->left[2][i] = w->left[w->activity[i] > wave->threshold ? 3 : 2][i];
+    wave->left = w->left[2];
+}
+
+/* About what a stretch in the middle takes; SIZE_MAX: there is nothing to take. */
+static size_t stretch_bytes(struct codec_scratch *s, const struct wave *wave, size_t count)
+{
+    size_t some = count < ROWS_LEAST ? count : ROWS_LEAST;
+    return wave->left == NULL
+               ? SIZE_MAX
+               : coded_plan(s, wave->left + (count - some) / 2, some, 0, SIZE_MAX).bytes;
 }
 
 static void taps_append(struct buffer *out, const int64_t *taps, size_t count)
@@ -200,47 +252,51 @@ static void taps_append(struct buffer *out, const int64_t *taps, size_t count)
         buffer_append_zigzag(out, taps[k]);
 }
 
-/* About what a stretch in the middle takes; SIZE_MAX: there is nothing to take. */
-static size_t stretch_bytes(struct codec_scratch *s, const int64_t *left, size_t count,
-                            bool is_there)
+static void wave_append(struct buffer *out, const struct wave *wave, int64_t first, int64_t middle)
 {
-    size_t from = (count - ROWS_LEAST) / 2;
-    return is_there ? coded_plan(s, left + from, ROWS_LEAST, SIZE_MAX).bytes : SIZE_MAX;
-}
-
-bool wave_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
-                 int64_t base, size_t bytes)
-{
-    struct wave_scratch *w = &s->wave;
-    struct switched switched;
-    int64_t taps[TAPS_TRIED];
-    if (count < ROWS_LEAST || !wave_survey(w, base, values, count))
-        return false;
-    bool has_taps = find_taps(taps, w->near, count);
-    if (has_taps)
-        foretell(w, taps, count);
-    bool has_switched = foretell_switched(&switched, w, count);
-    if (!has_taps && !has_switched)
-        return false;
-    bool is_switched = stretch_bytes(s, w->left[1], count, has_switched) <
-                       stretch_bytes(s, w->left[0], count, has_taps);
-    const int64_t *left = w->left[is_switched];
-    size_t takes = TAP_BYTES * (TAPS_TRIED + 1) + bytes / 64; /* and a reader's time */
-    struct coded_plan coded = coded_plan(s, left, count, bytes > takes ? bytes - takes : 0);
-    if (coded.tables == NULL)
-        return false;
-    if (is_switched) {
+    if (wave->by == BY_CHANGES) {
         buffer_append_u8(out, ARRAY_SWITCHED);
-        buffer_append_zigzag(out, values[0]);
-        buffer_append_varint(out, (uint64_t)switched.threshold);
-        taps_append(out, switched.taps[0], SWITCHED_TAPS);
-        taps_append(out, switched.taps[1], SWITCHED_TAPS);
+        buffer_append_zigzag(out, first);
+        buffer_append_varint(out, (uint64_t)wave->threshold);
+        taps_append(out, wave->taps[0], wave->tap_count);
+        taps_append(out, wave->taps[1], wave->tap_count);
     } else {
         buffer_append_u8(out, ARRAY_PREDICTED);
-        taps_append(out, taps, TAPS_TRIED);
-        buffer_append_zigzag(out, base);
+        taps_append(out, wave->taps[0], wave->tap_count);
+        buffer_append_zigzag(out, middle);
     }
-    coded_encode(out, s, left, count, &coded);
+}
+
+/* Of three the one that makes least of a stretch in the middle. */
+bool wave_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values, size_t count,
+                 int64_t middle, size_t bytes)
+{
+    struct wave_scratch *w = &s->wave;
+    struct wave waves[3];
+    size_t wave_count = count < ROWS_LEAST ? 1 : CORE_COUNT(waves);
+    size_t best = 0;
+    size_t least = SIZE_MAX;
+    if (count < FEW_ROWS_LEAST || !wave_survey(w, middle, values, count))
+        return false;
+    wave_of_few(&waves[0], w, count);
+    if (wave_count > 1) {
+        wave_of_many(&waves[1], w, count);
+        wave_of_changes(&waves[2], w, count);
+    }
+    for (size_t i = 0; i < wave_count; i++) {
+        size_t takes = stretch_bytes(s, &waves[i], count);
+        best = takes < least ? i : best;
+        least = takes < least ? takes : least;
+    }
+    const struct wave *wave = &waves[best];
+    size_t takes = TAP_BYTES * (wave->tap_count + 1) + bytes / GAIN_SHARE;
+    if (wave->left == NULL || takes >= bytes)
+        return false;
+    struct coded_plan coded = coded_plan(s, wave->left, count, 0, bytes - takes);
+    if (coded.tables == NULL)
+        return false;
+    wave_append(out, wave, values[0], middle);
+    coded_encode(out, s, wave->left, count, &coded);
     return true;
 }
 
@@ -280,6 +336,24 @@ static inline int64_t foretold(const int64_t *less_base, size_t i, const int64_t
     return (int64_t)sum >> TAP_BITS;
 }
 
+/* Residuals become values less base. A constant number of coefficients makes a loop of its own. */
+static inline __attribute__((always_inline)) void predicted_run(int64_t *values, size_t count,
+                                                                const int64_t *taps,
+                                                                size_t tap_count)
+{
+    size_t i = 0;
+    for (; i < count && i < tap_count; i++)
+        values[i] = wrap_add_i64(values[i], foretold(values, i, taps, tap_count));
+    int64_t at = i > 0 ? values[i - 1] : 0;
+    for (; i < count; i++) {
+        uint64_t sum = 1 << (TAP_BITS - 1);
+        for (size_t k = tap_count; k > 1; k--)
+            sum += (uint64_t)taps[k - 1] * (uint64_t)values[i - k];
+        sum += (uint64_t)taps[0] * (uint64_t)at;
+        values[i] = at = wrap_add_i64(values[i], (int64_t)sum >> TAP_BITS);
+    }
+}
+
 static bool predicted_decode(int64_t *values, struct reader *r, size_t count,
                              const struct codec_models *models)
 {
@@ -290,8 +364,12 @@ static bool predicted_decode(int64_t *values, struct reader *r, size_t count,
     int64_t base = get_zigzag(r);
     if (r->overrun || !residuals_decode(values, r, count, models))
         return false;
-    for (size_t i = 0; i < count; i++)
-        values[i] = wrap_add_i64(values[i], foretold(values, i, taps, tap_count));
+    if (tap_count <= FEW_TAPS)
+        predicted_run(values, count, taps, FEW_TAPS);
+    else if (tap_count <= TAPS_TRIED)
+        predicted_run(values, count, taps, TAPS_TRIED);
+    else
+        predicted_run(values, count, taps, TAPS_MAX);
     for (size_t i = 0; i < count; i++)
         values[i] = wrap_add_i64(values[i], base);
     return true;
