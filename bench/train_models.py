@@ -240,6 +240,108 @@ def steps(number, name, data):
     return model
 
 
+# Steps a minute, with rests: a minute's steps are a symbol, and so is a run of minutes without any; the state is the class of
+# the symbol before, and for a value whether the one before that was a rest.
+
+REST_VALUES, REST_EXACT, BLOCK_ROWS = 203, 8, 8192
+REST_CLASSES = (4, 8, 12, 18, 26, 38, 52, 74, 92, 100, 105, 112, 117, 124, 142)  # greatest of each class of values
+REST_LENGTHS = (2, 10, 50)  # of each class of rests, by the least length of a symbol
+SMOOTHED = STEP_BOUNDS  # values that are told together where a state has seen few
+NEAR_SHARE = 14  # a value of so many is told together with one more on either side
+
+
+class Rests(Model):
+    """Symbols behind the values are runs of zeros: (least length, bits that follow)."""
+
+    def __init__(self, number, name, values, rests, classes, following, start):
+        super().__init__(number, name, values, classes, following, start)
+        self.rests = rests
+
+    def symbols_of(self, values):
+        i = 0
+        while i < len(values):
+            length = 1
+            while values[i] == 0 and i + length < len(values) and values[i + length] == 0:
+                length += 1
+            if values[i] != 0:
+                yield self.symbol.get(values[i], 0)
+            else:
+                yield len(self.meaning) + max(k for k, (least, _) in enumerate(self.rests) if least <= length) + 1
+            i += length
+
+
+def rests(number, name, data):
+    lengths = [(length, 0) for length in range(1, REST_EXACT + 1)]
+    while lengths[-1][0] + (1 << lengths[-1][1]) <= BLOCK_ROWS:
+        least = lengths[-1][0] + (1 << lengths[-1][1])
+        lengths.append((least, (least - 1).bit_length() - 2))
+
+    def place(x, bounds):
+        return sum(x > bound for bound in bounds)
+
+    kinds = len(REST_CLASSES) + 1  # classes of values; those of rests follow
+    meaning = list(range(1, REST_VALUES + 1))
+    classes = [kinds - 1] + [place(v, REST_CLASSES) for v in meaning] + [kinds + place(least, REST_LENGTHS) for least, _ in lengths]
+    groups = [0] + [1 + place(v, SMOOTHED) for v in meaning] + [2 + len(SMOOTHED) + i for i in range(len(lengths))]
+    symbols = len(classes)
+    states = 2 * kinds + len(REST_LENGTHS) + 1  # a value after a rest, a value after a value, a rest
+
+    def following(state, cls):
+        return cls + kinds if cls >= kinds or state < 2 * kinds else cls
+
+    def class_of(state):
+        return state % kinds if state < 2 * kinds else state - kinds
+
+    model = Rests(number, name, meaning, lengths, classes, [[following(s, c) for c in range(max(classes) + 1)] for s in range(states)], 0)
+    counted = [[0] * symbols for _ in range(states)]
+    for series in values_of(data.minutes('minuteStepsWide', 'Steps')):
+        for first in range(0, len(series), BLOCK_ROWS):
+            state = model.start
+            for symbol in model.symbols_of(series[first:first + BLOCK_ROWS]):
+                counted[state][symbol] += 1
+                state = model.next[state][classes[symbol]]
+
+    def smooth(row):  # values together with near ones, the more so the larger they are
+        out = [0.0] * symbols
+        for symbol, count in enumerate(row):
+            reach = symbol // NEAR_SHARE if 10 <= symbol <= REST_VALUES else 0
+            near = [(symbol + by, reach + 1 - abs(by)) for by in range(-reach, reach + 1) if reach == 0 or 10 <= symbol + by <= REST_VALUES]
+            for other, weight in near:
+                out[other] += count * weight / sum(w for _, w in near)
+        return out
+
+    def mixed(row, prior, allowed, of_group, in_group):  # groups, and symbols of a group: of the row, and so many times of the prior
+        by_prior, by_row = [0.0] * (max(groups) + 1), [0.0] * (max(groups) + 1)
+        for s in range(allowed):
+            by_prior[groups[s]] += prior[s]
+            by_row[groups[s]] += row[s]
+        shares = []
+        for s in range(allowed):
+            g = groups[s]
+            share = (by_row[g] + of_group * by_prior[g] / sum(by_prior)) / (sum(by_row) + of_group)
+            shares.append(share * (row[s] + in_group * prior[s] / by_prior[g]) / (by_row[g] + in_group))
+        return [x / sum(shares) for x in shares]
+
+    smoothed = [smooth(row) for row in counted]
+    by_class = [[sum(smoothed[state][s] for state in range(states) if class_of(state) == c) for s in range(symbols)] for c in range(max(classes) + 1)]
+    model.freq = []
+    for state in range(states):
+        is_rest = state >= 2 * kinds
+        allowed = REST_VALUES + 1 if is_rest else symbols  # no rest follows a rest
+        kind = [sum(row[s] for c, row in enumerate(by_class) if (c >= kinds) == is_rest) + (0.3 if s <= REST_VALUES else 0.1) for s in range(symbols)]
+        shares = mixed(smoothed[state], mixed(by_class[class_of(state)], kind, allowed, 20, 300), allowed, 100, 300)
+        freq = [max(int(x * SUM + 0.5), 1 if s == 0 or s > REST_VALUES or x * SUM >= 0.1 else 0) for s, x in enumerate(shares)]
+        while sum(freq) != SUM:  # where it costs the least
+            if sum(freq) > SUM:
+                s = min((s for s in range(allowed) if freq[s] > 1), key=lambda s: shares[s] * math.log(freq[s] / (freq[s] - 1)))
+                freq[s] -= 1
+            else:
+                s = max((s for s in range(allowed) if freq[s] > 0), key=lambda s: shares[s] * math.log((freq[s] + 1) / freq[s]))
+                freq[s] += 1
+        model.freq.append(freq + [0] * (symbols - allowed))
+    return model
+
+
 # A few levels (intensity, stages): the state is the level before and how long it has lasted.
 
 LEVELS, LASTING = 8, 4
@@ -430,7 +532,7 @@ def as_text(models):
     for m in models:
         pairs = isinstance(m.meaning[0], tuple)
         out.append('')
-        out.append(f'model {m.number} {"pairs" if pairs else "values"}')
+        out.append(f'model {m.number} {"pairs" if pairs else "rests" if isinstance(m, Rests) else "values"}')
         out.append(f'name {m.name}')
         out.append(f'start {m.start}')
         if pairs:
@@ -438,6 +540,9 @@ def as_text(models):
             out.append('changes ' + ' '.join(str(c) for _, c in m.meaning))
         else:
             out.append('values ' + ' '.join(str(v) for v in m.meaning))
+        if isinstance(m, Rests):
+            out.append('lengths ' + ' '.join(str(least) for least, _ in m.rests))
+            out.append('bits ' + ' '.join(str(bits) for _, bits in m.rests))
         out.append('classes ' + ' '.join(map(str, m.classes)))
         for state, row in enumerate(m.next):
             out.append(f'next {state} ' + ' '.join(map(str, row)))
@@ -483,16 +588,21 @@ def as_c(models):
         if m.alike == n:
             if pairs:
                 c_table(out, 'int16_t', f'gaps_{n}', '[]', [0] + [g for g, _ in m.meaning])
-            c_table(out, 'int16_t', f'values_{n}', '[]', [0] + [c for _, c in m.meaning] if pairs else [0] + m.meaning)
+            values = [0] + [c for _, c in m.meaning] if pairs else [0] + m.meaning
+            c_table(out, 'int16_t', f'values_{n}', '[]', values + [0] * (len(m.classes) - len(values)))
+            if isinstance(m, Rests):
+                c_table(out, 'uint16_t', f'lengths_{n}', '[]', [0] * len(values) + [least for least, _ in m.rests])
+                c_table(out, 'uint8_t', f'bits_{n}', '[]', [0] * len(values) + [bits for _, bits in m.rests])
             c_table(out, 'uint8_t', f'classes_{n}', '[]', m.classes)
             c_table(out, 'uint8_t', f'next_{n}', f'[][{len(m.next[0])}]', m.next)
         c_table(out, 'uint16_t', f'frequencies_{n}', f'[][{len(m.classes)}]', m.freq)
     out += ['', 'const struct codec_model codec_models[CODEC_MODELS] = {']
     for m in models:
-        pairs = isinstance(m.meaning[0], tuple)
+        n, pairs = m.number, isinstance(m.meaning[0], tuple)
         out.append(f'    {{ {len(m.next)}, {m.start}, {len(m.classes)}, {len(m.next[0])}, '
-                   + f'{"gaps_%d" % m.alike if pairs else "NULL"}, values_{m.alike}, classes_{m.alike},')
-        out.append(f'      &next_{m.alike}[0][0], &frequencies_{m.number}[0][0] }},')
+                   + f'{"gaps_%d" % m.alike if pairs else "NULL"}, values_{m.alike}, '
+                   + (f'lengths_{n}, bits_{n},' if isinstance(m, Rests) else 'NULL, NULL,'))
+        out.append(f'      classes_{m.alike}, &next_{m.alike}[0][0], &frequencies_{n}[0][0] }},')
     out += ['};', '/* clang-format on */']
     return '\n'.join(out) + '\n'
 
@@ -519,6 +629,7 @@ def main():
         drifting(7, 'gaps of a clock that drifts', data),
         heart_rate(8, 'heart rate, of the wearer least like the others', least_alike(hearts, usual, 0.0005, 0.3), 0.02, 0),
         noise(9, 'residuals of a noisy signal', data),
+        rests(10, 'steps a minute, with rests', data),
     ]
     for path, made in ((options.text, as_text(models)), (options.source, as_c(models))):
         if options.check:

@@ -16,7 +16,14 @@
 enum { ROWS = CODEC_BLOCK_ROWS_MAX };
 
 /* Stored, above the unit. A new one also needs: blocks.md, the reader in tests/. */
-enum time_form { TIME_GAPS = 0, TIME_PAIRS = 1, TIME_DERIVED = 2, TIME_RATE = 3, TIME_SPELLS = 4 };
+enum time_form {
+    TIME_GAPS = 0,
+    TIME_PAIRS = 1, /* with the values of the only field */
+    TIME_DERIVED = 2,
+    TIME_RATE = 3,
+    TIME_SPELLS = 4, /* with durations and the values of the only field */
+    TIME_EVEN = 5    /* with durations and flags */
+};
 
 /* Stored. What a gap equals: sleep stages follow each other, a beat comes when its interval is over. */
 enum gap_source {
@@ -262,9 +269,20 @@ static bool decode_rate(int64_t *time, struct reader *r, size_t count, int64_t b
     return true;
 }
 
-/* Times; and the values of an only field, where these go with them: whether they do. */
-static bool encode_times(const struct encoder *e, const struct columns *c, size_t first,
-                         size_t count)
+/* Intervals without flags that follow each other, all of them as long as the gap. */
+static bool are_even(const struct columns *c, size_t first, size_t count, uint64_t gap)
+{
+    if (c->schema.kind != SAMPLE_INTERVAL || count == 1)
+        return false;
+    uint64_t off = 0;
+    for (size_t i = first; i < first + count; i++)
+        off |= ((uint64_t)c->duration[i] ^ gap) | c->flags[i];
+    return off == 0;
+}
+
+/* Times, and what goes with them in their form. */
+static enum time_form encode_times(const struct encoder *e, const struct columns *c, size_t first,
+                                   size_t count)
 {
     const int64_t *time = c->time + first;
     const int64_t *only = only_field(c);
@@ -282,14 +300,20 @@ static bool encode_times(const struct encoder *e, const struct columns *c, size_
         if (pairs_fit(&pairs, e->cold, gaps, only + first, count)) {
             buffer_append_u8(e->out, TIME_PAIRS << TIME_UNIT_BITS | UNIT_SECOND);
             pairs_encode(e->out, e->cold, gaps, only + first, count, &pairs);
-            return true;
+            return TIME_PAIRS;
         }
     }
     bool is_constant = codec_is_constant(gaps, count);
+    if (is_constant &&
+        are_even(c, first, count, (uint64_t)gaps[0] * (uint64_t)codec_unit_ns[unit])) {
+        buffer_append_u8(e->out, (uint8_t)(TIME_EVEN << TIME_UNIT_BITS | unit));
+        buffer_append_varint(e->out, (uint64_t)gaps[0]);
+        return TIME_EVEN;
+    }
     enum gap_source source = is_constant ? GAP_SOURCES : choose_source(c, first, unit, gaps, count);
     if (source != GAP_SOURCES) {
         encode_derived(e, c, first, unit, source, gaps, count);
-        return false;
+        return TIME_DERIVED;
     }
     struct rate rate;
     if (!is_constant && find_rate(&rate, unit, gaps, count)) {
@@ -297,11 +321,11 @@ static bool encode_times(const struct encoder *e, const struct columns *c, size_
         buffer_append_varint(e->out, rate.ticks);
         buffer_append_varint(e->out, rate.rows);
         buffer_append_varint(e->out, rate.phase);
-        return false;
+        return TIME_RATE;
     }
     buffer_append_u8(e->out, (uint8_t)(TIME_GAPS << TIME_UNIT_BITS | unit));
     encoder_array(e, gaps, count);
-    return false;
+    return TIME_GAPS;
 }
 
 /* How times are told, where other columns have to be read first. */
@@ -383,20 +407,40 @@ static bool derived_times(struct columns *out, const struct derived *d, size_t c
     return codec_times_of_gaps(time, count, begin, (uint64_t)codec_unit_ns[d->unit]);
 }
 
+/* Times by one gap. False: one is out of range. */
+static bool times_of_gap(int64_t *time, size_t count, int64_t begin, uint64_t gap, uint64_t ns)
+{
+    uint64_t step, span;
+    if (!checked_mul_u64(&step, gap, ns) || !checked_mul_u64(&span, step, count - 1) ||
+        span > (uint64_t)INT64_MAX - 1 - (uint64_t)begin)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        time[i] = (int64_t)((uint64_t)begin + i * step);
+    return true;
+}
+
 /* Gaps that are all equal. False: they are not, or a time is out of range; *r stands where it stood. */
 static bool decode_equal_gaps(int64_t *time, struct reader *r, size_t count, int64_t begin,
                               uint64_t ns)
 {
     struct reader before = *r;
     int64_t gap;
-    uint64_t step, span;
-    if (!array_decode_constant(&gap, r) || !checked_mul_u64(&step, (uint64_t)gap, ns) ||
-        !checked_mul_u64(&span, step, count) || span > (uint64_t)INT64_MAX - 1 - (uint64_t)begin) {
-        *r = before;
+    if (array_decode_constant(&gap, r) && times_of_gap(time, count, begin, (uint64_t)gap, ns))
+        return true;
+    *r = before;
+    return false;
+}
+
+/* Even intervals: their times and durations. */
+static bool decode_even(struct columns *out, struct reader *r, size_t count, int64_t begin,
+                        uint64_t ns)
+{
+    uint64_t gap = get_varint(r);
+    if (r->overrun || gap > INT64_MAX / ns ||
+        !times_of_gap(out->time + out->count, count, begin, gap, ns))
         return false;
-    }
-    for (size_t i = 0; i < count; i++)
-        time[i] = (int64_t)((uint64_t)begin + i * step);
+    for (size_t i = out->count; i < out->count + count; i++)
+        out->duration[i] = (int64_t)(gap * ns);
     return true;
 }
 
@@ -449,8 +493,7 @@ static bool decode_spells(struct columns *out, struct reader *r, size_t count, i
            (out->schema.types[0] != FIELD_ENUM || !codec_has_negative(values, count));
 }
 
-/* *with_values: the values of the only field came along. */
-static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_values,
+static bool decode_times(struct codec_rows *rows, struct derived *d, enum time_form *form,
                          struct reader *r, size_t count, int64_t begin,
                          const struct codec_next *next)
 {
@@ -459,10 +502,11 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
     int64_t *only = only_field(out);
     uint8_t how = get_u8(r);
     *d = (struct derived){ .unit = how & ((1u << TIME_UNIT_BITS) - 1) };
-    *with_values = rows->is_rising = false;
+    *form = (enum time_form)(how >> TIME_UNIT_BITS);
+    rows->is_rising = false;
     if (r->overrun || d->unit > UNIT_LAST || !sample_time_is_valid(begin))
         return false;
-    switch (how >> TIME_UNIT_BITS) {
+    switch (*form) {
     case TIME_GAPS:
         if (decode_equal_gaps(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit])) {
             rows->is_rising = count == 1 || time[1] > time[0];
@@ -474,7 +518,6 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
             return false;
         break;
     case TIME_PAIRS:
-        *with_values = only != NULL;
         return only != NULL &&
                decode_pairs(rows, only + out->count, r, count, begin, d->unit, next);
     case TIME_DERIVED:
@@ -482,8 +525,10 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
     case TIME_RATE:
         return decode_rate(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
     case TIME_SPELLS:
-        *with_values = only_value(out) != NULL;
-        return *with_values && d->unit == 0 && decode_spells(out, r, count, begin);
+        return only_value(out) != NULL && d->unit == 0 && decode_spells(out, r, count, begin);
+    case TIME_EVEN:
+        return out->schema.kind == SAMPLE_INTERVAL &&
+               decode_even(out, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
     default:
         return false;
     }
@@ -492,36 +537,38 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, bool *with_
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
-/* What was appended from `start` on gives way to spells, where these take fewer bytes. */
-static void prefer_spells(const struct encoder *e, const struct columns *c, size_t first,
+/* What was appended from `start` on gives way to spells, where these take fewer bytes. True: it did. */
+static bool prefer_spells(const struct encoder *e, const struct columns *c, size_t first,
                           size_t count, size_t start)
 {
     struct buffer *out = e->out;
     size_t end = out->bytes;
     const int64_t *only = only_value(c);
     if (e->cold == NULL || only == NULL || out->failed)
-        return;
+        return false;
     buffer_append_u8(out, TIME_SPELLS << TIME_UNIT_BITS);
     bool are_spells =
         spells_encode(out, e->cold, c->time + first, c->duration + first, only + first, count);
     if (out->failed)
-        return;
+        return false;
+    bool are_shorter = are_spells && out->bytes - end < end - start;
     if (are_spells)
         keep_shorter(out, start, end);
     else
         out->bytes = end;
+    return are_shorter;
 }
 
 static void encode_columns(const struct encoder *e, const struct columns *c, size_t first,
                            size_t count, bool with_revision)
 {
     size_t start = e->out->bytes;
-    bool is_done = encode_times(e, c, first, count);
-    if (c->schema.kind == SAMPLE_INTERVAL) {
+    enum time_form form = encode_times(e, c, first, count);
+    if (c->schema.kind == SAMPLE_INTERVAL && form != TIME_EVEN) {
         core_assert(!codec_has_negative(c->duration + first, count));
         encoder_array(e, c->duration + first, count);
     }
-    for (size_t f = is_done ? 1 : 0; f < c->schema.field_count; f++) {
+    for (size_t f = form == TIME_PAIRS ? 1 : 0; f < c->schema.field_count; f++) {
         const int64_t *values = c->field[f] + first;
         uint8_t type = c->schema.types[f];
         core_assert(type != FIELD_ENUM || !codec_has_negative(values, count));
@@ -532,12 +579,14 @@ static void encode_columns(const struct encoder *e, const struct columns *c, siz
         else
             encoder_array(e, values, count);
     }
-    prefer_spells(e, c, first, count, start);
+    if (prefer_spells(e, c, first, count, start))
+        form = TIME_SPELLS;
     for (size_t i = 0; i < count; i++) {
         e->words[i] = c->flags[first + i];
         core_assert((e->words[i] & SAMPLE_FLAGS_SPARE) == 0);
     }
-    encoder_array(e, e->words, count);
+    if (form != TIME_EVEN)
+        encoder_array(e, e->words, count);
     if (with_revision)
         encoder_array(e, c->revision + first, count);
 }
@@ -602,6 +651,15 @@ static holter_status decode_field(struct columns *c, size_t field, struct reader
     return is_right ? HOLTER_OK : HOLTER_CORRUPT;
 }
 
+static void take_equal_flags(struct codec_rows *rows, size_t at, size_t count, uint16_t flags)
+{
+    if (flags != rows->flags)
+        rows->flags_count = at;
+    rows->flags = flags;
+    for (; rows->flags_count < at + count; rows->flags_count++)
+        rows->columns.flags[rows->flags_count] = flags;
+}
+
 /* Flags, by way of the revisions' room; all equal as a rule. */
 static bool decode_flags(struct codec_rows *rows, size_t at, struct reader *r, size_t count)
 {
@@ -612,11 +670,7 @@ static bool decode_flags(struct codec_rows *rows, size_t at, struct reader *r, s
         uint16_t word;
         if (!codec_flags_take(&word, &flags, 1))
             return false;
-        if (word != rows->flags)
-            rows->flags_count = at;
-        rows->flags = word;
-        for (; rows->flags_count < at + count; rows->flags_count++)
-            out->flags[rows->flags_count] = word;
+        take_equal_flags(rows, at, count, word);
         return true;
     }
     *r = before;
@@ -648,22 +702,26 @@ static holter_status decode_columns(struct codec_rows *rows, struct reader *r, s
     struct columns *out = &rows->columns;
     size_t at = out->count;
     struct derived derived;
-    bool is_done;
-    if (!decode_times(rows, &derived, &is_done, r, count, begin, next))
+    enum time_form form;
+    if (!decode_times(rows, &derived, &form, r, count, begin, next))
         return HOLTER_CORRUPT;
+    bool has_values = form == TIME_PAIRS || form == TIME_SPELLS;
+    bool has_durations = form == TIME_SPELLS || form == TIME_EVEN;
     if (derived.is_derived)
         rows->flags_count = rows->sequence_count = at;
-    if (out->schema.kind == SAMPLE_INTERVAL && !is_done &&
+    if (out->schema.kind == SAMPLE_INTERVAL && !has_durations &&
         !decode_natural(out->duration + at, r, count, rows->models))
         return HOLTER_CORRUPT;
-    for (size_t f = is_done ? 1 : 0; f < out->schema.field_count; f++) {
+    for (size_t f = has_values ? 1 : 0; f < out->schema.field_count; f++) {
         holter_status status = decode_field(out, f, r, count, rows->models);
         if (status != HOLTER_OK)
             return status;
     }
     if (derived.is_derived && !derived_times(out, &derived, count, begin))
         return HOLTER_CORRUPT;
-    if (!decode_flags(rows, at, r, count) ||
+    if (form == TIME_EVEN)
+        take_equal_flags(rows, at, count, 0);
+    if ((form != TIME_EVEN && !decode_flags(rows, at, r, count)) ||
         !decode_revisions(rows, at, r, count, with_revision, revision))
         return HOLTER_CORRUPT;
     return HOLTER_OK;

@@ -202,9 +202,8 @@ static size_t packed_bytes(struct codec_scratch *s, const int64_t *values, size_
     return s->trial.bytes * count / first;
 }
 
-/* Values at the places of escapes, as a packed array. */
-static void escapes_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
-                           const uint8_t *symbols, size_t escapes)
+void escapes_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+                    const uint8_t *symbols, size_t escapes)
 {
     size_t at = 0;
     for (size_t i = 0; i < escapes; i++, at++) {
@@ -256,7 +255,54 @@ static uint64_t common_factor(const int64_t *values, size_t count)
     return factor;
 }
 
+/* Where another form takes fewer `bytes` than coding, but not by much, those who learn are told all the same. */
+static void learn_of_other(struct codec_scratch *s, const int64_t *values, size_t count,
+                           const struct coded_plan *coded, size_t bytes)
+{
+    if (!s->is_learning || coded->tables == NULL || coded->bytes < bytes ||
+        coded->bytes - bytes >= bytes / LAG_SHARE)
+        return;
+    residuals_of(s->residuals, values, count, coded->order, coded->base);
+    coded_learn(s, count, coded);
+    s->lag[coded->model % MODEL_OWN - 1] += coded->bytes - bytes;
+}
+
 /* Packing all of it is tried where its first cut does not tell that coding is clearly smaller. */
+static void whole_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+                         size_t count)
+{
+    struct rests_plan rests = { .bytes = SIZE_MAX };
+    size_t start = out->bytes;
+    int64_t middle = middle_of_few(values, count);
+    struct coded_plan coded = coded_plan(s, values, count, middle, SIZE_MAX);
+    size_t packed = packed_bytes(s, values, count);
+    bool is_packed_known = count <= ARRAY_ROWS_MAX;
+    memcpy(s->symbols[2], s->symbols[0], count);
+    if (coded.tables != NULL && (coded.order > 0 || coded.shift > 0) &&
+        wave_encode(out, s, values, count, middle,
+                    is_packed_known && packed < coded.bytes ? packed : coded.bytes))
+        return;
+    memcpy(s->symbols[0], s->symbols[2], count);
+    if (is_like_steps(values, count))
+        rests = rests_plan(s, values, count);
+    size_t least = rests.bytes < coded.bytes ? rests.bytes : coded.bytes;
+    if (least > packed / 5 * 4) {
+        cuts_encode(out, values, count);
+        size_t bytes = out->bytes - start;
+        if (least >= bytes) {
+            learn_of_other(s, values, count, &coded, bytes);
+            return;
+        }
+        out->bytes = start;
+    }
+    if (rests.bytes < coded.bytes) {
+        rests_encode(out, s, values, &rests);
+        learn_of_other(s, values, count, &coded, rests.bytes);
+    } else {
+        coded_encode(out, s, values, count, &coded);
+    }
+}
+
 void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                        size_t count)
 {
@@ -275,31 +321,7 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
         buffer_append_u8(out, ARRAY_MULTIPLES);
         buffer_append_varint(out, factor);
     }
-    size_t start = out->bytes;
-    int64_t middle = middle_of_few(values, count);
-    struct coded_plan coded = coded_plan(s, values, count, middle, SIZE_MAX);
-    size_t packed = packed_bytes(s, values, count);
-    if (coded.tables != NULL && (coded.order > 0 || coded.shift > 0)) {
-        memcpy(s->symbols[2], s->symbols[0], count);
-        if (wave_encode(out, s, values, count, middle, packed < coded.bytes ? packed : coded.bytes))
-            return;
-        memcpy(s->symbols[0], s->symbols[2], count);
-    }
-    if (coded.tables == NULL || coded.bytes > packed / 5 * 4) {
-        cuts_encode(out, values, count);
-        size_t bytes = out->bytes - start;
-        bool is_larger = coded.tables == NULL || coded.bytes >= bytes;
-        if (s->is_learning && is_larger && coded.tables != NULL &&
-            coded.bytes - bytes < bytes / LAG_SHARE) {
-            residuals_of(s->residuals, values, count, coded.order, coded.base);
-            coded_learn(s, count, &coded);
-            s->lag[coded.model % MODEL_OWN - 1] += coded.bytes - bytes;
-        }
-        if (is_larger)
-            return;
-        out->bytes = start;
-    }
-    coded_encode(out, s, values, count, &coded);
+    whole_encode(out, s, values, count);
 }
 
 /* About what cold_array_encode makes of it, by a stretch in its middle. */
@@ -328,8 +350,7 @@ static bool cuts_decode(int64_t *out, struct reader *r, size_t count)
     return true;
 }
 
-/* Read how many escapes there are, which has to be the number of symbols 0. */
-static bool escapes_count(size_t *escapes, struct reader *r, const uint8_t *symbols, size_t count)
+bool escapes_count(size_t *escapes, struct reader *r, const uint8_t *symbols, size_t count)
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i += UINT8_MAX) {
@@ -350,9 +371,8 @@ static size_t next_escape(const uint8_t *symbols, size_t at, size_t count)
     return (size_t)(found - symbols);
 }
 
-/* Read the values of the escapes to their places. */
-static bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols, size_t count,
-                         size_t escapes)
+bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols, size_t count,
+                  size_t escapes)
 {
     int64_t cut[ARRAY_ROWS_MAX];
     uint8_t code = escapes > ARRAY_ROWS_MAX ? get_u8(r) : ARRAY_CUT;
@@ -389,7 +409,8 @@ static bool coded_decode(int64_t *out, struct reader *r, size_t count,
     unsigned order = how & ORDER_MAX;
     unsigned shift = how >> 2;
     int64_t base = get_zigzag(r);
-    if (r->overrun || tables == NULL || tables->model->gaps != NULL || shift > SHIFT_MAX ||
+    if (r->overrun || tables == NULL || tables->model->gaps != NULL ||
+        tables->model->lengths != NULL || shift > SHIFT_MAX ||
         !rans_decode(symbols, r, tables, count) || (shift > 0 && !unpack(out, r, count, shift, 0)))
         return false;
     int64_t meaning[MODEL_SYMBOLS_MAX];
@@ -410,6 +431,8 @@ static bool decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t
 {
     if (code == ARRAY_CODED)
         return coded_decode(out, r, count, models);
+    if (code == ARRAY_RESTS)
+        return rests_decode(out, r, count, models);
     if (code == ARRAY_CUT)
         return count > ARRAY_ROWS_MAX && cuts_decode(out, r, count);
     if (code == ARRAY_CONSTANT) {

@@ -29,12 +29,20 @@ static inline int32_t *wave_changes(struct wave_scratch *w)
     return w->changes + SWITCHED_ACTIVE;
 }
 
+/* What values with rests are written with. */
+struct rests_scratch {
+    uint8_t symbols[CODEC_BLOCK_ROWS_MAX], states[CODEC_BLOCK_ROWS_MAX];
+    uint16_t more[CODEC_BLOCK_ROWS_MAX];      /* than the least length of a run */
+    uint16_t words[2 * CODEC_BLOCK_ROWS_MAX]; /* no symbol makes more than two */
+};
+
 struct codec_scratch {
     int64_t words[CODEC_BLOCK_ROWS_MAX]; /* of the block: gaps, mantissas, lengths, flags */
     uint16_t at[CODEC_BLOCK_ROWS_MAX];   /* of the block: places of floats that are no decimals */
     int64_t quotients[CODEC_BLOCK_ROWS_MAX]; /* values by their common factor */
     int64_t residuals[CODEC_BLOCK_ROWS_MAX];
     struct wave_scratch wave;
+    struct rests_scratch rests;
     int64_t escapes[CODEC_BLOCK_ROWS_MAX];
     uint8_t symbols[3][CODEC_BLOCK_ROWS_MAX]; /* of the best model so far, the one at hand, pairs */
     struct buffer trial;
@@ -90,8 +98,32 @@ enum cold_code {
     ARRAY_CUT = 10,
     ARRAY_MULTIPLES = 11,
     ARRAY_PREDICTED = 14,
-    ARRAY_SWITCHED = 16
+    ARRAY_SWITCHED = 16,
+    ARRAY_RESTS = 17
 };
+
+/** Append the values at the places of escapes, which are those of symbols 0, as a packed array. */
+void escapes_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+                    const uint8_t *symbols, size_t escapes);
+/** Read how many escapes there are. False: not as many as symbols 0. */
+bool escapes_count(size_t *escapes, struct reader *r, const uint8_t *symbols, size_t count);
+/** Read their values to their places. False: they are none. */
+bool escapes_take(int64_t *out, struct reader *r, const uint8_t *symbols, size_t count,
+                  size_t escapes);
+
+/* ---- values with rests (codec_rests.c) ------------------------------------------------------- */
+
+struct rests_plan {
+    size_t bytes; /* about what they take; SIZE_MAX: they are too few */
+    size_t symbols, escapes;
+};
+/** The symbols are left in *s until the next plan of an array. */
+struct rests_plan rests_plan(struct codec_scratch *s, const int64_t *values, size_t count);
+/** Append values as they were just planned. No memory: out->failed. */
+void rests_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
+                  const struct rests_plan *plan);
+/** False: these bytes are none. */
+bool rests_decode(int64_t *out, struct reader *r, size_t count, const struct codec_models *models);
 
 /* ---- waves (codec_wave.c) -------------------------------------------------------------------- */
 

@@ -160,6 +160,7 @@ static void unfold_symbols(const struct codec_model *model, size_t index)
     bool gaps_rise = model->gaps != NULL;
     for (size_t symbol = 1; symbol < model->symbols; symbol++) {
         int value = model->values[symbol];
+        core_assert(model->lengths == NULL || model->bits[symbol] <= MODEL_SUM_BITS);
         if (model->gaps != NULL) {
             int gap = model->gaps[symbol];
             gaps_rise = gaps_rise && gap > 0;
@@ -170,7 +171,7 @@ static void unfold_symbols(const struct codec_model *model, size_t index)
             of_pair_all[index][gap * MODEL_CHANGES + value + MODEL_CHANGES / 2] = (uint8_t)symbol;
             gap_of_all[index][symbol] = (uint8_t)gap;
             change_of_all[index][symbol] = (int8_t)value;
-        } else {
+        } else if (model->lengths == NULL || model->lengths[symbol] == 0) {
             core_assert(value >= MODEL_VALUE_FROM);
             core_assert(value < MODEL_VALUE_FROM + MODEL_VALUES);
             of_value_all[index][value - MODEL_VALUE_FROM] = (uint8_t)symbol;

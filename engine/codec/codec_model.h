@@ -24,7 +24,8 @@ enum model_number {
     MODEL_DRIFTING_GAPS = 7,
     MODEL_HEART_RATE_OTHER = 8, /* of the wearer least like the others */
     MODEL_NOISE = 9, /* residuals of a noisy signal, such as the intervals between heart beats */
-    CODEC_MODELS = 9,
+    MODEL_STEPS_AND_RESTS = 10,
+    CODEC_MODELS = 10,
     MODEL_OWN = 128 /* added to the number of the model whose machine an own one has */
 };
 
@@ -37,15 +38,18 @@ enum {
     MODEL_VALUES = 1024,
     MODEL_GAPS = 64,
     MODEL_CHANGES = 256,
-    MODEL_STATES = 252, /* of all built-in models; unfolding asserts it */
+    MODEL_STATES = 288, /* of all built-in models; unfolding asserts it */
     MODEL_WEIGHTS = 32, /* stored: weights of symbols are below; 0: it never comes */
 };
 
 /** As it is in codec_tables.c. */
 struct codec_model {
     uint16_t states, start, symbols, classes;
-    const int16_t *gaps;         /* by symbol; NULL: symbols mean values alone */
-    const int16_t *values;       /* by symbol: values, or changes */
+    const int16_t *gaps;   /* by symbol; NULL: symbols mean values alone */
+    const int16_t *values; /* by symbol: values, or changes */
+    const uint16_t *
+        lengths; /* by symbol: the least one of a run of zeros, 0 of a value; NULL: there are no runs */
+    const uint8_t *bits;         /* likewise: how many follow, that tell what a run is longer by */
     const uint8_t *class_of;     /* by symbol */
     const uint8_t *next;         /* [states][classes] */
     const uint16_t *frequencies; /* [states][symbols]; 0: never, so the escape is taken */

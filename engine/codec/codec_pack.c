@@ -19,8 +19,7 @@ static const struct codec_lanes *lanes_find(enum codec_loops loops)
     if (loops == CODEC_LOOPS_AVX512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                       __builtin_cpu_supports("avx512vbmi") &&
-                       __builtin_cpu_supports("avx512vbmi2")
+                       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2")
                    ? &codec_lanes_avx512
                    : NULL;
     if (loops == CODEC_LOOPS_AVX2)

@@ -11,9 +11,9 @@ from models import SLOTS, models, slots_of_weights
 from native import zstd_content
 
 CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE, CHANGES, RUNS, BITS, DECIMAL, CODED, CUT, MULTIPLES = range(1, 12)
-SCALED, SINGLE, PREDICTED, TEXTS_ZSTD, SWITCHED = 12, 13, 14, 15, 16
+SCALED, SINGLE, PREDICTED, TEXTS_ZSTD, SWITCHED, RESTS = range(12, 18)
 ZSTD_TEXT_BYTES_MAX = 65_535 + 1_048_576
-GAPS, PAIRS, DERIVED, RATE, SPELLS = range(5)
+GAPS, PAIRS, DERIVED, RATE, SPELLS, EVEN = range(6)
 BY_DURATION, BY_FIELD, BY_FIELD_BEFORE = range(3)  # what tells gaps
 BY_STARTS = 4  # added: exceptions are told by starts
 ROWS_MAX = 8_192
@@ -36,11 +36,11 @@ NESTED = (CONSTANT, PACKED, DICTIONARY, DICTIONARY_ESCAPE)
 ESCAPES = (CONSTANT, PACKED)
 PIECE = NESTED + (CHANGES, RUNS)
 ESCAPED = PIECE + (CUT,)
-RESIDUALS = PIECE + (CODED, CUT)
+RESIDUALS = PIECE + (CODED, CUT, RESTS)
 FACTORED = RESIDUALS + (PREDICTED, SWITCHED)
 COLUMN = FACTORED + (MULTIPLES,)
-SHORT = PIECE + (CODED, MULTIPLES, PREDICTED, SWITCHED)
-LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED, SWITCHED)
+SHORT = PIECE + (CODED, MULTIPLES, PREDICTED, SWITCHED, RESTS)
+LONG = (CONSTANT, CODED, CUT, MULTIPLES, PREDICTED, SWITCHED, RESTS)
 
 
 def read_block(c, schema, count, begin, with_revision, own_models=None):
@@ -306,38 +306,77 @@ def _read_pairs(c, n):
     return gaps, list(accumulate(changes[1:], lambda value, change: wrap(value + change), initial=first))
 
 
-# ---- spells
+# ---- symbols of a single lane: rests, spells
 
-class _SpellSymbols:
-    """The machine that a block has with it, and the symbols that are coded by it."""
+class _Lane:
+    """A coder of a single lane: symbols of states, each with the first slots of its symbols and what is behind the last."""
 
-    def __init__(self, c, values):
-        at = c.at
-        classes = c.u8()
-        c.check(1 <= classes <= SPELL_CLASSES_MAX, f"spells: {classes} classes, 1 to {SPELL_CLASSES_MAX} expected", at)
-        self.firsts = []
-        for symbols in [2 * values] * values + [classes] * (values + 1):
-            weights = _cut(c.take((symbols + 1) // 2), symbols, 4)
-            self.firsts.append(list(accumulate(slots_of_weights(weights), initial=0)))
-        self.c, self.at = c, c.at
+    def __init__(self, c, firsts, what):
+        self.c, self.firsts, self.what, self.at = c, firsts, what, c.at
         self.x = c.u32()
-        c.check(STATE_MIN <= self.x < 1 << STATE_BITS, "spells: a coder's state out of range", self.at)
+        c.check(STATE_MIN <= self.x < 1 << STATE_BITS, f"{what}: a coder's state out of range", self.at)
         count = c.varint()
         self.words = iter(struct.unpack(f"<{count}H", c.take(2 * count)))
+
+    def _fill(self):
+        if self.x < STATE_MIN:
+            word = next(self.words, None)
+            self.c.check(word is not None, f"{self.what}: too few words", self.at)
+            self.x = self.x << 16 | word
 
     def next(self, state):
         slot, firsts = self.x % SLOTS, self.firsts[state]
         symbol = bisect_right(firsts, slot) - 1
         self.x = (firsts[symbol + 1] - firsts[symbol]) * (self.x // SLOTS) + slot - firsts[symbol]
-        if self.x < STATE_MIN:
-            word = next(self.words, None)
-            self.c.check(word is not None, "spells: too few words", self.at)
-            self.x = self.x << 16 | word
+        self._fill()
         return symbol
 
+    def low(self, bits):
+        self.x, low = divmod(self.x, 1 << bits)
+        self._fill()
+        return low
+
     def end(self):
-        self.c.check(next(self.words, None) is None, "spells: too many words", self.at)
-        self.c.check(self.x == STATE_MIN, f"spells: a coder's state is not {STATE_MIN} at the end", self.at)
+        self.c.check(next(self.words, None) is None, f"{self.what}: too many words", self.at)
+        self.c.check(self.x == STATE_MIN, f"{self.what}: a coder's state is not {STATE_MIN} at the end", self.at)
+
+
+def _read_rests(c, n, what):
+    model = _read_model(c, "rests", what)
+    lane = _Lane(c, [list(accumulate(told, initial=0)) for told in model.frequencies], what)
+    values, escapes, state = [], [], model.start
+    while len(values) < n:
+        symbol = lane.next(state)
+        state = model.next[state][model.classes[symbol]]
+        run = symbol - 1 - len(model.meanings[0])
+        if symbol == 0:
+            escapes.append(len(values))
+        if run < 0:
+            values.append(model.meanings[0][symbol - 1] if symbol else None)
+            continue
+        length, bits = model.runs[run]
+        length += lane.low(bits)
+        c.check(length <= n - len(values), f"{what}: a run of {length} zeros where {n - len(values)} are left", lane.at)
+        values += [0] * length
+    lane.end()
+    at = c.at
+    count = c.varint()
+    c.check(count == len(escapes), f"{what}: {count} escapes for {len(escapes)} symbols", at)
+    for place, value in zip(escapes, _read_escaped(c, count, what)):
+        values[place] = value
+    return values
+
+
+def _spell_symbols(c, values):
+    """The machine that a block has with it, and the symbols that are coded by it."""
+    at = c.at
+    classes = c.u8()
+    c.check(1 <= classes <= SPELL_CLASSES_MAX, f"spells: {classes} classes, 1 to {SPELL_CLASSES_MAX} expected", at)
+    firsts = []
+    for symbols in [2 * values] * values + [classes] * (values + 1):
+        weights = _cut(c.take((symbols + 1) // 2), symbols, 4)
+        firsts.append(list(accumulate(slots_of_weights(weights), initial=0)))
+    return _Lane(c, firsts, "spells")
 
 
 def _low_bits(number_class):
@@ -352,7 +391,7 @@ def _read_spells(c, n):
     listed = [c.zigzag() for _ in range(count)]
     step = c.varint()
     c.check(step >= 1, "spells: a step of 0", at)
-    symbols, place, values, classes = _SpellSymbols(c, count), 0, [], []
+    symbols, place, values, classes = _spell_symbols(c, count), 0, [], []
     for row in range(n):
         place, after_pause = divmod(symbols.next(place), 2)
         c.check(row > 0 or not after_pause, "spells: a pause before the first row", at)
@@ -376,7 +415,8 @@ def _read_spells(c, n):
 
 _ARRAYS = {CONSTANT: _read_constant, PACKED: _read_packed, DICTIONARY: _read_dictionary,
            DICTIONARY_ESCAPE: _read_dictionary_escape, CHANGES: _read_changes, RUNS: _read_runs, CODED: _read_coded,
-           CUT: _read_cut, MULTIPLES: _read_multiples, PREDICTED: _read_predicted, SWITCHED: _read_switched}
+           CUT: _read_cut, MULTIPLES: _read_multiples, PREDICTED: _read_predicted, SWITCHED: _read_switched,
+           RESTS: _read_rests}
 
 
 # ---- columns
@@ -422,7 +462,7 @@ def _read_times(c, schema, count, what):
     at = c.at
     form, unit = divmod(c.u8(), 8)
     c.check(unit < len(UNITS_NS), f"unknown unit {unit}", at)
-    c.check(form in (GAPS, PAIRS, DERIVED, RATE, SPELLS), f"unknown form {form} of times", at)
+    c.check(form in (GAPS, PAIRS, DERIVED, RATE, SPELLS, EVEN), f"unknown form {form} of times", at)
     if form == GAPS:
         return _Times(at, unit, _read_array(c, count, what))
     if form == PAIRS:
@@ -434,6 +474,11 @@ def _read_times(c, schema, count, what):
                 "spells where rows are not one int or enum of an interval, or in another unit than 0", at)
         gaps, durations, values = _read_spells(c, count)
         return _Times(at, unit, gaps, {"duration": durations, "ints": values, "enums": values})
+    if form == EVEN:
+        c.check(schema.kind == INTERVAL, "even intervals where rows are instants", at)
+        gap = c.varint()
+        c.check(gap * UNITS_NS[unit] <= I64_MAX, "even intervals of a duration beyond 2^63 - 1", at)
+        return _Times(at, unit, [gap] * count, {"duration": [gap * UNITS_NS[unit]] * count, "flags": [0] * count})
     if form == RATE:
         return _Times(at, unit, _read_rate(c, count, what))
     source_at = c.at

@@ -319,6 +319,52 @@ def coded(number, order=0, shift=0, base=None, escapes=packed(4), first=0, pad=0
     return encode
 
 
+def rest_symbols(number, values, avoid=(), cuts=()):
+    """(symbol, low, bits) of each value and run; escapes at the indexes `avoid`, a run is cut at `cuts`. And the escaped values."""
+    model = MODELS[number]
+    runs = list(zip(model["lengths"], model["bits"]))
+    symbols, escaped, state, i = [], [], model["start"][0], 0
+    while i < len(values):
+        length, frequencies = 1, model["frequencies"][state]
+        while values[i] == 0 and i + length < len(values) and values[i + length] == 0 and i + length not in cuts:
+            length += 1
+        if values[i] == 0 and i not in avoid:
+            run = max(k for k, (least, _) in enumerate(runs) if least <= length)
+            symbol, low, size = 1 + len(model["values"]) + run, length - runs[run][0], runs[run][1]
+        else:
+            symbol = model["values"].index(values[i]) + 1 if values[i] in model["values"] and i not in avoid else 0
+            symbol, low, size, length = symbol if symbol < len(frequencies) and frequencies[symbol] else 0, 0, 0, 1
+        if symbol == 0:
+            escaped.append((values[i],))
+        symbols.append((symbol, low, size))
+        state = model["next"][state][model["classes"][symbol]]
+        i += length
+    return symbols, escaped
+
+
+def rest_bytes(number, symbols, escaped, escapes=packed(9), end=4_096):
+    model, met, state = MODELS[number], [], MODELS[number]["start"][0]
+    for symbol, _, _ in symbols:
+        met.append(state)
+        state = model["next"][state][model["classes"][symbol]]
+    x, words = end, []
+    for (symbol, low, size), state in reversed(list(zip(symbols, met))):
+        frequencies = model["frequencies"][state]
+        first, frequency = sum(frequencies[:symbol]), frequencies[symbol]
+        for limit, add in ((1 << 28 - size, lambda x: x << size | low), (frequency << 16, lambda x: x // frequency << 12 | first + x % frequency)):
+            if x >= limit:
+                words.append(x & 0xFFFF)
+                x >>= 16
+            x = add(x)
+    return bytes([17, number]) + struct.pack("<I", x) + varint(len(words)) + struct.pack(f"<{len(words)}H", *words[::-1]) + escaped_of(escaped, escapes)
+
+
+def rests(number=10, escapes=packed(9), end=4_096, **more):
+    def encode(values):
+        return rest_bytes(number, *rest_symbols(number, values, **more), escapes, end)
+    return encode
+
+
 # ---- columns: the values as words of a line of vectors, and the bytes
 
 def times(unit, encode, first_gap=None):
@@ -904,6 +950,76 @@ def night(seed, count):
     return [(pause if row and pause > 0 else None, length, stage) for row, (pause, length, stage) in enumerate(zip(pauses, lengths, stages))]
 
 
+def even(unit, gap):
+    """Times and durations; and flags, which have no bytes of their own."""
+    def column(time):
+        return list(map(str, time)), bytes([40 + unit]) + varint(gap)
+    return column
+
+
+def of_even(name, unit, gap, count, begin=1_700_000_000 * 10**9, values=7):
+    time, duration = [begin + i * gap * UNIT_NS[unit] for i in range(count)], gap * UNIT_NS[unit]
+    accept(name, schema(INT, interval=True), ("time", time, even(unit, gap)), ("duration", [duration] * count, told_already()),
+           ("field0", [values] * count, integers(constant())), ("flags", [0] * count, told_already()))
+
+
+def rows_of_rests_and_even_times():
+    steps = [0] * 9 + [5, 17, 110, 0, 0, 112, 203, 0, 3] + [0] * 50 + [1]
+    of_many("rests", steps, rests())
+    of_many("rests_alone", [0] * 500, rests())
+    of_many("rests_of_a_block", [0] * 8_191 + [1], rests())
+    of_many("rests_of_no_rests", [100, 101, 99, 100] * 5, rests())
+    of_many("rests_with_escapes", steps[:20] + [-1, 0, 0, 300, I64_MIN, 7] + steps, rests(escapes=packed(64)))
+    of_many("rests_with_equal_escapes", [0, 500, 500, 0], rests(escapes=constant()))
+    of_many("rests_with_escapes_that_mean_something", steps, rests(avoid=(0, 9, 10)))
+    for length in (8, 9, 12, 13, 16, 17, 33, 1_025, 4_097, 6_144, 6_145, 8_192):
+        of_many(f"rests_of_{length}", [0] * length, rests())
+    of_many("rests_of_multiples", [250 * value for value in steps], multiples(250, rests()))
+    stored = own_models({10: {state: {symbol: 3 + state % 2 for symbol in range(232)} for state in range(36)}})
+    accept("rests_by_an_own_model", schema(INT), at_once(len(steps)), ("field0", steps, integers(rests(138))), no_flags(len(steps)), models=stored)
+    of_even("even_minutes", 4, 1, 5)
+    of_even("even_seconds", 3, 30, 700)
+    of_even("even_nanoseconds", 0, 7, 3, begin=-11)
+    of_even("even_times_of_nothing", 2, 0, 4)
+    of_even("even_times_of_one_row", 4, 153_722_867, 1, begin=0)
+    of_even("even_times_to_the_last_one", 0, 2**62, 2, begin=I64_MAX - 1 - 2**62)
+
+
+def refused_rests_and_even_times():
+    steps = [0] * 9 + [5, 17, 110, 0, 0, 112, 203, 0, 3]
+    symbols, escaped = rest_symbols(10, steps)
+    right = rest_bytes(10, symbols, escaped)
+
+    def of_rests(name, data, count=len(steps)):
+        refuse(f"rests_{name}", GAPS + data + ZEROS, count=count)
+
+    of_rests("of_model_4", b"\x11\x04" + right[2:])
+    of_rests("of_model_1", b"\x11\x01" + right[2:])
+    of_rests("of_model_11", b"\x11\x0b" + right[2:])
+    of_rests("of_an_own_model_that_is_not_there", b"\x11\x8a" + right[2:])
+    of_rests("as_values", b"\x09\x0a" + right[2:])
+    of_rests("of_fewer_rows", right, len(steps) - 1)
+    of_rests("of_more_rows", right, len(steps) + 1)
+    of_rests("that_end_in_a_run_too_long", right, 8)
+    of_rests("of_a_state_below_4096", right[:2] + struct.pack("<I", 4_095) + right[6:])
+    of_rests("of_a_state_of_2_to_28", right[:2] + struct.pack("<I", 1 << 28) + right[6:])
+    of_rests("that_end_in_another_state", rests(end=4_097)(steps))
+    of_rests("with_a_word_less", right[:6] + varint(right[6] - 1) + right[7:-3] + b"\x00")
+    of_rests("with_a_word_more", right[:6] + varint(right[6] + 1) + right[7:-1] + b"\x00\x00\x00")
+    of_rests("with_words_beyond_the_end", right[:6] + b"\xff\x7f" + right[7:])
+    of_rests("with_escapes_that_nothing_tells_of", right[:-1] + b"\x01" + constant()([9]))
+    of_rests("without_their_escapes", rests(avoid=(9,))(steps)[:-3])
+    of_rests("with_coded_escapes", rests(avoid=(9,), escapes=lambda _: b"\x09\x03\x00\x00")(steps))
+    refuse("even_times_of_instants", b"\x2c\x01" + ZEROS)
+    refuse("even_times_in_unit_5", b"\x2d\x01" + ZEROS, schema(INT, interval=True))
+    refuse("even_times_without_a_gap", b"\x2c", schema(INT, interval=True))
+    refuse("even_times_with_flags", b"\x2c\x01" + ZEROS + ZEROS, schema(INT, interval=True))
+    refuse("even_times_beyond_the_last", b"\x2c\x01" + ZEROS, schema(INT, interval=True), begin=I64_MAX - 120 * 10**9)
+    refuse("even_times_of_a_duration_beyond_63_bits", b"\x28" + varint(2**63) + ZEROS, schema(INT, interval=True), count=1)
+    refuse("even_times_of_a_gap_that_wraps", b"\x2c" + varint(2**63) + ZEROS, schema(INT, interval=True), count=2)
+    refuse("times_of_form_6", b"\x30" + ZEROS + ZEROS + ZEROS, schema(INT, interval=True))
+
+
 def rows_of_spells():
     half_a_minute = 30 * 10**9
     of_spells("spells_of_one_row", [2], half_a_minute, [(None, 3, 2)])
@@ -1351,8 +1467,8 @@ def lines():
     """The whole text of the file of vectors."""
     VECTORS.clear()
     for make in (rows_of_times, rows_of_ints, rows_of_floats, rows_of_the_rest, rows_of_symbols, rows_of_pairs, rows_of_own_models,
-                 rows_of_derived_times, rows_of_spells, rows_of_rates_and_waves, rows_of_long_arrays,
-                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_own_models, refused_derived_times, refused_spells, refused_rates_and_waves,
+                 rows_of_derived_times, rows_of_spells, rows_of_rests_and_even_times, rows_of_rates_and_waves, rows_of_long_arrays,
+                 refused_times, refused_arrays, refused_symbols, refused_pairs, refused_own_models, refused_derived_times, refused_spells, refused_rests_and_even_times, refused_rates_and_waves,
                  refused_long_arrays, refused_columns):
         make()
     return "\n".join(["# Test vectors of blocks.md, printed by tests/reader/blocks_vectors.py; how to read them is told at that "

@@ -13,7 +13,8 @@ PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pa
 WEIGHT_SIZES = (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1_024, 1_448, 2_048, 2_896, 4_096,
                 5_793, 8_192, 11_585, 16_384, 23_170, 32_768, 46_341, 65_536)
 OWN = 128  # added to the number of a model whose frequencies are a series' own
-MEANINGS = {"values": ("values",), "pairs": ("gaps", "changes")}  # by kind
+MEANINGS = {"values": ("values",), "pairs": ("gaps", "changes"), "rests": ("values",)}  # by kind
+RUN_BITS_MAX = 12
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Model:
     classes: tuple
     next: tuple  # of each state, by class
     frequencies: tuple  # of each state, by symbol
+    runs: tuple = ()  # of kind rests, of the symbols behind those of values: least length of a run of zeros, bits that follow
 
     def firsts(self, state):
         """The first slot of each symbol; of one that never comes, that of the next one."""
@@ -67,10 +69,12 @@ def _check(holds, model, sentence):
 
 
 def _check_model(model):
-    symbols, states = 1 + len(model.meanings[0]), len(model.next)
+    symbols, states = 1 + len(model.meanings[0]) + len(model.runs), len(model.next)
     _check(2 <= symbols <= SYMBOLS_MAX, model, f"{symbols} symbols")
-    _check(all(len(meaning) == symbols - 1 for meaning in model.meanings), model, "gaps and changes of unequal length")
-    _check(len(set(zip(*model.meanings))) == symbols - 1, model, "two symbols mean the same")
+    told = symbols - 1 - len(model.runs)
+    _check(all(len(meaning) == told for meaning in model.meanings), model, "gaps and changes of unequal length")
+    _check(len(set(zip(*model.meanings))) == told and len(set(model.runs)) == len(model.runs), model, "two symbols mean the same")
+    _check(all(length >= 1 and 0 <= bits <= RUN_BITS_MAX for length, bits in model.runs), model, "a run of no length, or of many bits")
     _check(model.kind != "pairs" or min(model.meanings[0]) >= 0, model, "a gap below 0")
     _check(len(model.classes) == symbols, model, f"{len(model.classes)} classes of {symbols} symbols")
     _check(states >= 1 and len(model.frequencies) == states, model, "not as many 'frequencies' as 'next'")
@@ -94,9 +98,12 @@ def parse_models(text):
         lines.take("name")
         start, = lines.numbers("start")
         meanings = tuple(lines.numbers(name) for name in MEANINGS[kind])
+        lengths, bits = (lines.numbers("lengths"), lines.numbers("bits")) if kind == "rests" else ((), ())
+        if len(lengths) != len(bits):
+            raise ValueError(f"model {number}: lengths and bits of unequal length")
         classes, following = lines.numbers("classes"), lines.of_states("next")
         frequencies = tuple(told + (0,) * (len(classes) - len(told)) for told in lines.of_states("frequencies"))
-        model = Model(int(number), kind, start, meanings, classes, following, frequencies)
+        model = Model(int(number), kind, start, meanings, classes, following, frequencies, tuple(zip(lengths, bits)))
         _check(all(len(told) == len(classes) for told in frequencies), model, "more frequencies than symbols")
         _check_model(model)
         models[model.number] = model

@@ -324,7 +324,7 @@ class Blocks(RowVectors, unittest.TestCase):
 class Models(unittest.TestCase):
     def test_the_file_holds_what_the_page_says(self):
         kinds = {number: model.kind for number, model in models.models().items()}
-        self.assertEqual(kinds, {1: "pairs", 2: "pairs", 3: "values", 4: "values", 5: "values", 6: "values", 7: "values", 8: "pairs", 9: "values"})
+        self.assertEqual(kinds, {1: "pairs", 2: "pairs", 3: "values", 4: "values", 5: "values", 6: "values", 7: "values", 8: "pairs", 9: "values", 10: "rests"})
 
     GOOD = ("model 9 values\nname two levels\nstart 1\nvalues 0 5\nclasses 0 0 1\nnext 0 0 1\nnext 1 1 0\n"
             "frequencies 0 1 4000 95\nfrequencies 1 96 4000\n")

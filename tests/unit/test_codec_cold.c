@@ -36,6 +36,7 @@ enum shape {
     SHAPE_BEATS, /* of a heart, and little between them */
     SHAPE_LEVELS,
     SHAPE_STEPS,
+    SHAPE_RESTS, /* walks, and long pauses between them */
     SHAPE_MULTIPLES,
     SHAPE_HALVES, /* of all of 64 bits: 0 and INT64_MIN */
     SHAPE_EXTREMES,
@@ -71,6 +72,12 @@ static int64_t shaped(struct random *random, enum shape shape, size_t i, int64_t
         return i > 0 && random_below(random, 30) > 0 ? before : (int64_t)random_below(random, 5);
     case SHAPE_STEPS:
         return random_below(random, 3) > 0 ? 0 : (int64_t)random_below(random, 180);
+    case SHAPE_RESTS:
+        if (i > 0 && random_below(random, before == 0 ? 40 : 8) > 0)
+            return before == 0 ? 0 : 80 + (int64_t)random_below(random, 40);
+        return before != 0                    ? 0
+               : random_below(random, 9) == 0 ? 300 * little
+                                              : 1 + before + 9 * (i % 20);
     case SHAPE_MULTIPLES:
         return 250 * ((int64_t)random_below(random, 40) - 20);
     case SHAPE_HALVES:
@@ -336,6 +343,79 @@ static struct buffer coded_ints(const int64_t *times, const int64_t *values, siz
     return bytes;
 }
 
+/* Intervals that follow each other, with what is not even in row `odd`, if that is one. */
+static uint8_t form_of_intervals(size_t count, int64_t gap, size_t odd, bool in_flags,
+                                 struct codec_scratch *scratch)
+{
+    struct columns c;
+    struct buffer bytes;
+    columns_init(&c, &(struct schema){ SAMPLE_INTERVAL, 1, SCHEMA_NO_KEY, { FIELD_INT } });
+    buffer_init(&bytes);
+    for (size_t i = 0; i < count; i++) {
+        struct row row = { .time = (int64_t)i * gap - 7 * (int64_t)SECOND, .duration = gap };
+        row.field[0] = (int64_t)i % 7;
+        row.duration += i == odd && !in_flags;
+        row.flags = i == odd && in_flags ? SAMPLE_MANUAL : 0;
+        CHECK(columns_append(&c, &row));
+    }
+    codec_block_encode(&bytes, &c, 0, count, false, scratch);
+    CHECK(!bytes.failed);
+    uint8_t form = bytes.data[0];
+    struct columns back;
+    struct reader r = reader_over(bytes.data, bytes.bytes);
+    columns_init(&back, &c.schema);
+    ck_assert_int_eq(codec_block_decode(&back, &r, count, c.time[0], false, 0, 5, NULL), HOLTER_OK);
+    for (size_t i = 0; i < count; i++)
+        CHECK(columns_row_is_equal(&back, i, &c, i) && back.flags[i] == c.flags[i]);
+    CHECK(reader_is_done(&r) && back.sequence[count - 1] == 5);
+    columns_release(&back);
+    columns_release(&c);
+    buffer_release(&bytes);
+    return form;
+}
+
+START_TEST(even_intervals_take_the_bytes_of_one)
+{
+    enum { EVEN = 5 << 3, NONE = CODEC_BLOCK_ROWS_MAX };
+    const int64_t minute = 60 * (int64_t)SECOND;
+    struct codec_scratch *scratch = codec_scratch_new();
+    ck_assert_ptr_nonnull(scratch);
+    for (int coded = 0; coded < 2; coded++) {
+        struct codec_scratch *by = coded ? scratch : NULL;
+        size_t count = coded ? 8192 : 1024;
+        ck_assert_uint_eq(form_of_intervals(count, minute, NONE, false, by), EVEN + 4);
+        ck_assert_uint_eq(form_of_intervals(count, 30 * (int64_t)SECOND, NONE, false, by),
+                          EVEN + 3);
+        ck_assert_uint_eq(form_of_intervals(2, 1, NONE, false, by), EVEN);
+        ck_assert_uint_eq(form_of_intervals(5, 0, NONE, false, by), EVEN + 4);
+        for (int in_flags = 0; in_flags < 2; in_flags++) {
+            ck_assert_uint_ne(form_of_intervals(count, minute, 0, in_flags, by) >> 3, 5);
+            ck_assert_uint_ne(form_of_intervals(count, minute, count - 1, in_flags, by) >> 3, 5);
+        }
+        (void)form_of_intervals(1, minute, NONE, false, by);
+    }
+    codec_scratch_free(scratch);
+}
+END_TEST
+
+/* Runs of zeros of each length, between values that have a symbol, or none. */
+START_TEST(rests_of_all_lengths_come_back)
+{
+    static int64_t times[CODEC_BLOCK_ROWS_MAX], values[CODEC_BLOCK_ROWS_MAX];
+    static const int64_t between[] = { 1, 203, 204, -1, INT64_MIN, 110 };
+    for (size_t i = 0; i < CODEC_BLOCK_ROWS_MAX; i++)
+        times[i] = (int64_t)i * SECOND;
+    for (size_t length = 1; length < CODEC_BLOCK_ROWS_MAX; length += length / 3 + 1) {
+        size_t count = length < 2000 ? 4 * length + 50 : CODEC_BLOCK_ROWS_MAX;
+        for (size_t i = 0; i < count; i++)
+            values[i] =
+                i % (length + 1) < length ? 0 : between[i / (length + 1) % (length % 2 ? 2 : 6)];
+        struct buffer bytes = coded_ints(times, values, count);
+        buffer_release(&bytes);
+    }
+}
+END_TEST
+
 /* A symbol as often as the model tells, and the state it leads to. */
 static uint8_t symbol_foretold(struct random *random, const struct model_tables *tables,
                                size_t *state)
@@ -354,7 +434,8 @@ START_TEST(each_form_is_chosen_where_it_is_small)
         CUT = 10,
         MULTIPLES = 11,
         PREDICTED = 14,
-        SWITCHED = 16
+        SWITCHED = 16,
+        RESTS = 17
     };
     static const struct {
         enum shape shape;
@@ -364,6 +445,7 @@ START_TEST(each_form_is_chosen_where_it_is_small)
         { SHAPE_WAVE, PREDICTED, 0 },      { SHAPE_LEVELS, CUT, 0 }, /* of runs */
         { SHAPE_MULTIPLES, MULTIPLES, 0 }, { SHAPE_NOISE, CUT, 0 },
         { SHAPE_BEATS, SWITCHED, 0 },      { SHAPE_EXTREMES, 0, 0 },
+        { SHAPE_RESTS, RESTS, 0 },
     };
     static int64_t times[ROWS], values[ROWS];
     struct random random = { 4 };
@@ -389,7 +471,7 @@ START_TEST(each_form_is_chosen_where_it_is_small)
     buffer_release(&wave);
     for (unsigned model = 1; model <= CODEC_MODELS; model++) {
         size_t state = model_find(model)->model->start;
-        if (model_find(model)->model->gaps != NULL)
+        if (model_find(model)->model->gaps != NULL || model_find(model)->model->lengths != NULL)
             continue;
         for (size_t i = 0; i < ROWS; i++) {
             uint8_t symbol = symbol_foretold(&random, model_find(model), &state);
@@ -398,8 +480,10 @@ START_TEST(each_form_is_chosen_where_it_is_small)
                 values[i] += values[i - 1];
         }
         struct buffer bytes = coded_ints(times, values, ROWS);
-        ck_assert_uint_eq(bytes.data[TIMES_BYTES], CODED);
-        ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1], model);
+        bool are_steps = model == MODEL_STEPS; /* whose rests are told at once */
+        ck_assert_uint_eq(bytes.data[TIMES_BYTES], are_steps ? RESTS : CODED);
+        ck_assert_uint_eq(bytes.data[TIMES_BYTES + 1],
+                          are_steps ? (unsigned)MODEL_STEPS_AND_RESTS : model);
         buffer_release(&bytes);
     }
     for (unsigned model = 1; model <= CODEC_MODELS; model++) {
@@ -945,6 +1029,8 @@ int main(void)
     tcase_add_loop_test(tcase, coded_blocks_are_hardly_larger_than_packed_ones, 0, SHAPES);
     tcase_add_loop_test(tcase, all_loops_write_the_same_bytes, 0, SHAPES);
     tcase_add_test(tcase, the_largest_waves_come_back_bit_by_bit);
+    tcase_add_test(tcase, even_intervals_take_the_bytes_of_one);
+    tcase_add_test(tcase, rests_of_all_lengths_come_back);
     tcase_add_test(tcase, each_form_is_chosen_where_it_is_small);
     tcase_add_test(tcase, beats_of_measurements_come_back_bit_by_bit);
     tcase_add_test(tcase, spells_come_back_bit_by_bit);

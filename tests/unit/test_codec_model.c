@@ -83,15 +83,39 @@ static void expect_meanings(struct lines *in, const char *name, const int16_t *o
     ck_assert_int_eq(of_symbol[0], 0); /* of the escape: adds nothing to what takes its place */
 }
 
+/* Of runs of zeros: the symbols behind those of values, which have no length. */
+static void expect_values_and_runs(struct lines *in, const struct codec_model *model)
+{
+    size_t values = model->symbols;
+    while (model->lengths != NULL && model->lengths[values - 1] != 0)
+        values--;
+    expect_meanings(in, "values", model->values, values);
+    if (model->lengths == NULL)
+        return;
+    expect_line(in, "lengths");
+    for (size_t symbol = values; symbol < model->symbols; symbol++)
+        expect_number(in, model->lengths[symbol]);
+    expect_end(in);
+    expect_line(in, "bits");
+    for (size_t symbol = values; symbol < model->symbols; symbol++)
+        expect_number(in, model->bits[symbol]);
+    expect_end(in);
+    for (size_t symbol = 0; symbol < values; symbol++)
+        ck_assert_uint_eq(model->lengths[symbol] | model->bits[symbol], 0);
+}
+
 static void expect_model(struct lines *in, const struct codec_model *model)
 {
     expect_line(in, "name");
     expect_line(in, "start");
     expect_number(in, model->start);
     expect_end(in);
-    if (model->gaps != NULL)
+    if (model->gaps != NULL) {
         expect_meanings(in, "gaps", model->gaps, model->symbols);
-    expect_meanings(in, model->gaps != NULL ? "changes" : "values", model->values, model->symbols);
+        expect_meanings(in, "changes", model->values, model->symbols);
+    } else {
+        expect_values_and_runs(in, model);
+    }
     expect_line(in, "classes");
     for (size_t symbol = 0; symbol < model->symbols; symbol++)
         expect_number(in, model->class_of[symbol]);
@@ -124,8 +148,11 @@ START_TEST(the_tables_are_those_of_the_file)
         expect_number(&in, (long)index + 1);
         const char *kind = strtok_r(NULL, " \n", &in.rest);
         ck_assert_ptr_nonnull(kind);
-        ck_assert_str_eq(kind, codec_models[index].gaps != NULL ? "pairs" : "values");
-        expect_model(&in, &codec_models[index]);
+        const struct codec_model *model = &codec_models[index];
+        ck_assert_str_eq(kind, model->gaps != NULL      ? "pairs"
+                               : model->lengths != NULL ? "rests"
+                                                        : "values");
+        expect_model(&in, model);
     }
     ck_assert_ptr_null(next_line(&in));
     fclose(in.file);
@@ -195,6 +222,8 @@ START_TEST(a_symbol_is_found_by_what_it_means_and_by_nothing_else)
             ck_assert_int_eq(model->values[symbol], value);
             found++;
         }
+        for (size_t symbol = 1; model->lengths != NULL && symbol < model->symbols; symbol++)
+            found += model->lengths[symbol] != 0;
         ck_assert_uint_eq(found, model->symbols - 1);
         static const int64_t far[] = { INT64_MIN, INT64_MAX, INT64_C(1) << 32,
                                        -(INT64_C(1) << 32) };
