@@ -143,7 +143,7 @@ holter_status codec_decode(struct columns *out, struct reader *r, size_t count, 
 
 enum { CODEC_PACKED_ROWS_MAX = 1024, CODEC_BLOCK_ROWS_MAX = 8192 };
 
-/** Memory with which columns are coded, about 1.1 MiB. NULL: no memory. One thread at a time. */
+/** Memory with which columns are coded, about 1.3 MiB. NULL: no memory. One thread at a time. */
 struct codec_scratch;
 struct codec_scratch *codec_scratch_new(void);
 void codec_scratch_free(struct codec_scratch *scratch);

@@ -28,7 +28,7 @@ static void device_make(struct content_series *series, uint32_t metric, size_t r
         bool is_rare = random_below(&random, 300) == 0;
         int64_t gap = is_noise ? 60 : 11 + 2 * (int64_t)random_below(&random, 2);
         row.time += INT64_C(1000000000) * (is_rare ? 5000 : gap);
-        row.field[0] = is_noise ? (int64_t)random_below(&random, 100000)
+        row.field[0] = is_noise ? (int64_t)random_below(&random, 1 << 17)
                                 : row.field[0] + 2 * ((int64_t)random_below(&random, 5) - 2);
         row.flags = is_rare ? SAMPLE_ANOMALY : 0;
         row.revision =
