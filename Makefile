@@ -369,7 +369,9 @@ fuzz-merge:
 
 # line coverage of each decoder of untrusted bytes, by corpora and unit tests together; under 95 % fails
 DECODERS := engine/core/core_bytes.c engine/core/core_utf8.c engine/codec/codec_array.c engine/codec/codec_block.c \
-	engine/codec/codec_bytes.c engine/codec/codec_pack.c engine/codec/codec_schema.c \
+	engine/codec/codec_bytes.c engine/codec/codec_cold.c engine/codec/codec_float.c engine/codec/codec_own.c engine/codec/codec_pack.c \
+	engine/codec/codec_rans.c engine/codec/codec_rests.c engine/codec/codec_schema.c engine/codec/codec_spell.c \
+	engine/codec/codec_text.c engine/codec/codec_wave.c \
 	engine/merge/merge_tombstones.c engine/wal/wal_format.c engine/wal/wal_frame.c engine/wal/wal_body.c \
 	engine/wal/wal_walk.c engine/wal/wal_read.c engine/wal/wal_verify.c engine/segment/segment_format.c \
 	engine/segment/segment_index.c engine/segment/segment_blocks.c engine/segment/segment_section.c engine/segment/segment_run.c \

@@ -148,6 +148,49 @@ static void shape_seeds(void)
     }
 }
 
+/* Steps by the minute with rests, beats that are foretold otherwise than what lies between them, and noise. */
+static void more_coded_seeds(void)
+{
+    enum { ROWS = 2500, FEW = 300, KINDS = 3, STEPS = 0, BEATS = 1 };
+    struct codec_scratch *scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    for (size_t kind = 0; kind < 2 * KINDS; kind++) {
+        char name[32];
+        struct columns rows;
+        struct random random = { kind };
+        struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+        struct row row = { .time = 1700000000000000000, .duration = 60000000000 };
+        size_t count = kind < KINDS ? ROWS : FEW;
+        int64_t before = 0;
+        if (kind % KINDS == STEPS)
+            schema.kind = SAMPLE_INTERVAL;
+        columns_init(&rows, &schema);
+        for (size_t i = 0; i < count; i++) {
+            int64_t little = (int64_t)random_below(&random, 5) - 2;
+            int64_t x = (int64_t)random_below(&random, 100);
+            if (kind % KINDS == STEPS)
+                row.field[0] = x < (before == 0 ? 93 : 20) ? 0 : x == 99 ? 400 : 70 + x / 2;
+            else if (kind % KINDS == BEATS)
+                row.field[0] =
+                    (int64_t)(i % 200) / 10 + little + (i % 200 < 8 ? 90 * (int64_t)(i % 4) : 0);
+            else
+                row.field[0] = 800 + before / 2 + x - 50;
+            before = kind % KINDS == 2 ? row.field[0] - 800 : row.field[0];
+            row.time += 60000000000;
+            core_assert(columns_append(&rows, &row));
+        }
+        struct buffer seed = seed_begin(4);
+        schema_encode(&seed, &schema);
+        buffer_append_u16(&seed, (uint16_t)count);
+        buffer_append_i64(&seed, rows.time[0]);
+        codec_block_encode(&seed, &rows, 0, count, false, scratch);
+        snprintf(name, sizeof name, "more-%zu", kind);
+        seed_end("columns", name, &seed);
+        columns_release(&rows);
+    }
+    codec_scratch_free(scratch);
+}
+
 /* What the coded forms are for: heart rate, steps, beats, a wave; also so short that lanes are few. */
 static void coded_seeds(void)
 {
@@ -263,6 +306,7 @@ static void columns_seeds(void)
 {
     shape_seeds();
     coded_seeds();
+    more_coded_seeds();
     own_seeds();
     spells_seed();
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
