@@ -148,34 +148,28 @@ static void shape_seeds(void)
     }
 }
 
-/* Steps by the minute with rests, beats that are foretold otherwise than what lies between them, and noise. */
+/* Steps by the minute with rests, and noise. */
 static void more_coded_seeds(void)
 {
-    enum { ROWS = 2500, FEW = 300, KINDS = 3, STEPS = 0, BEATS = 1 };
+    enum { ROWS = 2500, FEW = 300, KINDS = 2 };
     struct codec_scratch *scratch = codec_scratch_new();
     core_assert(scratch != NULL);
     for (size_t kind = 0; kind < 2 * KINDS; kind++) {
         char name[32];
         struct columns rows;
         struct random random = { kind };
-        struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
-        struct row row = { .time = 1700000000000000000, .duration = 60000000000 };
+        bool are_steps = kind % KINDS == 0;
+        struct schema schema = {
+            are_steps ? SAMPLE_INTERVAL : SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT }
+        };
+        struct row row = { .time = 1700000000000000000, .duration = 60000000000, .field = { 800 } };
         size_t count = kind < KINDS ? ROWS : FEW;
-        int64_t before = 0;
-        if (kind % KINDS == STEPS)
-            schema.kind = SAMPLE_INTERVAL;
         columns_init(&rows, &schema);
         for (size_t i = 0; i < count; i++) {
-            int64_t little = (int64_t)random_below(&random, 5) - 2;
             int64_t x = (int64_t)random_below(&random, 100);
-            if (kind % KINDS == STEPS)
-                row.field[0] = x < (before == 0 ? 93 : 20) ? 0 : x == 99 ? 400 : 70 + x / 2;
-            else if (kind % KINDS == BEATS)
-                row.field[0] =
-                    (int64_t)(i % 200) / 10 + little + (i % 200 < 8 ? 90 * (int64_t)(i % 4) : 0);
-            else
-                row.field[0] = 800 + before / 2 + x - 50;
-            before = kind % KINDS == 2 ? row.field[0] - 800 : row.field[0];
+            int64_t before = row.field[0];
+            int64_t steps = x < (before == 0 ? 93 : 20) ? 0 : x == 99 ? 400 : 70 + x / 2;
+            row.field[0] = are_steps ? steps : 800 + (before - 800) / 2 + x - 50;
             row.time += 60000000000;
             core_assert(columns_append(&rows, &row));
         }
@@ -187,6 +181,44 @@ static void more_coded_seeds(void)
         snprintf(name, sizeof name, "more-%zu", kind);
         seed_end("columns", name, &seed);
         columns_release(&rows);
+    }
+    codec_scratch_free(scratch);
+}
+
+/* Waves by two lists of coefficients: of 8, and of 3 and 32. Residuals are given, whatever values they make. */
+static void switched_seeds(void)
+{
+    enum { ROWS = 2500, SECONDS = 3, CONSTANT = 1, SWITCHED = 16 };
+    static const struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+    static const uint8_t taps[2][2] = { { 8, 8 }, { 3, 32 } };
+    int64_t residuals[ROWS];
+    struct codec_scratch *scratch = codec_scratch_new();
+    core_assert(scratch != NULL);
+    for (size_t kind = 0; kind < CORE_COUNT(taps); kind++) {
+        char name[32];
+        struct random random = { kind };
+        struct buffer seed = seed_begin(4);
+        schema_encode(&seed, &schema);
+        buffer_append_u16(&seed, ROWS);
+        buffer_append_i64(&seed, 1700000000000000000);
+        buffer_append_u8(&seed, SECONDS);
+        buffer_append_u8(&seed, CONSTANT);
+        buffer_append_zigzag(&seed, 1);
+        buffer_append_u8(&seed, SWITCHED);
+        buffer_append_zigzag(&seed, 5);
+        buffer_append_varint(&seed, 40);
+        for (size_t list = 0; list < 2; list++) {
+            buffer_append_u8(&seed, taps[kind][list]);
+            for (size_t k = 0; k < taps[kind][list]; k++)
+                buffer_append_zigzag(&seed, (int64_t)random_below(&random, 60) - 30);
+        }
+        for (size_t i = 0; i < ROWS; i++)
+            residuals[i] = (int64_t)random_below(&random, i % 90 < 9 ? 200 : 5) - 2;
+        codec_array_encode(&seed, residuals, ROWS, scratch);
+        buffer_append_u8(&seed, CONSTANT); /* no flags */
+        buffer_append_zigzag(&seed, 0);
+        snprintf(name, sizeof name, "switched-%zu", kind);
+        seed_end("columns", name, &seed);
     }
     codec_scratch_free(scratch);
 }
@@ -307,6 +339,7 @@ static void columns_seeds(void)
     shape_seeds();
     coded_seeds();
     more_coded_seeds();
+    switched_seeds();
     own_seeds();
     spells_seed();
     for (size_t kind = 0; kind < CORE_COUNT(schemas); kind++) {
