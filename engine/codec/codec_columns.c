@@ -36,13 +36,7 @@ void columns_init(struct columns *c, const struct schema *schema)
 
 void columns_release(struct columns *c)
 {
-    free(c->time);
-    free(c->duration);
-    for (size_t i = 0; i < SCHEMA_FIELDS_MAX; i++)
-        free(c->field[i]);
-    free(c->flags);
-    free(c->revision);
-    free(c->sequence);
+    free(c->time); /* and what lies behind it */
     buffer_release(&c->text);
     struct schema schema = c->schema;
     *c = (struct columns){ .schema = schema };
@@ -61,20 +55,6 @@ void columns_truncate(struct columns *c, size_t count, size_t text_bytes)
     c->text.bytes = text_bytes;
 }
 
-/* A column that grew before another failed is only larger. */
-static bool grow(void *column, size_t capacity, size_t bytes)
-{
-    void **array = column;
-    uint64_t total = 0;
-    if (!checked_mul_u64(&total, capacity, bytes) || total > PTRDIFF_MAX)
-        return false;
-    void *grown = realloc(*array, (size_t)total);
-    if (grown == NULL)
-        return false;
-    *array = grown;
-    return true;
-}
-
 /*
  * The room that empty columns are given is what is asked for, as most are copies that stay as they are;
  * then it doubles.
@@ -89,24 +69,45 @@ static bool capacity_for(size_t *out, const struct columns *c, size_t count)
     return true;
 }
 
+/* All columns lie in one allocation, which begins with the times; what they held comes along. */
+static bool grow(struct columns *c, size_t capacity)
+{
+    struct columns old = *c;
+    size_t words = 3 + (c->schema.kind == SAMPLE_INTERVAL) + c->schema.field_count;
+    uint64_t total;
+    if (!checked_mul_u64(&total, capacity, words * sizeof *c->time + sizeof *c->flags) ||
+        total > PTRDIFF_MAX)
+        return false;
+    int64_t *at = malloc((size_t)total);
+    if (at == NULL)
+        return false;
+    int64_t **columns[3 + SCHEMA_FIELDS_MAX] = { &c->time, &c->revision };
+    size_t count = 2;
+    if (c->schema.kind == SAMPLE_INTERVAL)
+        columns[count++] = &c->duration;
+    for (size_t i = 0; i < c->schema.field_count; i++)
+        columns[count++] = &c->field[i];
+    for (size_t i = 0; i < count; i++, at += capacity) {
+        if (old.capacity > 0)
+            memcpy(at, *columns[i], old.capacity * sizeof *at);
+        *columns[i] = at;
+    }
+    c->sequence = (uint64_t *)at;
+    c->flags = (uint16_t *)(at + capacity);
+    if (old.capacity > 0) {
+        memcpy(c->sequence, old.sequence, old.capacity * sizeof *c->sequence);
+        memcpy(c->flags, old.flags, old.capacity * sizeof *c->flags);
+    }
+    c->capacity = capacity;
+    free(old.time);
+    return true;
+}
+
 bool columns_reserve(struct columns *c, size_t count)
 {
     size_t capacity;
-    if (count <= c->capacity - c->count)
-        return true;
-    if (!capacity_for(&capacity, c, count))
-        return false;
-    bool grown = grow(&c->time, capacity, sizeof *c->time) &&
-                 grow(&c->revision, capacity, sizeof *c->revision) &&
-                 grow(&c->flags, capacity, sizeof *c->flags) &&
-                 grow(&c->sequence, capacity, sizeof *c->sequence);
-    if (c->schema.kind == SAMPLE_INTERVAL)
-        grown = grown && grow(&c->duration, capacity, sizeof *c->duration);
-    for (size_t i = 0; i < c->schema.field_count; i++)
-        grown = grown && grow(&c->field[i], capacity, sizeof *c->field[i]);
-    if (grown)
-        c->capacity = capacity;
-    return grown;
+    return count <= c->capacity - c->count ||
+           (capacity_for(&capacity, c, count) && grow(c, capacity));
 }
 
 /* Offsets have 32 bits. A failure is not remembered: the columns stay as they were, and usable. */
