@@ -17,7 +17,10 @@
  *                   models of the groups that are timed, as if they were one series.
  *   encode, decode  samples a second of one core's time, over groups spread over the kind, 131,072
  *                   rows or all; the codecs take turns, and a figure is the median of its turns.
- *   x zstd          ratios within a turn, beside zstd's blocks of 8,192 rows.
+ *   x zstd          ratios within a turn, beside zstd's blocks of 8,192 rows; "alike": beside zstd's blocks of as
+ *                   many rows as the codec's.
+ *   by time         bits by so much time that intervals last; "by night": with the pauses of up to an hour between
+ *                   them, in which people sleep on though no stage was exported.
  *   instructions    of one sample (counts.h), of simulated kinds, where valgrind is installed.
  * --people 0/3 measures every third person only, in the order in which train_models.py --leave 0/3
  * leaves people out: of a model that was not trained on them (bench/unseen.py).
@@ -40,14 +43,15 @@ enum {
     LABEL_BYTES_MAX = 96
 };
 static const double TURN_S_MIN = 0.004;
+static const int64_t SHORT_PAUSE_NS = INT64_C(3600000000000);
 
 /* ---- sizes and rates of a kind --------------------------------------------------------------- */
 
 struct totals {
     uint64_t bytes[CODERS_MAX];
     uint64_t rows;
-    size_t kinds; /* that are in it, where it is of several */
-    double spans; /* intervals in units of the kind's own */
+    size_t kinds;         /* that are in it, where it is of several */
+    double spans, nights; /* intervals in units of the kind's own, and with short pauses */
 };
 
 struct kind {
@@ -74,6 +78,15 @@ static bool is_of_kind(const struct kind *kind, const struct series *series)
     return gap >= kind->gap_ns_from && gap < kind->gap_ns_to;
 }
 
+/* Behind an interval, up to the next one of its group; 0: a longer one. */
+static int64_t short_pause_ns(const struct columns *c, size_t i)
+{
+    if (i + 1 == c->count)
+        return 0;
+    int64_t pause = c->time[i + 1] - c->time[i] - c->duration[i];
+    return pause > 0 && pause <= SHORT_PAUSE_NS ? pause : 0;
+}
+
 static void measure_sizes(struct totals *totals, const struct kind *kind,
                           const struct series_set *set, const struct series *series)
 {
@@ -95,8 +108,11 @@ static void measure_sizes(struct totals *totals, const struct kind *kind,
             blocks_clear(&blocks);
         }
         totals->rows += c->count;
-        for (size_t i = 0; kind->span_ns != 0 && i < c->count; i++)
+        for (size_t i = 0; kind->span_ns != 0 && i < c->count; i++) {
             totals->spans += (double)c->duration[i] / (double)kind->span_ns;
+            totals->nights +=
+                (double)(c->duration[i] + short_pause_ns(c, i)) / (double)kind->span_ns;
+        }
         group_free(c);
     }
     blocks_release(&blocks);
@@ -105,7 +121,7 @@ static void measure_sizes(struct totals *totals, const struct kind *kind,
 static void report_sizes(const char *name, const struct totals *totals, int64_t span_ns)
 {
     char at[LABEL_BYTES_MAX];
-    size_t small = coder_of_zstd(19);
+    size_t small = coder_of_zstd(19, GROUP_ROWS);
     bench_report_one(name, "samples", "samples", (double)totals->rows);
     for (size_t i = 0; i < coder_count; i++) {
         double bits = (double)totals->bytes[i] * 8;
@@ -118,6 +134,7 @@ static void report_sizes(const char *name, const struct totals *totals, int64_t 
             char unit[LABEL_BYTES_MAX];
             snprintf(unit, sizeof unit, "bits/%" PRId64 " s", span_ns / INT64_C(1000000000));
             bench_report_one(at, "size by time", unit, bits / totals->spans);
+            bench_report_one(at, "size by night", unit, bits / totals->nights);
         }
     }
 }
@@ -181,10 +198,11 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
     struct bench_series decodes[CODERS_MAX] = { 0 };
     struct bench_series by_fast[CODERS_MAX] = { 0 };
     struct bench_series by_small[CODERS_MAX] = { 0 };
+    struct bench_series alike[CODERS_MAX] = { 0 }; /* none: zstd has no blocks of so many rows */
     struct blocks blocks = { 0 };
     struct decoded out;
-    size_t fast = coder_of_zstd(1);
-    size_t small = coder_of_zstd(19);
+    size_t fast = coder_of_zstd(1, GROUP_ROWS);
+    size_t small = coder_of_zstd(19, GROUP_ROWS);
     size_t repeats = bench_is_quick() ? 1 : REPEATS;
     decoded_init(&out, &groups->at[0]->schema);
     (void)own_learn(groups);
@@ -201,6 +219,9 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
         for (size_t i = 0; repeat > 0 && i < coder_count && coder_is_engine(&coders[i]); i++) {
             bench_add(&by_fast[i], rates[i] / rates[fast]);
             bench_add(&by_small[i], rates[i] / rates[small]);
+            size_t of_as_many = coder_of_zstd(1, coders[i].rows);
+            if (coders[of_as_many].rows == coders[i].rows && coders[i].rows != GROUP_ROWS)
+                bench_add(&alike[i], rates[i] / rates[of_as_many]);
         }
     }
     for (size_t i = 0; i < coder_count; i++) {
@@ -212,6 +233,8 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
             continue;
         bench_report(at, "decode x zstd -1", "x", &by_fast[i]);
         bench_report(at, "decode x zstd -19", "x", &by_small[i]);
+        if (alike[i].count > 0)
+            bench_report(at, "decode x zstd -1, alike", "x", &alike[i]);
     }
     decoded_release(&out);
     blocks_release(&blocks);

@@ -92,10 +92,10 @@ bool coder_is_own(const struct coder *coder)
     return coder->encode == encode_own;
 }
 
-size_t coder_of_zstd(int level)
+size_t coder_of_zstd(int level, size_t rows)
 {
     size_t i = 0;
-    while (i < coder_count - 1 && (coders[i].level != level || coders[i].rows != GROUP_ROWS))
+    while (i < coder_count - 1 && (coders[i].level != level || coders[i].rows != rows))
         i++;
     return i;
 }

@@ -30,8 +30,8 @@ extern const size_t coder_count; /* CODERS_MAX at most */
 bool coder_is_engine(const struct coder *coder);
 /** With the models of own_learn, too. */
 bool coder_is_own(const struct coder *coder);
-/** The index of zstd at that level, with groups as blocks. */
-size_t coder_of_zstd(int level);
+/** The index of zstd at that level, with blocks of so many rows; the last one: there are none. */
+size_t coder_of_zstd(int level, size_t rows);
 
 /* ---- groups of rows -------------------------------------------------------------------------- */
 

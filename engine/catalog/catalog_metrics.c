@@ -79,13 +79,6 @@ bool catalog_string_decode(char *out, size_t most, struct reader *r,
 
 /* ---- checking ---- */
 
-static double float_of(int64_t word)
-{
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
 static bool is_label(const char *label)
 {
     size_t bytes = catalog_bounded_length(label, CATALOG_NAME_BYTES_MAX + 1);
@@ -107,8 +100,8 @@ static const char *field_check(const struct catalog_field *field, uint8_t type)
     if (field->has_range && type == FIELD_INT && field->min > field->max)
         return "its ranges need a least value that is not above the greatest";
     if (field->has_range && type == FIELD_FLOAT &&
-        !(isfinite(float_of(field->min)) && isfinite(float_of(field->max)) &&
-          float_of(field->min) <= float_of(field->max)))
+        !(isfinite(real_of(field->min)) && isfinite(real_of(field->max)) &&
+          real_of(field->min) <= real_of(field->max)))
         return "its ranges need finite values, the least not above the greatest";
     if (!field->has_range && (field->min != 0 || field->max != 0))
         return "its fields without a range must not tell one";

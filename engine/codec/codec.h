@@ -11,6 +11,8 @@
 
 #include "core/core.h"
 
+#include <string.h>
+
 /* ---- what a row of a metric consists of ------------------------------------------------------ */
 
 enum { SCHEMA_FIELDS_MAX = 8, SCHEMA_NO_KEY = 255 };
@@ -57,6 +59,14 @@ struct columns {
     uint64_t *sequence; /* which commit a row came with; 0 where that is not known per row */
     struct buffer text;
 };
+
+/** The double whose bits a column of float64 keeps as `word`. */
+static inline double real_of(int64_t word)
+{
+    double value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
 
 /** Empty columns of a valid schema; no allocation. */
 void columns_init(struct columns *c, const struct schema *schema);

@@ -40,13 +40,6 @@ static const double power_of_ten[EXPONENT_MAX + 1] = { 1e0,  1e1,  1e2,  1e3,  1
 
 /* ---- float64 --------------------------------------------------------------------------------- */
 
-static double double_of(int64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static int64_t bits_of_decimal(int64_t mantissa, unsigned exponent)
 {
     double value = (double)mantissa / power_of_ten[exponent];
@@ -59,7 +52,7 @@ static int64_t bits_of_decimal(int64_t mantissa, unsigned exponent)
 static bool to_decimal(int64_t *mantissa, int64_t bits, unsigned exponent)
 {
     const double exact = 9007199254740992.0; /* 2^53 */
-    double scaled = double_of(bits) * power_of_ten[exponent];
+    double scaled = real_of(bits) * power_of_ten[exponent];
     if (!(scaled > -exact && scaled < exact)) /* NaN too */
         return false;
     *mantissa = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
@@ -165,7 +158,7 @@ static bool are_singles(const int64_t *values, size_t count)
     const double most = 3.4028234663852886e38; /* FLT_MAX */
     size_t are = 0;
     for (size_t i = 0; i < count; i++) {
-        double value = double_of(values[i]);
+        double value = real_of(values[i]);
         if (!(value >= -most && value <= most))
             return false;
         are += bits_of_double((double)(float)value) == values[i];
@@ -193,7 +186,7 @@ static float find_scale(const int64_t *values, size_t count, size_t samples)
     double sizes[SCALE_SAMPLES] = { 0 };
     size_t few = count < samples ? count : samples;
     for (size_t i = 0; i < few; i++)
-        sizes[i] = double_of(values[i] & INT64_MAX);
+        sizes[i] = real_of(values[i] & INT64_MAX);
     qsort(sizes, few, sizeof *sizes, compare_doubles);
     double scale = sizes[few - 1];
     for (size_t i = 0; i < few; i++) {
@@ -221,7 +214,7 @@ static size_t to_multiples(int64_t *multiples, uint16_t *at, const int64_t *valu
     const double most = (1 << SINGLE_EXACT_BITS) - 1;
     size_t exceptions = 0;
     for (size_t i = 0; i < count; i++) {
-        double exact = double_of(values[i]) / (double)scale;
+        double exact = real_of(values[i]) / (double)scale;
         bool is_near = exact > -most && exact < most;
         multiples[i] = !is_near ? 0 : (int64_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
         if (is_near && bits_of_scaled(multiples[i], scale) == values[i])
@@ -255,7 +248,7 @@ static void encode_singles(const struct encoder *e, const int64_t *values, size_
         return;
     }
     for (size_t i = 0; i < count; i++)
-        e->words[i] = single_ordered(bits_of_single((float)double_of(values[i])));
+        e->words[i] = single_ordered(bits_of_single((float)real_of(values[i])));
     buffer_append_u8(e->out, FLOAT_SINGLE);
     encoder_array(e, e->words, count);
 }

@@ -19,14 +19,6 @@
 
 struct query_view;
 
-/** The double whose bits a column of float64 keeps as `word`. */
-static inline double real_of(int64_t word)
-{
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
 /** A user's section in a live file; its file and the user's key are there once something was read. */
 struct query_source {
     struct query_view *view;

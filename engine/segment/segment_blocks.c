@@ -119,13 +119,6 @@ static uint64_t double_bits(double value)
     return bits;
 }
 
-static double double_of(int64_t word)
-{
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
 /* keep[i]: all bits where the statistics count a row, else 0. Answers how many they leave out. */
 static uint32_t rows_keep(int64_t *keep, const struct columns *c, size_t first, size_t count)
 {
@@ -211,7 +204,7 @@ static void measure_floats(struct segment_block *out, size_t field, const int64_
     for (size_t i = 0; i < count; i++) {
         if (!keep[i])
             continue;
-        double value = double_of(words[i]);
+        double value = real_of(words[i]);
         min = value < min ? value : min;
         max = value > max ? value : max;
         double sum = high + value;
