@@ -1,9 +1,8 @@
 /*
  * codec_rans_avx512.c -- the loops of codec_rans.h for CPUs with AVX-512: the Makefile has the flags.
  *
- * A step looks up 16 slots with two gathers of 8 (one of 16 takes longer on some CPUs), and spreads as
- * many words as there are lanes that want one. Where the symbol alone tells the model's next state, that
- * comes from 256 bytes in registers, else from another gather. A run is a chain of lookups, most of it
+ * A step looks up 16 slots, and spreads as many words as there are lanes that want one. Where the symbol alone tells the
+ * model's next state, that comes from 256 bytes in registers, else it is looked up, too. A run is a chain of lookups, most of it
  * waiting: two runs side by side take little more time than one. By hand, as compilers make no such loop of
  * the plain one.
  */
@@ -46,22 +45,33 @@ static inline void lanes_store(struct rans_stream *s, const struct lanes *l, siz
     s->step = step;
 }
 
-static inline __m512i gather_slots(const uint32_t *slots, __m512i at)
-{
-    __m256i low = _mm256_i32gather_epi32((const int *)slots, _mm512_castsi512_si256(at), 4);
-    __m256i high = _mm256_i32gather_epi32((const int *)slots, _mm512_extracti64x4_epi64(at, 1), 4);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
+/* Lanes are looked up one by one: gathers take longer, on some CPUs twice as long. */
+#define FOUR(NAME, TYPE)                                                                           \
+    static inline __m128i NAME(const TYPE *from, __m128i at)                                       \
+    {                                                                                              \
+        uint64_t first = (uint64_t)_mm_cvtsi128_si64(at);                                          \
+        uint64_t last = (uint64_t)_mm_extract_epi64(at, 1);                                        \
+        __m128i four = _mm_cvtsi32_si128((int)from[(uint32_t)first]);                              \
+        four = _mm_insert_epi32(four, (int)from[first >> 32], 1);                                  \
+        four = _mm_insert_epi32(four, (int)from[(uint32_t)last], 2);                               \
+        return _mm_insert_epi32(four, (int)from[last >> 32], 3);                                   \
+    }
+FOUR(four_slots, uint32_t)
+FOUR(four_bytes, uint8_t)
 
-static inline __m512i gather_bytes(const uint8_t *bytes, __m512i at)
-{
-    __m256i low =
-        _mm256_i32gather_epi32((const int *)(const void *)bytes, _mm512_castsi512_si256(at), 1);
-    __m256i high = _mm256_i32gather_epi32((const int *)(const void *)bytes,
-                                          _mm512_extracti64x4_epi64(at, 1), 1);
-    __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-    return _mm512_and_si512(both, _mm512_set1_epi32(0xff));
-}
+#define SIXTEEN(NAME, TYPE, OF_FOUR)                                                               \
+    static inline __m512i NAME(const TYPE *from, __m512i at)                                       \
+    {                                                                                              \
+        __m128i a = OF_FOUR(from, _mm512_castsi512_si128(at));                                     \
+        __m128i b = OF_FOUR(from, _mm512_extracti32x4_epi32(at, 1));                               \
+        __m128i c = OF_FOUR(from, _mm512_extracti32x4_epi32(at, 2));                               \
+        __m128i d = OF_FOUR(from, _mm512_extracti32x4_epi32(at, 3));                               \
+        __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);                    \
+        __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);                   \
+        return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);                           \
+    }
+SIXTEEN(look_up_slots, uint32_t, four_slots)
+SIXTEEN(look_up_bytes, uint8_t, four_bytes)
 
 /* The lowest byte of each lane by a list of 256; the others are 0. */
 static inline __m512i look_up(const __m512i list[4], __m512i at)
@@ -78,13 +88,13 @@ SPECIAL step_of(struct lanes *l, uint8_t *out, bool by_symbol)
     const __m512i slot_mask = _mm512_set1_epi32(MODEL_SUM - 1);
     __m512i at = _mm512_or_si512(_mm512_slli_epi32(l->state, MODEL_SUM_BITS),
                                  _mm512_and_si512(l->x, slot_mask));
-    __m512i slot = gather_slots(l->slots, at);
+    __m512i slot = look_up_slots(l->slots, at);
     _mm_storeu_si128((__m128i *)(void *)out, _mm512_cvtepi32_epi8(slot));
     if (by_symbol) {
         l->state = look_up(l->next_of, slot);
     } else {
         __m512i symbol = _mm512_and_si512(slot, _mm512_set1_epi32(0xff));
-        l->state = gather_bytes(l->next, _mm512_or_si512(_mm512_slli_epi32(l->state, 8), symbol));
+        l->state = look_up_bytes(l->next, _mm512_or_si512(_mm512_slli_epi32(l->state, 8), symbol));
     }
     __m512i frequency = _mm512_and_si512(_mm512_srli_epi32(slot, 8), slot_mask);
     __m512i x =
