@@ -252,7 +252,7 @@ static void decode_block(const struct coder *coder, struct columns *out,
         bench_fail("%s: a block has bytes that its rows do not take", coder->name);
 }
 
-/* One after the other in the same rows, as a scan does: a block is decoded beside the next one. */
+/* One after the other in the same rows, as a scan does: a block is decoded beside the next ones. */
 static void decode_in_turn(const struct coder *coder, struct codec_rows *rows,
                            const struct blocks *blocks)
 {
@@ -260,14 +260,16 @@ static void decode_in_turn(const struct coder *coder, struct codec_rows *rows,
     for (size_t i = 0; i < blocks->count; i++) {
         const struct block *block = &blocks->at[i];
         struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
-        struct codec_next next = { 0 };
-        bool has_next = i + 1 < blocks->count;
-        if (has_next)
-            next = (struct codec_next){
-                reader_over(blocks->bytes.data + block[1].offset, block[1].bytes), block[1].count
+        struct codec_next next[CODEC_AHEAD];
+        size_t next_count = 0;
+        for (; next_count < CODEC_AHEAD && i + 1 + next_count < blocks->count; next_count++) {
+            const struct block *coming = &block[1 + next_count];
+            next[next_count] = (struct codec_next){
+                reader_over(blocks->bytes.data + coming->offset, coming->bytes), coming->count
             };
-        if (codec_block_decode_next(rows, &r, block->count, block->begin, false, 0,
-                                    has_next ? &next : NULL) != HOLTER_OK)
+        }
+        if (codec_block_decode_next(rows, &r, block->count, block->begin, false, 0, next,
+                                    next_count) != HOLTER_OK)
             bench_fail("a block does not decode");
     }
 }

@@ -83,22 +83,22 @@ static void check_blocks(const struct columns *c, bool with_revision,
     codec_scratch_free(scratch);
 }
 
-/* Each loop that this CPU runs makes the same of a block's bytes, also where it is the next one of itself. */
+/* Each loop that this CPU runs makes the same of a block's bytes, also where it is the next ones of itself. */
 static void check_loops(const struct schema *schema, const struct reader *bytes, size_t rows,
                         int64_t begin, bool with_revision, const struct codec_models *models,
                         const struct columns *expected)
 {
-    const struct codec_next next = { *bytes, rows };
+    const struct codec_next next[CODEC_AHEAD] = { { *bytes, rows }, { *bytes, rows } };
     for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
         if (!codec_loops_use((enum codec_loops)loops))
             continue;
         struct codec_rows back = { 0 };
         columns_init(&back.columns, schema);
         codec_rows_use(&back, models);
-        for (unsigned time = 0; time < 3; time++) {
+        for (unsigned time = 0; time < 5; time++) { /* alone, and beside one and two others */
             struct reader r = *bytes;
             holter_status status = codec_block_decode_next(&back, &r, rows, begin, with_revision, 3,
-                                                           time < 2 ? &next : NULL);
+                                                           next, time % (CODEC_AHEAD + 1));
             core_assert(status == (expected->count > 0 ? HOLTER_OK : HOLTER_CORRUPT));
             core_assert(back.columns.count == expected->count);
             for (size_t i = 0; i < expected->count; i++) {

@@ -230,7 +230,7 @@ bool codec_array_decode(int64_t *out, struct reader *r, size_t count);
 struct codec_rows {
     struct columns columns;
     bool is_rising;                    /* each row begins after the one before it; false: perhaps */
-    struct codec_ahead *ahead;         /* what is known of a next block; NULL: nothing yet */
+    struct codec_ahead *ahead;         /* what is known of next blocks; NULL: nothing yet */
     const struct codec_models *models; /* codec_rows_use has set them */
     /* What the first `.._count` rows of the columns hold, whatever their number of rows. */
     uint16_t flags;
@@ -239,20 +239,21 @@ struct codec_rows {
 };
 /** Blocks that follow are of a series with these own models, borrowed until another call; NULL: with none. */
 void codec_rows_use(struct codec_rows *rows, const struct codec_models *models);
-void codec_rows_release(struct codec_rows *rows); /* wipes what it knows of a next block */
-/** The bytes of a block that will perhaps be decoded next, and how many rows it has. */
+void codec_rows_release(struct codec_rows *rows); /* wipes what it knows of next blocks */
+/** The bytes of a block that will perhaps be decoded next, or behind that one, and how many rows it has. */
+enum { CODEC_AHEAD = 2 };
 struct codec_next {
     struct reader bytes;
     size_t count;
 };
 /**
  * As codec_block_decode, in the place of the rows before; sequences are 0. A refusal leaves no rows.
- * Symbols of coded blocks are decoded two blocks at a time, in little more time than one: those of `next`,
- * if it is not NULL, are kept for the call that decodes it. Whatever is decoded instead is decoded rightly.
+ * Symbols of coded blocks are decoded three blocks at a time, in little more time than one: those of `next`, 0 to
+ * CODEC_AHEAD blocks, are kept for the calls that decode them. Whatever is decoded instead is decoded rightly.
  */
 holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r, size_t count,
                                       int64_t begin, bool with_revision, int64_t revision,
-                                      const struct codec_next *next);
+                                      const struct codec_next *next, size_t next_count);
 
 /* ---- loops ----------------------------------------------------------------------------------- */
 

@@ -471,18 +471,31 @@ static bool decode_small_gaps(int64_t *time, struct reader *r, size_t count, int
     return is_right;
 }
 
-/* Pairs, whose symbols may come together with those of the next block. */
-static bool decode_pairs(struct codec_rows *rows, int64_t *values, struct reader *r, size_t count,
-                         int64_t begin, unsigned unit, const struct codec_next *next)
+/* What is decoded, and where, beside the columns. */
+struct decoding {
+    struct codec_rows *rows;
+    const struct codec_next *next;
+    size_t next_count;
+};
+
+/* Pairs, whose symbols may come together with those of the next blocks. */
+static bool decode_pairs(const struct decoding *d, int64_t *values, struct reader *r, size_t count,
+                         int64_t begin, unsigned unit)
 {
-    struct reader coming = next == NULL ? reader_over(NULL, 0) : next->bytes;
-    bool is_pairs =
-        get_u8(&coming) >> TIME_UNIT_BITS == TIME_PAIRS && next != NULL && next->count == count;
-    if (is_pairs && rows->ahead == NULL)
+    struct codec_rows *rows = d->rows;
+    struct reader coming[CODEC_AHEAD];
+    size_t coming_count = 0;
+    while (coming_count < d->next_count && d->next[coming_count].count == count) {
+        coming[coming_count] = d->next[coming_count].bytes;
+        if (get_u8(&coming[coming_count]) >> TIME_UNIT_BITS != TIME_PAIRS)
+            break;
+        coming_count++;
+    }
+    if (coming_count > 0 && rows->ahead == NULL)
         rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
     return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
-                        (uint64_t)codec_unit_ns[unit], rows->models, rows->ahead,
-                        is_pairs ? &coming : NULL, &rows->is_rising);
+                        (uint64_t)codec_unit_ns[unit], rows->models, rows->ahead, coming,
+                        coming_count, &rows->is_rising);
 }
 
 static bool decode_spells(struct columns *out, struct reader *r, size_t count, int64_t begin)
@@ -493,10 +506,10 @@ static bool decode_spells(struct columns *out, struct reader *r, size_t count, i
            (out->schema.types[0] != FIELD_ENUM || !codec_has_negative(values, count));
 }
 
-static bool decode_times(struct codec_rows *rows, struct derived *d, enum time_form *form,
-                         struct reader *r, size_t count, int64_t begin,
-                         const struct codec_next *next)
+static bool decode_times(const struct decoding *decoding, struct derived *d, enum time_form *form,
+                         struct reader *r, size_t count, int64_t begin)
 {
+    struct codec_rows *rows = decoding->rows;
     struct columns *out = &rows->columns;
     int64_t *time = out->time + out->count;
     int64_t *only = only_field(out);
@@ -518,8 +531,7 @@ static bool decode_times(struct codec_rows *rows, struct derived *d, enum time_f
             return false;
         break;
     case TIME_PAIRS:
-        return only != NULL &&
-               decode_pairs(rows, only + out->count, r, count, begin, d->unit, next);
+        return only != NULL && decode_pairs(decoding, only + out->count, r, count, begin, d->unit);
     case TIME_DERIVED:
         return derived_read(d, rows, r, count);
     case TIME_RATE:
@@ -695,15 +707,15 @@ static bool decode_revisions(struct codec_rows *rows, size_t at, struct reader *
 }
 
 /* Behind the rows that are there. */
-static holter_status decode_columns(struct codec_rows *rows, struct reader *r, size_t count,
-                                    int64_t begin, bool with_revision, int64_t revision,
-                                    const struct codec_next *next)
+static holter_status decode_columns(const struct decoding *decoding, struct reader *r, size_t count,
+                                    int64_t begin, bool with_revision, int64_t revision)
 {
+    struct codec_rows *rows = decoding->rows;
     struct columns *out = &rows->columns;
     size_t at = out->count;
     struct derived derived;
     enum time_form form;
-    if (!decode_times(rows, &derived, &form, r, count, begin, next))
+    if (!decode_times(decoding, &derived, &form, r, count, begin))
         return HOLTER_CORRUPT;
     bool has_values = form == TIME_PAIRS || form == TIME_SPELLS;
     bool has_durations = form == TIME_SPELLS || form == TIME_EVEN;
@@ -727,16 +739,16 @@ static holter_status decode_columns(struct codec_rows *rows, struct reader *r, s
     return HOLTER_OK;
 }
 
-static holter_status decode_block(struct codec_rows *rows, struct reader *r, size_t count,
-                                  int64_t begin, bool with_revision, int64_t revision,
-                                  const struct codec_next *next)
+static holter_status decode_block(const struct decoding *decoding, struct reader *r, size_t count,
+                                  int64_t begin, bool with_revision, int64_t revision)
 {
+    struct codec_rows *rows = decoding->rows;
     if (count == 0 || count > ROWS || r->overrun)
         return HOLTER_CORRUPT;
     if (!columns_reserve(&rows->columns, count))
         return HOLTER_NO_MEMORY;
     size_t text_bytes = rows->columns.text.bytes;
-    holter_status status = decode_columns(rows, r, count, begin, with_revision, revision, next);
+    holter_status status = decode_columns(decoding, r, count, begin, with_revision, revision);
     if (status != HOLTER_OK)
         rows->columns.text.bytes = text_bytes;
     return status;
@@ -748,7 +760,8 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
 {
     struct codec_rows rows = { .columns = *out, .models = models, .flags_count = out->count };
     rows.revision_count = out->count;
-    holter_status status = decode_block(&rows, r, count, begin, with_revision, revision, NULL);
+    const struct decoding decoding = { .rows = &rows };
+    holter_status status = decode_block(&decoding, r, count, begin, with_revision, revision);
     *out = rows.columns;
     for (size_t i = out->count; status == HOLTER_OK && i < out->count + count; i++)
         out->sequence[i] = sequence;
@@ -759,11 +772,13 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
 
 holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r, size_t count,
                                       int64_t begin, bool with_revision, int64_t revision,
-                                      const struct codec_next *next)
+                                      const struct codec_next *next, size_t next_count)
 {
+    const struct decoding decoding = { rows, next, next_count };
     struct columns *columns = &rows->columns;
+    core_assert(next_count <= CODEC_AHEAD);
     columns_clear(columns);
-    holter_status status = decode_block(rows, r, count, begin, with_revision, revision, next);
+    holter_status status = decode_block(&decoding, r, count, begin, with_revision, revision);
     if (status != HOLTER_OK)
         return status;
     for (; rows->sequence_count < count; rows->sequence_count++)
@@ -776,7 +791,7 @@ void codec_rows_use(struct codec_rows *rows, const struct codec_models *models)
 {
     rows->models = models;
     if (rows->ahead != NULL)
-        rows->ahead->at = NULL;
+        ahead_forget(rows->ahead);
 }
 
 void codec_rows_release(struct codec_rows *rows)

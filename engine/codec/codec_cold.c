@@ -578,61 +578,80 @@ static const struct model_tables *pairs_head(int64_t *first, struct reader *r,
     return !r->overrun && tables != NULL && tables->model->gaps != NULL ? tables : NULL;
 }
 
-/* False: what was decoded ahead is something else. */
-static bool ahead_take(struct codec_ahead *ahead, struct reader *r,
-                       const struct model_tables *tables, size_t count)
+void ahead_forget(struct codec_ahead *ahead)
 {
-    const uint8_t *at = ahead->at;
-    ahead->at = NULL;
-    if (at == NULL || at != r->at || ahead->bytes > r->left || ahead->count != count ||
-        ahead->tables != tables || hash64(at, ahead->bytes) != ahead->hash)
-        return false;
-    return get_bytes(r, ahead->bytes) != NULL;
+    for (size_t i = 0; i < CODEC_AHEAD; i++)
+        ahead->blocks[i].at = NULL;
 }
 
-/* Those of the block at hand to `symbols`, those of the next one to *ahead. */
-static bool decode_two(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
-                       size_t count, const struct codec_models *models, struct codec_ahead *ahead,
-                       const struct reader *next)
+/* NULL: what was decoded ahead is something else, and is forgotten. */
+static const uint8_t *ahead_take(struct codec_ahead *ahead, struct reader *r,
+                                 const struct model_tables *tables, size_t count)
 {
-    int64_t first;
-    struct reader coming = *next;
-    ahead->tables = pairs_head(&first, &coming, models);
-    ahead->count = count;
-    if (ahead->tables == NULL)
-        return rans_decode(symbols, r, tables, count);
-    const uint8_t *begin = coming.at;
-    struct rans_two two = {
-        .symbols = { symbols, ahead->symbols },
-        .r = { r, &coming },
-        .tables = { tables, ahead->tables },
-    };
-    rans_decode_two(&two, count);
-    if (two.is_right[1]) {
-        ahead->at = begin;
-        ahead->bytes = (size_t)(coming.at - begin);
-        ahead->hash = hash64(begin, ahead->bytes);
+    for (size_t i = 0; i < CODEC_AHEAD; i++) {
+        struct ahead_block *block = &ahead->blocks[i];
+        if (block->at == NULL || block->at != r->at || block->bytes > r->left ||
+            block->count != count || block->tables != tables ||
+            hash64(block->at, block->bytes) != block->hash)
+            continue;
+        block->at = NULL;
+        (void)get_bytes(r, block->bytes);
+        return block->symbols;
     }
-    return two.is_right[0];
+    ahead_forget(ahead);
+    return NULL;
+}
+
+/* Those of the block at hand to `symbols`, those of the next ones to *ahead, as far as these are some. */
+static bool decode_some(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
+                        size_t count, const struct codec_models *models, struct codec_ahead *ahead,
+                        const struct reader *next, size_t next_count)
+{
+    struct reader coming[CODEC_AHEAD];
+    const uint8_t *begin[CODEC_AHEAD];
+    struct rans_some some = { .runs = 1, .symbols = { symbols }, .r = { r }, .tables = { tables } };
+    _Static_assert((int)RANS_SIDE_BY_SIDE == (int)CODEC_AHEAD + 1, "a run for each block");
+    for (size_t i = 0; i < next_count && some.runs < rans_at_a_time(); i++) {
+        int64_t first;
+        coming[i] = next[i];
+        const struct model_tables *of_next = pairs_head(&first, &coming[i], models);
+        if (of_next == NULL)
+            break;
+        begin[i] = coming[i].at;
+        some.symbols[some.runs] = ahead->blocks[i].symbols;
+        some.r[some.runs] = &coming[i];
+        some.tables[some.runs++] = of_next;
+    }
+    rans_decode_some(&some, count);
+    for (size_t i = 0; i + 1 < some.runs; i++) {
+        struct ahead_block *block = &ahead->blocks[i];
+        block->tables = some.tables[i + 1];
+        block->count = count;
+        block->bytes = (size_t)(coming[i].at - begin[i]);
+        block->at = some.is_right[i + 1] ? begin[i] : NULL;
+        block->hash = block->at != NULL ? hash64(block->at, block->bytes) : 0;
+    }
+    return some.is_right[0];
 }
 
 /* Decoded now, to `room`, or ahead. NULL: these bytes are none. */
 static const uint8_t *pairs_symbols(uint8_t *room, struct reader *r,
                                     const struct model_tables *tables, size_t count,
                                     const struct codec_models *models, struct codec_ahead *ahead,
-                                    const struct reader *next)
+                                    const struct reader *next, size_t next_count)
 {
-    if (ahead != NULL && ahead_take(ahead, r, tables, count))
-        return ahead->symbols;
-    bool is_right = ahead != NULL && next != NULL
-                        ? decode_two(room, r, tables, count, models, ahead, next)
+    const uint8_t *known = ahead != NULL ? ahead_take(ahead, r, tables, count) : NULL;
+    if (known != NULL)
+        return known;
+    bool is_right = ahead != NULL && next_count > 0
+                        ? decode_some(room, r, tables, count, models, ahead, next, next_count)
                         : rans_decode(room, r, tables, count);
     return is_right ? room : NULL;
 }
 
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
-                  const struct reader *next, bool *is_rising)
+                  const struct reader *next, size_t next_count, bool *is_rising)
 {
     uint8_t room[CODEC_BLOCK_ROWS_MAX];
     int64_t gaps[ARRAY_ROWS_MAX], changes[ARRAY_ROWS_MAX];
@@ -641,7 +660,8 @@ bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count
     int64_t first;
     const struct model_tables *tables = pairs_head(&first, r, models);
     const uint8_t *symbols =
-        tables == NULL ? NULL : pairs_symbols(room, r, tables, count, models, ahead, next);
+        tables == NULL ? NULL
+                       : pairs_symbols(room, r, tables, count, models, ahead, next, next_count);
     if (symbols == NULL || !escapes_count(&escapes, r, symbols, count))
         return false;
     struct reader from_escapes = *r;

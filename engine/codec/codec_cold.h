@@ -151,23 +151,26 @@ bool pairs_fit(struct pairs_plan *plan, struct codec_scratch *s, const int64_t *
 /** Append what was just found to fit. No memory: out->failed. */
 void pairs_encode(struct buffer *out, struct codec_scratch *s, const int64_t *gaps,
                   const int64_t *values, size_t count, const struct pairs_plan *plan);
-/** The symbols of a block that were decoded beside those of the one before. */
+/** The symbols of blocks that were decoded beside those of one before. */
 struct codec_ahead {
-    const uint8_t *at; /* where they are coded; NULL: there are none */
-    size_t bytes;
-    uint64_t hash; /* of these bytes, as others may come to lie there */
-    const struct model_tables *tables;
-    size_t count;
-    uint8_t symbols[CODEC_BLOCK_ROWS_MAX];
+    struct ahead_block {
+        const uint8_t *at; /* where they are coded; NULL: there are none */
+        size_t bytes;
+        uint64_t hash; /* of these bytes, as others may come to lie there */
+        const struct model_tables *tables;
+        size_t count;
+        uint8_t symbols[CODEC_BLOCK_ROWS_MAX];
+    } blocks[CODEC_AHEAD];
 };
+void ahead_forget(struct codec_ahead *ahead);
 /**
  * Times from `begin` on, gaps in units of `ns`, and values. False: these bytes are no pairs, or a
- * time is out of range. *next: pairs of as many rows whose symbols go to *ahead; either may be NULL. *is_rising is set
+ * time is out of range. next: pairs of as many rows each, whose symbols go to *ahead, which may be NULL. *is_rising is set
  * where each time is known to be after the one before.
  */
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
-                  const struct reader *next, bool *is_rising);
+                  const struct reader *next, size_t next_count, bool *is_rising);
 
 /* ---- own models (codec_own.c) ---------------------------------------------------------------- */
 

@@ -115,7 +115,8 @@ struct codec_lanes {
     void (*untold)(int64_t *out, const int32_t *values, size_t count, const int32_t *taps,
                    size_t tap_count, unsigned shift);
     rans_run *rans;
-    rans_run_two *rans_two; /* NULL: two at a time are no quicker */
+    size_t rans_at_a_time; /* runs that are quickest side by side; 1: there is no rans_some */
+    rans_run_some *rans_some;
 };
 
 extern const struct codec_lanes codec_lanes_plain;

@@ -6,6 +6,7 @@
 #if defined(__x86_64__)
 #define CODEC_LANES codec_lanes_avx2
 #define LANES_RANS rans_run_avx2
-#define LANES_RANS_TWO rans_run_two_avx2
+#define LANES_RANS_SOME rans_run_some_avx2
+#define LANES_RANS_AT_A_TIME 2
 #include "codec_lanes_body.h"
 #endif

@@ -7,6 +7,7 @@
 #if defined(__x86_64__)
 #define CODEC_LANES codec_lanes_avx512
 #define LANES_RANS rans_run_avx512
-#define LANES_RANS_TWO rans_run_two_avx512
+#define LANES_RANS_SOME rans_run_some_avx512
+#define LANES_RANS_AT_A_TIME 3
 #include "codec_lanes_body.h"
 #endif

@@ -1,6 +1,6 @@
 /*
  * codec_lanes_body.h -- the loops of codec_lanes.h, for whoever defines CODEC_LANES, the name of
- * what they make up, and LANES_RANS and LANES_RANS_TWO, the loops of codec_rans.h that go with them. Bytes: format-spec/blocks.md, "Bits".
+ * what they make up, and LANES_RANS, LANES_RANS_SOME and LANES_RANS_AT_A_TIME, the loops of codec_rans.h that go with them. Bytes: format-spec/blocks.md, "Bits".
  *
  * A row is what 64 bytes of lanes hold once: 32 words of 16 bits, 16 of 32 or 8 of 64. All its lanes
  * are shifted alike, which is one instruction for each register. Bytes are little-endian.
@@ -769,5 +769,6 @@ const struct codec_lanes CODEC_LANES = {
     .weighed = lanes_weighed,
     .untold = lanes_untold,
     .rans = LANES_RANS,
-    .rans_two = LANES_RANS_TWO,
+    .rans_at_a_time = LANES_RANS_AT_A_TIME,
+    .rans_some = LANES_RANS_SOME,
 };

@@ -251,15 +251,29 @@ bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *
     return run_begin(&run, r, tables, count) && run_finish(symbols, &run, count);
 }
 
-void rans_decode_two(struct rans_two *two, size_t count)
+size_t rans_at_a_time(void)
 {
-    struct run a, b;
-    rans_run_two *loop = codec_lanes()->rans_two;
-    two->is_right[0] = run_begin(&a, two->r[0], two->tables[0], count);
-    two->is_right[1] = run_begin(&b, two->r[1], two->tables[1], count);
-    if (loop != NULL && rans_lanes(count) == RANS_LANES && two->is_right[0] && two->is_right[1] &&
-        run_has_room(&a) && run_has_room(&b))
-        loop(&a.stream, run_last(&a), &b.stream, run_last(&b));
-    two->is_right[0] = two->is_right[0] && run_finish(two->symbols[0], &a, count);
-    two->is_right[1] = two->is_right[1] && run_finish(two->symbols[1], &b, count);
+    size_t most = codec_lanes()->rans_at_a_time;
+    return most > 2 ? most : 2;
+}
+
+void rans_decode_some(struct rans_some *some, size_t count)
+{
+    struct run runs[RANS_SIDE_BY_SIDE];
+    struct rans_streams streams = { 0 };
+    const struct codec_lanes *loops = codec_lanes();
+    core_assert(count > 0);
+    core_assert(count <= RANS_COUNT_MAX);
+    core_assert(some->runs <= RANS_SIDE_BY_SIDE);
+    for (size_t i = 0; i < some->runs; i++) {
+        some->is_right[i] = run_begin(&runs[i], some->r[i], some->tables[i], count);
+        if (!some->is_right[i] || !run_has_room(&runs[i]) || streams.count == loops->rans_at_a_time)
+            continue;
+        streams.at[streams.count] = &runs[i].stream;
+        streams.last[streams.count++] = run_last(&runs[i]);
+    }
+    if (streams.count > 1 && rans_lanes(count) == RANS_LANES)
+        loops->rans_some(&streams);
+    for (size_t i = 0; i < some->runs; i++)
+        some->is_right[i] = some->is_right[i] && run_finish(some->symbols[i], &runs[i], count);
 }

@@ -60,17 +60,18 @@ void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct mode
 bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
                  size_t count);
 
-/**
- * The same of two runs of equally many symbols, in the time of little more than one: *is_first and *is_second
- * tell which bytes are symbols.
- */
-struct rans_two {
-    uint8_t *symbols[2];
-    struct reader *r[2];
-    const struct model_tables *tables[2];
-    bool is_right[2];
+/** The same of a few runs of equally many symbols, in the time of little more than one: is_right tells which bytes are some. */
+enum { RANS_SIDE_BY_SIDE = 3 };
+struct rans_some {
+    size_t runs; /* 1 to RANS_SIDE_BY_SIDE */
+    uint8_t *symbols[RANS_SIDE_BY_SIDE];
+    struct reader *r[RANS_SIDE_BY_SIDE];
+    const struct model_tables *tables[RANS_SIDE_BY_SIDE];
+    bool is_right[RANS_SIDE_BY_SIDE];
 };
-void rans_decode_two(struct rans_two *two, size_t count);
+void rans_decode_some(struct rans_some *some, size_t count);
+/** How many of them are worth it on this CPU: 2 or more. */
+size_t rans_at_a_time(void);
 
 /* ---- loops that decode, by instruction set (codec_lanes.h has the chosen ones) ----------------- */
 
@@ -88,15 +89,19 @@ enum { RANS_STEP_BYTES = RANS_LANES * RANS_WORD_BYTES }; /* the words of a step,
  * whatever they are.
  */
 typedef void rans_run(struct rans_stream *stream, const uint8_t *last);
-/** The same of two, side by side, until one of them is at its end. */
-typedef void rans_run_two(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
-                          const uint8_t *last_b);
+/** The same of a few, side by side, until one of them is at its end. */
+struct rans_streams {
+    size_t count; /* 2, or as many as rans_at_a_time says */
+    struct rans_stream *at[RANS_SIDE_BY_SIDE];
+    const uint8_t *last[RANS_SIDE_BY_SIDE];
+};
+typedef void rans_run_some(const struct rans_streams *streams);
 rans_run rans_run_plain;
 #if defined(__x86_64__)
 rans_run rans_run_avx2;
-rans_run_two rans_run_two_avx2;
+rans_run_some rans_run_some_avx2;
 rans_run rans_run_avx512;
-rans_run_two rans_run_two_avx512;
+rans_run_some rans_run_some_avx512;
 #endif
 
 #endif

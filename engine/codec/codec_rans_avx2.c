@@ -97,13 +97,14 @@ void rans_run_avx2(struct rans_stream *s, const uint8_t *last)
     lanes_store(s, &l, step);
 }
 
-void rans_run_two_avx2(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
-                       const uint8_t *last_b)
+void rans_run_some_avx2(const struct rans_streams *streams)
 {
+    struct rans_stream *a = streams->at[0], *b = streams->at[1];
     struct lanes la = lanes_load(a);
     struct lanes lb = lanes_load(b);
     size_t step = 0;
-    for (; step < a->steps && la.words <= last_a && lb.words <= last_b; step++) {
+    for (; step < a->steps && la.words <= streams->last[0] && lb.words <= streams->last[1];
+         step++) {
         step_of(&la, a->by_step + step * RANS_LANES);
         step_of(&lb, b->by_step + step * RANS_LANES);
     }

@@ -3,7 +3,7 @@
  *
  * A step looks up 16 slots, and spreads as many words as there are lanes that want one. Where the symbol alone tells the
  * model's next state, that comes from 256 bytes in registers, else it is looked up, too. A run is a chain of lookups, most of it
- * waiting: two runs side by side take little more time than one. By hand, as compilers make no such loop of
+ * waiting: three runs side by side take little more time than one. By hand, as compilers make no such loop of
  * the plain one.
  */
 #include "codec_rans.h"
@@ -125,26 +125,38 @@ void rans_run_avx512(struct rans_stream *s, const uint8_t *last)
         run_one(s, last, false);
 }
 
-SPECIAL run_both(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
-                 const uint8_t *last_b, bool by_symbol)
+/* With constants for both, each is a loop of its own. */
+SPECIAL run_some(const struct rans_streams *streams, size_t count, bool by_symbol)
 {
-    struct lanes la = lanes_load(a);
-    struct lanes lb = lanes_load(b);
+    struct lanes lanes[RANS_SIDE_BY_SIDE];
     size_t step = 0;
-    for (; step < a->steps && la.words <= last_a && lb.words <= last_b; step++) {
-        step_of(&la, a->by_step + step * RANS_LANES, by_symbol);
-        step_of(&lb, b->by_step + step * RANS_LANES, by_symbol);
+    bool has_room = true;
+    for (size_t i = 0; i < count; i++)
+        lanes[i] = lanes_load(streams->at[i]);
+    while (has_room && step < streams->at[0]->steps) {
+        for (size_t i = 0; i < count; i++) {
+            step_of(&lanes[i], streams->at[i]->by_step + step * RANS_LANES, by_symbol);
+            has_room = has_room && lanes[i].words <= streams->last[i];
+        }
+        step++;
     }
-    lanes_store(a, &la, step);
-    lanes_store(b, &lb, step);
+    for (size_t i = 0; i < count; i++)
+        lanes_store(streams->at[i], &lanes[i], step);
 }
 
-void rans_run_two_avx512(struct rans_stream *a, const uint8_t *last_a, struct rans_stream *b,
-                         const uint8_t *last_b)
+/* Each has room for a step at first. */
+void rans_run_some_avx512(const struct rans_streams *streams)
 {
-    if (a->tables->next_by_symbol && b->tables->next_by_symbol)
-        run_both(a, last_a, b, last_b, true);
+    bool by_symbol = true;
+    for (size_t i = 0; i < streams->count; i++)
+        by_symbol = by_symbol && streams->at[i]->tables->next_by_symbol;
+    if (by_symbol && streams->count == 3)
+        run_some(streams, 3, true);
+    else if (by_symbol)
+        run_some(streams, 2, true);
+    else if (streams->count == 3)
+        run_some(streams, 3, false);
     else
-        run_both(a, last_a, b, last_b, false);
+        run_some(streams, 2, false);
 }
 #endif

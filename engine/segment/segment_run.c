@@ -303,10 +303,10 @@ static const char *path_of(const struct segment_section *section)
 
 /*
  * The block behind one, where it is wanted and was read with it: also of the next piece, which is opened
- * now. One that does not open is told when its turn comes.
+ * now, and is *plain then. One that does not open is told when its turn comes.
  */
 static bool next_at_hand(struct codec_next *next, struct segment_run *run, size_t index,
-                         const uint8_t *plain)
+                         const uint8_t **plain)
 {
     const struct segment_headers *headers = run->headers;
     if (run->by_half_hours || index == run->entry->series.blocks ||
@@ -317,9 +317,9 @@ static bool next_at_hand(struct codec_next *next, struct segment_run *run, size_
         if (place->piece_offset + place->piece_bytes + CRYPTO_TAG_BYTES > run->read_end ||
             piece_open(run, place, NULL) != HOLTER_OK)
             return false;
-        plain = run->memory.bytes + (place->piece_offset - run->read_begin);
+        *plain = run->memory.bytes + (place->piece_offset - run->read_begin);
     }
-    next->bytes = reader_over(plain + place->offset, place->bytes);
+    next->bytes = reader_over(*plain + place->offset, place->bytes);
     next->count = headers->blocks[index].rows;
     return true;
 }
@@ -331,12 +331,15 @@ static holter_status block_decode(struct segment_run *run, size_t index, const u
     const struct segment_place *place = &run->headers->places[index];
     struct columns *columns = &run->memory.rows.columns;
     struct reader r = reader_over(plain + place->offset, place->bytes);
-    struct codec_next next;
-    bool has_next = next_at_hand(&next, run, index + 1, plain);
+    struct codec_next next[CODEC_AHEAD];
+    size_t next_count = 0;
+    const uint8_t *in = plain;
+    while (next_count < CODEC_AHEAD &&
+           next_at_hand(&next[next_count], run, index + 1 + next_count, &in))
+        next_count++;
     holter_status status =
         codec_block_decode_next(&run->memory.rows, &r, block->rows, block->begin_min,
-                                place->has_revision, run->entry->revision_base,
-                                has_next ? &next : NULL);
+                                place->has_revision, run->entry->revision_base, next, next_count);
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
     if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||

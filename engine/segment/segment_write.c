@@ -297,7 +297,7 @@ static bool code_again(struct segment_writer *writer)
         size_t start = writer->again.bytes;
         holter_status status = codec_block_decode_next(&rows, &coded, writer->blocks[i].rows,
                                                        writer->blocks[i].begin_min, has_revision,
-                                                       entry->revision_base, NULL);
+                                                       entry->revision_base, NULL, 0);
         core_assert(status != HOLTER_CORRUPT);
         has_memory = status == HOLTER_OK;
         if (has_memory)

@@ -848,18 +848,22 @@ static bool loops_agree(const struct buffer *bytes, const struct buffer *other,
             continue;
         CHECK(decodes(quick, bytes, tables, count) == is_right);
         CHECK(!is_right || memcmp(plain, quick, count) == 0);
-        for (unsigned first = 0; first < 2; first++) {
-            struct reader r = reader_over(bytes->data, bytes->bytes);
-            struct reader r_other = reader_over(other->data, other->bytes);
-            struct rans_two two = { .tables = { tables, tables } };
-            two.symbols[first] = quick;
-            two.symbols[1 - first] = beside;
-            two.r[first] = &r;
-            two.r[1 - first] = &r_other;
-            rans_decode_two(&two, count);
-            CHECK((two.is_right[first] && reader_is_done(&r)) == is_right);
+        for (unsigned k = 0; k < 1 + 2 + 3; k++) { /* of one run, two and three: each in turn */
+            struct reader r[RANS_SIDE_BY_SIDE];
+            size_t runs = k == 0 ? 1 : k < 3 ? 2 : 3;
+            size_t at = k - runs * (runs - 1) / 2;
+            struct rans_some some = { .runs = runs };
+            for (size_t i = 0; i < runs; i++) {
+                const struct buffer *from = i == at ? bytes : other;
+                r[i] = reader_over(from->data, from->bytes);
+                some.symbols[i] = i == at ? quick : beside;
+                some.r[i] = &r[i];
+                some.tables[i] = tables;
+            }
+            rans_decode_some(&some, count);
+            for (size_t i = 0; i < runs; i++)
+                CHECK((some.is_right[i] && reader_is_done(&r[i])) == (i != at || is_right));
             CHECK(!is_right || memcmp(plain, quick, count) == 0);
-            CHECK(two.is_right[1 - first] && reader_is_done(&r_other));
         }
     }
     CHECK(codec_loops_use(CODEC_LOOPS_BEST));
@@ -944,10 +948,11 @@ static void fill_pairs(struct columns *c, struct random *random, size_t count)
 }
 
 static bool block_is(struct codec_rows *rows, const struct columns *c, const uint8_t *bytes,
-                     size_t count, const struct codec_next *next)
+                     size_t count, const struct codec_next *next, size_t next_count)
 {
     struct reader r = reader_over(bytes, count);
-    return codec_block_decode_next(rows, &r, c->count, c->time[0], false, 0, next) == HOLTER_OK &&
+    return codec_block_decode_next(rows, &r, c->count, c->time[0], false, 0, next, next_count) ==
+               HOLTER_OK &&
            rows->is_rising && reader_is_done(&r) && rows->columns.count == c->count &&
            memcmp(rows->columns.time, c->time, c->count * sizeof *c->time) == 0 &&
            memcmp(rows->columns.field[0], c->field[0], c->count * sizeof *c->field[0]) == 0;
@@ -980,34 +985,34 @@ START_TEST(what_was_decoded_ahead_is_used_only_where_it_is_meant)
         if (!codec_loops_use((enum codec_loops)loops))
             continue;
         memcpy(place, bytes[1].data, bytes[1].bytes);
-        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place));
-        CHECK(block_is(&rows, &c[1], place, bytes[1].bytes, &shorter));
-        CHECK(block_is(&rows, &c[2], bytes[2].data, bytes[2].bytes, NULL));
+        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place, 1));
+        CHECK(block_is(&rows, &c[1], place, bytes[1].bytes, &shorter, 1));
+        CHECK(block_is(&rows, &c[2], bytes[2].data, bytes[2].bytes, NULL, 0));
 
-        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place));
+        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place, 1));
         memcpy(place, bytes[0].data, bytes[0].bytes);
-        CHECK(block_is(&rows, &c[0], place, bytes[0].bytes, NULL));
+        CHECK(block_is(&rows, &c[0], place, bytes[0].bytes, NULL, 0));
 
         memcpy(place, bytes[1].data, bytes[1].bytes);
-        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place));
+        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place, 1));
         struct reader r = reader_over(place, bytes[1].bytes / 2);
-        CHECK(codec_block_decode_next(&rows, &r, c[1].count, c[1].time[0], false, 0, NULL) ==
+        CHECK(codec_block_decode_next(&rows, &r, c[1].count, c[1].time[0], false, 0, NULL, 0) ==
               HOLTER_CORRUPT);
 
         struct codec_rows fresh = {
             0
         }; /* without memory for the next block this one is read alone */
         columns_init(&fresh.columns, &schema);
-        CHECK(block_is(&fresh, &c[0], bytes[0].data, bytes[0].bytes, NULL));
+        CHECK(block_is(&fresh, &c[0], bytes[0].data, bytes[0].bytes, NULL, 0));
         alloc_fail_arm(0, true);
-        bool is_read = block_is(&fresh, &c[0], bytes[0].data, bytes[0].bytes, &of_place);
+        bool is_read = block_is(&fresh, &c[0], bytes[0].data, bytes[0].bytes, &of_place, 1);
         CHECK(alloc_fail_disarm() && is_read && fresh.ahead == NULL);
         codec_rows_release(&fresh);
 
         place[bytes[1].bytes / 2] ^= 1; /* the next block is damaged: this one is not */
-        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place));
-        CHECK(!block_is(&rows, &c[1], place, bytes[1].bytes, NULL));
-        CHECK(block_is(&rows, &c[1], bytes[1].data, bytes[1].bytes, NULL));
+        CHECK(block_is(&rows, &c[0], bytes[0].data, bytes[0].bytes, &of_place, 1));
+        CHECK(!block_is(&rows, &c[1], place, bytes[1].bytes, NULL, 0));
+        CHECK(block_is(&rows, &c[1], bytes[1].data, bytes[1].bytes, NULL, 0));
     }
     CHECK(codec_loops_use(CODEC_LOOPS_BEST));
     free(place);

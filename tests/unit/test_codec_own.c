@@ -164,12 +164,13 @@ START_TEST(the_loops_agree_on_blocks_by_own_models)
             buffer_release(&again);
 
             struct reader r = reader_over(l.after[b].data, l.after[b].bytes);
-            size_t behind = (b + 1) % BLOCKS;
-            const struct codec_next next = {
-                reader_over(l.after[behind].data, l.after[behind].bytes), ROWS
-            };
+            struct codec_next next[CODEC_AHEAD];
+            for (size_t i = 0; i < CODEC_AHEAD; i++) {
+                const struct buffer *behind = &l.after[(b + 1 + i) % BLOCKS];
+                next[i] = (struct codec_next){ reader_over(behind->data, behind->bytes), ROWS };
+            }
             ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[b * ROWS], false, 0,
-                                                     &next),
+                                                     next, CODEC_AHEAD),
                              HOLTER_OK);
             CHECK(rows_are(&rows.columns, &l.c, b * ROWS));
         }
@@ -189,15 +190,15 @@ START_TEST(what_was_decoded_ahead_by_other_models_is_not_used)
     const struct codec_next next = { reader_over(l.after[1].data, l.after[1].bytes), ROWS };
     struct reader r = reader_over(l.after[0].data, l.after[0].bytes);
     codec_rows_use(&rows, l.models);
-    ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[0], false, 0, &next),
+    ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[0], false, 0, &next, 1),
                      HOLTER_OK);
     codec_rows_use(&rows, NULL);
     r = next.bytes;
-    ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[ROWS], false, 0, NULL),
+    ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[ROWS], false, 0, NULL, 0),
                      HOLTER_CORRUPT);
     codec_rows_use(&rows, l.models);
     r = next.bytes;
-    ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[ROWS], false, 0, NULL),
+    ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[ROWS], false, 0, NULL, 0),
                      HOLTER_OK);
     CHECK(rows_are(&rows.columns, &l.c, ROWS));
     codec_rows_release(&rows);
