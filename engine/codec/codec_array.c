@@ -17,7 +17,6 @@
  */
 #include "codec_impl.h"
 #include "codec_lanes.h"
-#include "codec_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
