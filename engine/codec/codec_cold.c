@@ -299,6 +299,7 @@ static void whole_encode(struct buffer *out, struct codec_scratch *s, const int6
         rests_encode(out, s, values, &rests);
         learn_of_other(s, values, count, &coded, rests.bytes);
     } else {
+        core_assert(coded.tables != NULL); /* packing takes fewer bytes than SIZE_MAX */
         coded_encode(out, s, values, count, &coded);
     }
 }
@@ -607,11 +608,12 @@ static bool decode_some(uint8_t *symbols, struct reader *r, const struct model_t
                         size_t count, const struct codec_models *models, struct codec_ahead *ahead,
                         const struct reader *next, size_t next_count)
 {
-    struct reader coming[CODEC_AHEAD];
-    const uint8_t *begin[CODEC_AHEAD];
+    struct reader coming[CODEC_AHEAD] = { 0 };
+    const uint8_t *begin[CODEC_AHEAD] = { NULL };
+    size_t ahead_count = 0;
     struct rans_some some = { .runs = 1, .symbols = { symbols }, .r = { r }, .tables = { tables } };
     _Static_assert((int)RANS_SIDE_BY_SIDE == (int)CODEC_AHEAD + 1, "a run for each block");
-    for (size_t i = 0; i < next_count && some.runs < rans_at_a_time(); i++) {
+    for (size_t i = 0; i < next_count && some.runs < rans_at_a_time(); i++, ahead_count++) {
         int64_t first;
         coming[i] = next[i];
         const struct model_tables *of_next = pairs_head(&first, &coming[i], models);
@@ -623,7 +625,7 @@ static bool decode_some(uint8_t *symbols, struct reader *r, const struct model_t
         some.tables[some.runs++] = of_next;
     }
     rans_decode_some(&some, count);
-    for (size_t i = 0; i + 1 < some.runs; i++) {
+    for (size_t i = 0; i < ahead_count; i++) {
         struct ahead_block *block = &ahead->blocks[i];
         block->tables = some.tables[i + 1];
         block->count = count;
