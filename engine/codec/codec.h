@@ -71,6 +71,8 @@ static inline double real_of(int64_t word)
 /** Empty columns of a valid schema; no allocation. */
 void columns_init(struct columns *c, const struct schema *schema);
 void columns_release(struct columns *c);
+/** What lies from c->time on: all columns, but their texts. */
+size_t columns_bytes(const struct columns *c);
 void columns_clear(struct columns *c); /* keeps memory and schema */
 /** Room for `count` more rows; false: no memory, nothing changed. */
 bool columns_reserve(struct columns *c, size_t count);
@@ -209,6 +211,7 @@ void codec_block_encode(struct buffer *out, const struct columns *c, size_t firs
  * As codec_decode; the first row's time is known, and is `begin`. Bytes that no encoder would have
  * chosen are accepted where they mean rows. `models`: the series' own ones; NULL: it has none.
  * Errors   HOLTER_CORRUPT; HOLTER_NO_MEMORY. The rows of *out are unchanged then; *r is not.
+ * Cost     by columns; about 0.1 MiB of stack at the most.
  */
 holter_status codec_block_decode(struct columns *out, struct reader *r, size_t count, int64_t begin,
                                  bool with_revision, int64_t revision, uint64_t sequence,

@@ -272,7 +272,7 @@ static bool decode_rate(int64_t *time, struct reader *r, size_t count, int64_t b
 /* Intervals without flags that follow each other, all of them as long as the gap. */
 static bool are_even(const struct columns *c, size_t first, size_t count, uint64_t gap)
 {
-    if (c->schema.kind != SAMPLE_INTERVAL || count == 1)
+    if (c->schema.kind != SAMPLE_INTERVAL || count == 1 || gap > INT64_MAX)
         return false;
     uint64_t off = 0;
     for (size_t i = first; i < first + count; i++)
@@ -533,14 +533,18 @@ static bool decode_times(const struct decoding *decoding, struct derived *d, enu
     case TIME_PAIRS:
         return only != NULL && decode_pairs(decoding, only + out->count, r, count, begin, d->unit);
     case TIME_DERIVED:
+        rows->flags_count = rows->sequence_count = out->count; /* exceptions wait there */
         return derived_read(d, rows, r, count);
     case TIME_RATE:
         return decode_rate(time, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
     case TIME_SPELLS:
         return only_value(out) != NULL && d->unit == 0 && decode_spells(out, r, count, begin);
     case TIME_EVEN:
-        return out->schema.kind == SAMPLE_INTERVAL &&
-               decode_even(out, r, count, begin, (uint64_t)codec_unit_ns[d->unit]);
+        if (out->schema.kind != SAMPLE_INTERVAL ||
+            !decode_even(out, r, count, begin, (uint64_t)codec_unit_ns[d->unit]))
+            return false;
+        rows->is_rising = count == 1 || time[1] > time[0];
+        return true;
     default:
         return false;
     }
@@ -719,8 +723,6 @@ static holter_status decode_columns(const struct decoding *decoding, struct read
         return HOLTER_CORRUPT;
     bool has_values = form == TIME_PAIRS || form == TIME_SPELLS;
     bool has_durations = form == TIME_SPELLS || form == TIME_EVEN;
-    if (derived.is_derived)
-        rows->flags_count = rows->sequence_count = at;
     if (out->schema.kind == SAMPLE_INTERVAL && !has_durations &&
         !decode_natural(out->duration + at, r, count, rows->models))
         return HOLTER_CORRUPT;

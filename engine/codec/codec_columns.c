@@ -69,14 +69,23 @@ static bool capacity_for(size_t *out, const struct columns *c, size_t count)
     return true;
 }
 
+static size_t row_bytes(const struct columns *c)
+{
+    size_t words = 3 + (c->schema.kind == SAMPLE_INTERVAL) + c->schema.field_count;
+    return words * sizeof *c->time + sizeof *c->flags;
+}
+
+size_t columns_bytes(const struct columns *c)
+{
+    return c->capacity * row_bytes(c);
+}
+
 /* All columns lie in one allocation, which begins with the times; what they held comes along. */
 static bool grow(struct columns *c, size_t capacity)
 {
     struct columns old = *c;
-    size_t words = 3 + (c->schema.kind == SAMPLE_INTERVAL) + c->schema.field_count;
     uint64_t total;
-    if (!checked_mul_u64(&total, capacity, words * sizeof *c->time + sizeof *c->flags) ||
-        total > PTRDIFF_MAX)
+    if (!checked_mul_u64(&total, capacity, row_bytes(c)) || total > PTRDIFF_MAX)
         return false;
     int64_t *at = malloc((size_t)total);
     if (at == NULL)

@@ -1,6 +1,7 @@
 /*
  * codec_lanes_body.h -- the loops of codec_lanes.h, for whoever defines CODEC_LANES, the name of
- * what they make up, and LANES_RANS, LANES_RANS_SOME and LANES_RANS_AT_A_TIME, the loops of codec_rans.h that go with them. Bytes: format-spec/blocks.md, "Bits".
+ * what they make up, and LANES_RANS, LANES_RANS_SOME and LANES_RANS_AT_A_TIME, the loops of
+ * codec_rans.h that go with them. Bytes: format-spec/blocks.md, "Bits".
  *
  * A row is what 64 bytes of lanes hold once: 32 words of 16 bits, 16 of 32 or 8 of 64. All its lanes
  * are shifted alike, which is one instruction for each register. Bytes are little-endian.
@@ -502,7 +503,7 @@ static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
         __m512i gap_bytes = list_look_up(&gap_of, symbols);
         __m512i change_bytes = list_look_up(&change_of, symbols);
         uint64_t escapes = _mm512_cmpeq_epi8_mask(symbols, _mm512_setzero_si512());
-        if (CORE_LIKELY(escapes == 0 && i > 0 && pairs->count - i >= LANES_PAIRS)) {
+        if (CORE_LIKELY(pairs->count - i >= LANES_PAIRS && i > 0 && escapes == 0)) {
             change_bytes = _mm512_xor_si512(change_bytes, _mm512_set1_epi8((char)CHANGES_BIAS));
             for (unsigned half = 0; half < 2; half++) {
                 size_t row = i + (size_t)half * QUADS_WORDS;

@@ -166,7 +166,8 @@ static bool wave_survey(struct wave_scratch *w, int64_t base, const int64_t *val
             return false;
         w->near[i] = (int32_t)off;
     }
-    memset(w->changes, 0, SWITCHED_TAPS * sizeof *w->changes);
+    _Static_assert((int)SWITCHED_ACTIVE >= (int)LANES_WEIGHED, "zeros before the first change");
+    memset(w->changes, 0, SWITCHED_ACTIVE * sizeof *w->changes);
     changes[0] = 0;
     for (size_t i = 1; i < count; i++)
         changes[i] = w->near[i] - w->near[i - 1];
@@ -380,24 +381,28 @@ static inline uint64_t size_of(int64_t change)
     return change < 0 ? 0 - (uint64_t)change : (uint64_t)change;
 }
 
-/* Values from `i` on while the same list of coefficients stands; answers where it ends. `change` is a place of value 0's,
-   with those before it readable; the nearest one waits in a register, as all else of a sum is known before it. */
+/* Some values at a time, with the changes to them, behind those before. */
+enum { STRETCH = 512 };
 struct switched_run {
-    int64_t *values, *changes;
-    size_t count;
+    int64_t changes[TAPS_MAX + STRETCH];
+    int64_t *values;
+    size_t count; /* at hand, at most STRETCH */
     uint64_t activity, threshold;
     int64_t at; /* the value before */
 };
 
+/* From `i` on while the same list of coefficients stands; answers where it ends. The nearest change waits in a register,
+   as all else of a sum is known before it. */
 static inline __attribute__((always_inline)) size_t run_on(struct switched_run *run, size_t i,
                                                            const int64_t *taps, size_t tap_count)
 {
     const bool is_above = run->activity > run->threshold;
     uint64_t activity = run->activity;
     int64_t at = run->at;
-    int64_t change = run->changes[(ptrdiff_t)i - 1];
+    int64_t *changes = run->changes + TAPS_MAX;
+    int64_t change = changes[(ptrdiff_t)i - 1];
     do {
-        int64_t *before = run->changes + i;
+        int64_t *before = changes + i;
         uint64_t sum = 1 << (SWITCHED_BITS - 1);
         for (size_t k = tap_count; k > 1; k--)
             sum += (uint64_t)taps[k - 1] * (uint64_t)before[-(ptrdiff_t)k];
@@ -416,7 +421,7 @@ static inline __attribute__((always_inline)) size_t run_on(struct switched_run *
 static bool switched_decode(int64_t *values, struct reader *r, size_t count,
                             const struct codec_models *models)
 {
-    int64_t changes[TAPS_MAX + CODEC_BLOCK_ROWS_MAX];
+    struct switched_run run;
     int64_t taps[2][TAPS_MAX];
     size_t tap_count[2];
     int64_t base = get_zigzag(r);
@@ -424,14 +429,21 @@ static bool switched_decode(int64_t *values, struct reader *r, size_t count,
     if (r->overrun || !taps_read(taps[0], &tap_count[0], r) ||
         !taps_read(taps[1], &tap_count[1], r) || !residuals_decode(values, r, count, models))
         return false;
-    memset(changes, 0, TAPS_MAX * sizeof *changes);
-    struct switched_run run = { values, changes + TAPS_MAX, count, 0, threshold, base };
-    for (size_t i = 0; i < count;) {
-        bool list = run.activity > threshold;
-        if (tap_count[list] <= SWITCHED_TAPS) /* a constant makes a loop of its own */
-            i = run_on(&run, i, taps[list], SWITCHED_TAPS);
-        else
-            i = run_on(&run, i, taps[list], TAPS_MAX);
+    memset(run.changes, 0, TAPS_MAX * sizeof *run.changes);
+    run.activity = 0;
+    run.threshold = threshold;
+    run.at = base;
+    for (size_t done = 0; done < count; done += run.count) {
+        run.values = values + done;
+        run.count = count - done < STRETCH ? count - done : STRETCH;
+        for (size_t i = 0; i < run.count;) {
+            bool list = run.activity > threshold;
+            if (tap_count[list] <= SWITCHED_TAPS) /* a constant makes a loop of its own */
+                i = run_on(&run, i, taps[list], SWITCHED_TAPS);
+            else
+                i = run_on(&run, i, taps[list], TAPS_MAX);
+        }
+        memmove(run.changes, run.changes + run.count, TAPS_MAX * sizeof *run.changes);
     }
     return true;
 }

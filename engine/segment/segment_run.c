@@ -92,10 +92,7 @@ static void memory_wipe(struct memory *memory)
     wipe(memory->bytes, memory->byte_capacity);
     if (!memory->has_columns)
         return;
-    wipe(c->time, c->capacity * sizeof *c->time);
-    wipe(c->duration, c->capacity * sizeof *c->time);
-    for (size_t f = 0; f < c->schema.field_count; f++)
-        wipe(c->field[f], c->capacity * sizeof *c->field[f]);
+    wipe(c->time, columns_bytes(c));
     wipe(c->text.data, c->text.capacity);
 }
 

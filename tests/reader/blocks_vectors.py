@@ -1323,7 +1323,7 @@ def refused_pairs():
     of_pairs("escaped_changes_that_are_multiples", data=escaped, tail=b"\x02\x01\x00" + multiples(1, constant())([1, 1]))
     refuse("pairs_that_end_before_their_model", b"\x08")
     refuse("pairs_that_end_before_their_states", b"\x08\x01\x00" + bytes(13))
-    for form in (4, 5, 31):
+    for form in (7, 31):
         refuse(f"time_form_{form}", bytes([8 * form]) + GAPS[1:] + ZEROS + ZEROS)
 
 

@@ -77,7 +77,7 @@ static int64_t shaped(struct random *random, enum shape shape, size_t i, int64_t
             return before == 0 ? 0 : 80 + (int64_t)random_below(random, 40);
         return before != 0                    ? 0
                : random_below(random, 9) == 0 ? 300 * little
-                                              : 1 + before + 9 * (i % 20);
+                                              : 1 + before + 9 * (int64_t)(i % 20);
     case SHAPE_MULTIPLES:
         return 250 * ((int64_t)random_below(random, 40) - 20);
     case SHAPE_HALVES:
@@ -365,6 +365,14 @@ static uint8_t form_of_intervals(size_t count, int64_t gap, size_t odd, bool in_
     struct reader r = reader_over(bytes.data, bytes.bytes);
     columns_init(&back, &c.schema);
     ck_assert_int_eq(codec_block_decode(&back, &r, count, c.time[0], false, 0, 5, NULL), HOLTER_OK);
+    CHECK(reader_is_done(&r));
+    struct codec_rows rows = { 0 };
+    columns_init(&rows.columns, &c.schema);
+    r = reader_over(bytes.data, bytes.bytes);
+    ck_assert_int_eq(codec_block_decode_next(&rows, &r, count, c.time[0], false, 0, NULL, 0),
+                     HOLTER_OK);
+    CHECK(rows.is_rising || form >> 3 != 5 || gap == 0);
+    codec_rows_release(&rows);
     for (size_t i = 0; i < count; i++)
         CHECK(columns_row_is_equal(&back, i, &c, i) && back.flags[i] == c.flags[i]);
     CHECK(reader_is_done(&r) && back.sequence[count - 1] == 5);
@@ -958,6 +966,26 @@ static bool block_is(struct codec_rows *rows, const struct columns *c, const uin
            memcmp(rows->columns.field[0], c->field[0], c->count * sizeof *c->field[0]) == 0;
 }
 
+/* A refused block whose times another column tells leaves nothing of its own in the rows of the next one. */
+START_TEST(a_refused_block_leaves_no_flags)
+{
+    const struct schema schema = { SAMPLE_INSTANT, 1, SCHEMA_NO_KEY, { FIELD_INT } };
+    static const uint8_t good[] = { 0x00, 0x01, 0x06, 0x01, 0x0e, 0x01, 0x00 };
+    static const uint8_t derived[] = { 0x10, 0x01, 0x03, 0x01, 0x00, 0x05, 0x7f, 0x7f };
+    struct codec_rows rows = { 0 };
+    columns_init(&rows.columns, &schema);
+    for (unsigned time = 0; time < 3; time++) {
+        struct reader r =
+            time == 1 ? reader_over(derived, sizeof derived) : reader_over(good, sizeof good);
+        holter_status status = codec_block_decode_next(&rows, &r, 3, -7, false, 0, NULL, 0);
+        ck_assert_int_eq(status, time == 1 ? HOLTER_CORRUPT : HOLTER_OK);
+        for (size_t i = 0; i < rows.columns.count; i++)
+            CHECK(rows.columns.flags[i] == 0 && rows.columns.sequence[i] == 0);
+    }
+    codec_rows_release(&rows);
+}
+END_TEST
+
 START_TEST(what_was_decoded_ahead_is_used_only_where_it_is_meant)
 {
     enum { BLOCKS = 3 };
@@ -1035,6 +1063,7 @@ int main(void)
     tcase_add_loop_test(tcase, all_loops_write_the_same_bytes, 0, SHAPES);
     tcase_add_test(tcase, the_largest_waves_come_back_bit_by_bit);
     tcase_add_test(tcase, even_intervals_take_the_bytes_of_one);
+    tcase_add_test(tcase, a_refused_block_leaves_no_flags);
     tcase_add_test(tcase, rests_of_all_lengths_come_back);
     tcase_add_test(tcase, each_form_is_chosen_where_it_is_small);
     tcase_add_test(tcase, beats_of_measurements_come_back_bit_by_bit);
