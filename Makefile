@@ -381,7 +381,7 @@ DECODERS := engine/core/core_bytes.c engine/core/core_utf8.c engine/codec/codec_
 	engine/catalog/catalog_sources.c engine/store/store_identity.c engine/store/store_value.c engine/zone/zone.c \
 	engine/zone/zone_tzif.c engine/zone/zone_rule.c engine/zone/zone_window.c tools/csv.c tools/line.c tools/times.c tools/ingest_read.c \
 	tools/ingest_influx.c tools/ingest_json.c tools/ingest_stream.c
-DECODER_ROOMS := core zone codec merge wal segment edits head manifest vault catalog store tool
+DECODER_ROOMS := core zone codec merge wal segment edits head manifest vault catalog query store tool
 # the quick tests of those rooms: what crashes, fills disks and damages every bit takes minutes, and reaches no line more
 DECODER_TESTS := $(filter-out %_crash %segment_damage %_recover %_memory %_random %_pins %_many %_readers %_api %_batch,$(foreach r,$(DECODER_ROOMS),\
 	$(filter $(OUT)/tests/unit/test_$(r)_% $(OUT)/tests/unit/test_$(r),$(UNIT_BINARIES))))
