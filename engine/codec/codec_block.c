@@ -38,6 +38,7 @@ enum {
     TIME_UNIT_BITS = 3,
     UNIT_SECOND = 3,
     STARTS_LEAST = 4,    /* fewer exceptions are hardly told by starts */
+    SOURCE_ROWS = 32,    /* of a block that tell whether a source is worth a look */
     RATE_TICK_BITS = 48, /* stored: of the ticks between rows */
     RATE_ROW_BITS = 32,  /* stored: of the rows that they are between */
     RATE_LEAST = 16,     /* fewer rows are not worth one */
@@ -124,6 +125,18 @@ static size_t source_misses(const int64_t *gaps, uint64_t factor, const int64_t 
     return misses;
 }
 
+/* By some rows all over the block: measurements may begin beside each other. */
+static bool is_worth_a_look(const int64_t *gaps, uint64_t factor, const int64_t *source,
+                            size_t count)
+{
+    size_t misses = 0;
+    for (size_t k = 0; count > SOURCE_ROWS && k < SOURCE_ROWS; k++) {
+        size_t i = 1 + k * (count - 1) / SOURCE_ROWS;
+        misses += (uint64_t)gaps[i] * factor != (uint64_t)source[i - 1];
+    }
+    return misses <= SOURCE_ROWS / 4 * 3;
+}
+
 /* A source that has most gaps; GAP_SOURCES: none. */
 static enum gap_source choose_source(const struct columns *c, size_t first, unsigned unit,
                                      const int64_t *gaps, size_t count)
@@ -132,7 +145,8 @@ static enum gap_source choose_source(const struct columns *c, size_t first, unsi
         bool is_duration = source == GAP_IS_DURATION_BEFORE;
         const int64_t *from = source_of(c, first, source, is_duration ? 0 : unit);
         uint64_t factor = is_duration ? (uint64_t)codec_unit_ns[unit] : 1;
-        if (from != NULL && source_misses(gaps, factor, from, count) <= count / 2)
+        if (from != NULL && is_worth_a_look(gaps, factor, from, count) &&
+            source_misses(gaps, factor, from, count) <= count / 2)
             return source;
     }
     return GAP_SOURCES;

@@ -69,25 +69,37 @@ static bool capacity_for(size_t *out, const struct columns *c, size_t count)
     return true;
 }
 
-static size_t row_bytes(const struct columns *c)
+/* Columns of many rows lie some cache lines further apart, as those whose rows are a power of two apart fall into the
+   same lines of a cache. */
+static size_t gap_words(size_t capacity)
+{
+    enum { MANY = 256, GAP_WORDS = 40 };
+    return capacity < MANY ? 0 : GAP_WORDS;
+}
+
+/* False: no allocation is so large. */
+static bool bytes_for(uint64_t *out, const struct columns *c, size_t capacity)
 {
     size_t words = 3 + (c->schema.kind == SAMPLE_INTERVAL) + c->schema.field_count;
-    return words * sizeof *c->time + sizeof *c->flags;
+    uint64_t row_bytes = words * sizeof *c->time + sizeof *c->flags;
+    uint64_t gap_bytes = words * gap_words(capacity) * sizeof *c->time;
+    return checked_mul_u64(out, capacity, row_bytes) && checked_add_u64(out, *out, gap_bytes) &&
+           *out <= PTRDIFF_MAX;
 }
 
 size_t columns_bytes(const struct columns *c)
 {
-    return c->capacity * row_bytes(c);
+    uint64_t bytes = 0;
+    return bytes_for(&bytes, c, c->capacity) ? (size_t)bytes : 0;
 }
 
 /* All columns lie in one allocation, which begins with the times; what they held comes along. */
 static bool grow(struct columns *c, size_t capacity)
 {
     struct columns old = *c;
-    uint64_t total;
-    if (!checked_mul_u64(&total, capacity, row_bytes(c)) || total > PTRDIFF_MAX)
-        return false;
-    int64_t *at = malloc((size_t)total);
+    uint64_t bytes;
+    size_t step = capacity + gap_words(capacity);
+    int64_t *at = bytes_for(&bytes, c, capacity) ? malloc((size_t)bytes) : NULL;
     if (at == NULL)
         return false;
     int64_t **columns[3 + SCHEMA_FIELDS_MAX] = { &c->time, &c->revision };
@@ -96,13 +108,13 @@ static bool grow(struct columns *c, size_t capacity)
         columns[count++] = &c->duration;
     for (size_t i = 0; i < c->schema.field_count; i++)
         columns[count++] = &c->field[i];
-    for (size_t i = 0; i < count; i++, at += capacity) {
+    for (size_t i = 0; i < count; i++, at += step) {
         if (old.capacity > 0)
             memcpy(at, *columns[i], old.capacity * sizeof *at);
         *columns[i] = at;
     }
     c->sequence = (uint64_t *)at;
-    c->flags = (uint16_t *)(at + capacity);
+    c->flags = (uint16_t *)(at + step);
     if (old.capacity > 0) {
         memcpy(c->sequence, old.sequence, old.capacity * sizeof *c->sequence);
         memcpy(c->flags, old.flags, old.capacity * sizeof *c->flags);
