@@ -409,16 +409,24 @@ END_TEST
 /* Runs of zeros of each length, between values that have a symbol, or none. */
 START_TEST(rests_of_all_lengths_come_back)
 {
+    enum { TIMES_BYTES = 3 /* unit, CONSTANT, 1 */, RESTS = 17 };
     static int64_t times[CODEC_BLOCK_ROWS_MAX], values[CODEC_BLOCK_ROWS_MAX];
-    static const int64_t between[] = { 1, 203, 204, -1, INT64_MIN, 110 };
+    static const int64_t edges[] = { 1, 203, 204, -1, INT64_MIN, 110 };
+    struct random random = { 1 };
     for (size_t i = 0; i < CODEC_BLOCK_ROWS_MAX; i++)
         times[i] = (int64_t)i * SECOND;
     for (size_t length = 1; length < CODEC_BLOCK_ROWS_MAX; length += length / 3 + 1) {
-        size_t count = length < 2000 ? 4 * length + 50 : CODEC_BLOCK_ROWS_MAX;
-        for (size_t i = 0; i < count; i++)
+        size_t count = CODEC_BLOCK_ROWS_MAX, zeros = 0;
+        for (size_t i = 0; i < count; i++) {
+            bool is_rest = zeros > 0 ? zeros < length : random_below(&random, 3) == 0;
+            zeros = is_rest ? zeros + 1 : 0;
             values[i] =
-                i % (length + 1) < length ? 0 : between[i / (length + 1) % (length % 2 ? 2 : 6)];
+                is_rest ? 0 : 5 + (int64_t)(random_below(&random, 12) * random_below(&random, 11));
+            if (!is_rest && random_below(&random, 100) == 0)
+                values[i] = edges[random_below(&random, CORE_COUNT(edges))];
+        }
         struct buffer bytes = coded_ints(times, values, count);
+        ck_assert_uint_eq(bytes.data[TIMES_BYTES], RESTS);
         buffer_release(&bytes);
     }
 }
