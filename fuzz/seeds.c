@@ -116,6 +116,18 @@ static void rows_make(struct columns *rows, size_t kind, size_t count, bool with
     }
 }
 
+/* A block of all rows, by the coded forms where there is a scratch. */
+static void seed_block(const char *name, const struct schema *schema, const struct columns *rows,
+                       struct codec_scratch *scratch)
+{
+    struct buffer seed = seed_begin(4);
+    schema_encode(&seed, schema);
+    buffer_append_u16(&seed, (uint16_t)rows->count);
+    buffer_append_i64(&seed, rows->time[0]);
+    codec_block_encode(&seed, rows, 0, rows->count, false, scratch);
+    seed_end("columns", name, &seed);
+}
+
 /* Blocks of 600 ints, of the shapes that call for each form of an array. */
 static void shape_seeds(void)
 {
@@ -137,13 +149,8 @@ static void shape_seeds(void)
             row.time += 1000000000 * (x < 500 ? 5 : x < 970 ? 10 : x);
             core_assert(columns_append(&rows, &row));
         }
-        struct buffer seed = seed_begin(4);
-        schema_encode(&seed, &schema);
-        buffer_append_u16(&seed, ROWS);
-        buffer_append_i64(&seed, rows.time[0]);
-        codec_block_encode(&seed, &rows, 0, ROWS, false, NULL);
         snprintf(name, sizeof name, "shape-%zu", shape);
-        seed_end("columns", name, &seed);
+        seed_block(name, &schema, &rows, NULL);
         columns_release(&rows);
     }
 }
@@ -173,13 +180,8 @@ static void more_coded_seeds(void)
             row.time += 60000000000;
             core_assert(columns_append(&rows, &row));
         }
-        struct buffer seed = seed_begin(4);
-        schema_encode(&seed, &schema);
-        buffer_append_u16(&seed, (uint16_t)count);
-        buffer_append_i64(&seed, rows.time[0]);
-        codec_block_encode(&seed, &rows, 0, count, false, scratch);
         snprintf(name, sizeof name, "more-%zu", kind);
-        seed_end("columns", name, &seed);
+        seed_block(name, &schema, &rows, scratch);
         columns_release(&rows);
     }
     codec_scratch_free(scratch);
@@ -248,13 +250,8 @@ static void coded_seeds(void)
             row.field[0] = values[kind % KINDS];
             core_assert(columns_append(&rows, &row));
         }
-        struct buffer seed = seed_begin(4);
-        schema_encode(&seed, &schema);
-        buffer_append_u16(&seed, (uint16_t)count);
-        buffer_append_i64(&seed, rows.time[0]);
-        codec_block_encode(&seed, &rows, 0, count, false, scratch);
         snprintf(name, sizeof name, "coded-%zu", kind);
-        seed_end("columns", name, &seed);
+        seed_block(name, &schema, &rows, scratch);
         columns_release(&rows);
     }
     codec_scratch_free(scratch);
@@ -324,12 +321,7 @@ static void spells_seed(void)
         row.field[0] = (int64_t)random_below(&random, 4);
         core_assert(columns_append(&rows, &row));
     }
-    struct buffer seed = seed_begin(4);
-    schema_encode(&seed, &schema);
-    buffer_append_u16(&seed, ROWS);
-    buffer_append_i64(&seed, rows.time[0]);
-    codec_block_encode(&seed, &rows, 0, ROWS, false, scratch);
-    seed_end("columns", "spells", &seed);
+    seed_block("spells", &schema, &rows, scratch);
     columns_release(&rows);
     codec_scratch_free(scratch);
 }
