@@ -91,17 +91,6 @@ void coded_encode(struct buffer *out, struct codec_scratch *s, const int64_t *va
 bool residuals_decode(int64_t *out, struct reader *r, size_t count,
                       const struct codec_models *models);
 
-/* Stored; codec_array.c has 1 to 6. */
-enum cold_code {
-    ARRAY_CONSTANT = 1,
-    ARRAY_CODED = 9,
-    ARRAY_CUT = 10,
-    ARRAY_MULTIPLES = 11,
-    ARRAY_PREDICTED = 14,
-    ARRAY_SWITCHED = 16,
-    ARRAY_RESTS = 17
-};
-
 /** Append the values at the places of escapes, which are those of symbols 0, as a packed array. */
 void escapes_encode(struct buffer *out, struct codec_scratch *s, const int64_t *values,
                     const uint8_t *symbols, size_t escapes);

@@ -90,9 +90,26 @@ void small_replace(int32_t *values, const struct small_places *places, const int
 int32_t small_sums(int64_t *out, const struct small_values *values, size_t count, int64_t first,
                    uint32_t scale);
 
-/* ---- arrays of integers (codec_array.c) ------------------------------------------------------ */
+/* ---- arrays of integers (codec_array.c, codec_array_read.c) ----------------------------------- */
 
 enum { ARRAY_ROWS_MAX = CODEC_PACKED_ROWS_MAX };
+
+/* Stored. From ARRAY_CODED on those of codec_cold.h; floats have the numbers between. */
+enum array_code {
+    ARRAY_CONSTANT = 1,
+    ARRAY_PACKED = 2,
+    ARRAY_DICTIONARY = 3,
+    ARRAY_DICTIONARY_ESCAPE = 4,
+    ARRAY_CHANGES = 5,
+    ARRAY_RUNS = 6,
+    ARRAY_CODED = 9,
+    ARRAY_CUT = 10,
+    ARRAY_MULTIPLES = 11,
+    ARRAY_PREDICTED = 14,
+    ARRAY_SWITCHED = 16,
+    ARRAY_RESTS = 17
+};
+enum { ARRAY_HAS_PATCHES = 0x80 /* stored, in the width of ARRAY_PACKED */ };
 
 /**
  * Append 1 .. ARRAY_ROWS_MAX values in the form that takes the fewest bytes. No memory:
