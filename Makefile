@@ -368,7 +368,7 @@ fuzz-merge:
 	done
 
 # line coverage of each decoder of untrusted bytes, by corpora and unit tests together; under 95 % fails
-DECODERS := engine/core/core_bytes.c engine/core/core_utf8.c engine/codec/codec_array_read.c engine/codec/codec_block_read.c \
+DECODERS := engine/core/core_bytes.c engine/core/core_utf8.c engine/codec/codec_array_fold.c engine/codec/codec_array_read.c engine/codec/codec_block_read.c \
 	engine/codec/codec_bytes.c engine/codec/codec_cold.c engine/codec/codec_float.c engine/codec/codec_own.c engine/codec/codec_pack.c \
 	engine/codec/codec_rans.c engine/codec/codec_rests.c engine/codec/codec_schema.c engine/codec/codec_spell.c \
 	engine/codec/codec_text.c engine/codec/codec_wave.c \

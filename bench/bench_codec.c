@@ -17,6 +17,8 @@
  *                   models of the groups that are timed, as if they were one series.
  *   encode, decode  samples a second of one core's time, over groups spread over the kind, 131,072
  *                   rows or all; the codecs take turns, and a figure is the median of its turns.
+ *   fold            samples a second of an aggregate with a filter: of the first field those between its first and third
+ *                   quarter are counted, added up and compared, without rows; of the engine's blocks, of integers.
  *   x zstd          ratios within a turn, beside zstd's blocks of 8,192 rows; "alike": beside zstd's blocks of as
  *                   many rows as the codec's.
  *   by time         bits by so much time that intervals last; "by night": with the pauses of up to an hour between
@@ -192,10 +194,57 @@ static double decode_rate(const struct coder *coder, const struct blocks *blocks
     return (double)(rows * times) / s;
 }
 
+/* From the first quarter of some values to the third. */
+static void range_of_middle(int64_t *low, int64_t *high, const struct groups *groups)
+{
+    enum { SOME = 256 };
+    int64_t some[SOME];
+    for (size_t i = 0; i < SOME; i++) {
+        const struct columns *c = groups->at[i * groups->count / SOME];
+        some[i] = c->field[0][i * 31 % c->count];
+    }
+    for (size_t i = 1; i < SOME; i++) {
+        int64_t value = some[i];
+        size_t at = i;
+        for (; at > 0 && some[at - 1] > value; at--)
+            some[at] = some[at - 1];
+        some[at] = value;
+    }
+    *low = some[SOME / 4];
+    *high = some[SOME / 4 * 3];
+}
+
+/* Fails where the answer is not what the rows say. */
+static double fold_rate(const struct coder *coder, struct blocks *blocks, struct decoded *out,
+                        const struct groups *groups)
+{
+    int64_t low, high, sum = 0;
+    struct codec_fold fold;
+    range_of_middle(&low, &high, groups);
+    blocks_tell(blocks, groups);
+    double begin_s = bench_thread_s();
+    size_t times = 0;
+    double s;
+    do {
+        fold = blocks_fold(coder, blocks, out, low, high);
+        times++;
+        s = bench_thread_s() - begin_s;
+    } while (s < TURN_S_MIN);
+    for (size_t g = 0; g < groups->count; g++) {
+        const struct columns *c = groups->at[g];
+        for (size_t i = 0; i < c->count; i++)
+            sum += c->field[0][i] >= low && c->field[0][i] <= high ? c->field[0][i] : 0;
+    }
+    if (fold.sum != sum)
+        bench_fail("%s: a sum is not that of the rows", coder->name);
+    return (double)(groups->rows * times) / s;
+}
+
 static void measure_rates(const struct kind *kind, const struct groups *groups)
 {
     struct bench_series encodes[CODERS_MAX] = { 0 };
     struct bench_series decodes[CODERS_MAX] = { 0 };
+    struct bench_series folds[CODERS_MAX] = { 0 };
     struct bench_series by_fast[CODERS_MAX] = { 0 };
     struct bench_series by_small[CODERS_MAX] = { 0 };
     struct bench_series alike[CODERS_MAX] = { 0 }; /* none: zstd has no blocks of so many rows */
@@ -211,6 +260,11 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
         for (size_t i = 0; i < coder_count; i++) {
             double rate = encode_rate(&coders[i], &blocks, groups);
             rates[i] = decode_rate(&coders[i], &blocks, &out, groups->rows);
+            if (coders[i].is_block && codec_can_fold(&groups->at[0]->schema, 0)) {
+                double folded = fold_rate(&coders[i], &blocks, &out, groups);
+                if (repeat > 0)
+                    bench_add(&folds[i], folded);
+            }
             if (repeat > 0) {
                 bench_add(&encodes[i], rate);
                 bench_add(&decodes[i], rates[i]);
@@ -229,6 +283,8 @@ static void measure_rates(const struct kind *kind, const struct groups *groups)
         snprintf(at, sizeof at, "%s, %s", kind->name, coders[i].name);
         bench_report(at, "encode", "samples/s", &encodes[i]);
         bench_report(at, "decode", "samples/s", &decodes[i]);
+        if (folds[i].count > 0)
+            bench_report(at, "fold", "samples/s", &folds[i]);
         if (!coder_is_engine(&coders[i]))
             continue;
         bench_report(at, "decode x zstd -1", "x", &by_fast[i]);

@@ -52,6 +52,7 @@ enum question {
     SUM_OF_ROWS,
     SUM_BY_DAY,
     FILTERED,
+    SUM_OF_ZONE,
     QUESTIONS
 };
 
@@ -64,7 +65,8 @@ static const char *const question_names[QUESTIONS] = {
     "sum, at first",     /* the same of who was not asked for before */
     "sum, from rows",    /* the same of a scan */
     "sum by day",
-    "150 and more", /* a filter; its rates are of the rows that are looked through */
+    "150 and more",     /* a filter; its rates are of the rows that are looked through */
+    "60 to 99, summed", /* sum, least and greatest of a zone by year; rates in the same way */
 };
 
 struct place {
@@ -163,6 +165,11 @@ static void aggregate(struct work *work, uint64_t user)
         .every = { .calendar = work->question == SUM_BY_DAY ? HOLTER_DAYS : HOLTER_YEARS },
         .functions = HOLTER_FN_SUM | HOLTER_FN_MIN | HOLTER_FN_MAX,
     };
+    const holter_filter zone = { .min.integer = 60, .max.integer = 99 };
+    if (work->question == SUM_OF_ZONE) {
+        spec.filters = &zone;
+        spec.filter_count = 1;
+    }
     bench_try(holter_aggregate(&aggregator, work->snapshot, &spec, &err), &err);
     while ((status = holter_aggregate_next(aggregator, &windows, &err)) == HOLTER_OK) {
         for (size_t i = 0; i < windows.count; i++) {
@@ -227,7 +234,8 @@ static struct found pass(struct place *place, enum question question, uint32_t t
     holter_snapshot_close(snapshot);
     if (question == TIME_AND_VALUE)
         place->rows = found.rows;
-    double looked = (double)(question == FILTERED ? place->rows : found.rows);
+    bool is_filtered = question == FILTERED || question == SUM_OF_ZONE;
+    double looked = (double)(is_filtered ? place->rows : found.rows);
     found.rate = looked / (bench_now_s() - begin_s);
     found.computed = looked * threads / computed_s;
     return found;

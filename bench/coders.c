@@ -219,7 +219,7 @@ void blocks_add(struct blocks *blocks, const struct coder *coder, const struct c
         if (blocks->bytes.failed)
             bench_fail("no memory");
         blocks->at[blocks->count++] =
-            (struct block){ offset, blocks->bytes.bytes - offset, count, c->time[first] };
+            (struct block){ offset, blocks->bytes.bytes - offset, count, c->time[first], 0, 0 };
     }
 }
 
@@ -242,36 +242,88 @@ void blocks_release(struct blocks *blocks)
     *blocks = (struct blocks){ 0 };
 }
 
+static struct reader bytes_of(const struct blocks *blocks, size_t index)
+{
+    return reader_over(blocks->bytes.data + blocks->at[index].offset, blocks->at[index].bytes);
+}
+
 static void decode_block(const struct coder *coder, struct columns *out,
                          const struct blocks *blocks, size_t index)
 {
     const struct block *block = &blocks->at[index];
-    struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
+    struct reader r = bytes_of(blocks, index);
     decode(coder, out, &r, block->count, block->begin);
     if (!reader_is_done(&r))
         bench_fail("%s: a block has bytes that its rows do not take", coder->name);
 }
 
-/* One after the other in the same rows, as a scan does: a block is decoded beside the next ones. */
+/* Blocks behind one, which are decoded beside it. */
+static size_t find_next(struct codec_next next[CODEC_AHEAD], const struct blocks *blocks,
+                        size_t index)
+{
+    size_t count = 0;
+    for (; count < CODEC_AHEAD && index + 1 + count < blocks->count; count++)
+        next[count] = (struct codec_next){ bytes_of(blocks, index + 1 + count),
+                                           blocks->at[index + 1 + count].count };
+    return count;
+}
+
+/* One after the other in the same rows, as a scan does. */
 static void decode_in_turn(const struct coder *coder, struct codec_rows *rows,
                            const struct blocks *blocks)
 {
     codec_rows_use(rows, coder_is_own(coder) ? own : NULL);
     for (size_t i = 0; i < blocks->count; i++) {
         const struct block *block = &blocks->at[i];
-        struct reader r = reader_over(blocks->bytes.data + block->offset, block->bytes);
+        struct reader r = bytes_of(blocks, i);
         struct codec_next next[CODEC_AHEAD];
-        size_t next_count = 0;
-        for (; next_count < CODEC_AHEAD && i + 1 + next_count < blocks->count; next_count++) {
-            const struct block *coming = &block[1 + next_count];
-            next[next_count] = (struct codec_next){
-                reader_over(blocks->bytes.data + coming->offset, coming->bytes), coming->count
-            };
-        }
+        size_t next_count = find_next(next, blocks, i);
         if (codec_block_decode_next(rows, &r, block->count, block->begin, false, 0, next,
                                     next_count) != HOLTER_OK)
             bench_fail("a block does not decode");
     }
+}
+
+void blocks_tell(struct blocks *blocks, const struct groups *groups)
+{
+    size_t group = 0, row = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        struct block *block = &blocks->at[i];
+        codec_range(&block->min, &block->max, groups->at[group]->field[0] + row, block->count);
+        row += block->count;
+        if (row == groups->at[group]->count) {
+            group++;
+            row = 0;
+        }
+    }
+}
+
+struct codec_fold blocks_fold(const struct coder *coder, const struct blocks *blocks,
+                              struct decoded *out, int64_t low, int64_t high)
+{
+    struct codec_fold all = { 0, 0, INT64_MAX, INT64_MIN };
+    codec_rows_use(&out->rows, coder_is_own(coder) ? own : NULL);
+    for (size_t i = 0; i < blocks->count; i++) {
+        const struct block *block = &blocks->at[i];
+        struct codec_fold_spec spec = { .low = low > block->min ? low : block->min,
+                                        .high = high < block->max ? high : block->max,
+                                        .min = block->min,
+                                        .max = block->max };
+        struct codec_fold fold;
+        struct reader r = bytes_of(blocks, i);
+        struct codec_next next[CODEC_AHEAD];
+        if (spec.low > spec.high)
+            continue; /* as its header tells */
+        size_t next_count = find_next(next, blocks, i);
+        if (codec_block_fold_next(&fold, &spec, &out->rows, &r, block->count, block->begin, next,
+                                  next_count) != HOLTER_OK)
+            bench_fail("a block is not folded");
+        all.count += fold.count;
+        all.sum += fold.sum;
+        all.min = fold.min < all.min ? fold.min : all.min;
+        all.max = fold.max > all.max ? fold.max : all.max;
+    }
+    return all;
 }
 
 void decoded_init(struct decoded *decoded, const struct schema *schema)

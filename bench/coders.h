@@ -56,6 +56,7 @@ struct blocks {
     struct block {
         size_t offset, bytes, count;
         int64_t begin;
+        int64_t min, max; /* of its first field: blocks_tell */
     } * at;
     size_t count, capacity;
 };
@@ -73,6 +74,11 @@ void decoded_init(struct decoded *decoded, const struct schema *schema);
 void decoded_release(struct decoded *decoded);
 /** One after the other, as a log or a scan is read. */
 void blocks_decode(const struct coder *coder, const struct blocks *blocks, struct decoded *out);
+/** What block headers would tell of the first field, which can be folded, of the rows that the blocks were made of. */
+void blocks_tell(struct blocks *blocks, const struct groups *groups);
+/** The values of that field within the range folded, without rows; one block after the other. */
+struct codec_fold blocks_fold(const struct coder *coder, const struct blocks *blocks,
+                              struct decoded *out, int64_t low, int64_t high);
 /** Fails where rows do not come back as they went in. */
 void blocks_check(const struct coder *coder, const struct blocks *blocks,
                   const struct columns *group);

@@ -105,6 +105,39 @@ static void check_zeros_behind(struct codec_rows *rows)
     buffer_release(&bytes);
 }
 
+/* What is folded of a block, decoded or refused before, is what its rows say; of one that is refused it is anything. */
+static void check_folds(struct codec_rows *rows, const struct reader *bytes, size_t count,
+                        int64_t begin, const struct columns *expected)
+{
+    const struct columns *c = &rows->columns;
+    for (size_t f = 0; f < c->schema.field_count && codec_can_fold(&c->schema, f); f++) {
+        struct codec_fold_spec spec = { f, -3, 70, -100, 100 };
+        struct codec_fold fold;
+        uint64_t in = 0;
+        int64_t sum = 0;
+        const int64_t *values = expected->field[f];
+        if (expected->count > 0) {
+            int64_t middle = values[expected->count / 2];
+            codec_range(&spec.min, &spec.max, values, expected->count);
+            spec.low = middle < values[0] ? middle : values[0];
+            spec.high = middle < values[0] ? values[0] : middle;
+            if (spec.low < -CODEC_FOLD_END || spec.high > CODEC_FOLD_END)
+                continue;
+        }
+        for (size_t i = 0; i < expected->count; i++) {
+            bool is_in = values[i] >= spec.low && values[i] <= spec.high;
+            in += is_in;
+            sum += is_in ? values[i] : 0;
+        }
+        struct reader r = *bytes;
+        holter_status status = codec_block_fold_next(&fold, &spec, rows, &r, count, begin, NULL, 0);
+        core_assert(status == HOLTER_OK || (status == HOLTER_CORRUPT && expected->count == 0));
+        core_assert(expected->count == 0 ||
+                    (fold.count == in && fold.sum == sum && fold.min == spec.low &&
+                     fold.max == spec.high)); /* two values of the block */
+    }
+}
+
 /* Each loop that this CPU runs makes the same of a block's bytes, also where it is the next ones of itself. */
 static void check_loops(const struct schema *schema, const struct reader *bytes, size_t rows,
                         int64_t begin, bool with_revision, const struct codec_models *models,
@@ -132,6 +165,7 @@ static void check_loops(const struct schema *schema, const struct reader *bytes,
                             back.columns.time[i - 1] < back.columns.time[i]);
             }
         }
+        check_folds(&back, bytes, rows, begin, expected);
         check_zeros_behind(&back);
         codec_rows_release(&back);
     }

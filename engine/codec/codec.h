@@ -258,6 +258,31 @@ holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r,
                                       int64_t begin, bool with_revision, int64_t revision,
                                       const struct codec_next *next, size_t next_count);
 
+/* ---- one field, folded ----------------------------------------------------------------------- */
+
+/** Ends of ranges lie in [-CODEC_FOLD_END, CODEC_FOLD_END], so that no sum wraps. */
+#define CODEC_FOLD_END (INT64_MAX / CODEC_BLOCK_ROWS_MAX)
+/** Values in [low, high], within [min, max], in which the block's header says that all are; where they are not, the answer is wrong. */
+struct codec_fold_spec {
+    size_t field;
+    int64_t low, high;
+    int64_t min, max;
+};
+struct codec_fold {
+    uint64_t count;
+    int64_t sum, min, max; /* of none: 0, INT64_MAX, INT64_MIN */
+};
+/** A field's values can be read without rows: none before it is a float or text, nor is it itself. */
+bool codec_can_fold(const struct schema *schema, size_t field);
+/**
+ * As codec_block_decode_next, but no rows are made: what is not needed for the field's values is passed by. Of what is behind
+ * them nothing is read, and *r stands before it.
+ */
+holter_status codec_block_fold_next(struct codec_fold *fold, const struct codec_fold_spec *spec,
+                                    struct codec_rows *rows, struct reader *r, size_t count,
+                                    int64_t begin, const struct codec_next *next,
+                                    size_t next_count);
+
 /* ---- loops ----------------------------------------------------------------------------------- */
 
 enum codec_loops {

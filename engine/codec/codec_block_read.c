@@ -5,6 +5,7 @@
  * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_bytes.c.
  */
 #include "codec_block.h"
+#include "codec_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,21 +192,28 @@ struct decoding {
     size_t next_count;
 };
 
-/* Pairs, whose symbols may come together with those of the next blocks. */
+/* Pairs of as many rows that may come next: their symbols may be decoded together. */
+static size_t find_coming(struct reader coming[CODEC_AHEAD], const struct decoding *d, size_t count)
+{
+    struct codec_rows *rows = d->rows;
+    size_t found = 0;
+    while (found < d->next_count && d->next[found].count == count) {
+        coming[found] = d->next[found].bytes;
+        if (get_u8(&coming[found]) >> TIME_UNIT_BITS != TIME_PAIRS)
+            break;
+        found++;
+    }
+    if (found > 0 && rows->ahead == NULL)
+        rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
+    return found;
+}
+
 static bool decode_pairs(const struct decoding *d, int64_t *values, struct reader *r, size_t count,
                          int64_t begin, unsigned unit)
 {
     struct codec_rows *rows = d->rows;
     struct reader coming[CODEC_AHEAD];
-    size_t coming_count = 0;
-    while (coming_count < d->next_count && d->next[coming_count].count == count) {
-        coming[coming_count] = d->next[coming_count].bytes;
-        if (get_u8(&coming[coming_count]) >> TIME_UNIT_BITS != TIME_PAIRS)
-            break;
-        coming_count++;
-    }
-    if (coming_count > 0 && rows->ahead == NULL)
-        rows->ahead = core_calloc(1, sizeof *rows->ahead); /* without it they come one by one */
+    size_t coming_count = find_coming(coming, d, count);
     return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
                         (uint64_t)codec_unit_ns[unit], rows->models, rows->ahead, coming,
                         coming_count, &rows->is_rising);
@@ -419,6 +427,101 @@ holter_status codec_block_decode_next(struct codec_rows *rows, struct reader *r,
     columns->count = count;
     return HOLTER_OK;
 }
+
+/* ---- one field, folded ----------------------------------------------------------------------- */
+
+bool codec_can_fold(const struct schema *schema, size_t field)
+{
+    bool are_integers = field < schema->field_count;
+    for (size_t f = 0; are_integers && f <= field; f++)
+        are_integers = schema->types[f] == FIELD_INT || schema->types[f] == FIELD_ENUM;
+    return are_integers;
+}
+
+/* Times and durations, and values where they go with them. False: these bytes are none. */
+static bool pass_times(const struct decoding *decoding, enum time_form *form, struct reader *r,
+                       size_t count, int64_t begin)
+{
+    const struct codec_rows *rows = decoding->rows;
+    const struct columns *c = &rows->columns;
+    struct derived derived;
+    struct reader before = *r;
+    *form = (enum time_form)(get_u8(r) >> TIME_UNIT_BITS);
+    bool is_right = !r->overrun;
+    switch (*form) {
+    case TIME_GAPS:
+        is_right = is_right && block_array_pass(c->time, r, count, rows->models);
+        break;
+    case TIME_RATE:
+        for (unsigned i = 0; i < 3; i++)
+            (void)get_varint(r);
+        break;
+    case TIME_EVEN:
+        (void)get_varint(r);
+        return !r->overrun && c->schema.kind == SAMPLE_INTERVAL;
+    default:
+        *r = before;
+        is_right = decode_times(decoding, &derived, form, r, count, begin);
+    }
+    if (is_right && c->schema.kind == SAMPLE_INTERVAL && *form != TIME_SPELLS)
+        is_right = block_array_pass(c->duration, r, count, rows->models);
+    return is_right && !r->overrun;
+}
+
+/* False: it is no pairs, or there is no quicker way for these; *r stands where it stood. */
+static bool fold_pairs(struct codec_fold *fold, const struct codec_fold_spec *spec,
+                       const struct decoding *d, struct reader *r, size_t count)
+{
+    struct codec_rows *rows = d->rows;
+    struct reader before = *r;
+    struct reader coming[CODEC_AHEAD];
+    if (only_field(&rows->columns) != NULL && get_u8(r) >> TIME_UNIT_BITS == TIME_PAIRS) {
+        size_t coming_count = find_coming(coming, d, count);
+        if (pairs_fold(fold, spec, r, count, rows->models, rows->ahead, coming, coming_count))
+            return true;
+    }
+    *r = before;
+    return false;
+}
+
+holter_status codec_block_fold_next(struct codec_fold *fold, const struct codec_fold_spec *spec,
+                                    struct codec_rows *rows, struct reader *r, size_t count,
+                                    int64_t begin, const struct codec_next *next, size_t next_count)
+{
+    const struct decoding decoding = { rows, next, next_count };
+    struct columns *c = &rows->columns;
+    enum time_form form;
+    core_assert(codec_can_fold(&c->schema, spec->field));
+    core_assert(spec->low >= -CODEC_FOLD_END);
+    core_assert(spec->min <= spec->low);
+    core_assert(spec->low <= spec->high);
+    core_assert(spec->high <= spec->max);
+    core_assert(spec->high <= CODEC_FOLD_END);
+    columns_clear(c);
+    if (count == 0 || count > ROWS || r->overrun)
+        return HOLTER_CORRUPT;
+    if (!columns_reserve(c, count))
+        return HOLTER_NO_MEMORY;
+    if (fold_pairs(fold, spec, &decoding, r, count))
+        return HOLTER_OK;
+    if (!pass_times(&decoding, &form, r, count, begin))
+        return HOLTER_CORRUPT;
+    if (form != TIME_PAIRS && form != TIME_SPELLS) {
+        for (size_t f = 0; f < spec->field; f++) {
+            if (!block_array_pass(c->field[f], r, count, rows->models))
+                return HOLTER_CORRUPT;
+        }
+        if (array_fold(fold, r, count, spec))
+            return HOLTER_OK;
+        if (!block_array_decode(c->field[spec->field], r, count, rows->models))
+            return HOLTER_CORRUPT;
+    }
+    codec_lanes()->fold(fold, c->field[spec->field], count, spec->low, spec->high);
+    codec_fold_from(fold, spec->low);
+    return HOLTER_OK;
+}
+
+/* ---- memory of rows -------------------------------------------------------------------------- */
 
 void codec_rows_use(struct codec_rows *rows, const struct codec_models *models)
 {

@@ -475,6 +475,24 @@ bool block_array_decode(int64_t *out, struct reader *r, size_t count,
     return true;
 }
 
+bool block_array_pass(int64_t *room, struct reader *r, size_t count,
+                      const struct codec_models *models)
+{
+    struct reader before = *r;
+    uint8_t code = get_u8(r);
+    if (code == ARRAY_CUT && count > ARRAY_ROWS_MAX) {
+        for (; count > ARRAY_ROWS_MAX; count -= ARRAY_ROWS_MAX) {
+            if (!array_pass(r, ARRAY_ROWS_MAX))
+                return false;
+        }
+        return array_pass(r, count);
+    }
+    *r = before;
+    if (code == ARRAY_CONSTANT || (code <= ARRAY_RUNS && count <= ARRAY_ROWS_MAX))
+        return array_pass(r, count);
+    return block_array_decode(room, r, count, models);
+}
+
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
 static size_t pairs_bytes(size_t bits, size_t escapes)
@@ -699,6 +717,40 @@ bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count
         return false;
     values_of(values, count, 1, first);
     return codec_times_of_gaps(time, count, begin, ns);
+}
+
+bool pairs_fold(struct codec_fold *fold, const struct codec_fold_spec *spec, struct reader *r,
+                size_t count, const struct codec_models *models, struct codec_ahead *ahead,
+                const struct reader *next, size_t next_count)
+{
+    uint8_t room[CODEC_BLOCK_ROWS_MAX];
+    int64_t changes[ARRAY_ROWS_MAX];
+    uint16_t words[ARRAY_ROWS_MAX + LANES_STRETCH];
+    size_t escapes;
+    int64_t first;
+    if (codec_lanes()->fold_pairs == NULL || !codec_fold_is_narrow(spec))
+        return false;
+    const struct model_tables *tables = pairs_head(&first, r, models);
+    const uint8_t *symbols =
+        tables == NULL ? NULL
+                       : pairs_symbols(room, r, tables, count, models, ahead, next, next_count);
+    if (symbols == NULL || !escapes_count(&escapes, r, symbols, count) ||
+        escapes > ARRAY_ROWS_MAX ||
+        (escapes > 0 && (!array_pass(r, escapes) || !array_decode(changes, r, escapes))))
+        return false;
+    for (size_t i = 0; i < escapes; i++)
+        words[i] = codec_fold_word(changes[i], 0);
+    const struct lanes_pairs_folded by = {
+        .symbols = symbols,
+        .count = count,
+        .change_of = tables->change_of,
+        .changes = words,
+        .first = codec_fold_word(first, spec->low),
+        .span = codec_fold_word(spec->high, spec->low),
+    };
+    codec_lanes()->fold_pairs(fold, &by);
+    codec_fold_from(fold, spec->low);
+    return true;
 }
 
 struct codec_scratch *codec_scratch_new(void)

@@ -69,6 +69,10 @@ void cold_array_encode(struct buffer *out, struct codec_scratch *s, const int64_
 bool block_array_decode(int64_t *out, struct reader *r, size_t count,
                         const struct codec_models *models);
 
+/** Pass by one: `room`, as large, is for values without which its end is not known. False: it is none, as far as that is told. */
+bool block_array_pass(int64_t *room, struct reader *r, size_t count,
+                      const struct codec_models *models);
+
 /** How an array is coded by a model, and about how many bytes that takes. */
 struct coded_plan {
     size_t bytes;
@@ -160,6 +164,11 @@ void ahead_forget(struct codec_ahead *ahead);
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
                   const struct reader *next, size_t next_count, bool *is_rising);
+
+/** As array_fold, of what pairs_decode reads. After false *r stands anywhere. */
+bool pairs_fold(struct codec_fold *fold, const struct codec_fold_spec *spec, struct reader *r,
+                size_t count, const struct codec_models *models, struct codec_ahead *ahead,
+                const struct reader *next, size_t next_count);
 
 /* ---- own models (codec_own.c) ---------------------------------------------------------------- */
 

@@ -90,7 +90,7 @@ void small_replace(int32_t *values, const struct small_places *places, const int
 int32_t small_sums(int64_t *out, const struct small_values *values, size_t count, int64_t first,
                    uint32_t scale);
 
-/* ---- arrays of integers (codec_array.c, codec_array_read.c) ----------------------------------- */
+/* ---- arrays of integers (codec_array.c, _read.c, _fold.c) ----------------------------------- */
 
 enum { ARRAY_ROWS_MAX = CODEC_PACKED_ROWS_MAX };
 
@@ -129,6 +129,37 @@ bool array_decode_by_code(int64_t *out, struct reader *r, size_t count, uint8_t 
  */
 bool array_decode_sums(int64_t *out, int32_t *least, struct reader *r, size_t count, int64_t first,
                        uint32_t scale);
+/**
+ * Pass by an array of 1 .. ARRAY_ROWS_MAX values. False: these bytes are none, as far as that is told.
+ */
+bool array_pass(struct reader *r, size_t count);
+
+/**
+ * Fold an array without writing its values down, which the spec says are of a narrow range. False: there is no quicker way
+ * for this one, or it is none; *r stands where it stood.
+ */
+bool array_fold(struct codec_fold *fold, struct reader *r, size_t count,
+                const struct codec_fold_spec *spec);
+/** Values that differ by so much less than 2^16 are told apart by their distance from one, as a word. */
+static inline bool codec_fold_is_narrow(const struct codec_fold_spec *spec)
+{
+    return (uint64_t)spec->max - (uint64_t)spec->min <= UINT16_MAX;
+}
+static inline uint16_t codec_fold_word(int64_t value, int64_t low)
+{
+    return (uint16_t)((uint64_t)value - (uint64_t)low);
+}
+/** Of values less `low`, of which there may be none: *fold becomes that of values. */
+static inline void codec_fold_from(struct codec_fold *fold, int64_t low)
+{
+    if (fold->count == 0) {
+        *fold = (struct codec_fold){ 0, 0, INT64_MAX, INT64_MIN };
+        return;
+    }
+    fold->sum = wrap_add_i64(fold->sum, (int64_t)(fold->count * (uint64_t)low));
+    fold->min = wrap_add_i64(fold->min, low);
+    fold->max = wrap_add_i64(fold->max, low);
+}
 
 /** The value of an array of equal ones; false: these bytes are no such array. */
 bool array_decode_constant(int64_t *value, struct reader *r);

@@ -48,6 +48,15 @@ struct lanes_listed {
     uint16_t bias;
 };
 
+/** Words, or what a list has for them, or sums of that, to be folded: less the low end of a range, and all of 16 bits, which wrap. */
+struct lanes_folded {
+    struct lanes_listed
+        listed;       /* list NULL: each word, of at most LANES_SMALL_BITS, with the bias added */
+    uint16_t span;    /* of the range */
+    bool are_changes; /* from `first` on: the first word stands for nothing */
+    uint16_t first;
+};
+
 /** Rows of which a symbol tells the gap before each and the change to it; one in seconds, say. */
 struct lanes_pairs {
     const uint8_t *symbols; /* `count`; readable to the next multiple of LANES_PAIRS */
@@ -60,6 +69,15 @@ struct lanes_pairs {
     uint32_t ns;         /* of a gap of 1 */
 };
 
+/** Values of pairs, to be folded as lanes_folded is. */
+struct lanes_pairs_folded {
+    const uint8_t *symbols; /* as of lanes_pairs, and so here */
+    size_t count;
+    const int8_t *change_of;
+    const uint16_t *changes; /* of symbols 0; LANES_STRETCH more can be read */
+    uint16_t first, span;
+};
+
 struct codec_lanes {
     /** 512 words of `width` bits, 1 to 64, to 64 * width bytes. Higher bits of a word are left out. */
     void (*pack)(uint8_t *out, const uint64_t *words, unsigned width);
@@ -70,6 +88,12 @@ struct codec_lanes {
                  int64_t base);
     /** The least and the greatest of 1 or more values. */
     void (*range)(int64_t *min, int64_t *max, const int64_t *values, size_t count);
+    /** Of what is in [0, span]. NULL: there is no quicker way than by values. */
+    void (*fold_listed)(struct codec_fold *fold, const struct lanes_folded *by);
+    void (*fold_pairs)(struct codec_fold *fold, const struct lanes_pairs_folded *by); /* the same */
+    /** Of values, less `low` each, what is in [0, high - low]: number, sum, least and greatest, where there is one. */
+    void (*fold)(struct codec_fold *fold, const int64_t *values, size_t count, int64_t low,
+                 int64_t high);
     /** Words to 32 bits, of at most LANES_SMALL_BITS. */
     void (*unpack_small)(int32_t *out, const uint8_t *in, unsigned width, int32_t base);
     /**

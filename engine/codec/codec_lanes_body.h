@@ -292,6 +292,111 @@ static void sums_listed(int64_t *out, const struct lanes_listed *listed, int64_t
     else
         sums_of_listed(out, listed, before, scale, true);
 }
+
+/* What was folded of words, by distances as in lanes_fold. */
+struct words_folded {
+    __m512i sum, above, below; /* sums in 32 bits */
+    size_t count;
+};
+
+static inline struct words_folded words_none(void)
+{
+    return (struct words_folded){ _mm512_setzero_si512(), _mm512_set1_epi16(-1),
+                                  _mm512_set1_epi16(-1), 0 };
+}
+
+static inline __attribute__((always_inline)) void fold_row(struct words_folded *at, __m512i words,
+                                                           __m512i span, uint32_t counted)
+{
+    uint32_t in = _mm512_mask_cmple_epu16_mask(counted, words, span);
+    __m512i inside = _mm512_maskz_mov_epi16(in, words);
+    at->count += (size_t)__builtin_popcount(in);
+    at->above = _mm512_mask_min_epu16(at->above, counted, at->above, words);
+    at->below = _mm512_mask_min_epu16(at->below, counted, at->below, _mm512_sub_epi16(span, words));
+    at->sum = _mm512_add_epi32(at->sum, _mm512_and_si512(inside, _mm512_set1_epi32(UINT16_MAX)));
+    at->sum = _mm512_add_epi32(at->sum, _mm512_srli_epi32(inside, 16));
+}
+
+static unsigned least_of_words(__m512i least)
+{
+    __m512i pairs = _mm512_min_epu16(least, _mm512_srli_epi32(least, 16));
+    return (unsigned)_mm512_reduce_min_epu32(_mm512_and_si512(pairs, _mm512_set1_epi32(0xffff)));
+}
+
+static struct codec_fold fold_of_words(const struct words_folded *at, unsigned span)
+{
+    return (struct codec_fold){ at->count, (uint32_t)_mm512_reduce_add_epi32(at->sum),
+                                least_of_words(at->above), span - least_of_words(at->below) };
+}
+
+/* The last of 32 words in the order of quads, in all of them. */
+static inline __m512i last_word(__m512i words)
+{
+    return _mm512_permutexvar_epi16(_mm512_set1_epi16(QUADS_WORDS - 1), words);
+}
+
+/* With constants for the two, each is a loop of its own. Sums are in the order of quads, which does not matter here. */
+static inline __attribute__((always_inline)) void fold_words(struct codec_fold *fold,
+                                                             const struct lanes_folded *by,
+                                                             bool is_listed, bool are_changes)
+{
+    const struct lanes_listed *listed = &by->listed;
+    const unsigned width = listed->width;
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i table = is_listed ? _mm512_loadu_si512(listed->list) : zero;
+    const __m512i order = _mm512_loadu_si512(quads_of_words);
+    const __m512i mask = _mm512_set1_epi16((short)((1u << width) - 1));
+    const __m512i wanted = _mm512_set1_epi16((short)listed->sought);
+    const __m512i bias = _mm512_set1_epi16((short)listed->bias);
+    const __m512i span = _mm512_set1_epi16((short)by->span);
+    const uint16_t *others = listed->others;
+    const uint8_t *in = listed->in;
+    struct words_folded at = words_none();
+    __m512i before = zero;
+    if (are_changes) {
+        unsigned word = in[0] | (unsigned)in[1] << 8;
+        word &= (1u << width) - 1;
+        unsigned value = word + listed->bias;
+        if (is_listed)
+            value = word == listed->sought ? others[0] : listed->list[word];
+        before = _mm512_set1_epi16((short)(by->first - value));
+    }
+    for (size_t group = 0; group < listed->groups; group++) {
+        for (unsigned row = 0; row < LANES_GROUP / LANES_STRETCH; row++) {
+            __m512i words = _mm512_and_si512(row_of_words(in, row, width), mask);
+            if (is_listed) {
+                uint32_t found = _mm512_cmpeq_epi16_mask(words, wanted);
+                __m512i more = _mm512_loadu_si512(others);
+                __asm__("" : "+v"(more)); /* as above */
+                words = _mm512_permutexvar_epi16(words, table);
+                words = _mm512_mask_expand_epi16(words, found, more);
+                others += __builtin_popcount(found);
+            } else {
+                words = _mm512_add_epi16(words, bias);
+            }
+            if (are_changes) {
+                words = _mm512_permutexvar_epi16(order, words);
+                words = _mm512_add_epi16(quads_wrapped(words), before);
+                before = last_word(words);
+            }
+            fold_row(&at, words, span, UINT32_MAX);
+        }
+        in += (size_t)LANES_REGISTER_BYTES * width;
+    }
+    *fold = fold_of_words(&at, by->span);
+}
+
+static void fold_listed(struct codec_fold *fold, const struct lanes_folded *by)
+{
+    if (by->listed.list == NULL && by->are_changes)
+        fold_words(fold, by, false, true);
+    else if (by->listed.list == NULL)
+        fold_words(fold, by, false, false);
+    else if (by->are_changes)
+        fold_words(fold, by, true, true);
+    else
+        fold_words(fold, by, true, false);
+}
 #elif defined(__AVX2__)
 enum { LISTED_BITS = 3 };
 
@@ -535,6 +640,41 @@ static void lanes_pairs(int64_t *restrict time, int64_t *restrict values,
         }
     }
 }
+
+static void fold_pairs(struct codec_fold *fold, const struct lanes_pairs_folded *by)
+{
+    const struct byte_list change_of = list_load(by->change_of);
+    const __m512i order = _mm512_loadu_si512(quads_of_words);
+    const __m512i span = _mm512_set1_epi16((short)by->span);
+    const uint16_t *others = by->changes;
+    struct words_folded at = words_none();
+    __m512i before = _mm512_set1_epi16((short)by->first);
+    for (size_t i = 0; i < by->count; i += LANES_PAIRS) {
+        __m512i symbols = _mm512_loadu_si512(by->symbols + i);
+        uint64_t escapes = _mm512_cmpeq_epi8_mask(symbols, _mm512_setzero_si512());
+        __m512i changes = list_look_up(&change_of, symbols);
+        for (size_t row = i; row < i + LANES_PAIRS && row < by->count; row += QUADS_WORDS) {
+            size_t left = by->count - row;
+            uint32_t found = (uint32_t)escapes;
+            uint32_t counted = UINT32_MAX; /* in the order of quads */
+            __m512i words = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(changes));
+            changes = _mm512_shuffle_i64x2(changes, changes, 0x4e);
+            escapes >>= QUADS_WORDS;
+            if (CORE_UNLIKELY(left < QUADS_WORDS)) {
+                found &= (1u << left) - 1;
+                counted = _mm512_cmplt_epu16_mask(order, _mm512_set1_epi16((short)left));
+            }
+            words = _mm512_mask_expand_epi16(words, found, _mm512_loadu_si512(others));
+            words = _mm512_maskz_mov_epi16(row == 0 ? ~1u : UINT32_MAX, words);
+            others += __builtin_popcount(found);
+            words = quads_wrapped(_mm512_permutexvar_epi16(order, words));
+            words = _mm512_add_epi16(words, before);
+            before = last_word(words);
+            fold_row(&at, words, span, counted);
+        }
+    }
+    *fold = fold_of_words(&at, by->span);
+}
 #else
 /* As many values as any register holds; each becomes the sum of those up to it. */
 typedef uint32_t four __attribute__((vector_size(16)));
@@ -681,6 +821,28 @@ static void lanes_range(int64_t *min, int64_t *max, const int64_t *values, size_
     *max = greatest;
 }
 
+/* By distances from either end, which have no sign: what is out of the range is further from an end than the other one. */
+static void lanes_fold(struct codec_fold *fold, const int64_t *values, size_t count, int64_t low,
+                       int64_t high)
+{
+    const uint64_t span = (uint64_t)high - (uint64_t)low;
+    uint64_t out = 0;
+    uint64_t sum = 0;
+    uint64_t above = UINT64_MAX;
+    uint64_t below = UINT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t from_low = (uint64_t)values[i] - (uint64_t)low;
+        uint64_t to_high = (uint64_t)high - (uint64_t)values[i];
+        uint64_t is_out = from_low > span;
+        out += is_out;
+        sum += from_low & (is_out - 1);
+        above = from_low < above ? from_low : above;
+        below = to_high < below ? to_high : below;
+    }
+    *fold =
+        (struct codec_fold){ count - out, (int64_t)sum, (int64_t)above, (int64_t)(span - below) };
+}
+
 /* ---- linear prediction ----------------------------------------------------------------------- */
 
 static void lanes_lags(int64_t *sums, const int32_t *values, size_t count)
@@ -756,12 +918,15 @@ const struct codec_lanes CODEC_LANES = {
     .unpack = lanes_unpack,
     .tail = lanes_tail,
     .range = lanes_range,
+    .fold = lanes_fold,
     .unpack_small = lanes_unpack_small,
     .unpack_listed = lanes_unpack_listed,
     .replace = lanes_replace,
 #if defined(__AVX512F__)
     .count_listed = count_listed,
     .sums_listed = sums_listed,
+    .fold_listed = fold_listed,
+    .fold_pairs = fold_pairs,
 #endif
     .sums = lanes_sums,
     .pairs = lanes_pairs,

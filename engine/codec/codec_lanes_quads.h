@@ -59,15 +59,31 @@ static inline __m512i quads_last(__m512i numbers)
     return _mm512_permutexvar_epi64(_mm512_set1_epi64(QUADS_RUN - 1), numbers);
 }
 
+/* Of quads the sums of each word and those before it in its run. */
+static inline __m512i quads_within_runs(__m512i words)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    words = _mm512_add_epi16(words, _mm512_alignr_epi64(words, zero, 7));
+    words = _mm512_add_epi16(words, _mm512_alignr_epi64(words, zero, 6));
+    return _mm512_add_epi16(words, _mm512_alignr_epi64(words, zero, 4));
+}
+
+/* And of all words before it, in their places, where sums wrap: a product would carry from word to word. */
+static inline __m512i quads_wrapped(__m512i words)
+{
+    words = quads_within_runs(words);
+    __m512i before = _mm512_slli_epi64(quads_last(words), 16);
+    before = _mm512_add_epi16(before, _mm512_slli_epi64(before, 16));
+    before = _mm512_add_epi16(before, _mm512_slli_epi64(before, 32));
+    return _mm512_add_epi16(words, before);
+}
+
 /* Of 32 words the sums of each and those before it: run j to sums[j]. */
 static inline __attribute__((always_inline)) void quads_sum(__m512i sums[QUADS_RUNS],
                                                             const struct quads *quads,
                                                             __m512i words)
 {
-    const __m512i zero = _mm512_setzero_si512();
-    words = _mm512_add_epi16(words, _mm512_alignr_epi64(words, zero, 7));
-    words = _mm512_add_epi16(words, _mm512_alignr_epi64(words, zero, 6));
-    words = _mm512_add_epi16(words, _mm512_alignr_epi64(words, zero, 4));
+    words = quads_within_runs(words);
     __m512i before = _mm512_mullo_epi64(quads_last(words), quads->spread);
     words = _mm512_add_epi16(words, before);
     sums[0] = _mm512_and_si512(words, _mm512_set1_epi64(UINT16_MAX));

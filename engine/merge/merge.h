@@ -63,6 +63,7 @@ struct merge_ahead {
     int64_t first, last, next;
     size_t blocks;
     const void *about; /* the run's; for merge_spec.take_whole */
+    void *context;     /* the run's, too */
 };
 
 /** What to do with blocks ahead. */

@@ -35,6 +35,9 @@ struct query_spec {
      */
     enum merge_verdict (*take_block)(void *context, const struct segment_block *block,
                                      size_t blocks);
+    /** The same of one block, of whose rows filters let some through, no row flagged: `run` can fold it. */
+    enum merge_verdict (*take_part)(void *context, const struct segment_block *block,
+                                    struct segment_run *run);
     void *take_context;
     bool
         by_half_hours; /* of series that have a rollup, its half hours in the place of blocks (`blocks` 0) */

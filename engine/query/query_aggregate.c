@@ -12,7 +12,8 @@
  *
  * Where the header of a block tells what is asked for, and its rows all stand and begin in the window at
  * hand, they are not read (take_block): so of long windows only the edges are decoded. A block that begins
- * beyond the window waits for its own. Of a series that has a rollup its half hours are asked for in the
+ * beyond the window waits for its own. Where a filter lets through a part of such a block, the values of its field are
+ * folded as they are decoded, without rows (take_part). Of a series that has a rollup its half hours are asked for in the
  * place of blocks: so of windows that begin and end with one nothing is decoded.
  *
  *   A1  Between windows each lane's next row begins at or after the end of the window before.
@@ -73,9 +74,10 @@ struct query_aggregate {
     size_t open_count, open_capacity;
     int64_t begin, end; /* the window at hand; before the first: end is `from` */
 
-    bool is_taking;      /* rows of the window at hand are being taken: blocks may be, too */
-    uint64_t passed;     /* blocks taken by their headers */
-    uint64_t half_hours; /* taken */
+    bool is_taking; /* rows of the window at hand are being taken: blocks may be, too */
+    struct codec_fold_spec fold; /* of take_part */
+    uint64_t passed;             /* blocks taken by their headers */
+    uint64_t half_hours;         /* taken */
     uint64_t samples, excluded, parts;
     int128
         time; /* of intervals, within the window; until its end of all that begin in it, wholly */
@@ -266,17 +268,29 @@ static bool half_hours_suffice(const struct query_aggregate *a)
             every->width_ns / half_hour_ns >= 4);
 }
 
+/* Whether all rows of a block begin in the window at hand, and end where that matters: MERGE_TAKEN. */
+static enum merge_verdict place_block(const struct query_aggregate *a,
+                                      const struct segment_block *block)
+{
+    if (block->begin_min >= a->end)
+        return MERGE_WAIT; /* the window comes first */
+    bool may_last = block->end_max > a->end || block->end_max == INT64_MAX; /* or later */
+    return !a->is_taking || block->begin_min < a->begin || block->begin_max >= a->end ||
+                   (a->has_shares && may_last)
+               ? MERGE_READ
+               : MERGE_TAKEN;
+}
+
 /* Of headers_suffice. The sum of an interval is its share, which is the whole where it ends in time. */
 static enum merge_verdict take_block(void *context, const struct segment_block *block,
                                      size_t blocks)
 {
     struct query_aggregate *a = context;
     uint64_t kept = block->rows - block->flagged;
-    if (block->begin_min >= a->end)
-        return MERGE_WAIT; /* the window comes first */
-    bool may_last = block->end_max > a->end || block->end_max == INT64_MAX; /* or later */
-    if (!a->is_taking || block->begin_min < a->begin || block->begin_max >= a->end ||
-        (a->has_shares && may_last) || !floats_are_told(a, block))
+    enum merge_verdict verdict = place_block(a, block);
+    if (verdict != MERGE_TAKEN)
+        return verdict;
+    if (!floats_are_told(a, block))
         return MERGE_READ;
     for (size_t f = 0; kept > 0 && f < a->spec.schema.field_count; f++) {
         struct tally *tally = &a->tallies[f];
@@ -296,6 +310,61 @@ static enum merge_verdict take_block(void *context, const struct segment_block *
     return MERGE_TAKEN;
 }
 
+/*
+ * Of headers_suffice, where filters and what is asked for are of one field, which can be folded: the range that filters
+ * leave of it. False: it is not so.
+ */
+static bool find_fold(struct codec_fold_spec *fold, const struct query_aggregate *a)
+{
+    const struct query_spec *rows = &a->spec.rows;
+    if (rows->filter_count == 0 || !headers_suffice(a))
+        return false;
+    size_t field = rows->filters[0].field;
+    *fold = (struct codec_fold_spec){ .field = field, .low = INT64_MIN, .high = INT64_MAX };
+    for (size_t i = 0; i < rows->filter_count; i++) {
+        const struct query_filter *filter = &rows->filters[i];
+        if (filter->field != field)
+            return false;
+        fold->low = filter->min > fold->low ? filter->min : fold->low;
+        fold->high = filter->max < fold->high ? filter->max : fold->high;
+    }
+    for (size_t f = 0; f < a->spec.schema.field_count; f++) {
+        if (f != field && has_field(a, f) && a->spec.schema.types[f] != FIELD_ENUM &&
+            a->spec.schema.types[f] != FIELD_TEXT)
+            return false;
+    }
+    return fold->low <= fold->high && codec_can_fold(&a->spec.schema, field);
+}
+
+/* Of find_fold. What fails is told when it is read. */
+static enum merge_verdict take_part(void *context, const struct segment_block *block,
+                                    struct segment_run *run)
+{
+    struct query_aggregate *a = context;
+    const struct segment_field *header = &block->field[a->fold.field];
+    struct codec_fold_spec spec = a->fold;
+    struct codec_fold fold;
+    enum merge_verdict verdict = place_block(a, block);
+    if (verdict != MERGE_TAKEN)
+        return verdict;
+    spec.min = header->min;
+    spec.max = header->max;
+    spec.low = spec.low > spec.min ? spec.low : spec.min;
+    spec.high = spec.high < spec.max ? spec.high : spec.max;
+    if (spec.low > spec.high || spec.low < -CODEC_FOLD_END || spec.high > CODEC_FOLD_END ||
+        segment_run_fold(&fold, run, &spec) != HOLTER_OK)
+        return MERGE_READ;
+    struct tally *tally = &a->tallies[spec.field];
+    if (fold.count > 0 && has_field(a, spec.field) &&
+        a->spec.schema.types[spec.field] == FIELD_INT) {
+        tally->total.whole += fold.sum;
+        take_extremes(a, tally, spec.field, fold.min, fold.max);
+    }
+    a->samples += fold.count;
+    a->parts += fold.count;
+    return MERGE_TAKEN;
+}
+
 /* The first lane's scan is opened for all sources, as it tells which there are. */
 static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot *snapshot,
                                 holter_error *err)
@@ -305,6 +374,7 @@ static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot
     struct query_scan *scan = NULL;
     struct query_spec spec = a->spec.rows;
     spec.take_block = headers_suffice(a) ? take_block : NULL;
+    spec.take_part = find_fold(&a->fold, a) ? take_part : NULL;
     spec.take_context = a;
     spec.by_half_hours = headers_suffice(a) && half_hours_suffice(a) &&
                          spec.filter_count == 0; /* theirs tell less */
@@ -768,7 +838,8 @@ static holter_status next_window(struct query_aggregate *a, holter_error *err)
     take_shares(a);
     if (a->texts.failed)
         return no_memory(err);
-    end_window(a, has_shares);
+    if (a->samples > 0 || a->excluded > 0 || a->parts > 0)
+        end_window(a, has_shares); /* else only a block began in it, of which nothing passed (take_part) */
     return HOLTER_OK;
 }
 

@@ -489,8 +489,12 @@ static enum merge_verdict take_whole(void *context, const struct merge_ahead *ah
     switch (query_filter_block(spec, ahead->about)) {
     case QUERY_NONE:
         return MERGE_TAKEN;
-    case QUERY_SOME:
-        return MERGE_READ;
+    case QUERY_SOME: {
+        const struct segment_block *block = ahead->about;
+        return spec->take_part == NULL || ahead->blocks != 1 || block->flagged > 0
+                   ? MERGE_READ
+                   : spec->take_part(spec->take_context, block, ahead->context);
+    }
     case QUERY_ALL:
         break;
     }

@@ -280,6 +280,12 @@ uint64_t segment_pool_decoded(const struct segment_pool *pool);
 void segment_run_merge(struct segment_run *run, struct merge_run *merge, uint64_t sequence_min,
                        uint64_t sequence_max);
 /**
+ * Of the block that a merge was told of last: what lies ahead of a run that does not go by half hours (merge_ahead.context).
+ * Its rows are not made. After a failure, of which a read of the block tells more, *fold is nothing.
+ */
+holter_status segment_run_fold(struct codec_fold *fold, struct segment_run *run,
+                               const struct codec_fold_spec *spec);
+/**
  * All blocks of the series, also those that the run leaves out; of a run that was opened, not planned.
  * Borrowed until the next call.
  */

@@ -321,25 +321,39 @@ static bool next_at_hand(struct codec_next *next, struct segment_run *run, size_
     return true;
 }
 
+/* What is decoded of a block: its own bytes, and blocks behind it that may come next. */
+struct at_hand {
+    struct reader bytes;
+    struct codec_next next[CODEC_AHEAD];
+    size_t next_count;
+};
+
+static void find_at_hand(struct at_hand *hand, struct segment_run *run, size_t index,
+                         const uint8_t *plain)
+{
+    const struct segment_place *place = &run->headers->places[index];
+    const uint8_t *in = plain;
+    hand->bytes = reader_over(plain + place->offset, place->bytes);
+    hand->next_count = 0;
+    while (hand->next_count < CODEC_AHEAD &&
+           next_at_hand(&hand->next[hand->next_count], run, index + 1 + hand->next_count, &in))
+        hand->next_count++;
+}
+
 static holter_status block_decode(struct segment_run *run, size_t index, const uint8_t *plain,
                                   holter_error *err)
 {
     const struct segment_header *block = &run->headers->blocks[index];
-    const struct segment_place *place = &run->headers->places[index];
     struct columns *columns = &run->memory.rows.columns;
-    struct reader r = reader_over(plain + place->offset, place->bytes);
-    struct codec_next next[CODEC_AHEAD];
-    size_t next_count = 0;
-    const uint8_t *in = plain;
-    while (next_count < CODEC_AHEAD &&
-           next_at_hand(&next[next_count], run, index + 1 + next_count, &in))
-        next_count++;
+    struct at_hand hand;
+    find_at_hand(&hand, run, index, plain);
     holter_status status =
-        codec_block_decode_next(&run->memory.rows, &r, block->rows, block->begin_min,
-                                place->has_revision, run->entry->revision_base, next, next_count);
+        codec_block_decode_next(&run->memory.rows, &hand.bytes, block->rows, block->begin_min,
+                                run->headers->places[index].has_revision, run->entry->revision_base,
+                                hand.next, hand.next_count);
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
-    if (status != HOLTER_OK || !reader_is_done(&r) || columns->count != block->rows ||
+    if (status != HOLTER_OK || !reader_is_done(&hand.bytes) || columns->count != block->rows ||
         columns->time[columns->count - 1] != block->begin_max)
         return error_set(
             err, HOLTER_CORRUPT,
@@ -416,6 +430,7 @@ static holter_status bucket_peek(struct segment_run *run, struct merge_ahead *ou
         .last = bucket->begin_max,
         .next = at->bucket + 1 < at->buckets->count ? bucket[1].begin_min : INT64_MAX,
         .about = &run->shown,
+        .context = run,
     };
     return HOLTER_OK;
 }
@@ -471,20 +486,28 @@ static int64_t run_next_begin(const struct merge_run *merge)
     return run->at.buckets != NULL ? row_begin(run) : run->headers->blocks[run->next].begin_min;
 }
 
+/* Nothing of the run is borrowed any longer: another one of the pool may have its memory. */
+static holter_status run_done(struct segment_run *run)
+{
+    if (run->pool != NULL && run->has_memory)
+        memory_leave(run);
+    return HOLTER_DONE;
+}
+
 static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ahead *out,
                               holter_error *err)
 {
     struct segment_run *run = merge->context;
     size_t blocks = run->entry->series.blocks;
     if (run->next == blocks)
-        return HOLTER_DONE;
+        return run_done(run);
     holter_status status = run_load(run, err);
     if (status == HOLTER_OK && !all && run->by_half_hours)
         status = rollup_load(run, err);
     if (status != HOLTER_OK)
         return status;
     if (!find_next(run))
-        return HOLTER_DONE;
+        return run_done(run);
     if (all && (run->next > 0 || run->at.row > 0 || !run->headers->has_total))
         return HOLTER_NOT_FOUND;
     if (!all && run->by_half_hours)
@@ -497,6 +520,7 @@ static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ah
             .next = INT64_MAX,
             .blocks = blocks,
             .about = &run->shown,
+            .context = run,
         };
         return HOLTER_OK;
     }
@@ -508,6 +532,7 @@ static holter_status run_peek(struct merge_run *merge, bool all, struct merge_ah
         .next = run->next + 1 < blocks ? block[1].begin_min : INT64_MAX,
         .blocks = 1,
         .about = &run->shown,
+        .context = run,
     };
     return HOLTER_OK;
 }
@@ -547,10 +572,9 @@ static holter_status models_take(struct segment_run *run, holter_error *err)
     return HOLTER_OK;
 }
 
-/* The next block into memory.rows. */
-static holter_status run_decode(struct segment_run *run, holter_error *err)
+/* The plain piece of the next block, and all that it takes to decode it. */
+static holter_status run_prepare(struct segment_run *run, const uint8_t **plain, holter_error *err)
 {
-    const uint8_t *plain = NULL;
     holter_status status = HOLTER_OK;
     run->decoded = 0;
     if (!run->has_memory) {
@@ -561,7 +585,14 @@ static holter_status run_decode(struct segment_run *run, holter_error *err)
             return status;
         }
     }
-    status = run_piece(run, run->next, &plain, err);
+    return run_piece(run, run->next, plain, err);
+}
+
+/* The next block into memory.rows. */
+static holter_status run_decode(struct segment_run *run, holter_error *err)
+{
+    const uint8_t *plain = NULL;
+    holter_status status = run_prepare(run, &plain, err);
     if (status == HOLTER_OK)
         status = block_decode(run, run->next, plain, err);
     if (status != HOLTER_OK)
@@ -570,6 +601,25 @@ static holter_status run_decode(struct segment_run *run, holter_error *err)
     if (run->pool != NULL)
         run->pool->decoded++;
     return HOLTER_OK;
+}
+
+holter_status segment_run_fold(struct codec_fold *fold, struct segment_run *run,
+                               const struct codec_fold_spec *spec)
+{
+    const uint8_t *plain = NULL;
+    struct at_hand hand;
+    core_assert(!run->by_half_hours);
+    core_assert(run->next < run->entry->series.blocks);
+    holter_status status = run_prepare(run, &plain, NULL);
+    if (status != HOLTER_OK)
+        return status;
+    const struct segment_header *block = &run->headers->blocks[run->next];
+    find_at_hand(&hand, run, run->next, plain);
+    status = codec_block_fold_next(fold, spec, &run->memory.rows, &hand.bytes, block->rows,
+                                   block->begin_min, hand.next, hand.next_count);
+    if (status == HOLTER_OK && run->pool != NULL)
+        run->pool->decoded++;
+    return status;
 }
 
 static holter_status run_read(struct merge_run *merge, const struct columns **block, size_t *first,
@@ -583,11 +633,8 @@ static holter_status run_read(struct merge_run *merge, const struct columns **bl
         status = rollup_load(run, err);
     if (status != HOLTER_OK)
         return status;
-    if (!find_next(run)) {
-        if (run->pool != NULL && run->has_memory)
-            memory_leave(run);
-        return HOLTER_DONE;
-    }
+    if (!find_next(run))
+        return run_done(run);
 
     if (run->decoded != run->next + 1)
         status = run_decode(run, err);

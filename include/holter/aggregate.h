@@ -105,7 +105,8 @@ typedef struct holter_aggregator holter_aggregator;
  * Cost     a scan for each source, advanced together; of counts, and of integers' sum, mean, min and max,
  *          only the blocks at the edges of windows and where rows of several files meet; of long series in
  *          warm and cold files, not even at edges that are those of half hours of UTC (of intervals: without
- *          min and max). Memory: a batch of rows a source, and what
+ *          min and max). With filters of one field, of which the others are asked nothing: of blocks within a window only
+ *          the values, as they are decoded. Memory: a batch of rows a source, and what
  *          lasts over the edge of the window at hand, however long the range.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_aggregate(holter_aggregator **out,

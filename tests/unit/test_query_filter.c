@@ -71,6 +71,51 @@ static bool passes(const struct query_spec *spec, const struct found_row *row)
     return true;
 }
 
+/* Weeks of the rows that pass, and that begin in the range. */
+static void compare_windows(struct shard_snapshot *snapshot, const struct query_spec *rows,
+                            const struct found *passed)
+{
+    struct query_aggregate *aggregate;
+    holter_windows windows;
+    holter_status status;
+    uint64_t samples = 0, expected = 0;
+    struct query_aggregate_spec spec = {
+        .rows = *rows,
+        .schema = world_schemas[rows->metric - 1],
+        .every = { .calendar = HOLTER_WEEKS },
+        .fields = 1,
+        .functions = HOLTER_FN_MEAN | HOLTER_FN_MIN | HOLTER_FN_MAX |
+                     (rows->metric == 1 ? HOLTER_FN_SUM : 0),
+    };
+    for (size_t i = 0; i < passed->count; i++)
+        expected += passed->rows[i].time >= rows->from;
+    CHECK_OK(query_aggregate_open(&aggregate, snapshot, &spec, &err));
+    while ((status = query_aggregate_next(aggregate, &windows, &err)) == HOLTER_OK) {
+        for (size_t w = 0; w < windows.count; w++) {
+            const holter_window_field *field = &windows.fields[0];
+            int64_t sum = 0, least = INT64_MAX, greatest = INT64_MIN;
+            uint64_t count = 0;
+            for (size_t i = 0; i < passed->count; i++) {
+                const struct found_row *row = &passed->rows[i];
+                if (row->time < windows.begin_ns[w] || row->time >= windows.end_ns[w])
+                    continue;
+                count++;
+                sum += row->value;
+                least = row->value < least ? row->value : least;
+                greatest = row->value > greatest ? row->value : greatest;
+            }
+            CHECK(windows.samples[w] == count && windows.excluded[w] == 0);
+            CHECK(field->min[w].integer == least && field->max[w].integer == greatest);
+            CHECK(field->mean[w] == (double)sum / (double)count);
+            CHECK(field->sum == NULL || field->sum[w].low == (uint64_t)sum);
+            samples += count;
+        }
+    }
+    CHECK(status == HOLTER_DONE);
+    CHECK(samples == expected);
+    query_aggregate_close(aggregate);
+}
+
 /* Of a random metric, range and filter. Answers how many rows passed, of how many. */
 static size_t compare(struct world *world, struct shard_snapshot *snapshot, size_t *all)
 {
@@ -100,6 +145,7 @@ static size_t compare(struct world *world, struct shard_snapshot *snapshot, size
         CHECK(memcmp(&filtered.rows[at++], &plain.rows[i], sizeof *plain.rows) == 0);
     }
     CHECK(at == filtered.count);
+    compare_windows(snapshot, &spec, &filtered);
     *all += plain.count;
     return at;
 }
