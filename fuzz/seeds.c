@@ -546,7 +546,7 @@ static void segment_seed(const char *name, bool is_sealed, size_t users, size_t 
     };
     struct segment_writer *writer = NULL;
     struct segment_summary summary;
-    MUST(segment_writer_new(&writer, &spec, &traits, NULL));
+    MUST(segment_writer_new(&writer, &spec, &traits, rows > 10 ? users : 0, NULL));
     for (size_t user = 0; user < users; user++)
         segment_write(writer, 7 + user, is_sealed, user == 0 && users > 1 ? 0 : kinds, rows);
     MUST(segment_writer_finish(writer, &summary, NULL));

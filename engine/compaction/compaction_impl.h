@@ -31,13 +31,17 @@ enum {
 /** A warm partition that a hot file hits, by a row's begin or a tombstone's. */
 struct compaction_hit {
     int64_t partition;
-    uint64_t rows; /* about */
+    uint64_t rows;  /* about */
+    uint64_t users; /* not more */
+    uint64_t visit; /* the last one that hit it */
 };
 
 struct compaction_hits {
     struct compaction_hit *at; /* by rising partition, each once */
     size_t count;
     size_t capacity;
+    uint64_t visit; /* from 1 on: of one user in a file, or of a file .. */
+    uint64_t users; /* .. with so many */
 };
 
 void compaction_hits_release(struct compaction_hits *hits);
@@ -100,6 +104,7 @@ struct compaction_output {
     int64_t partition;
     int64_t from, to; /* its times */
     uint64_t sequence_min, sequence_max;
+    uint64_t users_hit; /* by files that are split; not more */
     struct segment_writer
         *writer;               /* NULL until the first row or tombstone comes, and when finished */
     uint64_t user;             /* of the section begun last */
@@ -137,6 +142,7 @@ struct compaction_job {
     /* The pass at hand: outputs [first, end), which is the times [from, to). */
     size_t first, end;
     int64_t from, to;
+    uint64_t users_max; /* of its inputs together; 0: they are too many to be counted */
 
     /* The user at hand. */
     struct tombstones tombstones; /* all that may hide a row of the pass (C3) */

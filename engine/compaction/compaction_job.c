@@ -168,7 +168,8 @@ static holter_status advance_user(struct compaction_job *job, uint64_t user, hol
     return HOLTER_OK;
 }
 
-static holter_status run_pass(struct compaction_job *job, holter_error *err)
+/* All inputs that are at hand, from their first user on. */
+static holter_status inputs_start(struct compaction_job *job, holter_error *err)
 {
     holter_status status = HOLTER_OK;
     for (size_t i = 0; status == HOLTER_OK && i < job->input_count; i++) {
@@ -178,7 +179,27 @@ static holter_status run_pass(struct compaction_job *job, holter_error *err)
         if (is_at_hand)
             status = input_start(input, job, err);
     }
+    return status;
+}
 
+/* Few users are counted, so that an output has no room for more in its front; many are not known. */
+static holter_status count_users(struct compaction_job *job, holter_error *err)
+{
+    uint64_t user = 0, count = 0;
+    holter_status status = inputs_start(job, err);
+    while (status == HOLTER_OK && count <= SEGMENT_USERS_IN_FRONT && find_user(&user, job)) {
+        count++;
+        status = advance_user(job, user, err);
+    }
+    job->users_max = count <= SEGMENT_USERS_IN_FRONT ? count : 0;
+    return status;
+}
+
+static holter_status run_pass(struct compaction_job *job, holter_error *err)
+{
+    holter_status status = count_users(job, err);
+    if (status == HOLTER_OK)
+        status = inputs_start(job, err);
     uint64_t user = 0;
     while (status == HOLTER_OK && find_user(&user, job)) {
         status = compaction_user_write(job, user, err);
@@ -315,6 +336,7 @@ static holter_status init_split(struct compaction_job *job, const struct compact
         status = compaction_no_memory(err);
     for (size_t i = 0; status == HOLTER_OK && i < hits.count; i++) {
         add_output(job, plan, hits.at[i].partition);
+        job->outputs[i].users_hit = hits.at[i].users;
         const struct manifest_file *neighbour =
             compaction_plan_neighbour(job->version, plan, hits.at[i].partition,
                                       share_of(plan, &hits.at[i]));

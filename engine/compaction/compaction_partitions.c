@@ -16,6 +16,12 @@ static int64_t partition_of(int64_t time_ns)
     return manifest_partition(TIER_WARM, time_ns);
 }
 
+static void visit(struct compaction_hits *hits, uint64_t users)
+{
+    hits->visit++;
+    hits->users = users;
+}
+
 void compaction_hits_release(struct compaction_hits *hits)
 {
     free(hits->at);
@@ -43,7 +49,11 @@ holter_status compaction_hits_add(struct compaction_hits *hits, int64_t partitio
         hits->at[low] = (struct compaction_hit){ .partition = partition };
         hits->count++;
     }
-    hits->at[low].rows += rows;
+    struct compaction_hit *hit = &hits->at[low];
+    hit->rows += rows;
+    if (hit->visit != hits->visit)
+        hit->users += hits->users;
+    hit->visit = hits->visit;
     return HOLTER_OK;
 }
 
@@ -155,14 +165,17 @@ holter_status compaction_hits_of_file(struct compaction_hits *hits, struct compa
                                       holter_error *err)
 {
     if (file->tombstones == 0 && file->rows > 0 &&
-        partition_of(file->begin_min) == partition_of(file->begin_max))
+        partition_of(file->begin_min) == partition_of(file->begin_max)) {
+        visit(hits, segment_user_count(segment));
         return compaction_hits_add(hits, partition_of(file->begin_min), file->rows, err);
+    }
 
     holter_status status = HOLTER_OK;
     uint64_t count = segment_user_count(segment);
     for (uint64_t i = 0; status == HOLTER_OK && i < count; i++) {
         struct segment_user user;
         status = segment_user_at(&user, segment, job->queue, i, err);
+        visit(hits, 1);
         if (status == HOLTER_OK)
             status = hits_of_user(hits, job, segment, &user, err);
         if (status == HOLTER_OK)

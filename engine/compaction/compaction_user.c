@@ -45,6 +45,19 @@ static struct compaction_output *output_find(struct compaction_job *job, int64_t
     return &job->outputs[low];
 }
 
+/* An output has no more users than its inputs together, nor than hit it and are in the files that it takes in. */
+static uint64_t users_max_of(const struct compaction_job *job,
+                             const struct compaction_output *output)
+{
+    uint64_t most = output->users_hit;
+    size_t place = (size_t)(output - job->outputs);
+    for (size_t i = 0; i < job->input_count; i++) {
+        if (job->inputs[i].output == place)
+            most += segment_user_count(job->inputs[i].segment);
+    }
+    return job->users_max > 0 && job->users_max < most ? job->users_max : most;
+}
+
 /* Have a section of the user begun, its tombstones written. */
 static holter_status output_begin_user(struct compaction_output *output, struct compaction_job *job,
                                        uint64_t user, holter_error *err)
@@ -60,7 +73,8 @@ static holter_status output_begin_user(struct compaction_output *output, struct 
             .sequence_min = output->sequence_min,
             .sequence_max = output->sequence_max,
         };
-        status = segment_writer_new(&output->writer, &job->spec->segment, &traits, err);
+        status = segment_writer_new(&output->writer, &job->spec->segment, &traits,
+                                    users_max_of(job, output), err);
         if (status != HOLTER_OK)
             return status;
     }

@@ -81,8 +81,11 @@ struct segment_summary {
     uint64_t rollup_bytes;
 };
 
+/** So many users fit in the front of a file, whose directory takes fewer bytes there. */
+enum { SEGMENT_USERS_IN_FRONT = 63 };
 /**
- * Draws the id, makes "seg-ID.tmp". *out owned: segment_writer_free. After any failure of a write
+ * Draws the id, makes "seg-ID.tmp". There will be `users_max` users at the most; 0: that is not known, or they do not fit
+ * in front. *out owned: segment_writer_free. After any failure of a write
  * the writer is given up: every later call answers that status, and nothing more is written.
  * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY,
  *          as in all below.
@@ -90,7 +93,8 @@ struct segment_summary {
  *          hand, warm and cold 0.4 MiB once a rollup is written; writes of 1 MiB.
  */
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,
-                                 const struct segment_traits *traits, holter_error *err);
+                                 const struct segment_traits *traits, uint64_t users_max,
+                                 holter_error *err);
 /** Unlinks what was not finished. */
 void segment_writer_free(struct segment_writer *writer);
 /**

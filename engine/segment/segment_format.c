@@ -1,7 +1,7 @@
 /*
  * segment_format.c -- the structures of fixed size, and how a piece is sealed.
  *
- * Header, footer and directory page end in the XXH3-64 of all bytes before it, spare ones included,
+ * Footer and directory page end in the XXH3-64 of all bytes before it, spare ones included,
  * so that no bit of them is unwatched. Bytes: format-spec/segment.md.
  */
 #include "segment_impl.h"
@@ -11,14 +11,12 @@
 enum {
     FORMAT_MAJOR = 0,
     FORMAT_MINOR = 1,
-    CHECKED_BYTES = SEGMENT_HEADER_BYTES - 8,
-    HEADER_SPARE_BYTES = 447,
+    CHECKED_BYTES = SEGMENT_FOOTER_BYTES - 8,
     FOOTER_SPARE_BYTES = 304,
     PAGE_SPARE_BYTES = 32,
     PAGE_CHECKSUM_BYTES = 8,
 };
 
-static const uint8_t header_magic[8] = { 0x89, 'H', 'L', 'T', 'S', 'E', 'G', 'M' };
 static const uint8_t footer_magic[8] = { 0x89, 'H', 'L', 'T', 'S', 'E', 'G', 'F' };
 
 static holter_status refuse(const char **what, const char *sentence)
@@ -38,12 +36,12 @@ static uint64_t load_u64(const uint8_t *bytes)
     return get_u64(&r);
 }
 
-/* ---- what header and footer begin with: 57 bytes --------------------------------------------- */
+/* ---- footer ---------------------------------------------------------------------------------- */
 
-static void identity_encode(struct writer *w, const uint8_t magic[static 8],
-                            const struct segment_identity *identity)
+/* 57 bytes. */
+static void identity_encode(struct writer *w, const struct segment_identity *identity)
 {
-    put_bytes(w, magic, 8);
+    put_bytes(w, footer_magic, 8);
     put_u16(w, FORMAT_MAJOR);
     put_u16(w, FORMAT_MINOR);
     put_u32(w, 0); /* must be understood */
@@ -56,7 +54,6 @@ static void identity_encode(struct writer *w, const uint8_t magic[static 8],
 
 /* `in` is the whole sector. Bounds are the caller's array; then version, checksum, fields. */
 static holter_status identity_decode(struct reader *r, const uint8_t *in,
-                                     const uint8_t magic[static 8],
                                      const struct segment_identity *expected, const char **what)
 {
     *r = reader_over(in, CHECKED_BYTES);
@@ -73,7 +70,7 @@ static holter_status identity_decode(struct reader *r, const uint8_t *in,
     get_copy(r, id, SEGMENT_ID_BYTES);
     uint8_t sealed = get_u8(r);
 
-    if (memcmp(found_magic, magic, 8) != 0)
+    if (memcmp(found_magic, footer_magic, 8) != 0)
         return refuse(what, "it does not begin with the magic of a segment");
     if (major > FORMAT_MAJOR) {
         *what = "its format version is newer than 0";
@@ -98,32 +95,6 @@ static holter_status identity_decode(struct reader *r, const uint8_t *in,
     return HOLTER_OK;
 }
 
-/* ---- header ---------------------------------------------------------------------------------- */
-
-void segment_header_encode(uint8_t out[static SEGMENT_HEADER_BYTES],
-                           const struct segment_identity *identity)
-{
-    struct writer w = writer_over(out, SEGMENT_HEADER_BYTES);
-    identity_encode(&w, header_magic, identity);
-    put_zeros(&w, HEADER_SPARE_BYTES);
-    put_u64(&w, hash64(out, CHECKED_BYTES));
-    core_assert(w.left == 0 && !w.overrun);
-}
-
-holter_status segment_header_decode(const uint8_t in[static SEGMENT_HEADER_BYTES],
-                                    const struct segment_identity *expected, const char **what)
-{
-    struct reader r;
-    holter_status status = identity_decode(&r, in, header_magic, expected, what);
-    if (status != HOLTER_OK)
-        return status;
-    if (!bytes_are_zero(r.at, HEADER_SPARE_BYTES))
-        return refuse(what, "its spare bytes are not zero");
-    return HOLTER_OK;
-}
-
-/* ---- footer ---------------------------------------------------------------------------------- */
-
 uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES],
                                const struct segment_identity *identity,
                                const struct segment_footer *footer)
@@ -131,7 +102,7 @@ uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES],
     const struct segment_traits *traits = &footer->traits;
     const struct segment_summary *summary = &footer->summary;
     struct writer w = writer_over(out, SEGMENT_FOOTER_BYTES);
-    identity_encode(&w, footer_magic, identity);
+    identity_encode(&w, identity);
     put_u8(&w, traits->tier);
     put_u8(&w, traits->class);
     put_u8(&w, 0); /* spare */
@@ -149,8 +120,8 @@ uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES],
     put_u64(&w, summary->tombstones);
     put_i64(&w, summary->tombstone_begin);
     put_i64(&w, summary->tombstone_end);
+    put_u64(&w, footer->sections_begin);
     put_u64(&w, footer->sections_end);
-    put_u64(&w, footer->directory_offset);
     put_u64(&w, summary->bytes);
     put_u64(&w, footer->directory_hash);
     put_zeros(&w, FOOTER_SPARE_BYTES);
@@ -172,19 +143,49 @@ static uint64_t round_up(uint64_t offset, uint64_t unit)
     return (offset + unit - 1) / unit * unit;
 }
 
-/* Few users have one small page. The second directory and footer lie in no page of the first ones, and end the file. */
+/* The smallest that has room for all users, or the largest. */
+static uint32_t page_bytes_of(uint64_t users)
+{
+    uint32_t bytes = SEGMENT_PAGE_BYTES_MIN;
+    while (bytes < SEGMENT_PAGE_BYTES && users > bytes / SEGMENT_ENTRY_BYTES - 1)
+        bytes *= 2;
+    return bytes;
+}
+
+uint64_t segment_sections_begin(uint64_t users_max)
+{
+    return users_max == 0 || users_max > SEGMENT_USERS_IN_FRONT
+               ? SEGMENT_FOOTER_BYTES
+               : SEGMENT_FOOTER_BYTES + page_bytes_of(users_max);
+}
+
+/* The first directory lies in front of the sections, or behind them. The second one is in no page of it, and ends the file
+   with the footer. */
 void segment_directory_place(struct segment_footer *footer)
 {
+    bool is_in_front = footer->sections_begin > SEGMENT_FOOTER_BYTES;
     uint64_t users = footer->summary.users;
-    footer->page_bytes = SEGMENT_PAGE_BYTES_MIN;
-    while (footer->page_bytes < SEGMENT_PAGE_BYTES && users > segment_page_entries(footer))
-        footer->page_bytes *= 2;
+    footer->page_bytes = is_in_front ? (uint32_t)(footer->sections_begin - SEGMENT_FOOTER_BYTES)
+                                     : page_bytes_of(users);
     uint64_t entries = segment_page_entries(footer);
     footer->page_count = (uint32_t)(users / entries + (users % entries != 0));
-    footer->directory_offset = round_up(footer->sections_end, SEGMENT_SECTOR_BYTES);
-    uint64_t bytes = (uint64_t)footer->page_count * footer->page_bytes + SEGMENT_FOOTER_BYTES;
-    uint64_t first_end = round_up(footer->directory_offset + bytes, SEGMENT_PAGE_BYTES);
-    footer->summary.bytes = round_up(first_end + bytes, SEGMENT_PAGE_BYTES);
+    footer->directory_offset =
+        is_in_front ? SEGMENT_FOOTER_BYTES : round_up(footer->sections_end, SEGMENT_SECTOR_BYTES);
+    uint64_t bytes = (uint64_t)footer->page_count * footer->page_bytes;
+    uint64_t first_end = footer->directory_offset + bytes;
+    uint64_t second = round_up(first_end, SEGMENT_PAGE_BYTES);
+    if (second < footer->sections_end)
+        second = footer->sections_end;
+    footer->summary.bytes = round_up(second + bytes + SEGMENT_FOOTER_BYTES, SEGMENT_PAGE_BYTES);
+}
+
+/* Right behind a footer, or a page of one of its sizes. */
+static bool is_sections_begin(uint64_t begin)
+{
+    bool is_one = begin == SEGMENT_FOOTER_BYTES;
+    for (uint64_t page = SEGMENT_PAGE_BYTES_MIN; page <= SEGMENT_PAGE_BYTES; page *= 2)
+        is_one = is_one || begin == SEGMENT_FOOTER_BYTES + page;
+    return is_one;
 }
 
 /* The places of a file follow from where its sections end and how many users it has. */
@@ -208,18 +209,21 @@ static holter_status footer_check(struct segment_footer *footer, uint64_t file_b
                   summary->tombstone_end))
         return refuse(what, "its range of times falls");
 
-    if (footer->sections_end <= SEGMENT_SECTIONS_OFFSET || footer->sections_end > file_bytes)
+    if (!is_sections_begin(footer->sections_begin))
+        return refuse(what, "its sections begin where they cannot");
+    if (footer->sections_end <= footer->sections_begin || footer->sections_end > file_bytes)
         return refuse(what, "its sections end outside of the file");
     if (summary->users > file_bytes / SEGMENT_ENTRY_BYTES)
         return refuse(what, "its count of pages does not hold its users");
     struct segment_footer expected = *footer;
     segment_directory_place(&expected);
-    if (expected.page_count != footer->page_count)
+    bool is_in_front = footer->sections_begin > SEGMENT_FOOTER_BYTES;
+    if (expected.page_count != footer->page_count || (is_in_front && footer->page_count > 1))
         return refuse(what, "its count of pages does not hold its users");
-    if (footer->directory_offset != expected.directory_offset ||
-        expected.summary.bytes != file_bytes)
-        return refuse(what, "its directory is not where its sections end");
+    if (expected.summary.bytes != file_bytes)
+        return refuse(what, "its length does not fit where its sections end");
     footer->page_bytes = expected.page_bytes;
+    footer->directory_offset = expected.directory_offset;
     return HOLTER_OK;
 }
 
@@ -229,7 +233,7 @@ holter_status segment_footer_decode(struct segment_footer *out,
                                     const char **what)
 {
     struct reader r;
-    holter_status status = identity_decode(&r, in, footer_magic, expected, what);
+    holter_status status = identity_decode(&r, in, expected, what);
     if (status != HOLTER_OK)
         return status;
 
@@ -252,8 +256,8 @@ holter_status segment_footer_decode(struct segment_footer *out,
     footer.summary.tombstones = get_u64(&r);
     footer.summary.tombstone_begin = get_i64(&r);
     footer.summary.tombstone_end = get_i64(&r);
+    footer.sections_begin = get_u64(&r);
     footer.sections_end = get_u64(&r);
-    footer.directory_offset = get_u64(&r);
     footer.summary.bytes = get_u64(&r);
     footer.directory_hash = get_u64(&r);
     footer.summary.footer_hash = load_u64(in + CHECKED_BYTES);
@@ -323,7 +327,7 @@ static holter_status entry_decode(struct segment_user *out, struct reader *r,
     user.end_max = get_i64(r);
     user.section_hash = get_u64(r);
 
-    if (user.section_offset < SEGMENT_SECTIONS_OFFSET ||
+    if (user.section_offset < footer->sections_begin ||
         user.section_offset > footer->sections_end ||
         user.section_bytes > footer->sections_end - user.section_offset)
         return refuse(what, "a section lies outside of the sections");
@@ -381,7 +385,7 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
     }
     const struct segment_user *last = &users[wanted - 1];
     if (page == 0 &&
-        (users[0].user != summary->user_min || users[0].section_offset != SEGMENT_SECTIONS_OFFSET))
+        (users[0].user != summary->user_min || users[0].section_offset != footer->sections_begin))
         return refuse(what, "its first user is not the footer's first");
     if (is_last && (last->user != summary->user_max ||
                     last->section_offset + last->section_bytes != footer->sections_end))
@@ -394,15 +398,15 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
 
 uint64_t segment_page_offset(const struct segment_footer *footer, uint32_t page, int copy)
 {
-    uint64_t footer_offset = segment_footer_offset(footer, copy);
-    return footer_offset - (uint64_t)(footer->page_count - page) * footer->page_bytes;
+    uint64_t bytes = (uint64_t)footer->page_count * footer->page_bytes;
+    uint64_t begin =
+        copy == 0 ? footer->directory_offset : segment_footer_offset(footer, 1) - bytes;
+    return begin + (uint64_t)page * footer->page_bytes;
 }
 
 uint64_t segment_footer_offset(const struct segment_footer *footer, int copy)
 {
-    if (copy == 1)
-        return footer->summary.bytes - SEGMENT_FOOTER_BYTES;
-    return footer->directory_offset + (uint64_t)footer->page_count * footer->page_bytes;
+    return copy == 0 ? 0 : footer->summary.bytes - SEGMENT_FOOTER_BYTES;
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------- */

@@ -14,9 +14,7 @@
 #include <stdatomic.h>
 
 enum {
-    SEGMENT_HEADER_BYTES = 512,
     SEGMENT_FOOTER_BYTES = 512,
-    SEGMENT_SECTIONS_OFFSET = 2 * SEGMENT_HEADER_BYTES,
     SEGMENT_SECTOR_BYTES = 512,   /* what directory and footers are aligned to */
     SEGMENT_PAGE_BYTES_MIN = 512, /* of a directory of few users */
     SEGMENT_PAGE_BYTES = 4096,    /* at most */
@@ -52,7 +50,7 @@ enum segment_piece_kind {
     SEGMENT_PIECE_ROLLUP = 5,
 };
 
-/* ---- segment_format.c: header, footer, directory, sealing ------------------------------------ */
+/* ---- segment_format.c: footer, directory, sealing -------------------------------------------- */
 
 /** What every structure of a file is bound to. */
 struct segment_identity {
@@ -65,18 +63,13 @@ struct segment_identity {
 struct segment_footer {
     struct segment_traits traits;
     struct segment_summary summary; /* id, bytes and footer_hash too */
-    uint32_t page_bytes;            /* of a directory page: follows from the number of users */
+    uint32_t page_bytes;            /* of a directory page */
     uint32_t page_count;
+    uint64_t sections_begin; /* behind a page of the directory, or the footer alone */
     uint64_t sections_end;
-    uint64_t directory_offset;
+    uint64_t directory_offset; /* of the first copy */
     uint64_t directory_hash;
 };
-
-void segment_header_encode(uint8_t out[static SEGMENT_HEADER_BYTES],
-                           const struct segment_identity *identity);
-/** Errors: HOLTER_CORRUPT, HOLTER_UNSUPPORTED; *what then says which field. */
-holter_status segment_header_decode(const uint8_t in[static SEGMENT_HEADER_BYTES],
-                                    const struct segment_identity *expected, const char **what);
 
 /** Answers the footer hash. */
 uint64_t segment_footer_encode(uint8_t out[static SEGMENT_FOOTER_BYTES],
@@ -89,7 +82,9 @@ holter_status segment_footer_decode(struct segment_footer *out,
                                     const char **what);
 
 void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct segment_user *user);
-/** Page and place of the directory of so many users, whose sections end at footer->sections_end; and the file's length. */
+/** Where sections begin in a file that will have so many at the most; 0: that is not known. */
+uint64_t segment_sections_begin(uint64_t users_max);
+/** Pages and place of the directory, by the number of users and where sections begin and end; and the file's length. */
 void segment_directory_place(struct segment_footer *footer);
 /** The entries that a page has, but for the last one. */
 static inline size_t segment_page_entries(const struct segment_footer *footer)
@@ -110,7 +105,7 @@ holter_status segment_page_decode(struct segment_user out[static SEGMENT_PAGE_EN
 uint64_t segment_page_checksum(const uint8_t in[static SEGMENT_PAGE_BYTES],
                                const struct segment_footer *footer);
 
-/** Offsets of directory pages and footers, first copy (0) and second (1). */
+/** Offsets of directory pages and footers, first copy (0: the footer begins the file) and second (1). */
 uint64_t segment_page_offset(const struct segment_footer *footer, uint32_t page, int copy);
 uint64_t segment_footer_offset(const struct segment_footer *footer, int copy);
 

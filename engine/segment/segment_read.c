@@ -1,7 +1,7 @@
 /*
  * segment_read.c -- opening a segment, and finding a user in its directory.
  *
- * An open segment is immutable but for directory pages that join it: header and footer are checked once, a
+ * An open segment is immutable but for directory pages that join it: the footer is checked once, a
  * page is read with the caller's queue, and the first few that were searched stay, so that any thread
  * may look up. Of two copies either
  * will do: the second is looked at only where the first is not whole (S3).
@@ -16,26 +16,6 @@
 static bool is_damage(holter_status status)
 {
     return status == HOLTER_IO || status == HOLTER_CORRUPT || status == HOLTER_UNSUPPORTED;
-}
-
-static holter_status header_read(struct segment *segment, struct io_queue *queue, holter_error *err)
-{
-    holter_status status = HOLTER_OK;
-    for (int copy = 0; copy < 2; copy++) {
-        uint8_t bytes[SEGMENT_HEADER_BYTES];
-        uint64_t offset = (uint64_t)copy * SEGMENT_HEADER_BYTES;
-        const char *what = NULL;
-        status = io_read_exactly(queue, segment->file, offset, bytes, sizeof bytes, err);
-        if (status == HOLTER_OK) {
-            status = segment_header_decode(bytes, &segment->identity, &what);
-            if (status != HOLTER_OK)
-                error_set(err, status, "segment '%s': header at offset %llu: %s", segment->path,
-                          (unsigned long long)offset, what);
-        }
-        if (!is_damage(status))
-            break;
-    }
-    return status;
 }
 
 static holter_status footer_read_at(struct segment *segment, struct io_queue *queue,
@@ -53,20 +33,7 @@ static holter_status footer_read_at(struct segment *segment, struct io_queue *qu
     return status;
 }
 
-/* The first footer is the last of 8 sectors before `end`, or one of those before it. */
-static bool footer_before(struct segment *segment, struct io_queue *queue, uint64_t file_bytes,
-                          uint64_t end)
-{
-    for (unsigned i = 1; i <= SEGMENT_PAGE_BYTES / SEGMENT_SECTOR_BYTES; i++) {
-        uint64_t offset = end - (uint64_t)i * SEGMENT_SECTOR_BYTES;
-        if (footer_read_at(segment, queue, offset, file_bytes, NULL) == HOLTER_OK &&
-            segment_footer_offset(&segment->footer, 0) == offset)
-            return true;
-    }
-    return false;
-}
-
-/* The first footer lies before a directory whose size only a footer tells: try them all, the smallest first. */
+/* That at the end, else that at the beginning; neither: what is wrong with the former. */
 static holter_status footer_read(struct segment *segment, struct io_queue *queue, holter_error *err)
 {
     uint64_t file_bytes = 0;
@@ -80,13 +47,9 @@ static holter_status footer_read(struct segment *segment, struct io_queue *queue
             segment->path, (unsigned long long)file_bytes, SEGMENT_PAGE_BYTES,
             SEGMENT_FILE_BYTES_MIN);
     status = footer_read_at(segment, queue, file_bytes - SEGMENT_FOOTER_BYTES, file_bytes, err);
-    for (uint64_t end = file_bytes - SEGMENT_PAGE_BYTES;
-         is_damage(status) && end > 0 && file_bytes - end <= end + SEGMENT_PAGE_BYTES;
-         end -= SEGMENT_PAGE_BYTES) {
-        if (footer_before(segment, queue, file_bytes, end))
-            return HOLTER_OK;
-    }
-    return status; /* with the sentence of the one at the end */
+    if (is_damage(status) && footer_read_at(segment, queue, 0, file_bytes, NULL) == HOLTER_OK)
+        return HOLTER_OK;
+    return status;
 }
 
 holter_status segment_open(struct segment **out, const struct segment_spec *spec,
@@ -116,10 +79,7 @@ holter_status segment_open(struct segment **out, const struct segment_spec *spec
         status = io_queue_open(&queue, spec->io, 1, err);
     if (status != HOLTER_OK)
         goto done;
-    status = header_read(segment, queue, err);
-    if (status == HOLTER_OK ||
-        status == HOLTER_IO) /* the footer tells all that a header which cannot be read would */
-        status = footer_read(segment, queue, err);
+    status = footer_read(segment, queue, err);
     if (status == HOLTER_OK && footer_hash != 0 &&
         segment->footer.summary.footer_hash != footer_hash)
         status = error_set(err, HOLTER_CORRUPT,

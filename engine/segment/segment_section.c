@@ -50,7 +50,7 @@ holter_status segment_section_open(struct segment_section **out, struct segment 
     if (segment->identity.is_sealed && key == NULL)
         return error_set(err, HOLTER_INVALID, "segment '%s': user #%016llx has no key",
                          segment->path, (unsigned long long)user->user);
-    if (user->section_offset < SEGMENT_SECTIONS_OFFSET ||
+    if (user->section_offset < footer->sections_begin ||
         user->section_offset > footer->sections_end ||
         user->section_bytes > footer->sections_end - user->section_offset ||
         user->index_bytes <= CRYPTO_TAG_BYTES || user->index_bytes > user->section_bytes ||

@@ -1,7 +1,7 @@
 /*
  * segment_verify.c -- every byte of a segment against its hashes, without any key.
  *
- * Both copies of header, directory and footer are looked at, so that one that has gone bad is known
+ * Both copies of directory and footer are looked at, so that one that has gone bad is known
  * while the other is still good. Reads go past the cache where the file still has its name, as the
  * disk is in question, not the memory.
  */
@@ -78,18 +78,6 @@ static bool bytes_get(struct verify *v, uint64_t offset, uint8_t *out, size_t by
     return is_read;
 }
 
-static void headers_verify(struct verify *v)
-{
-    for (int copy = 0; copy < 2; copy++) {
-        uint8_t bytes[SEGMENT_HEADER_BYTES];
-        uint64_t offset = (uint64_t)copy * SEGMENT_HEADER_BYTES;
-        const char *what = "it cannot be read";
-        if (!bytes_get(v, offset, bytes, sizeof bytes) ||
-            segment_header_decode(bytes, &v->segment->identity, &what) != HOLTER_OK)
-            finding(v, offset, "header", what);
-    }
-}
-
 static void footers_verify(struct verify *v)
 {
     for (int copy = 0; copy < 2; copy++) {
@@ -127,6 +115,20 @@ static void zeros_verify(struct verify *v, uint64_t offset, uint64_t end)
     }
 }
 
+/* Behind the sections; and behind a directory that lies there, too. */
+static void padding_verify(struct verify *v)
+{
+    const struct segment_footer *footer = &v->segment->footer;
+    uint64_t first = footer->directory_offset;
+    uint64_t second = segment_page_offset(footer, 0, 1);
+    uint64_t at = footer->sections_end;
+    if (first >= at) {
+        zeros_verify(v, at, first);
+        at = first + (uint64_t)footer->page_count * footer->page_bytes;
+    }
+    zeros_verify(v, at, second);
+}
+
 static holter_status directory_verify(struct verify *v, int copy, holter_error *err)
 {
     const struct segment_footer *footer = &v->segment->footer;
@@ -136,7 +138,7 @@ static holter_status directory_verify(struct verify *v, int copy, holter_error *
                          v->segment->path);
     size_t damaged = v->damaged;
     uint64_t user_last = 0;
-    uint64_t section_end = SEGMENT_SECTIONS_OFFSET;
+    uint64_t section_end = footer->sections_begin;
     for (uint32_t page = 0; page < footer->page_count; page++) {
         uint8_t bytes[SEGMENT_PAGE_BYTES];
         struct segment_user users[SEGMENT_PAGE_ENTRIES];
@@ -233,19 +235,13 @@ holter_status segment_verify(struct segment *segment, struct io_queue *queue,
         status =
             error_set(err, HOLTER_NO_MEMORY, "segment '%s': no memory to verify it", segment->path);
     if (status == HOLTER_OK) {
-        headers_verify(&v);
+        footers_verify(&v);
         status = sections_verify(&v, err);
     }
+    for (int copy = 0; status == HOLTER_OK && copy < 2; copy++)
+        status = directory_verify(&v, copy, err);
     if (status == HOLTER_OK) {
-        zeros_verify(&v, segment->footer.sections_end, segment->footer.directory_offset);
-        status = directory_verify(&v, 0, err);
-    }
-    if (status == HOLTER_OK)
-        status = directory_verify(&v, 1, err);
-    if (status == HOLTER_OK) {
-        zeros_verify(&v, segment_footer_offset(&segment->footer, 0) + SEGMENT_FOOTER_BYTES,
-                     segment_page_offset(&segment->footer, 0, 1));
-        footers_verify(&v);
+        padding_verify(&v);
         *damaged += v.damaged;
     }
     free(v.window);

@@ -7,7 +7,8 @@
  * hand, 64 bytes for each user of the directory and 8 for each chunk. While a section may still be
  * one piece (S5), its payload is held back too, which is at most 4 KiB.
  *
- *   SW1  Every byte is written once, at rising offsets, so that no nonce comes twice.
+ *   SW1  Every byte is written once, at rising offsets but for the front of the file, which is not sealed and comes last: so
+ *        no nonce comes twice.
  *   SW2  After any failure nothing more is written; freeing the writer unlinks the file.
  *   SW3  Chunks are hashed as they are handed to the disk, and again as they come back past its
  *        cache (S4); only then does the file get its name.
@@ -280,17 +281,12 @@ static holter_status writer_begin(struct segment_writer *writer, holter_error *e
     if (status != HOLTER_OK)
         return status;
     writer->name = NAME_ASIDE;
-
-    uint8_t header[SEGMENT_HEADER_BYTES];
-    segment_header_encode(header, &writer->identity);
-    status = writer_append(writer, header, sizeof header, err);
-    if (status == HOLTER_OK)
-        status = writer_append(writer, header, sizeof header, err);
-    return status;
+    return HOLTER_OK;
 }
 
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,
-                                 const struct segment_traits *traits, holter_error *err)
+                                 const struct segment_traits *traits, uint64_t users_max,
+                                 holter_error *err)
 {
     *out = NULL;
     if (traits->tier == 0 || traits->tier > SEGMENT_TIERS || traits->class >= SEGMENT_CLASSES ||
@@ -304,6 +300,8 @@ holter_status segment_writer_new(struct segment_writer **out, const struct segme
                          spec->directory);
     writer->spec = *spec;
     writer->footer.traits = *traits;
+    writer->footer.sections_begin = segment_sections_begin(users_max);
+    writer->offset = writer->chunk_used = writer->footer.sections_begin;
     memcpy(writer->identity.store_id, spec->store_id, sizeof writer->identity.store_id);
     writer->identity.place = spec->place;
     writer->identity.is_sealed = spec->is_sealed;

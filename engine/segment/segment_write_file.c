@@ -1,6 +1,6 @@
 /*
  * segment_write_file.c -- the file of a segment that is being written: bytes at its end, sealed pieces of a section, and
- * at last its directory and footer, twice; then it is read back and gets its name (SW1, SW3 of segment_write.c).
+ * at last its directory and footer, at both ends; then it is read back and gets its name (SW1, SW3 of segment_write.c).
  */
 #include "segment_write_impl.h"
 
@@ -14,20 +14,27 @@ holter_status writer_no_memory(struct segment_writer *writer, holter_error *err)
 
 /* ---- bytes to the file ----------------------------------------------------------------------- */
 
+/* How much of a chunk comes in front of the sections: of the first one, if any. */
+static size_t front_bytes(const struct segment_writer *writer, size_t chunk)
+{
+    return chunk == 0 ? (size_t)writer->footer.sections_begin : 0;
+}
+
 static holter_status chunk_flush(struct segment_writer *writer, holter_error *err)
 {
-    if (writer->chunk_used == 0)
+    size_t front = front_bytes(writer, writer->chunk_count);
+    size_t bytes = writer->chunk_used - front;
+    if (writer->chunk_used == 0 || bytes == 0)
         return HOLTER_OK;
     void *hashes = writer->chunk_hashes;
     if (!core_grow(&hashes, &writer->chunk_capacity, writer->chunk_count + 1,
                    sizeof *writer->chunk_hashes))
         return writer_no_memory(writer, err);
     writer->chunk_hashes = hashes;
-    writer->chunk_hashes[writer->chunk_count++] = hash64(writer->chunk, writer->chunk_used);
-    uint64_t offset = writer->offset - writer->chunk_used;
-    size_t bytes = writer->chunk_used;
+    writer->chunk_hashes[writer->chunk_count++] = hash64(writer->chunk + front, bytes);
     writer->chunk_used = 0;
-    return io_write_exactly(writer->queue, writer->file, offset, writer->chunk, bytes, err);
+    return io_write_exactly(writer->queue, writer->file, writer->offset - bytes,
+                            writer->chunk + front, bytes, err);
 }
 
 holter_status writer_append(struct segment_writer *writer, const void *bytes, size_t count,
@@ -76,60 +83,79 @@ holter_status writer_write_piece(struct segment_writer *writer, enum segment_pie
     return writer_append(writer, writer->sealed.data, bytes + CRYPTO_TAG_BYTES, err);
 }
 
-/* ---- the end of the file --------------------------------------------------------------------- */
+/* ---- directory and footer, at both ends of the file ------------------------------------------ */
 
-static holter_status directory_write(struct segment_writer *writer, uint64_t *directory_hash,
+static void page_encode(uint8_t out[static SEGMENT_PAGE_BYTES], const struct segment_writer *writer,
+                        uint32_t page)
+{
+    const struct segment_footer *footer = &writer->footer;
+    uint64_t entries = segment_page_entries(footer);
+    uint64_t first = (uint64_t)page * entries;
+    uint64_t left = footer->summary.users - first;
+    segment_page_encode(out, footer, writer->identity.id, page,
+                        writer->directory.data + first * SEGMENT_ENTRY_BYTES,
+                        (size_t)(left < entries ? left : entries));
+}
+
+/* At `offset`, behind zeros. */
+static holter_status directory_write(struct segment_writer *writer, uint64_t offset,
                                      holter_error *err)
 {
+    struct segment_footer *footer = &writer->footer;
     struct hash64_stream *hash = hash64_stream_new();
     if (hash == NULL)
         return writer_no_memory(writer, err);
-    holter_status status = HOLTER_OK;
-    const struct segment_footer *footer = &writer->footer;
-    uint64_t users = footer->summary.users;
-    uint64_t entries = segment_page_entries(footer);
+    holter_status status = append_zeros(writer, (size_t)(offset - writer->offset), err);
     for (uint32_t page = 0; status == HOLTER_OK && page < footer->page_count; page++) {
-        uint64_t first = (uint64_t)page * entries;
-        uint64_t count = users - first < entries ? users - first : entries;
         uint8_t bytes[SEGMENT_PAGE_BYTES];
-        segment_page_encode(bytes, footer, writer->identity.id, page,
-                            writer->directory.data + first * SEGMENT_ENTRY_BYTES, (size_t)count);
+        page_encode(bytes, writer, page);
         hash64_stream_add(hash, bytes + footer->page_bytes - 8, 8);
         status = writer_append(writer, bytes, footer->page_bytes, err);
     }
-    *directory_hash = hash64_stream_get(hash);
+    footer->directory_hash = hash64_stream_get(hash);
     hash64_stream_free(hash);
     return status;
 }
 
-static holter_status tail_write(struct segment_writer *writer, holter_error *err)
+/* The footer, and the directory where it lies there: once all behind it is written. */
+static holter_status front_write(struct segment_writer *writer,
+                                 const uint8_t footer[static SEGMENT_FOOTER_BYTES],
+                                 holter_error *err)
+{
+    uint8_t front[SEGMENT_FOOTER_BYTES + SEGMENT_PAGE_BYTES];
+    size_t bytes = front_bytes(writer, 0);
+    memcpy(front, footer, SEGMENT_FOOTER_BYTES);
+    if (bytes > SEGMENT_FOOTER_BYTES)
+        page_encode(front + SEGMENT_FOOTER_BYTES, writer, 0);
+    writer->front_hash = hash64(front, bytes);
+    return io_write_exactly(writer->queue, writer->file, 0, front, bytes, err);
+}
+
+static holter_status ends_write(struct segment_writer *writer, holter_error *err)
 {
     struct segment_footer *footer = &writer->footer;
     uint64_t users = footer->summary.users;
-    if (users / SEGMENT_PAGE_ENTRIES >= UINT32_MAX)
-        return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many",
-                         writer->path_aside, (unsigned long long)users);
     footer->sections_end = writer->offset;
     segment_directory_place(footer);
+    bool is_in_front = footer->directory_offset < footer->sections_end;
+    if (users / SEGMENT_PAGE_ENTRIES >= UINT32_MAX || (is_in_front && footer->page_count > 1))
+        return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many",
+                         writer->path_aside, (unsigned long long)users);
 
     uint8_t bytes[SEGMENT_FOOTER_BYTES];
-    holter_status status =
-        append_zeros(writer, (size_t)(footer->directory_offset - writer->offset), err);
+    holter_status status = HOLTER_OK;
+    if (!is_in_front)
+        status = directory_write(writer, footer->directory_offset, err);
     if (status == HOLTER_OK)
-        status = directory_write(writer, &footer->directory_hash, err);
+        status = directory_write(writer, segment_page_offset(footer, 0, 1), err);
     if (status == HOLTER_OK) {
         footer->summary.footer_hash = segment_footer_encode(bytes, &writer->identity, footer);
         status = writer_append(writer, bytes, sizeof bytes, err);
     }
     if (status == HOLTER_OK)
-        status =
-            append_zeros(writer, (size_t)(segment_page_offset(footer, 0, 1) - writer->offset), err);
-    if (status == HOLTER_OK)
-        status = directory_write(writer, &footer->directory_hash, err);
-    if (status == HOLTER_OK)
-        status = writer_append(writer, bytes, sizeof bytes, err);
-    if (status == HOLTER_OK)
         status = chunk_flush(writer, err);
+    if (status == HOLTER_OK)
+        status = front_write(writer, bytes, err);
     core_assert(status != HOLTER_OK || writer->offset == footer->summary.bytes);
     return status;
 }
@@ -152,8 +178,11 @@ static holter_status read_back(struct segment_writer *writer, holter_error *err)
         uint64_t offset = (uint64_t)i * SEGMENT_CHUNK_BYTES;
         uint64_t left = writer->offset - offset;
         size_t take = left < SEGMENT_CHUNK_BYTES ? (size_t)left : SEGMENT_CHUNK_BYTES;
+        size_t front = front_bytes(writer, i);
         status = io_read_exactly(writer->queue, file, offset, writer->chunk, take, err);
-        if (status == HOLTER_OK && hash64(writer->chunk, take) != writer->chunk_hashes[i])
+        if (status == HOLTER_OK &&
+            (hash64(writer->chunk + front, take - front) != writer->chunk_hashes[i] ||
+             (front > 0 && hash64(writer->chunk, front) != writer->front_hash)))
             status = error_set(
                 err, HOLTER_CORRUPT,
                 "segment '%s': read back, the %zu bytes at offset %llu are not what was written",
@@ -178,7 +207,7 @@ void writer_unlink(struct segment_writer *writer)
 /* The whole file, durable under its name. */
 holter_status writer_publish(struct segment_writer *writer, holter_error *err)
 {
-    holter_status status = tail_write(writer, err);
+    holter_status status = ends_write(writer, err);
     if (status == HOLTER_OK)
         status = io_sync(writer->queue, writer->file, err);
     if (status != HOLTER_OK)

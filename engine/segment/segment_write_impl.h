@@ -23,7 +23,8 @@ struct segment_writer {
     struct io_queue *queue;
     struct io_file *file;
     uint8_t *chunk;
-    size_t chunk_used;
+    size_t chunk_used; /* of the first one: what comes in front, too, which is written last */
+    uint64_t front_hash;
     uint64_t offset; /* of the next byte */
     uint64_t *chunk_hashes;
     size_t chunk_count, chunk_capacity;

@@ -17,6 +17,7 @@ struct flush {
     struct segment_writer *writers[MANIFEST_CLASSES];
     struct manifest_file files[MANIFEST_CLASSES];
     size_t file_count;
+    uint64_t users_max; /* of a file */
     uint64_t rows;
     uint64_t until; /* the sequence that the flush goes to; 0: not known yet */
     bool has_flushed;
@@ -169,7 +170,8 @@ static holter_status writer_of_class(struct segment_writer **out, struct flush *
         };
         if (traits.sequence_min == 0)
             traits.sequence_min = 1;
-        holter_status status = segment_writer_new(&flush->writers[class], &spec, &traits, err);
+        holter_status status =
+            segment_writer_new(&flush->writers[class], &spec, &traits, flush->users_max, err);
         if (status != HOLTER_OK)
             return status;
     }
@@ -297,6 +299,7 @@ static holter_status flush_run(struct flush *flush, holter_error *err)
     holter_status status = memtable_users(&users, &user_count, flush->snapshot->memtable,
                                           flush->snapshot->end.sequence, err);
     io_mutex_unlock(shard->mutex);
+    flush->users_max = user_count;
     for (size_t i = 0; status == HOLTER_OK && i < user_count; i++)
         status = flush_user(flush, users[i], err);
     free(users);

@@ -45,9 +45,8 @@ enum {
     SECTOR = 512,
     STORE_BYTES_MIN = 256 << 10,
     FAILURES_PRINTED = 20,
-    SEGMENT_HEADER_BYTES = 1024,
-    SEGMENT_TIER_AT = 57, /* in a footer, which is the last sector of a segment (segment.md) */
-    SEGMENT_DIRECTORY_AT = 176,
+    SEGMENT_TIER_AT = 57,      /* in a footer, which is the last sector of a segment (segment.md) */
+    SEGMENT_SECTIONS_AT = 168, /* where they begin and end */
     LOG_HEADER_BYTES = 4096,
     KEPT_BYTES = 128 << 10, /* the newest kept ones: others are like them */
 };
@@ -553,8 +552,9 @@ static bool must_lose_nothing(const struct file *file, uint64_t sector)
     case FILE_WARM:
     case FILE_COLD: {
         struct reader r = reader_over(file->bytes.data + file->bytes.bytes - SECTOR, SECTOR);
-        get_bytes(&r, SEGMENT_DIRECTORY_AT);
-        return at < SEGMENT_HEADER_BYTES || at >= get_u64(&r);
+        get_bytes(&r, SEGMENT_SECTIONS_AT);
+        uint64_t begin = get_u64(&r), end = get_u64(&r);
+        return at < begin || at >= end;
     }
     default:
         return false;

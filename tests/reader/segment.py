@@ -14,15 +14,19 @@ from native import xxh3_64
 from problems import Damage, Newer, Problem, damage
 from seal import TAG_BYTES, open_sealed, subkey
 
-HEADER_MAGIC, FOOTER_MAGIC = b"\x89HLTSEGM", b"\x89HLTSEGF"
-SECTOR_BYTES, PAGE_BYTES = 512, 4096
-SECTIONS_BEGIN = 1024
+FOOTER_MAGIC = b"\x89HLTSEGF"
+SECTOR_BYTES, PAGE_SIZES = 512, (512, 1024, 2048, 4096)
+PAGE_BYTES = PAGE_SIZES[-1]
 PAYLOAD, BLOCK_HEADERS, INDEX, WHOLE, ROLLUP = 1, 2, 3, 4, 5
 SERIES_BYTES_LEAST = 16
 PACKED_FORM, OWN_MODELS_FORM = 2, 3
 ROLLUP_FORM = 2
 BUCKET_NS = 1_800_000_000_000
 BUCKETS_MAX, LABELS_MAX = 1_344, 16
+
+
+def round_up(count, unit):
+    return -(-count // unit) * unit
 
 
 @dataclass
@@ -43,16 +47,28 @@ class Footer:
     tombstones: int
     tombstone_begin: int
     tombstone_end: int
+    sections_begin: int
     sections_end: int
-    directory_offset: int
     file_bytes: int
     directory_hash: int
     hash: int
 
     @property
+    def in_front(self):
+        """The first directory lies before the sections."""
+        return self.sections_begin > SECTOR_BYTES
+
+    @property
     def page_bytes(self):
-        """Of a directory page: the smallest of four that has room for all users, else the largest."""
-        return next((size for size in (512, 1024, 2048) if self.users <= size // 64 - 1), PAGE_BYTES)
+        """Of a directory page: the room in front; else the smallest of four that has room for all users, else the largest."""
+        if self.in_front:
+            return self.sections_begin - SECTOR_BYTES
+        return next((size for size in PAGE_SIZES if self.users <= size // 64 - 1), PAGE_BYTES)
+
+    @property
+    def directory_offset(self):
+        """Of the first copy."""
+        return SECTOR_BYTES if self.in_front else round_up(self.sections_end, SECTOR_BYTES)
 
     @property
     def page_entries(self):
@@ -127,14 +143,13 @@ class Segment:
         if not os.path.exists(self.path):
             raise Damage(f"{self.path}: missing, and the manifest names it")
         self.data = read_file(self.path)
-        self._read_header()
         self.footer = self._read_footer()
         self.entries = self._read_directory()
 
-    # ---- header, footer, directory: each kept twice
+    # ---- footer, directory: each kept twice
 
     def _begin(self, base, count, magic):
-        """A cursor over a header or footer, checked as far as their beginnings are alike."""
+        """A cursor over a footer, checked as far as it names format and file."""
         c = Cursor(self.data[base:base + count], self.path, base)
         c.check(len(c.data) == count, "the file ends early", 0)
         c.check(c.take(8) == magic, "wrong magic", 0)
@@ -148,29 +163,15 @@ class Segment:
         c.check(sealed == self.sealed, f"sealed is {sealed}, the store's identity says {int(self.sealed)}", 56)
         return c
 
-    def _read_header(self):
-        problems = []
-        for base in (0, SECTOR_BYTES):
-            try:
-                self._begin(base, SECTOR_BYTES, HEADER_MAGIC).zeros(447)
-                return
-            except Problem as problem:
-                problems.append(problem)
-        raise _worst(problems)
-
     def _read_footer(self):
         problems = []
-        total = len(self.data)
-        for base in range(total - SECTOR_BYTES, SECTIONS_BEGIN, -SECTOR_BYTES):
+        if len(self.data) < SECTOR_BYTES:
+            raise damage(self.path, len(self.data), "the file ends early")
+        for base in (len(self.data) - SECTOR_BYTES, 0):
             try:
-                footer = self._parse_footer(base)
-                if base not in (total - SECTOR_BYTES, footer.directory_offset + footer.directory_bytes):
-                    raise damage(self.path, base, "a footer in a wrong place")
-                return footer
+                return self._parse_footer(base)
             except Problem as problem:
                 problems.append(problem)
-        if not problems:
-            raise damage(self.path, total, "the file ends early")
         raise _worst(problems)
 
     def _parse_footer(self, base):
@@ -181,8 +182,10 @@ class Segment:
         c.zeros(304)
         f = Footer(tier, tier_class, *numbers, hash=c.u64())
         c.check(HOT <= tier <= COLD and tier_class <= 3 and spare == 0, f"tier {tier}, class {tier_class}", 57)
-        c.check(f.page_count == -(-f.users // f.page_entries) and f.users >= 1, f"{f.page_count} pages for "
-                f"{f.users} users", 60)
+        c.check(f.sections_begin in (SECTOR_BYTES, *(SECTOR_BYTES + size for size in PAGE_SIZES))
+                and f.sections_begin < f.sections_end, f"sections from {f.sections_begin} to {f.sections_end}", 168)
+        c.check(f.page_count == -(-f.users // f.page_entries) and f.users >= 1 and (f.page_count == 1 or not f.in_front),
+                f"{f.page_count} pages for {f.users} users", 60)
         c.check((tier == HOT) == (f.partition == I64_MIN), f"partition {f.partition} in tier {tier}", 64)
         span = PARTITION_NS.get(tier)
         c.check(span is None or not f.rows or f.begin_min // span == f.partition == f.begin_max // span,
@@ -193,12 +196,9 @@ class Segment:
         c.check(f.user_min <= f.user_max, "user_min is greater than user_max", 128)
         c.check(f.tombstones or (f.tombstone_begin, f.tombstone_end) == (0, 0), "times without tombstones", 152)
         c.check(f.tombstone_begin <= f.tombstone_end, "tombstones' times that do not rise", 152)
-        c.check(f.directory_offset == -(-f.sections_end // SECTOR_BYTES) * SECTOR_BYTES
-                and f.sections_end >= SECTIONS_BEGIN, f"sections to {f.sections_end}, "
-                f"directory at {f.directory_offset}", 168)
-        copy = f.directory_bytes + SECTOR_BYTES
-        first_end = -(-(f.directory_offset + copy) // PAGE_BYTES) * PAGE_BYTES
-        length = -(-(first_end + copy) // PAGE_BYTES) * PAGE_BYTES
+        first_end = f.directory_offset + f.directory_bytes
+        second = max(f.sections_end, round_up(first_end, PAGE_BYTES))
+        length = round_up(second + f.directory_bytes + SECTOR_BYTES, PAGE_BYTES)
         c.check(f.file_bytes == length == len(self.data), f"{f.file_bytes} file bytes, {length} by the places in it, "
                 f"{len(self.data)} in fact", 184)
         return f
@@ -243,7 +243,7 @@ class Segment:
 
     def _check_entries(self, entries, at):
         f = self.footer
-        end, last = SECTIONS_BEGIN, None
+        end, last = f.sections_begin, None
         for index, e in enumerate(entries):
             offset = at + f.page_bytes * (index // f.page_entries) + 64 * (index % f.page_entries)
             if last is not None and e.user <= last:
@@ -291,7 +291,7 @@ class Segment:
             found += [min(t.begin for t in tombstones), max(t.end for t in tombstones)]
             expected += [f.tombstone_begin, f.tombstone_end]
         if found != expected:
-            raise damage(self.path, f.directory_offset + f.directory_bytes + 96,
+            raise damage(self.path, f.file_bytes - SECTOR_BYTES + 96,
                          f"the sections hold {found}, the footer says {expected}")
 
     def _piece(self, entry, key, at, count, kind):

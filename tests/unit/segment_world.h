@@ -43,6 +43,7 @@ struct content {
     uint8_t tier, class;
     struct content_user *users;
     size_t user_count;
+    bool is_behind; /* the writer is not told how many */
 };
 
 static inline void world_process(struct world *world)
@@ -255,7 +256,8 @@ static inline holter_status content_write(struct world *world, const struct cont
                                      .sequence_min = 100,
                                      .sequence_max = WORLD_SEQUENCE_MAX };
     struct segment_writer *writer = NULL;
-    holter_status status = segment_writer_new(&writer, &world->spec, &traits, err);
+    holter_status status = segment_writer_new(&writer, &world->spec, &traits,
+                                              content->is_behind ? 0 : content->user_count, err);
     for (size_t u = 0; status == HOLTER_OK && u < content->user_count; u++)
         status = user_write(world, writer, &content->users[u], &random, err);
     if (status == HOLTER_OK)

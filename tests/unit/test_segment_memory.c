@@ -102,7 +102,7 @@ START_TEST(a_writer_does_not_grow_with_rows)
 
     size_t before = memory_used();
     size_t most = 0;
-    ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, &err), HOLTER_OK);
+    ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, 0, &err), HOLTER_OK);
     ck_assert_int_eq(segment_writer_user(writer, 1, 0, world.arena, key, &err), HOLTER_OK);
     ck_assert_int_eq(segment_writer_series(writer, 1, 1, &rows.schema, &err), HOLTER_OK);
     for (int call = 0; call < CALLS; call++) {

@@ -64,7 +64,7 @@ START_TEST(a_run_gives_all_rows_of_its_times_and_skips_blocks)
     for (uint64_t seed = 0; seed < 30; seed++) {
         struct world world;
         struct content_user one = { .user = 5, .series_count = 1 };
-        struct content content = { 2, 1, &one, 1 };
+        struct content content = { 2, 1, &one, 1, false };
         struct segment_summary summary;
         struct segment *segment;
         struct segment_user user;
@@ -169,7 +169,7 @@ START_TEST(a_section_opens_at_its_own_place_only)
 {
     struct world world;
     struct content_user twins[2];
-    struct content content = { 2, 1, twins, 2 };
+    struct content content = { 2, 1, twins, 2, false };
     struct segment_summary summary[2];
     struct segment *segment[2];
     struct segment_user user[2][2];
@@ -249,7 +249,7 @@ START_TEST(a_section_opens_at_its_own_place_only)
         uint8_t *last = swapped.data + swapped.bytes - SEGMENT_FOOTER_BYTES;
         ck_assert_int_eq(segment_footer_decode(&footer, last, &here, swapped.bytes, &what),
                          HOLTER_OK);
-        segment_header_encode(swapped.data, &there);
+        segment_footer_encode(swapped.data, &there, &footer);
         segment_footer_encode(last, &there, &footer);
         ck_assert_int_eq(sim_file_write(world.sim, path[0], swapped.data, swapped.bytes),
                          HOLTER_OK);
@@ -283,7 +283,7 @@ static const struct {
     size_t offset;
     uint8_t value;
     holter_status status;
-} header_damage[] = {
+} identity_damage[] = {
     { 0, 0x88, HOLTER_CORRUPT },   /* magic */
     { 8, 1, HOLTER_UNSUPPORTED },  /* a newer format */
     { 12, 4, HOLTER_UNSUPPORTED }, /* a feature */
@@ -292,7 +292,6 @@ static const struct {
     { 40, 9, HOLTER_CORRUPT },     /* file */
     { 56, 0, HOLTER_CORRUPT },     /* not sealed */
     { 56, 2, HOLTER_CORRUPT },     /* what is that */
-    { 57, 1, HOLTER_CORRUPT },     /* spare */
     { 503, 1, HOLTER_CORRUPT },    /* spare */
     { 10, 7, HOLTER_OK },          /* a newer minor version */
     { 16, 7, HOLTER_OK },          /* a feature that may be ignored */
@@ -303,22 +302,6 @@ static void checksum_renew(uint8_t *bytes, size_t count)
     struct writer w = writer_over(bytes + count - 8, 8);
     put_u64(&w, hash64(bytes, count - 8));
 }
-
-START_TEST(header_refuses_what_it_does_not_know)
-{
-    uint8_t bytes[SEGMENT_HEADER_BYTES];
-    const char *what = NULL;
-    segment_header_encode(bytes, &identity);
-    ck_assert_int_eq(segment_header_decode(bytes, &identity, &what), HOLTER_OK);
-    bytes[header_damage[_i].offset] = header_damage[_i].value;
-    if (header_damage[_i].status != HOLTER_UNSUPPORTED) /* version comes before checksum */
-        ck_assert_int_eq(segment_header_decode(bytes, &identity, &what), HOLTER_CORRUPT);
-    else
-        ck_assert_int_eq(segment_header_decode(bytes, &identity, &what), HOLTER_UNSUPPORTED);
-    checksum_renew(bytes, sizeof bytes);
-    ck_assert_int_eq(segment_header_decode(bytes, &identity, &what), header_damage[_i].status);
-}
-END_TEST
 
 static const struct segment_footer footer_sample = {
     .traits = { .tier = 1, .class = 3, .partition = 4, .sequence_min = 5, .sequence_max = 6 },
@@ -335,8 +318,8 @@ static const struct segment_footer footer_sample = {
                  .tombstone_end = 9,
                  .bytes = 16384 + 8192 + 4096 },
     .page_count = 2,
+    .sections_begin = SEGMENT_FOOTER_BYTES,
     .sections_end = 5000,
-    .directory_offset = 5120,
     .directory_hash = 77,
 };
 
@@ -346,8 +329,29 @@ static const struct {
 } footer_damage[] = {
     { 57, 0 },     { 57, 4 },  { 58, 4 },     { 59, 1 },   { 60, 1 },   { 72, 7 },
     { 88, 0 },     { 88, 63 }, { 104, 21 },   { 112, 31 }, { 128, 91 }, { 152, 10 },
-    { 169, 0x80 }, { 169, 0 }, { 177, 0x10 }, { 185, 0 },  { 200, 1 },  { 503, 1 },
+    { 169, 0x80 }, { 169, 0 }, { 177, 0x80 }, { 185, 0 },  { 200, 1 },  { 503, 1 },
 };
+
+START_TEST(footer_refuses_what_it_does_not_know)
+{
+    uint8_t bytes[SEGMENT_FOOTER_BYTES];
+    const char *what = NULL;
+    struct segment_footer back;
+    const uint64_t length = footer_sample.summary.bytes;
+    segment_footer_encode(bytes, &identity, &footer_sample);
+    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, length, &what), HOLTER_OK);
+    bytes[identity_damage[_i].offset] = identity_damage[_i].value;
+    if (identity_damage[_i].status != HOLTER_UNSUPPORTED) /* version comes before checksum */
+        ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, length, &what),
+                         HOLTER_CORRUPT);
+    else
+        ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, length, &what),
+                         HOLTER_UNSUPPORTED);
+    checksum_renew(bytes, sizeof bytes);
+    ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, length, &what),
+                     identity_damage[_i].status);
+}
+END_TEST
 
 START_TEST(footer_refuses_what_cannot_be)
 {
@@ -369,6 +373,49 @@ START_TEST(footer_refuses_what_cannot_be)
     ck_assert_int_eq(segment_footer_decode(&back, bytes, &identity, footer_sample.summary.bytes,
                                            &what),
                      HOLTER_CORRUPT);
+}
+END_TEST
+
+/* A directory in front of the sections: of one page, which has room for all users. */
+START_TEST(footer_tells_a_directory_in_front)
+{
+    static const struct {
+        uint64_t users, begin, end, bytes;
+        uint32_t pages;
+        bool is_right;
+    } files[] = {
+        { 7, 1024, 3000, 8192, 1, true },        { 7, 1024, 7168, 8192, 1, true },
+        { 7, 1024, 7169, 12288, 1, true },       { 1, 4608, 5000, 16384, 1, true },
+        { 63, 4608, 11776, 16384, 1, true },     { 64, 4608, 11776, 16384, 1, false },
+        { 8, 1024, 3000, 8192, 1, false },       { 8, 1024, 3000, 8192, 2, false },
+        { 7, 1536, 3000, 8192, 1, true },        { 7, 1100, 3000, 8192, 1, false },
+        { 7, 2048, 3000, 8192, 1, false },       { 7, 1024, 1024, 8192, 1, false },
+        { 7, 1024, 7168, 12288, 1, false },      { 7, 1024, 7169, 8192, 1, false },
+        { 7, 0, 3000, 8192, 1, false },          { 7, 512, 3000, 8192, 1, true },
+        { 7, 512, 3200, 12288, 1, false },       { 7, UINT64_MAX, 3000, 8192, 1, false },
+        { 7, 1024, UINT64_MAX, 8192, 1, false },
+    };
+    for (size_t i = 0; i < CORE_COUNT(files); i++) {
+        uint8_t bytes[SEGMENT_FOOTER_BYTES];
+        struct segment_footer footer = footer_sample, back;
+        const char *what = NULL;
+        footer.summary.users = files[i].users;
+        footer.summary.bytes = files[i].bytes;
+        footer.sections_begin = files[i].begin;
+        footer.sections_end = files[i].end;
+        footer.page_count = files[i].pages;
+        segment_footer_encode(bytes, &identity, &footer);
+        holter_status status =
+            segment_footer_decode(&back, bytes, &identity, files[i].bytes, &what);
+        ck_assert_msg(status == (files[i].is_right ? HOLTER_OK : HOLTER_CORRUPT), "file %zu", i);
+        if (status != HOLTER_OK)
+            continue;
+        uint64_t first = segment_page_offset(&back, 0, 0),
+                 second = segment_page_offset(&back, 0, 1);
+        ck_assert_uint_eq(first, files[i].begin > 512 ? 512 : 3072);
+        ck_assert_uint_lt((first + back.page_bytes - 1) / 4096, second / 4096);
+        ck_assert_uint_eq(second + back.page_bytes + SEGMENT_FOOTER_BYTES, files[i].bytes);
+    }
 }
 END_TEST
 
@@ -500,7 +547,9 @@ static Suite *segment_read_suite(void)
     tcase_add_loop_test(tests, each_user_is_found_and_no_other, 0, CORE_COUNT(user_counts));
     tcase_add_test(tests, a_run_gives_all_rows_of_its_times_and_skips_blocks);
     tcase_add_loop_test(tests, a_section_opens_at_its_own_place_only, 0, CORE_COUNT(twin_rows));
-    tcase_add_loop_test(tests, header_refuses_what_it_does_not_know, 0, CORE_COUNT(header_damage));
+    tcase_add_loop_test(tests, footer_refuses_what_it_does_not_know, 0,
+                        CORE_COUNT(identity_damage));
+    tcase_add_test(tests, footer_tells_a_directory_in_front);
     tcase_add_loop_test(tests, footer_refuses_what_cannot_be, 0, CORE_COUNT(footer_damage));
     tcase_add_loop_test(tests, index_and_block_headers_refuse_or_keep_every_change_of_a_byte, 0, 2);
     suite_add_tcase(suite, tests);

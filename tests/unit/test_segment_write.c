@@ -181,7 +181,7 @@ static void ints_write(struct world *world, struct segment_user *user,
                        uint8_t id[static SEGMENT_ID_BYTES], size_t count, int64_t revision)
 {
     struct content_user one = { .user = 7, .series_count = 1 };
-    struct content content = { 2, 1, &one, 1 };
+    struct content content = { 2, 1, &one, 1, false };
     struct segment_summary summary;
     struct segment *segment = NULL;
     one.series[0] = (struct content_series){ .metric = 1, .source = 1 };
@@ -250,14 +250,15 @@ START_TEST(mistakes_of_the_caller_are_refused)
     world_init(&world, 3, false);
     ints_make(&rows, 10, 0);
 
-    mistake(segment_writer_new(&writer, &world.spec, &(struct segment_traits){ .tier = 0 }, &err));
+    mistake(
+        segment_writer_new(&writer, &world.spec, &(struct segment_traits){ .tier = 0 }, 0, &err));
     mistake(segment_writer_new(&writer, &world.spec,
-                               &(struct segment_traits){ .tier = 1, .class = 4 }, &err));
+                               &(struct segment_traits){ .tier = 1, .class = 4 }, 0, &err));
     mistake(segment_writer_new(&writer, &world.spec,
-                               &(struct segment_traits){ .tier = 1, .sequence_min = 1 }, &err));
+                               &(struct segment_traits){ .tier = 1, .sequence_min = 1 }, 0, &err));
     ck_assert_ptr_null(writer);
 
-    ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, &err), HOLTER_OK);
+    ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, 0, &err), HOLTER_OK);
     mistake(segment_writer_series(writer, 1, 1, &int_schema, &err));
     mistake(segment_writer_tombstones(writer, &tombstones, &err));
     mistake(segment_writer_rows(writer, &rows, 0, 1, &err));
@@ -282,7 +283,7 @@ START_TEST(mistakes_of_the_caller_are_refused)
     segment_writer_free(writer);
 
     world.spec.is_sealed = true;
-    ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, &err), HOLTER_OK);
+    ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, 0, &err), HOLTER_OK);
     mistake(segment_writer_user(writer, 9, 0, world.arena, NULL, &err));
     segment_writer_free(writer);
     columns_release(&rows);
@@ -303,7 +304,7 @@ START_TEST(nothing_to_write_makes_no_file)
     world_init(&world, 3, false);
     for (int users = 0; users < 3; users++) {
         struct segment_traits traits = { .tier = 1, .sequence_max = 5 };
-        ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, &err), HOLTER_OK);
+        ck_assert_int_eq(segment_writer_new(&writer, &world.spec, &traits, 0, &err), HOLTER_OK);
         for (uint64_t u = 1; u <= (uint64_t)users; u++) {
             ck_assert_int_eq(segment_writer_user(writer, u, 0, NULL, NULL, &err), HOLTER_OK);
             ck_assert_int_eq(segment_writer_series(writer, 1, 1, &int_schema, &err), HOLTER_OK);
