@@ -192,14 +192,16 @@ struct decoding {
     size_t next_count;
 };
 
-/* Pairs of as many rows that may come next: their symbols may be decoded together. */
-static size_t find_coming(struct reader coming[CODEC_AHEAD], const struct decoding *d, size_t count)
+/* Pairs that may come next, of so many rows that their symbols are decoded together with those at hand. */
+static size_t find_coming(struct codec_next coming[CODEC_AHEAD], const struct decoding *d,
+                          size_t count)
 {
     struct codec_rows *rows = d->rows;
     size_t found = 0;
-    while (found < d->next_count && d->next[found].count == count) {
-        coming[found] = d->next[found].bytes;
-        if (get_u8(&coming[found]) >> TIME_UNIT_BITS != TIME_PAIRS)
+    while (count >= RANS_COUNT_MANY && found < d->next_count &&
+           d->next[found].count >= RANS_COUNT_MANY && d->next[found].count <= ROWS) {
+        coming[found] = d->next[found];
+        if (get_u8(&coming[found].bytes) >> TIME_UNIT_BITS != TIME_PAIRS)
             break;
         found++;
     }
@@ -212,7 +214,7 @@ static bool decode_pairs(const struct decoding *d, int64_t *values, struct reade
                          int64_t begin, unsigned unit)
 {
     struct codec_rows *rows = d->rows;
-    struct reader coming[CODEC_AHEAD];
+    struct codec_next coming[CODEC_AHEAD];
     size_t coming_count = find_coming(coming, d, count);
     return pairs_decode(rows->columns.time + rows->columns.count, values, r, count, begin,
                         (uint64_t)codec_unit_ns[unit], rows->models, rows->ahead, coming,
@@ -474,7 +476,7 @@ static bool fold_pairs(struct codec_fold *fold, const struct codec_fold_spec *sp
 {
     struct codec_rows *rows = d->rows;
     struct reader before = *r;
-    struct reader coming[CODEC_AHEAD];
+    struct codec_next coming[CODEC_AHEAD];
     if (only_field(&rows->columns) != NULL && get_u8(r) >> TIME_UNIT_BITS == TIME_PAIRS) {
         size_t coming_count = find_coming(coming, d, count);
         if (pairs_fold(fold, spec, r, count, rows->models, rows->ahead, coming, coming_count))

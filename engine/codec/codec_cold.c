@@ -624,29 +624,32 @@ static const uint8_t *ahead_take(struct codec_ahead *ahead, struct reader *r,
 /* Those of the block at hand to `symbols`, those of the next ones to *ahead, as far as these are some. */
 static bool decode_some(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
                         size_t count, const struct codec_models *models, struct codec_ahead *ahead,
-                        const struct reader *next, size_t next_count)
+                        const struct codec_next *next, size_t next_count)
 {
     struct reader coming[CODEC_AHEAD] = { 0 };
     const uint8_t *begin[CODEC_AHEAD] = { NULL };
     size_t ahead_count = 0;
-    struct rans_some some = { .runs = 1, .symbols = { symbols }, .r = { r }, .tables = { tables } };
+    struct rans_some some = {
+        .runs = 1, .symbols = { symbols }, .r = { r }, .tables = { tables }, .counts = { count }
+    };
     _Static_assert((int)RANS_SIDE_BY_SIDE == (int)CODEC_AHEAD + 1, "a run for each block");
     for (size_t i = 0; i < next_count && some.runs < rans_at_a_time(); i++, ahead_count++) {
         int64_t first;
-        coming[i] = next[i];
+        coming[i] = next[i].bytes;
         const struct model_tables *of_next = pairs_head(&first, &coming[i], models);
         if (of_next == NULL)
             break;
         begin[i] = coming[i].at;
         some.symbols[some.runs] = ahead->blocks[i].symbols;
         some.r[some.runs] = &coming[i];
+        some.counts[some.runs] = next[i].count;
         some.tables[some.runs++] = of_next;
     }
-    rans_decode_some(&some, count);
+    rans_decode_some(&some);
     for (size_t i = 0; i < ahead_count; i++) {
         struct ahead_block *block = &ahead->blocks[i];
         block->tables = some.tables[i + 1];
-        block->count = count;
+        block->count = next[i].count;
         block->bytes = (size_t)(coming[i].at - begin[i]);
         block->at = some.is_right[i + 1] ? begin[i] : NULL;
         block->hash = block->at != NULL ? hash64(block->at, block->bytes) : 0;
@@ -658,7 +661,7 @@ static bool decode_some(uint8_t *symbols, struct reader *r, const struct model_t
 static const uint8_t *pairs_symbols(uint8_t *room, struct reader *r,
                                     const struct model_tables *tables, size_t count,
                                     const struct codec_models *models, struct codec_ahead *ahead,
-                                    const struct reader *next, size_t next_count)
+                                    const struct codec_next *next, size_t next_count)
 {
     const uint8_t *known = ahead != NULL ? ahead_take(ahead, r, tables, count) : NULL;
     if (known != NULL)
@@ -671,7 +674,7 @@ static const uint8_t *pairs_symbols(uint8_t *room, struct reader *r,
 
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
-                  const struct reader *next, size_t next_count, bool *is_rising)
+                  const struct codec_next *next, size_t next_count, bool *is_rising)
 {
     uint8_t room[CODEC_BLOCK_ROWS_MAX];
     int64_t gaps[ARRAY_ROWS_MAX], changes[ARRAY_ROWS_MAX];
@@ -721,7 +724,7 @@ bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count
 
 bool pairs_fold(struct codec_fold *fold, const struct codec_fold_spec *spec, struct reader *r,
                 size_t count, const struct codec_models *models, struct codec_ahead *ahead,
-                const struct reader *next, size_t next_count)
+                const struct codec_next *next, size_t next_count)
 {
     uint8_t room[CODEC_BLOCK_ROWS_MAX];
     int64_t changes[ARRAY_ROWS_MAX];

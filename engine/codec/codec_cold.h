@@ -158,17 +158,17 @@ struct codec_ahead {
 void ahead_forget(struct codec_ahead *ahead);
 /**
  * Times from `begin` on, gaps in units of `ns`, and values. False: these bytes are no pairs, or a
- * time is out of range. next: pairs of as many rows each, whose symbols go to *ahead, which may be NULL. *is_rising is set
+ * time is out of range. next: pairs, whose symbols go to *ahead, which may be NULL. *is_rising is set
  * where each time is known to be after the one before.
  */
 bool pairs_decode(int64_t *time, int64_t *values, struct reader *r, size_t count, int64_t begin,
                   uint64_t ns, const struct codec_models *models, struct codec_ahead *ahead,
-                  const struct reader *next, size_t next_count, bool *is_rising);
+                  const struct codec_next *next, size_t next_count, bool *is_rising);
 
 /** As array_fold, of what pairs_decode reads. After false *r stands anywhere. */
 bool pairs_fold(struct codec_fold *fold, const struct codec_fold_spec *spec, struct reader *r,
                 size_t count, const struct codec_models *models, struct codec_ahead *ahead,
-                const struct reader *next, size_t next_count);
+                const struct codec_next *next, size_t next_count);
 
 /* ---- own models (codec_own.c) ---------------------------------------------------------------- */
 

@@ -257,23 +257,41 @@ size_t rans_at_a_time(void)
     return most > 2 ? most : 2;
 }
 
-void rans_decode_some(struct rans_some *some, size_t count)
+/* Those that can go on with the others. */
+static void keep_going(struct rans_streams *streams)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < streams->count; i++) {
+        const struct rans_stream *stream = streams->at[i];
+        if (stream->step == stream->steps || stream->words > streams->last[i])
+            continue;
+        streams->at[kept] = streams->at[i];
+        streams->last[kept++] = streams->last[i];
+    }
+    streams->count = kept;
+}
+
+void rans_decode_some(struct rans_some *some)
 {
     struct run runs[RANS_SIDE_BY_SIDE];
     struct rans_streams streams = { 0 };
     const struct codec_lanes *loops = codec_lanes();
-    core_assert(count > 0);
-    core_assert(count <= RANS_COUNT_MAX);
     core_assert(some->runs <= RANS_SIDE_BY_SIDE);
     for (size_t i = 0; i < some->runs; i++) {
-        some->is_right[i] = run_begin(&runs[i], some->r[i], some->tables[i], count);
-        if (!some->is_right[i] || !run_has_room(&runs[i]) || streams.count == loops->rans_at_a_time)
+        core_assert(some->counts[i] > 0);
+        core_assert(some->counts[i] <= RANS_COUNT_MAX);
+        some->is_right[i] = run_begin(&runs[i], some->r[i], some->tables[i], some->counts[i]);
+        if (!some->is_right[i] || !run_has_room(&runs[i]) ||
+            rans_lanes(some->counts[i]) != RANS_LANES || streams.count == loops->rans_at_a_time)
             continue;
         streams.at[streams.count] = &runs[i].stream;
         streams.last[streams.count++] = run_last(&runs[i]);
     }
-    if (streams.count > 1 && rans_lanes(count) == RANS_LANES)
+    while (streams.count > 1) {
         loops->rans_some(&streams);
+        keep_going(&streams);
+    }
     for (size_t i = 0; i < some->runs; i++)
-        some->is_right[i] = some->is_right[i] && run_finish(some->symbols[i], &runs[i], count);
+        some->is_right[i] =
+            some->is_right[i] && run_finish(some->symbols[i], &runs[i], some->counts[i]);
 }

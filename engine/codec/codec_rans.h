@@ -60,16 +60,17 @@ void rans_fit(uint8_t *symbols, size_t *escapes, size_t *bits, const struct mode
 bool rans_decode(uint8_t *symbols, struct reader *r, const struct model_tables *tables,
                  size_t count);
 
-/** The same of a few runs of equally many symbols, in the time of little more than one: is_right tells which bytes are some. */
+/** The same of a few runs, in little more time than the longest takes alone: is_right tells which bytes are some. */
 enum { RANS_SIDE_BY_SIDE = 3 };
 struct rans_some {
     size_t runs; /* 1 to RANS_SIDE_BY_SIDE */
     uint8_t *symbols[RANS_SIDE_BY_SIDE];
     struct reader *r[RANS_SIDE_BY_SIDE];
     const struct model_tables *tables[RANS_SIDE_BY_SIDE];
+    size_t counts[RANS_SIDE_BY_SIDE]; /* of symbols; fewer than RANS_COUNT_MANY are decoded alone */
     bool is_right[RANS_SIDE_BY_SIDE];
 };
-void rans_decode_some(struct rans_some *some, size_t count);
+void rans_decode_some(struct rans_some *some);
 /** How many of them are worth it on this CPU: 2 or more. */
 size_t rans_at_a_time(void);
 
@@ -89,13 +90,23 @@ enum { RANS_STEP_BYTES = RANS_LANES * RANS_WORD_BYTES }; /* the words of a step,
  * whatever they are.
  */
 typedef void rans_run(struct rans_stream *stream, const uint8_t *last);
-/** The same of a few, side by side, until one of them is at its end. */
+/** The same of a few, side by side, until one of them can go no further. */
 struct rans_streams {
     size_t count; /* 2, or as many as rans_at_a_time says */
     struct rans_stream *at[RANS_SIDE_BY_SIDE];
     const uint8_t *last[RANS_SIDE_BY_SIDE];
 };
 typedef void rans_run_some(const struct rans_streams *streams);
+/** Steps that all of them have. */
+static inline size_t rans_steps_left(const struct rans_streams *streams)
+{
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < streams->count; i++) {
+        size_t left = streams->at[i]->steps - streams->at[i]->step;
+        least = left < least ? left : least;
+    }
+    return least;
+}
 rans_run rans_run_plain;
 #if defined(__x86_64__)
 rans_run rans_run_avx2;

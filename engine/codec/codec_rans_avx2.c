@@ -102,13 +102,13 @@ void rans_run_some_avx2(const struct rans_streams *streams)
     struct rans_stream *a = streams->at[0], *b = streams->at[1];
     struct lanes la = lanes_load(a);
     struct lanes lb = lanes_load(b);
-    size_t step = 0;
-    for (; step < a->steps && la.words <= streams->last[0] && lb.words <= streams->last[1];
-         step++) {
-        step_of(&la, a->by_step + step * RANS_LANES);
-        step_of(&lb, b->by_step + step * RANS_LANES);
+    size_t steps = 0;
+    size_t most = rans_steps_left(streams);
+    for (; steps < most && la.words <= streams->last[0] && lb.words <= streams->last[1]; steps++) {
+        step_of(&la, a->by_step + (a->step + steps) * RANS_LANES);
+        step_of(&lb, b->by_step + (b->step + steps) * RANS_LANES);
     }
-    lanes_store(a, &la, step);
-    lanes_store(b, &lb, step);
+    lanes_store(a, &la, a->step + steps);
+    lanes_store(b, &lb, b->step + steps);
 }
 #endif

@@ -129,19 +129,23 @@ void rans_run_avx512(struct rans_stream *s, const uint8_t *last)
 SPECIAL run_some(const struct rans_streams *streams, size_t count, bool by_symbol)
 {
     struct lanes lanes[RANS_SIDE_BY_SIDE];
-    size_t step = 0;
+    uint8_t *out[RANS_SIDE_BY_SIDE];
+    size_t steps = 0;
+    size_t most = rans_steps_left(streams);
     bool has_room = true;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         lanes[i] = lanes_load(streams->at[i]);
-    while (has_room && step < streams->at[0]->steps) {
+        out[i] = streams->at[i]->by_step + streams->at[i]->step * RANS_LANES;
+    }
+    while (has_room && steps < most) {
         for (size_t i = 0; i < count; i++) {
-            step_of(&lanes[i], streams->at[i]->by_step + step * RANS_LANES, by_symbol);
+            step_of(&lanes[i], out[i] + steps * RANS_LANES, by_symbol);
             has_room = has_room && lanes[i].words <= streams->last[i];
         }
-        step++;
+        steps++;
     }
     for (size_t i = 0; i < count; i++)
-        lanes_store(streams->at[i], &lanes[i], step);
+        lanes_store(streams->at[i], &lanes[i], streams->at[i]->step + steps);
 }
 
 /* Each has room for a step at first. */
