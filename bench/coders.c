@@ -27,7 +27,8 @@ static void encode_packed(struct buffer *out, const struct columns *c, size_t fi
     codec_block_encode(out, c, first, count, false, NULL);
 }
 
-static struct codec_models *own; /* NULL: the rows at hand have none */
+static struct codec_models *own,
+    *own_reading; /* to encode and to decode with; NULL: the rows at hand have none */
 
 static struct codec_scratch *scratch_get(void)
 {
@@ -56,7 +57,7 @@ static void encode_own(struct buffer *out, const struct columns *c, size_t first
 
 static holter_status decode_own(struct columns *out, struct reader *r, size_t count, int64_t begin)
 {
-    return codec_block_decode(out, r, count, begin, false, 0, 0, own);
+    return codec_block_decode(out, r, count, begin, false, 0, 0, own_reading);
 }
 
 static holter_status decode_block_of_engine(struct columns *out, struct reader *r, size_t count,
@@ -177,7 +178,8 @@ void groups_release(struct groups *groups)
 
 size_t own_learn(const struct groups *groups)
 {
-    static struct codec_models *learned; /* memory for the whole run */
+    static struct codec_models *learned, *reading; /* memory for the whole run */
+    struct buffer stored;
     struct codec_scratch *scratch = scratch_get();
     struct buffer before, after;
     size_t count = groups->count < CODEC_LEARN_BLOCKS ? groups->count : CODEC_LEARN_BLOCKS;
@@ -198,6 +200,15 @@ size_t own_learn(const struct groups *groups)
         encode_own(&after, groups->at[i], 0, groups->at[i]->count);
     if (own != NULL && !codec_models_pay(own, before.bytes, after.bytes))
         own = NULL;
+    own_reading = NULL;
+    buffer_init(&stored);
+    if (own != NULL) {
+        codec_models_encode(&stored, own);
+        if (stored.failed || codec_models_decode(&reading, stored.data, stored.bytes) != HOLTER_OK)
+            bench_fail("models do not come back");
+        own_reading = reading;
+    }
+    buffer_release(&stored);
     buffer_release(&before);
     buffer_release(&after);
     return codec_models_bytes(own);
@@ -272,7 +283,7 @@ static size_t find_next(struct codec_next next[CODEC_AHEAD], const struct blocks
 static void decode_in_turn(const struct coder *coder, struct codec_rows *rows,
                            const struct blocks *blocks)
 {
-    codec_rows_use(rows, coder_is_own(coder) ? own : NULL);
+    codec_rows_use(rows, coder_is_own(coder) ? own_reading : NULL);
     for (size_t i = 0; i < blocks->count; i++) {
         const struct block *block = &blocks->at[i];
         struct reader r = bytes_of(blocks, i);
@@ -302,7 +313,7 @@ struct codec_fold blocks_fold(const struct coder *coder, const struct blocks *bl
                               struct decoded *out, int64_t low, int64_t high)
 {
     struct codec_fold all = { 0, 0, INT64_MAX, INT64_MIN };
-    codec_rows_use(&out->rows, coder_is_own(coder) ? own : NULL);
+    codec_rows_use(&out->rows, coder_is_own(coder) ? own_reading : NULL);
     for (size_t i = 0; i < blocks->count; i++) {
         const struct block *block = &blocks->at[i];
         struct codec_fold_spec spec = { .low = low > block->min ? low : block->min,

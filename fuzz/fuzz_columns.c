@@ -64,8 +64,21 @@ static void check_block(const struct columns *c, bool with_revision, struct code
     buffer_release(&again);
 }
 
-static void check_blocks(const struct columns *c, bool with_revision,
-                         const struct codec_models *models)
+/* Learned models to decode with; NULL: there are none. */
+static struct codec_models *to_decode(const struct codec_models *learned)
+{
+    struct codec_models *models = NULL;
+    struct buffer stored;
+    if (codec_models_bytes(learned) == 0)
+        return NULL;
+    buffer_init(&stored);
+    codec_models_encode(&stored, learned);
+    core_assert(codec_models_decode(&models, stored.data, stored.bytes) == HOLTER_OK);
+    buffer_release(&stored);
+    return models;
+}
+
+static void check_blocks(const struct columns *c, bool with_revision)
 {
     struct codec_scratch *scratch = codec_scratch_new();
     core_assert(scratch != NULL);
@@ -73,10 +86,11 @@ static void check_blocks(const struct columns *c, bool with_revision,
     codec_scratch_learn(scratch);
     check_block(c, with_revision, scratch, NULL);
     core_assert(codec_models_learn(&learned, scratch, 0) == HOLTER_OK);
+    struct codec_models *reading = to_decode(learned);
     codec_scratch_use(scratch, learned);
-    check_block(c, with_revision, scratch, learned);
-    codec_scratch_use(scratch, models);
-    check_block(c, with_revision, scratch, models);
+    check_block(c, with_revision, scratch, reading);
+    codec_scratch_use(scratch, NULL);
+    codec_models_free(reading);
     codec_models_free(learned);
     if (c->count <= CODEC_PACKED_ROWS_MAX)
         check_block(c, with_revision, NULL, NULL);
@@ -180,7 +194,7 @@ static struct codec_models *decode_models(struct reader *r)
     size_t bytes = get_u16(r);
     const uint8_t *from = get_bytes(r, bytes);
     holter_status status =
-        from != NULL ? codec_models_decode(&models, from, bytes, true) : HOLTER_CORRUPT;
+        from != NULL ? codec_models_decode(&models, from, bytes) : HOLTER_CORRUPT;
     core_assert(status == HOLTER_OK || status == HOLTER_CORRUPT);
     if (status != HOLTER_OK) {
         codec_models_free(models);
@@ -221,7 +235,7 @@ static void decode_rows(struct reader *r, bool with_revision, bool is_block, boo
         check_loops(&schema, &before, rows, begin, with_revision, models, &c);
     if (status == HOLTER_OK) {
         if (is_block) {
-            check_blocks(&c, with_revision, models);
+            check_blocks(&c, with_revision);
         } else {
             buffer_clear(&again);
             codec_encode(&again, &c, 0, c.count, with_revision);

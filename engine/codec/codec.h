@@ -162,7 +162,7 @@ void codec_scratch_free(struct codec_scratch *scratch);
 
 /**
  * A series' own models: machines of built-in models with frequencies that were learned from its rows.
- * Its memory, up to 0.5 MiB for each, is wiped when freed, as it tells of these rows. Any thread.
+ * Its memory, up to 0.5 MiB for each to decode with, 40 KiB to encode with, is wiped when freed, as it tells of these rows. Any thread.
  */
 struct codec_models;
 void codec_models_free(struct codec_models *models);
@@ -176,7 +176,7 @@ void codec_scratch_learn(struct codec_scratch *scratch);
 /* From so many blocks of a series, and of so many rows at the least, models are learned. */
 enum { CODEC_LEARN_BLOCKS = 16, CODEC_LEARN_ROWS_MIN = 16384 };
 /**
- * Models after what was counted, which ends; the blocks took `bytes`. *models as in codec_models_decode; there are
+ * Models to encode with, after what was counted, which ends; the blocks took `bytes`. *models as in codec_models_decode; there are
  * none then where none would save enough beside its own bytes, as far as that is told by what symbols cost.
  * Errors   HOLTER_NO_MEMORY.
  * Cost     0.2 ms; a millisecond or more where there is something to be gained.
@@ -191,12 +191,11 @@ bool codec_models_pay(const struct codec_models *models, size_t before, size_t a
 void codec_models_encode(struct buffer *out, const struct codec_models *models);
 /**
  * All of these bytes as models. *models: owned; NULL, or used before, and so is its memory then: what it was made of
- * bytes that are equal is not made again. After a failure it has no models. Only those made `to_encode` are for codec_scratch_use.
+ * bytes that are equal is not made again. After a failure it has no models. These are for decoding, learned ones for codec_scratch_use.
  * Errors   HOLTER_CORRUPT, HOLTER_NO_MEMORY.
  * Cost     some 30 us for each model, more at first.
  */
-holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count,
-                                  bool to_encode);
+holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count);
 
 /**
  * Append rows [first, first + count) in rising order of time, each column in the form that takes the

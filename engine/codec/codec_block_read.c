@@ -401,6 +401,7 @@ holter_status codec_block_decode(struct columns *out, struct reader *r, size_t c
                                  bool with_revision, int64_t revision, uint64_t sequence,
                                  const struct codec_models *models)
 {
+    core_assert(models_can_decode(models));
     struct codec_rows rows = { .columns = *out, .models = models, .flags_count = out->count };
     rows.revision_count = out->count;
     const struct decoding decoding = { .rows = &rows };
@@ -527,6 +528,7 @@ holter_status codec_block_fold_next(struct codec_fold *fold, const struct codec_
 
 void codec_rows_use(struct codec_rows *rows, const struct codec_models *models)
 {
+    core_assert(models_can_decode(models));
     rows->models = models;
     if (rows->ahead != NULL)
         ahead_forget(rows->ahead);

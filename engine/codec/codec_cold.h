@@ -172,6 +172,8 @@ bool pairs_fold(struct codec_fold *fold, const struct codec_fold_spec *spec, str
 
 /* ---- own models (codec_own.c) ---------------------------------------------------------------- */
 
+/** They were decoded, not learned; or there are none. */
+bool models_can_decode(const struct codec_models *models);
 /** As model_find; a number from MODEL_OWN on is that of an own model. NULL: there is none. */
 const struct model_tables *models_find(const struct codec_models *models, unsigned number);
 /** Learn from symbols that a built-in model coded, or would have if its frequencies had let it. */

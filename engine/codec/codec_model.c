@@ -247,7 +247,7 @@ bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
     enum { SLOTS_BYTES = MODEL_SUM * 4, RANGES_BYTES = BYTE_VALUES * 4 + BYTE_VALUES * 2 + 1 };
     size_t states = base->model->states;
     size_t symbols = base->model->symbols;
-    size_t needed = states * (SLOTS_BYTES + (to_encode ? (size_t)RANGES_BYTES : 0));
+    size_t needed = states * (to_encode ? (size_t)RANGES_BYTES : (size_t)SLOTS_BYTES);
     struct rows to = { 0 };
     if (*bytes < needed) {
         if (*memory != NULL)
@@ -258,9 +258,10 @@ bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
     }
     if (*memory == NULL)
         return false;
-    to.slots = *memory;
-    if (to_encode) {
-        to.ranges = to.slots + states * MODEL_SUM;
+    if (!to_encode) {
+        to.slots = *memory;
+    } else {
+        to.ranges = *memory;
         to.cost = (uint16_t *)(to.ranges + states * BYTE_VALUES);
         to.likely = (uint8_t *)(to.cost + states * BYTE_VALUES);
     }
@@ -269,18 +270,18 @@ bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
         size_t at = state * BYTE_VALUES;
         if (weights[0] != 0) {
             model_share_slots(first, weights, symbols);
-            unfold_state(&to, state, first, symbols);
             if (to_encode)
                 unfold_ranges(&to, state, first, symbols);
-            continue;
+            else
+                unfold_state(&to, state, first, symbols);
+        } else if (to_encode) {
+            memcpy(to.ranges + at, base->ranges + at, BYTE_VALUES * sizeof *to.ranges);
+            memcpy(to.cost + at, base->cost + at, BYTE_VALUES * sizeof *to.cost);
+            to.likely[state] = base->likely[state];
+        } else {
+            memcpy(to.slots + state * MODEL_SUM, base->slots + state * MODEL_SUM,
+                   MODEL_SUM * sizeof *to.slots);
         }
-        memcpy(to.slots + state * MODEL_SUM, base->slots + state * MODEL_SUM,
-               MODEL_SUM * sizeof *to.slots);
-        if (!to_encode)
-            continue;
-        memcpy(to.ranges + at, base->ranges + at, BYTE_VALUES * sizeof *to.ranges);
-        memcpy(to.cost + at, base->cost + at, BYTE_VALUES * sizeof *to.cost);
-        to.likely[state] = base->likely[state];
     }
     *out = *base;
     out->slots = to.slots;

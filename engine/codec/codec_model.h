@@ -92,7 +92,7 @@ void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols);
 uint16_t model_cost(uint16_t frequency);
 /**
  * The machine of a built-in model, with frequencies by weights: [states][symbols]. A state without weights keeps those
- * that it has; any other has one of symbol 0 and of a further one. Without `to_encode` there are slots only. *memory, *bytes
+ * that it has; any other has one of symbol 0 and of a further one. There is what encoding asks for, or decoding: slots alone. *memory, *bytes
  * of it, is the caller's to free; NULL and 0 at first, and used again. False: no memory.
  */
 bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,

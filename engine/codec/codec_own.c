@@ -32,7 +32,7 @@ struct codec_models {
         void *memory; /* of the tables; kept for others of this machine */
         size_t bytes;
     } own[CODEC_MODELS];
-    bool to_encode;       /* tables have what encoding asks for */
+    bool to_encode;       /* they were learned: tables have what encoding asks for, and no more */
     struct buffer stored; /* as they are written */
 };
 
@@ -143,8 +143,8 @@ static void forget(struct codec_models *models)
         models->own[i].is_there = false;
 }
 
-holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count,
-                                  bool to_encode)
+static holter_status models_make(struct codec_models **models, const uint8_t *bytes, size_t count,
+                                 bool to_encode)
 {
     struct reader r = reader_over(bytes, count);
     if (*models == NULL)
@@ -167,6 +167,16 @@ holter_status codec_models_decode(struct codec_models **models, const uint8_t *b
     if (status != HOLTER_OK)
         forget(*models);
     return status;
+}
+
+holter_status codec_models_decode(struct codec_models **models, const uint8_t *bytes, size_t count)
+{
+    return models_make(models, bytes, count, false);
+}
+
+bool models_can_decode(const struct codec_models *models)
+{
+    return models == NULL || !models->to_encode;
 }
 
 /* ---- learning -------------------------------------------------------------------------------- */
@@ -303,7 +313,7 @@ holter_status codec_models_learn(struct codec_models **models, struct codec_scra
     if (stored.failed)
         status = HOLTER_NO_MEMORY;
     else if (stored.bytes > 0)
-        status = codec_models_decode(models, stored.data, stored.bytes, true);
+        status = models_make(models, stored.data, stored.bytes, true);
     core_assert(status != HOLTER_CORRUPT);
     buffer_release(&stored);
     return status;

@@ -89,7 +89,7 @@ enum { SEGMENT_USERS_IN_FRONT = 63 };
  * the writer is given up: every later call answers that status, and nothing more is written.
  * Errors   HOLTER_INVALID an unknown tier or class; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY,
  *          as in all below.
- * Cost     about 1.5 MiB of memory (cold: 2), 64 bytes for each user, 300 for each block and half hour of the series at
+ * Cost     about 1.5 MiB of memory (cold: up to 4), 64 bytes for each user, 300 for each block and half hour of the series at
  *          hand, warm and cold 0.4 MiB once a rollup is written; writes of 1 MiB.
  */
 holter_status segment_writer_new(struct segment_writer **out, const struct segment_spec *spec,

@@ -558,7 +558,7 @@ static holter_status models_take(struct segment_run *run, holter_error *err)
     if (headers->model_bytes == 0)
         return HOLTER_OK;
     holter_status status =
-        codec_models_decode(&memory->models, headers->models, headers->model_bytes, false);
+        codec_models_decode(&memory->models, headers->models, headers->model_bytes);
     if (status == HOLTER_NO_MEMORY)
         return run_no_memory(run, err);
     if (status != HOLTER_OK)

@@ -578,7 +578,7 @@ static holter_status decode_vector(enum form form, struct columns *back, struct 
     holter_status status = HOLTER_OK;
     if (v->model_bytes == 0)
         return decode(form, back, r, v->count, v->begin, v->with_revision, 0, 0);
-    status = codec_models_decode(&models, v->models, v->model_bytes, true);
+    status = codec_models_decode(&models, v->models, v->model_bytes);
     if (status == HOLTER_OK)
         status = codec_block_decode(back, r, v->count, v->begin, v->with_revision, 0, 0, models);
     codec_models_free(models);

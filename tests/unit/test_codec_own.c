@@ -58,7 +58,7 @@ static void fill(struct columns *c, struct random *random, enum device device)
 struct learned {
     struct columns c;
     struct codec_scratch *scratch;
-    struct codec_models *models;
+    struct codec_models *models, *reading; /* to encode and to decode with */
     struct buffer stored;
     struct buffer before[BLOCKS], after[BLOCKS];
     size_t bytes_before, bytes_after;
@@ -81,6 +81,7 @@ static void learn(struct learned *l, enum device device)
     ck_assert_int_eq(codec_models_learn(&l->models, l->scratch, 0), HOLTER_OK);
     ck_assert_uint_gt(codec_models_bytes(l->models), 0);
     codec_models_encode(&l->stored, l->models);
+    ck_assert_int_eq(codec_models_decode(&l->reading, l->stored.data, l->stored.bytes), HOLTER_OK);
     codec_scratch_use(l->scratch, l->models);
     for (size_t b = 0; b < BLOCKS; b++) {
         buffer_init(&l->after[b]);
@@ -97,6 +98,7 @@ static void release(struct learned *l)
         buffer_release(&l->after[b]);
     }
     codec_models_free(l->models);
+    codec_models_free(l->reading);
     buffer_release(&l->stored);
     codec_scratch_free(l->scratch);
     columns_release(&l->c);
@@ -132,15 +134,12 @@ START_TEST(rows_of_a_strange_device_are_smaller_by_its_own_models)
     CHECK(l.bytes_after + l.stored.bytes < l.bytes_before - l.bytes_before / 20);
     CHECK(codec_models_pay(l.models, l.bytes_before, l.bytes_after));
     CHECK(!codec_models_pay(l.models, l.bytes_after + l.stored.bytes, l.bytes_after));
-    struct codec_models *models = NULL;
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, true), HOLTER_OK);
     for (size_t b = 0; b < BLOCKS; b++) {
         ck_assert_int_eq(block_decode(&l, &l.before[b], b, NULL), HOLTER_OK);
-        ck_assert_int_eq(block_decode(&l, &l.before[b], b, models), HOLTER_OK);
-        ck_assert_int_eq(block_decode(&l, &l.after[b], b, models), HOLTER_OK);
+        ck_assert_int_eq(block_decode(&l, &l.before[b], b, l.reading), HOLTER_OK);
+        ck_assert_int_eq(block_decode(&l, &l.after[b], b, l.reading), HOLTER_OK);
         ck_assert_int_eq(block_decode(&l, &l.after[b], b, NULL), HOLTER_CORRUPT);
     }
-    codec_models_free(models);
     release(&l);
 }
 END_TEST
@@ -151,7 +150,7 @@ START_TEST(the_loops_agree_on_blocks_by_own_models)
     struct codec_rows rows = { 0 };
     learn(&l, (enum device)_i);
     columns_init(&rows.columns, &l.c.schema);
-    codec_rows_use(&rows, l.models);
+    codec_rows_use(&rows, l.reading);
     for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
         if (!codec_loops_use((enum codec_loops)loops))
             continue;
@@ -189,14 +188,14 @@ START_TEST(what_was_decoded_ahead_by_other_models_is_not_used)
     columns_init(&rows.columns, &l.c.schema);
     const struct codec_next next = { reader_over(l.after[1].data, l.after[1].bytes), ROWS };
     struct reader r = reader_over(l.after[0].data, l.after[0].bytes);
-    codec_rows_use(&rows, l.models);
+    codec_rows_use(&rows, l.reading);
     ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[0], false, 0, &next, 1),
                      HOLTER_OK);
     codec_rows_use(&rows, NULL);
     r = next.bytes;
     ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[ROWS], false, 0, NULL, 0),
                      HOLTER_CORRUPT);
-    codec_rows_use(&rows, l.models);
+    codec_rows_use(&rows, l.reading);
     r = next.bytes;
     ck_assert_int_eq(codec_block_decode_next(&rows, &r, ROWS, l.c.time[ROWS], false, 0, NULL, 0),
                      HOLTER_OK);
@@ -213,7 +212,7 @@ START_TEST(nothing_is_learned_where_nothing_is_gained)
     struct buffer bytes;
     learn(&l, (enum device)_i);
     buffer_init(&bytes);
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
     codec_scratch_learn(l.scratch); /* of no rows */
     ck_assert_int_eq(codec_models_learn(&models, l.scratch, 0), HOLTER_OK);
     ck_assert_uint_eq(codec_models_bytes(models), 0);
@@ -238,7 +237,7 @@ static void try_models(const struct learned *l, struct codec_models **models, co
     uint8_t *exact = malloc(count + 1); /* so that a sanitizer sees each byte too many */
     CHECK(exact != NULL);
     memcpy(exact + 1, bytes, count);
-    holter_status status = codec_models_decode(models, exact + 1, count, true);
+    holter_status status = codec_models_decode(models, exact + 1, count);
     CHECK(status == HOLTER_OK || status == HOLTER_CORRUPT);
     free(exact);
     struct columns back;
@@ -256,21 +255,20 @@ START_TEST(damaged_models_are_refused_or_are_models)
     struct codec_models *models = NULL;
     learn(&l, (enum device)_i);
     for (size_t cut = 0; cut < l.stored.bytes; cut++) {
-        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, cut, false), HOLTER_CORRUPT);
+        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, cut), HOLTER_CORRUPT);
         ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_CORRUPT);
     }
     buffer_append_u8(&l.stored, 0); /* one too many */
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, true),
-                     HOLTER_CORRUPT);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_CORRUPT);
     l.stored.bytes--;
     for (size_t bit = 0; bit < l.stored.bytes * 8; bit++) {
         l.stored.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         try_models(&l, &models, l.stored.data, l.stored.bytes);
         l.stored.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
     ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_OK);
-    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false), HOLTER_OK);
+    ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
     ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_OK);
     codec_models_free(models);
     codec_models_free(NULL);
@@ -336,7 +334,7 @@ START_TEST(models_that_break_a_rule_are_refused)
         weights = weights == 0 ? weights_in(3) : weights;
         store(&stored, cases[i].numbers, cases[i].count, weights + (size_t)cases[i].more,
               cases[i].weights, sizeof cases[i].weights);
-        holter_status status = codec_models_decode(&models, stored.data, stored.bytes, false);
+        holter_status status = codec_models_decode(&models, stored.data, stored.bytes);
         ck_assert_msg(status == (cases[i].is_right ? HOLTER_OK : HOLTER_CORRUPT), "case %zu", i);
         for (unsigned number = 1; number <= CODEC_MODELS; number++) {
             bool is_named = number == cases[i].numbers[0] || number == cases[i].numbers[1];
@@ -396,13 +394,12 @@ START_TEST(any_allocation_may_fail)
     for (nth = 0; has_failed; nth++) {
         struct codec_models *models = NULL;
         alloc_fail_arm(nth, is_for_ever);
-        holter_status status = codec_models_decode(&models, l.stored.data, l.stored.bytes, true);
+        holter_status status = codec_models_decode(&models, l.stored.data, l.stored.bytes);
         has_failed = alloc_fail_disarm();
         CHECK(status == (has_failed ? HOLTER_NO_MEMORY : HOLTER_OK));
         CHECK(block_decode(&l, &l.after[0], 0, models) ==
               (has_failed ? HOLTER_CORRUPT : HOLTER_OK));
-        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes, false),
-                         HOLTER_OK);
+        ck_assert_int_eq(codec_models_decode(&models, l.stored.data, l.stored.bytes), HOLTER_OK);
         ck_assert_int_eq(block_decode(&l, &l.after[0], 0, models), HOLTER_OK); /* now with memory */
         codec_models_free(models);
     }

@@ -93,7 +93,7 @@ START_TEST(a_writer_does_not_grow_with_rows)
     bool is_cold = _i == 1;
     struct segment_traits traits = { .tier = is_cold ? 3 : 1, .sequence_max = 1 };
     /* a chunk, a block, a piece; in cold files what blocks are coded with, and blocks that wait */
-    size_t held = SEGMENT_CHUNK_BYTES + (is_cold ? (size_t)7 << 19 : 300000);
+    size_t held = SEGMENT_CHUNK_BYTES + (is_cold ? (size_t)3 << 20 : 300000);
     real_init(&world, true);
     rows_make(&rows, &world_schemas[0], &random, ROWS);
     for (size_t i = 0; i < ROWS; i++)
