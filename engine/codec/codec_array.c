@@ -69,6 +69,19 @@ void codec_range(int64_t *min, int64_t *max, const int64_t *values, size_t count
     codec_lanes()->range(min, max, values, count);
 }
 
+void codec_filter(uint8_t *passes, const int64_t *values, size_t count, int64_t low, int64_t high)
+{
+    if (low > high)
+        memset(passes, 0, count);
+    else
+        codec_lanes()->filter(passes, values, count, low, (uint64_t)high - (uint64_t)low);
+}
+
+size_t codec_places(uint16_t *places, const uint8_t *passes, size_t count)
+{
+    return codec_lanes()->places(places, passes, count);
+}
+
 static struct array_range range_of(const int64_t *values, size_t count)
 {
     struct array_range range;

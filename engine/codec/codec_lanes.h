@@ -94,6 +94,10 @@ struct codec_lanes {
     /** Of values, less `low` each, what is in [0, high - low]: number, sum, least and greatest, where there is one. */
     void (*fold)(struct codec_fold *fold, const int64_t *values, size_t count, int64_t low,
                  int64_t high);
+    /** codec_filter, of a range by its span; and codec_places. */
+    void (*filter)(uint8_t *passes, const int64_t *values, size_t count, int64_t low,
+                   uint64_t span);
+    size_t (*places)(uint16_t *places, const uint8_t *passes, size_t count);
     /** Words to 32 bits, of at most LANES_SMALL_BITS. */
     void (*unpack_small)(int32_t *out, const uint8_t *in, unsigned width, int32_t base);
     /**

@@ -843,6 +843,45 @@ static void lanes_fold(struct codec_fold *fold, const int64_t *values, size_t co
         (struct codec_fold){ count - out, (int64_t)sum, (int64_t)above, (int64_t)(span - below) };
 }
 
+static void lanes_filter(uint8_t *restrict passes, const int64_t *restrict values, size_t count,
+                         int64_t low, uint64_t span)
+{
+    for (size_t i = 0; i < count; i++)
+        passes[i] = (uint64_t)values[i] - (uint64_t)low <= span ? passes[i] : 0;
+}
+
+#if defined(__AVX512F__)
+static size_t lanes_places(uint16_t *places, const uint8_t *passes, size_t count)
+{
+    const __m512i step = _mm512_set1_epi16(QUADS_WORDS);
+    __m512i at = _mm512_loadu_si512(words_in_order);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i += QUADS_WORDS) {
+        size_t left = count - i;
+        uint32_t some = left < QUADS_WORDS ? (1u << left) - 1 : UINT32_MAX;
+        __m256i bytes = _mm256_maskz_loadu_epi8(some, passes + i);
+        uint32_t in = _mm256_test_epi8_mask(bytes, bytes);
+        uint32_t here = (uint32_t)__builtin_popcount(in);
+        __m512i kept_here = _mm512_maskz_compress_epi16(in, at);
+        _mm512_mask_storeu_epi16(places + kept, here < QUADS_WORDS ? (1u << here) - 1 : UINT32_MAX,
+                                 kept_here);
+        kept += here;
+        at = _mm512_add_epi16(at, step);
+    }
+    return kept;
+}
+#else
+static size_t lanes_places(uint16_t *places, const uint8_t *passes, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        places[kept] = (uint16_t)i;
+        kept += passes[i];
+    }
+    return kept;
+}
+#endif
+
 /* ---- linear prediction ----------------------------------------------------------------------- */
 
 static void lanes_lags(int64_t *sums, const int32_t *values, size_t count)
@@ -919,6 +958,8 @@ const struct codec_lanes CODEC_LANES = {
     .tail = lanes_tail,
     .range = lanes_range,
     .fold = lanes_fold,
+    .filter = lanes_filter,
+    .places = lanes_places,
     .unpack_small = lanes_unpack_small,
     .unpack_listed = lanes_unpack_listed,
     .replace = lanes_replace,

@@ -24,6 +24,10 @@ enum { QUADS_WORDS = 32, QUADS_RUNS = 4, QUADS_RUN = 8 };
 #define BYTE_QUAD(at, q) (at) + (q), 0, (at) + 8 + (q), 0, (at) + 16 + (q), 0, (at) + 24 + (q), 0
 static const uint16_t quads_of_words[QUADS_WORDS] = { QUAD(0), QUAD(1), QUAD(2), QUAD(3),
                                                       QUAD(4), QUAD(5), QUAD(6), QUAD(7) };
+#define IN_ORDER(q) 4 * (q), 4 * (q) + 1, 4 * (q) + 2, 4 * (q) + 3
+static const uint16_t words_in_order[QUADS_WORDS] = { IN_ORDER(0), IN_ORDER(1), IN_ORDER(2),
+                                                      IN_ORDER(3), IN_ORDER(4), IN_ORDER(5),
+                                                      IN_ORDER(6), IN_ORDER(7) };
 static const uint8_t quads_of_bytes[2][64] = { { TIMES_8(BYTE_QUAD, 0) },
                                                { TIMES_8(BYTE_QUAD, 32) } };
 /* Word j of a number alone, within 16 bytes. */
@@ -130,6 +134,7 @@ static inline __attribute__((always_inline)) __m512i quads_biased(int64_t *out,
 
 #undef TIMES_8
 #undef QUAD
+#undef IN_ORDER
 #undef BYTE_QUAD
 #undef ALONE
 #undef UP_TO

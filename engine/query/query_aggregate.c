@@ -839,7 +839,8 @@ static holter_status next_window(struct query_aggregate *a, holter_error *err)
     if (a->texts.failed)
         return no_memory(err);
     if (a->samples > 0 || a->excluded > 0 || a->parts > 0)
-        end_window(a, has_shares); /* else only a block began in it, of which nothing passed (take_part) */
+        end_window(
+            a, has_shares); /* else only a block began in it, of which nothing passed (take_part) */
     return HOLTER_OK;
 }
 

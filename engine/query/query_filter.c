@@ -66,15 +66,8 @@ size_t query_filter_rows(uint16_t *places, const struct query_spec *spec,
             for (size_t i = 0; i < rows->count; i++)
                 passes[i] &= real_of(words[i]) >= low && real_of(words[i]) <= high;
         } else {
-            const uint64_t span = (uint64_t)filter->max - (uint64_t)filter->min;
-            for (size_t i = 0; i < rows->count; i++)
-                passes[i] &= (uint64_t)words[i] - (uint64_t)filter->min <= span;
+            codec_filter(passes, words, rows->count, filter->min, filter->max);
         }
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        places[kept] = (uint16_t)i;
-        kept += passes[i];
-    }
-    return kept;
+    return codec_places(places, passes, rows->count);
 }

@@ -1,7 +1,7 @@
 /*
  * test_codec_fold.c -- what is folded of a block's field without rows is what its rows say.
  *
- * Claim: number, sum, least and greatest of the values in a range are those of the decoded rows, in blocks of every shape, packed
+ * Claim: filters leave the places that pass. Number, sum, least and greatest of the values in a range are those of the decoded rows, in blocks of every shape, packed
  * and coded, by all loops; passing by an array ends where reading it does; the quick way is taken where it is meant to be;
  * damaged bytes do no harm. Method: seeded columns, ranges from one value to all, compared with a plain loop; flips and cuts.
  */
@@ -266,6 +266,44 @@ START_TEST(pairs_are_folded_as_words)
 }
 END_TEST
 
+START_TEST(filters_leave_the_places_that_pass)
+{
+    enum { COUNT = 4096 };
+    static int64_t values[COUNT];
+    struct random random = { 8 + (uint64_t)_i };
+    for (unsigned time = 0; time < 300; time++) {
+        size_t count = time < 100 ? time : random_below(&random, COUNT + 1);
+        uint8_t *passes = malloc(count + 1), *before = malloc(count + 1);
+        uint16_t *places =
+            malloc((count + 1) * sizeof *places); /* just as large, for a sanitizer */
+        CHECK(passes != NULL && before != NULL && places != NULL);
+        for (size_t i = 0; i < count; i++) {
+            values[i] = shaped(&random, (enum shape)_i, i, i > 0 ? values[i - 1] : 0);
+            before[i] = random_below(&random, 4) > 0;
+        }
+        int64_t a = count > 0 ? values[random_below(&random, count)] : 0;
+        int64_t b = count > 0 ? values[random_below(&random, count)] : 1; /* may be below a */
+        for (int loops = CODEC_LOOPS_PLAIN; loops <= CODEC_LOOPS_AVX512; loops++) {
+            if (!codec_loops_use((enum codec_loops)loops))
+                continue;
+            size_t kept = 0;
+            memcpy(passes, before, count);
+            codec_filter(passes, values, count, a, b);
+            size_t found = codec_places(places, passes, count);
+            for (size_t i = 0; i < count; i++) {
+                CHECK(passes[i] == (before[i] && values[i] >= a && values[i] <= b));
+                CHECK(passes[i] == 0 || places[kept++] == i);
+            }
+            CHECK(kept == found);
+        }
+        free(passes);
+        free(before);
+        free(places);
+    }
+    CHECK(codec_loops_use(CODEC_LOOPS_BEST));
+}
+END_TEST
+
 /* ---- damage ----------------------------------------------------------------------------------- */
 
 /* What a header says may be wrong, too: then so is the answer. */
@@ -318,6 +356,7 @@ int main(void)
     tcase_add_loop_test(tcase, passing_by_ends_where_reading_does, 0, SHAPES);
     tcase_add_loop_test(tcase, narrow_values_are_folded_as_words, 0, 6);
     tcase_add_test(tcase, pairs_are_folded_as_words);
+    tcase_add_loop_test(tcase, filters_leave_the_places_that_pass, 0, SHAPES);
     tcase_add_loop_test(tcase, damaged_bytes_do_no_harm, 0, 2 * SHAPES);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
