@@ -290,7 +290,7 @@ valgrind: $(UNIT_CHOSEN)
 # its decoders are here.)
 asan-short:
 	@$(MAKE) --no-print-directory VARIANT=asan unit corpora \
-	    T="codec_bytes codec_columns codec_model codec_own codec_pack wal_body store"
+	    T="codec_bytes codec_columns codec_fold codec_model codec_own codec_pack wal_body store"
 
 # ---- lint
 

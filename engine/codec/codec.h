@@ -162,7 +162,7 @@ void codec_scratch_free(struct codec_scratch *scratch);
 
 /**
  * A series' own models: machines of built-in models with frequencies that were learned from its rows.
- * Its memory, up to 0.5 MiB for each to decode with, 40 KiB to encode with, is wiped when freed, as it tells of these rows. Any thread.
+ * Its memory, up to 0.5 MiB for each to decode with, 50 KiB to encode with, is wiped when freed, as it tells of these rows. Any thread.
  */
 struct codec_models;
 void codec_models_free(struct codec_models *models);
@@ -227,7 +227,7 @@ bool codec_array_decode(int64_t *out, struct reader *r, size_t count);
 /**
  * Rows of one block after another, in the same columns: flags, revisions and sequences that are equal
  * throughout stand there once, for all blocks. Begin with columns_init of the columns, all else 0; only
- * codec_block_decode_next changes them then.
+ * codec_block_decode_next and codec_block_fold_next change them then.
  */
 struct codec_rows {
     struct columns columns;

@@ -61,7 +61,7 @@ void query_scan_close(struct query_scan *scan);
  * The next rows, all of one series, rising by (time, key); series rise by (metric, source).
  * *columns is borrowed until the next call, 1 .. QUERY_ROWS_MAX rows. HOLTER_DONE at the end. HOLTER_CORRUPT also: a filter is
  * of another type than the series' field. No rows, where
- * take_block said MERGE_WAIT: the next one begins at query_scan_next_begin.
+ * take_block or take_part said MERGE_WAIT: the next one begins at query_scan_next_begin.
  */
 holter_status query_scan_next(struct query_scan *scan, uint32_t *metric, uint32_t *source,
                               const struct columns **columns, holter_error *err);

@@ -185,7 +185,7 @@ static int64_t lane_begin(const struct lane *lane)
 }
 
 /* The next rows of a lane that has gone through its own. */
-static holter_status lane_fill(struct query_aggregate *a, struct lane *lane, holter_error *err)
+static holter_status lane_fill(struct lane *lane, holter_error *err)
 {
     uint32_t metric, source;
     lane->at = 0;
@@ -197,11 +197,6 @@ static holter_status lane_fill(struct query_aggregate *a, struct lane *lane, hol
         lane->rows = NULL;
         return HOLTER_OK;
     }
-    if (status == HOLTER_OK && !schema_is_equal(&lane->rows->schema, &a->spec.schema))
-        return error_set(
-            err, HOLTER_CORRUPT,
-            "user #%016llx, metric %u, source %u: found rows that are not of the metric's fields",
-            (unsigned long long)a->spec.rows.user, metric, source);
     return status;
 }
 
@@ -387,6 +382,15 @@ static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot
             status = no_memory(err);
     }
     for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
+        if (!schema_is_equal(&series[i].schema, &a->spec.schema)) {
+            status =
+                error_set(err, HOLTER_CORRUPT,
+                          "user #%016llx, metric %u, source %u: found rows that are not of the "
+                          "metric's fields",
+                          (unsigned long long)a->spec.rows.user, series[i].metric,
+                          series[i].source);
+            break;
+        }
         spec.source = series[i].source;
         if (scan != NULL)
             query_scan_narrow(scan, spec.source);
@@ -396,7 +400,7 @@ static holter_status lanes_open(struct query_aggregate *a, struct shard_snapshot
             break;
         a->lanes[a->lane_count++].scan = scan;
         scan = NULL;
-        status = lane_fill(a, &a->lanes[i], err);
+        status = lane_fill(&a->lanes[i], err);
     }
     query_scan_close(scan);
     free(series);
@@ -504,7 +508,7 @@ static holter_status take_early(struct query_aggregate *a, struct lane *lane, ho
         if ((lane->rows->flags[lane->at] & EXCLUDED_FLAGS) == 0)
             status = open_add(a, lane->rows, lane->at, err);
         if (status == HOLTER_OK && ++lane->at == lane->rows->count)
-            status = lane_fill(a, lane, err);
+            status = lane_fill(lane, err);
     }
     return status;
 }
@@ -690,14 +694,14 @@ static holter_status take_lane(struct query_aggregate *a, struct lane *lane, hol
     holter_status status = HOLTER_OK;
     while (status == HOLTER_OK && lane_begin(lane) < a->end) {
         if (lane->rows == NULL) {
-            status = lane_fill(a, lane, err);
+            status = lane_fill(lane, err);
             continue;
         }
         size_t end = rows_before(lane->rows, lane->at, a->end);
         status = take_rows(a, lane->rows, lane->at, end, err);
         lane->at = end;
         if (status == HOLTER_OK && end == lane->rows->count)
-            status = lane_fill(a, lane, err);
+            status = lane_fill(lane, err);
     }
     return status;
 }

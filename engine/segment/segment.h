@@ -6,7 +6,7 @@
  * user without touching another's section, and tells nothing about a person to who has no key but
  * number, extents and time range.
  *
- *     | header | section user 3 | section user 7 | .. | directory | footer | directory | footer |
+ *     | footer | directory | section user 3 | section user 7 | .. | directory | footer |
  *     section: | pieces of payload .. | of rollups | of block headers | index piece |
  *
  *   S1  Sorted by (user, metric, source, time, key); an identity comes once. Blocks are of one
@@ -15,7 +15,7 @@
  *   S2  A piece is sealed on its own: nonce = the file's random 16-byte id and the piece's offset;
  *       associated data binds store, file, user, key generation, offset, kind and length. Ids are
  *       drawn anew at every attempt.
- *   S3  Header, directory and footer are there twice; either will do, page by page.
+ *   S3  Directory and footer are there twice; either will do, page by page.
  *   S4  The file is written aside, synced, read back past the cache and verified, then renamed, the
  *       directory synced.
  *   S5  A section that takes less than 4 KiB as one piece is one, and so is one of tombstones
@@ -100,7 +100,8 @@ void segment_writer_free(struct segment_writer *writer);
 /**
  * Begin a user's section; numbers rise. Where neither tombstones nor rows follow, the user is left
  * out. `key` is borrowed for the call, `arena` until the section ends: a slot of it is taken.
- * Errors: HOLTER_NO_MEMORY also where no slot is free.
+ * Errors: HOLTER_NO_MEMORY also where no slot is free; HOLTER_INVALID, which the end of the section that was begun before tells:
+ * more than there were to be.
  */
 holter_status segment_writer_user(struct segment_writer *writer, uint64_t user,
                                   uint32_t key_generation, struct crypto_arena *arena,
@@ -135,8 +136,8 @@ holter_status segment_writer_finish(struct segment_writer *writer, struct segmen
 struct segment;
 
 /**
- * Open "seg-ID" and check header, footer against `footer_hash` (0: any).
- * Errors   HOLTER_NOT_FOUND; HOLTER_CORRUPT; HOLTER_UNSUPPORTED. Cost: 2 reads. The directory is
+ * Open "seg-ID" and check its footer against `footer_hash` (0: any).
+ * Errors   HOLTER_NOT_FOUND; HOLTER_CORRUPT; HOLTER_UNSUPPORTED. Cost: a read. The directory is
  *          read by pages.
  */
 holter_status segment_open(struct segment **out, const struct segment_spec *spec,

@@ -196,6 +196,18 @@ static void section_count(struct segment_writer *writer)
     summary->users++;
 }
 
+/* The directory in front has room for one more. */
+static holter_status room_check(const struct segment_writer *writer, holter_error *err)
+{
+    const struct segment_footer *footer = &writer->footer;
+    uint64_t bytes = footer->sections_begin - SEGMENT_FOOTER_BYTES;
+    uint64_t room = bytes == 0 ? UINT64_MAX : bytes / SEGMENT_ENTRY_BYTES - 1;
+    if (footer->summary.users < room)
+        return HOLTER_OK;
+    return error_set(err, HOLTER_INVALID, "segment '%s': there were to be %llu users at the most",
+                     writer->path_aside, (unsigned long long)room);
+}
+
 static holter_status section_end(struct segment_writer *writer, holter_error *err)
 {
     if (!writer->has_user)
@@ -205,6 +217,9 @@ static holter_status section_end(struct segment_writer *writer, holter_error *er
         return status;
 
     if (writer->entry_count > 0 || writer->has_tombstones) {
+        status = room_check(writer, err);
+        if (status != HOLTER_OK)
+            return status;
         bool is_written = false;
         if (writer->is_held)
             status = section_write_whole(writer, &is_written, err);

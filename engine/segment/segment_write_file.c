@@ -138,7 +138,8 @@ static holter_status ends_write(struct segment_writer *writer, holter_error *err
     footer->sections_end = writer->offset;
     segment_directory_place(footer);
     bool is_in_front = footer->directory_offset < footer->sections_end;
-    if (users / SEGMENT_PAGE_ENTRIES >= UINT32_MAX || (is_in_front && footer->page_count > 1))
+    core_assert(!is_in_front || footer->page_count == 1); /* as section_end has seen to */
+    if (users / SEGMENT_PAGE_ENTRIES >= UINT32_MAX)
         return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many",
                          writer->path_aside, (unsigned long long)users);
 

@@ -75,7 +75,7 @@ holter_status writer_append(struct segment_writer *writer, const void *bytes, si
 /** Seal `bytes` of plain as the section's next piece. */
 holter_status writer_write_piece(struct segment_writer *writer, enum segment_piece_kind kind,
                                  const uint8_t *plain, size_t bytes, holter_error *err);
-/** Directory and footer behind the sections; the whole file is durable under its name then. */
+/** Directory and footer to both ends; the whole file is durable under its name then. */
 holter_status writer_publish(struct segment_writer *writer, holter_error *err);
 /** Forget the file, under whichever name it has. */
 void writer_unlink(struct segment_writer *writer);

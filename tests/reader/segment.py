@@ -148,11 +148,10 @@ class Segment:
 
     # ---- footer, directory: each kept twice
 
-    def _begin(self, base, count, magic):
+    def _begin(self, base):
         """A cursor over a footer, checked as far as it names format and file."""
-        c = Cursor(self.data[base:base + count], self.path, base)
-        c.check(len(c.data) == count, "the file ends early", 0)
-        c.check(c.take(8) == magic, "wrong magic", 0)
+        c = Cursor(self.data[base:base + SECTOR_BYTES], self.path, base)
+        c.check(c.take(8) == FOOTER_MAGIC, "wrong magic", 0)
         c.version()
         c.check(int.from_bytes(c.data[504:], "little") == xxh3_64(c.data[:504]), "wrong checksum", 504)
         c.check(c.take(16) == self.store_id, "a file of another store", 20)
@@ -175,7 +174,7 @@ class Segment:
         raise _worst(problems)
 
     def _parse_footer(self, base):
-        c = self._begin(base, SECTOR_BYTES, FOOTER_MAGIC)
+        c = self._begin(base)
         tier, tier_class, spare = c.u8(), c.u8(), c.u8()
         numbers = [c.u32(), c.i64()] + [c.u64() for _ in range(4)] + [c.i64() for _ in range(3)]
         numbers += [c.u64() for _ in range(3)] + [c.i64(), c.i64()] + [c.u64() for _ in range(4)]

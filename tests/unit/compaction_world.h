@@ -485,7 +485,7 @@ static void world_flush(struct world *world, struct world_memory *memory, uint64
         };
         struct segment_writer *writer;
         struct segment_summary summary;
-        CHECK_OK(segment_writer_new(&writer, &spec, &traits, 0, &err));
+        CHECK_OK(segment_writer_new(&writer, &spec, &traits, WORLD_USERS, &err));
         for (int user = 0; user < WORLD_USERS; user++)
             world_flush_user(world, writer, memory, user, class);
         holter_status status = segment_writer_finish(writer, &summary, &err);

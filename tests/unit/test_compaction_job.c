@@ -499,13 +499,13 @@ START_TEST(a_damaged_input_fails_the_job_by_name)
     char name[MANIFEST_FILE_NAME_BYTES], path[64];
     manifest_file_name(name, world->files[_i].id);
     snprintf(path, sizeof path, "shard/%s", name);
-    CHECK_OK(sim_file_flip(world->sim, path, 8 * 520));
+    CHECK_OK(sim_file_flip(world->sim, path, 8 * 1030));
     ck_assert_int_eq(world_step(world, &result, 0, TIER_WARM, &err), HOLTER_CORRUPT);
     ck_assert_ptr_nonnull(strstr(err.message, name));
     ck_assert_uint_eq(world->keys_held, 0);
     ck_assert_uint_eq(world->version.file_count, 2);
     expect_no_leftovers();
-    CHECK_OK(sim_file_flip(world->sim, path, 8 * 520));
+    CHECK_OK(sim_file_flip(world->sim, path, 8 * 1030));
     step(0, TIER_WARM);
     stop();
 }

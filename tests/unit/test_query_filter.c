@@ -305,6 +305,47 @@ START_TEST(a_filter_of_another_type_is_told)
 }
 END_TEST
 
+/* Neither headers nor folded values answer for rows that the catalog does not know. */
+START_TEST(rows_of_other_fields_than_the_metrics_are_told)
+{
+    static const struct schema stored = {
+        SAMPLE_INSTANT, 2, SCHEMA_NO_KEY, { FIELD_FLOAT, FIELD_INT }
+    };
+    static const struct schema told = {
+        SAMPLE_INSTANT, 2, SCHEMA_NO_KEY, { FIELD_INT, FIELD_INT }
+    };
+    struct world *world = world_new(3);
+    struct wal_part part = { .metric = 9, .source = 1 };
+    struct query_aggregate_spec spec = {
+        .rows = { .user = world_users[0], .metric = 9, .from = INT64_MIN, .to = INT64_MAX },
+        .schema = told,
+        .every = { .calendar = HOLTER_YEARS },
+        .fields = 2,
+        .functions = HOLTER_FN_SUM,
+    };
+    uint64_t sequence;
+    columns_init(&part.columns, &stored);
+    for (size_t i = 0; i < BLOCK_ROWS; i++) {
+        struct row row = { .time = (int64_t)i * STEP, .field = { 0, (int64_t)(i % 50) } };
+        CHECK(columns_append(&part.columns, &row));
+    }
+    world_write(world, 0, NULL, 0, &part, &sequence);
+    columns_release(&part.columns);
+    CHECK_OK(shard_flush(NULL, world->shard, true, &err));
+    for (size_t filters = 0; filters < 3; filters++) {
+        struct shard_snapshot *snapshot;
+        struct query_aggregate *aggregate;
+        spec.rows.filter_count = filters > 0;
+        spec.rows.filters[0] = (struct query_filter){ 1, FIELD_INT, 10, filters == 1 ? 20 : 99 };
+        CHECK_OK(shard_snapshot_open(&snapshot, world->shard, &err));
+        ck_assert_int_eq(query_aggregate_open(&aggregate, snapshot, &spec, &err), HOLTER_CORRUPT);
+        ck_assert_ptr_nonnull(strstr(err.message, "not of the metric's fields"));
+        shard_snapshot_close(snapshot);
+    }
+    world_free(world);
+}
+END_TEST
+
 /* ---- floats ----------------------------------------------------------------------------------- */
 
 static int64_t word_of(double value)
@@ -435,6 +476,7 @@ int main(void)
     tcase_add_test(tcase, rows_that_headers_leave_out_are_found);
     tcase_add_test(tcase, a_correction_that_does_not_pass_hides_what_did);
     tcase_add_loop_test(tcase, a_filter_of_another_type_is_told, 0, 2);
+    tcase_add_test(tcase, rows_of_other_fields_than_the_metrics_are_told);
     tcase_add_test(tcase, floats_pass_by_what_they_are);
     tcase_add_loop_test(tcase, windows_are_of_the_rows_that_pass, 0, 2);
     suite_add_tcase(suite, tcase);

@@ -296,6 +296,45 @@ START_TEST(mistakes_of_the_caller_are_refused)
 }
 END_TEST
 
+/* Who said that there would be few users writes no more: the last one that fits ends the file well. */
+START_TEST(no_more_users_than_were_told)
+{
+    static const uint64_t told[] = { 1, 7, 8, 63, 64 };
+    struct world world;
+    struct columns rows;
+    struct segment_traits traits = { .tier = 1, .sequence_max = 1 };
+    world_init(&world, 3, false);
+    ints_make(&rows, 1, 0);
+    for (size_t i = 0; i < CORE_COUNT(told); i++) {
+        uint64_t room = told[i] <= 7 ? 7 : told[i] <= 15 ? 15 : told[i] <= 63 ? 63 : UINT64_MAX;
+        for (uint64_t users = told[i]; users <= told[i] + 80; users += 1 + users / 20) {
+            struct segment_writer *writer;
+            struct segment_summary summary;
+            holter_status status = segment_writer_new(&writer, &world.spec, &traits, told[i], &err);
+            for (uint64_t u = 1; status == HOLTER_OK && u <= users; u++) {
+                status = segment_writer_user(writer, u, 0, NULL, NULL, &err);
+                if (status == HOLTER_OK && u % 3 == 0) /* one without rows is left out */
+                    status = segment_writer_user(writer, u = u + 1, 0, NULL, NULL, &err);
+                if (status == HOLTER_OK)
+                    status = segment_writer_series(writer, 1, 1, &int_schema, &err);
+                if (status == HOLTER_OK)
+                    status = segment_writer_rows(writer, &rows, 0, 1, &err);
+            }
+            if (status == HOLTER_OK)
+                status = segment_writer_finish(writer, &summary, &err);
+            uint64_t written = 0;
+            for (uint64_t u = 1; u <= users; u++, written++)
+                u += u % 3 == 0;
+            ck_assert_msg(status == (written <= room ? HOLTER_OK : HOLTER_INVALID), "%d of %d: %s",
+                          (int)written, (int)told[i], holter_status_name(status));
+            segment_writer_free(writer);
+        }
+    }
+    columns_release(&rows);
+    world_release(&world);
+}
+END_TEST
+
 START_TEST(nothing_to_write_makes_no_file)
 {
     struct world world;
@@ -495,6 +534,7 @@ static Suite *segment_write_suite(void)
     TCase *plain = tcase_create("plain");
     tcase_set_timeout(plain, 120);
     tcase_add_test(plain, everything_written_reads_back);
+    tcase_add_test(plain, no_more_users_than_were_told);
     tcase_add_test(plain, the_summary_says_what_is_there);
     tcase_add_test(plain, blocks_are_longer_in_cold_files_only);
     tcase_add_loop_test(plain, a_block_header_of_one_int_takes_at_most_32_bytes, 0,
