@@ -222,7 +222,11 @@ holter_status texts_decode(struct columns *c, int64_t *words, struct reader *r, 
                            const struct codec_models *models);
 /** A Zstandard frame into an empty buffer. False, and it is empty: it is not smaller; no memory: frame->failed. */
 bool frame_encode(struct buffer *frame, const uint8_t *plain, size_t count, int level);
-/** Its length, the frame, and what it contains: `total` bytes into *out, which has room for them. */
-holter_status frame_decode(struct buffer *out, struct reader *r, size_t total);
+/**
+ * Its length, the frame, and what it contains: `total` bytes into *out, which has room for them. *context: what that takes, some
+ * 96 KiB, is made where it is NULL, and is for others, too, until it is freed.
+ */
+holter_status frame_decode(struct buffer *out, struct reader *r, size_t total, void **context);
+void frame_context_free(void *context);
 
 #endif

@@ -882,6 +882,31 @@ static size_t lanes_places(uint16_t *places, const uint8_t *passes, size_t count
 }
 #endif
 
+/* ---- models ---------------------------------------------------------------------------------- */
+
+/* Eight at a time, over the beginning of the next symbol's, which follow. */
+static void lanes_unfold(uint32_t *restrict slots, const uint8_t *restrict symbols,
+                         const uint16_t *restrict counts, size_t count)
+{
+    typedef uint32_t eight __attribute__((vector_size(32)));
+    enum { NUMBER_AT = 20, AT_ONCE = 8 };
+    const eight numbers = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t end = at + counts[i];
+        uint32_t slot = symbols[i] | (uint32_t)counts[i] << 8;
+        eight some = (numbers << NUMBER_AT) + slot;
+        if (CORE_LIKELY(end + AT_ONCE <= MODEL_SUM)) {
+            for (; at < end; at += AT_ONCE, some += (uint32_t)AT_ONCE << NUMBER_AT)
+                memcpy(slots + at, &some, sizeof some);
+        } else {
+            for (; at < end; at++, slot += (uint32_t)1 << NUMBER_AT)
+                slots[at] = slot;
+        }
+        at = end;
+    }
+}
+
 /* ---- linear prediction ----------------------------------------------------------------------- */
 
 static void lanes_lags(int64_t *sums, const int32_t *values, size_t count)
@@ -975,6 +1000,7 @@ const struct codec_lanes CODEC_LANES = {
     .lags = lanes_lags,
     .weighed = lanes_weighed,
     .untold = lanes_untold,
+    .unfold = lanes_unfold,
     .rans = LANES_RANS,
     .rans_at_a_time = LANES_RANS_AT_A_TIME,
     .rans_some = LANES_RANS_SOME,

@@ -2,6 +2,7 @@
  * codec_model.c -- models unfolded into tables that are looked up by slot: the built-in ones once in a
  * process, own ones of a series for whoever asks.
  */
+#include "codec_lanes.h"
 #include "codec_model.h"
 
 #include "codec_impl.h"
@@ -50,25 +51,26 @@ void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols)
 {
     uint32_t sum = 0;
     uint32_t have = 0;
-    size_t greatest = 0;
+    uint8_t top = 0;
     for (size_t s = 0; s < symbols; s++) {
         sum += sizes[weights[s]];
         have += weights[s] != 0;
-        greatest = weights[s] > weights[greatest] ? s : greatest;
+        top = weights[s] > top ? weights[s] : top;
     }
-    uint32_t slots[MODEL_WEIGHTS] = { 0 };
-    for (size_t w = 1; sum > 0 && w < MODEL_WEIGHTS; w++)
-        slots[w] = 1 + sizes[w] * (MODEL_SUM - have) / sum;
-    uint32_t left = MODEL_SUM;
-    for (size_t s = 0; s < symbols; s++)
-        left -= slots[weights[s]];
-    uint32_t slot = 0;
+    uint16_t slots[MODEL_WEIGHTS] = { 0 };
+    for (size_t w = 1; sum > 0 && w <= top; w++)
+        slots[w] = (uint16_t)(1 + sizes[w] * (MODEL_SUM - have) / sum);
+    uint16_t slot = 0;
     for (size_t s = 0; s < symbols; s++) {
-        first[s] = (uint16_t)slot;
-        slot += slots[weights[s]] + (s == greatest ? left : 0);
+        first[s] = slot;
+        slot = (uint16_t)(slot + slots[weights[s]]);
     }
-    first[symbols] = (uint16_t)slot;
-    core_assert(slot == MODEL_SUM);
+    first[symbols] = slot;
+    const uint8_t *greatest = memchr(weights, top, symbols); /* what is left goes to it */
+    uint16_t left = (uint16_t)(MODEL_SUM - slot);
+    for (size_t s = (size_t)(greatest - weights) + 1; s <= symbols; s++)
+        first[s] = (uint16_t)(first[s] + left);
+    core_assert(first[symbols] == MODEL_SUM);
 }
 
 /* By squaring, a bit of it at a time. */
@@ -100,27 +102,21 @@ struct rows {
     uint8_t *likely;
 };
 
-/* Eight slots at a time, over the beginning of the next symbol's, which follow. */
+/* By the symbols that come. */
 static void unfold_state(const struct rows *to, size_t row, const uint16_t *first, size_t symbols)
 {
-    typedef uint32_t four __attribute__((vector_size(16)));
-    uint32_t *slots = to->slots + row * MODEL_SUM;
+    uint8_t there[MODEL_SYMBOLS_MAX];
+    uint16_t counts[MODEL_SYMBOLS_MAX];
+    size_t count = 0;
     for (size_t symbol = 0; symbol < symbols; symbol++) {
-        uint32_t frequency = (uint32_t)first[symbol + 1] - first[symbol];
-        uint32_t slot = (uint32_t)symbol | frequency << 8;
-        four at = { slot, slot + (1 << 20), slot + (2 << 20), slot + (3 << 20) };
-        size_t i = first[symbol];
-        for (; i < first[symbol + 1] && i + 8 <= MODEL_SUM; i += 8, at += (uint32_t)8 << 20) {
-            four next = at + ((uint32_t)4 << 20);
-            memcpy(slots + i, &at, sizeof at);
-            memcpy(slots + i + 4, &next, sizeof next);
-        }
-        for (; i < first[symbol + 1]; i++)
-            slots[i] = slot | (uint32_t)(i - first[symbol]) << 20;
+        there[count] = (uint8_t)symbol;
+        counts[count] = (uint16_t)(first[symbol + 1] - first[symbol]);
+        count += counts[count] != 0;
     }
     core_assert(first[symbols] == MODEL_SUM);
     core_assert(first[1] > 0);
     core_assert(first[1] < MODEL_SUM);
+    codec_lanes()->unfold(to->slots + row * MODEL_SUM, there, counts, count);
 }
 
 /* What only encoding asks for. */

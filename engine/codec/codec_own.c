@@ -34,6 +34,7 @@ struct codec_models {
     } own[CODEC_MODELS];
     bool to_encode;       /* they were learned: tables have what encoding asks for, and no more */
     struct buffer stored; /* as they are written */
+    void *context;        /* with which others were read; NULL: none were */
 };
 
 const struct model_tables *models_find(const struct codec_models *models, unsigned number)
@@ -58,6 +59,7 @@ void codec_models_free(struct codec_models *models)
     if (models->stored.data != NULL)
         codec_wipe(models->stored.data, models->stored.bytes);
     buffer_release(&models->stored);
+    frame_context_free(models->context);
     free(models);
 }
 
@@ -128,7 +130,7 @@ static holter_status models_read(struct codec_models *models, struct reader *r)
     buffer_init(&weights);
     if (!buffer_reserve(&weights, bytes))
         return HOLTER_NO_MEMORY;
-    holter_status status = frame_decode(&weights, r, bytes);
+    holter_status status = frame_decode(&weights, r, bytes, &models->context);
     if (status == HOLTER_OK)
         status = models_unfold(models, bases, count, weights.data);
     codec_wipe(weights.data, bytes);

@@ -74,17 +74,27 @@ void texts_encode(const struct encoder *e, const struct columns *c, size_t field
     }
 }
 
-holter_status frame_decode(struct buffer *out, struct reader *r, size_t total)
+holter_status frame_decode(struct buffer *out, struct reader *r, size_t total, void **context)
 {
     uint64_t bytes = get_varint(r);
     const uint8_t *frame = bytes <= r->left ? get_bytes(r, (size_t)bytes) : NULL;
     if (r->overrun || frame == NULL || ZSTD_getFrameContentSize(frame, (size_t)bytes) != total ||
         ZSTD_findFrameCompressedSize(frame, (size_t)bytes) != bytes)
         return HOLTER_CORRUPT;
-    size_t made = ZSTD_decompress(out->data + out->bytes, total, frame, (size_t)bytes);
+    if (*context == NULL)
+        *context = ZSTD_createDCtx();
+    if (*context == NULL)
+        return HOLTER_NO_MEMORY;
+    size_t made =
+        ZSTD_decompressDCtx(*context, out->data + out->bytes, total, frame, (size_t)bytes);
     if (ZSTD_isError(made) && ZSTD_getErrorCode(made) == ZSTD_error_memory_allocation)
         return HOLTER_NO_MEMORY;
     return made == total ? HOLTER_OK : HOLTER_CORRUPT;
+}
+
+void frame_context_free(void *context)
+{
+    ZSTD_freeDCtx(context);
 }
 
 /* In place of the bytes that codec_texts_take reads. */
@@ -92,12 +102,14 @@ static holter_status decode_zstd(struct columns *c, int64_t *lengths, struct rea
                                  size_t count, uint64_t total)
 {
     struct buffer texts;
+    void *context = NULL;
     buffer_init(&texts);
     if (total == 0 || total > ZSTD_TEXT_BYTES_MAX)
         return HOLTER_CORRUPT;
     if (!buffer_reserve(&texts, (size_t)total))
         return HOLTER_NO_MEMORY;
-    holter_status status = frame_decode(&texts, r, (size_t)total);
+    holter_status status = frame_decode(&texts, r, (size_t)total, &context);
+    frame_context_free(context);
     struct reader plain = reader_over(texts.data, (size_t)total);
     if (status == HOLTER_OK)
         status = codec_texts_take(c, lengths, &plain, count, total);
