@@ -271,6 +271,8 @@ struct codec_fold {
     uint64_t count;
     int64_t sum, min, max; /* of none: 0, INT64_MAX, INT64_MIN */
 };
+/** Of 1 or more values, all of them; the sum wraps. */
+void codec_fold_all(struct codec_fold *fold, const int64_t *values, size_t count);
 /** A field's values can be read without rows: none before it is a float or text, nor is it itself. */
 bool codec_can_fold(const struct schema *schema, size_t field);
 /**

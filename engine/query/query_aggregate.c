@@ -536,32 +536,22 @@ static holter_status take_lasting(struct query_aggregate *a, const struct column
     return HOLTER_OK;
 }
 
-/* In 64 bits where no value of theirs is so large that they might not suffice; 128 take many times as long. */
-static int128 sum_of_values(const int64_t *values, size_t count, int64_t min, int64_t max)
-{
-    const int64_t far = INT64_MAX / QUERY_ROWS_MAX;
-    core_assert(count <= QUERY_ROWS_MAX);
-    if (CORE_LIKELY(min >= -far && max <= far)) {
-        int64_t sum = 0;
-        for (size_t i = 0; i < count; i++)
-            sum += values[i];
-        return sum;
-    }
-    int128 total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += values[i];
-    return total;
-}
-
+/* The sum in 64 bits where no value is so large that they might not suffice; 128 take many times as long. */
 static void take_integers(const struct query_aggregate *a, struct tally *tally,
                           const int64_t *values, size_t count)
 {
-    int64_t min, max;
-    codec_range(&min, &max, values, count);
-    if ((a->spec.functions & (HOLTER_FN_SUM | HOLTER_FN_MEAN)) != 0)
-        tally->total.whole += sum_of_values(values, count, min, max);
-    tally->min = a->samples == 0 || min < tally->min ? min : tally->min;
-    tally->max = a->samples == 0 || max > tally->max ? max : tally->max;
+    const int64_t far = INT64_MAX / QUERY_ROWS_MAX;
+    struct codec_fold all;
+    core_assert(count <= QUERY_ROWS_MAX);
+    codec_fold_all(&all, values, count);
+    if (CORE_LIKELY(all.min >= -far && all.max <= far)) {
+        tally->total.whole += all.sum;
+    } else {
+        for (size_t i = 0; i < count; i++)
+            tally->total.whole += values[i];
+    }
+    tally->min = a->samples == 0 || all.min < tally->min ? all.min : tally->min;
+    tally->max = a->samples == 0 || all.max > tally->max ? all.max : tally->max;
 }
 
 static void take_reals(const struct query_aggregate *a, struct tally *tally, const int64_t *values,
