@@ -303,7 +303,7 @@ void codec_range(int64_t *min, int64_t *max, const int64_t *values, size_t count
 
 /** Where values[i] is not in [low, high], passes[i] becomes 0; the others stay. */
 void codec_filter(uint8_t *passes, const int64_t *values, size_t count, int64_t low, int64_t high);
-/** The places, rising, of the bytes that are 1; others are 0, of up to 65,536. `places` has room for all. Answers how many. */
+/** The places, rising, of bytes that are not 0, of up to 65,536. `places` has room for all. Answers how many. */
 size_t codec_places(uint16_t *places, const uint8_t *passes, size_t count);
 
 /** A sample begins in (INT64_MIN, INT64_MAX), so that [begin, end) ranges can hold it. */

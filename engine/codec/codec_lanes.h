@@ -143,7 +143,7 @@ struct codec_lanes {
     void (*untold)(int64_t *out, const int32_t *values, size_t count, const int32_t *taps,
                    size_t tap_count, unsigned shift);
     /** Slots of symbols, which rise, MODEL_SUM in all: of symbols[i] counts[i], each symbol | count << 8 | number << 20. */
-    void (*unfold)(uint32_t *slots, const uint8_t *symbols, const uint16_t *counts, size_t count);
+    void (*unfold)(uint32_t *slots, const uint16_t *symbols, const uint16_t *counts, size_t count);
     rans_run *rans;
     size_t rans_at_a_time; /* runs that are quickest side by side; 1: there is no rans_some */
     rans_run_some *rans_some;

@@ -876,7 +876,7 @@ static size_t lanes_places(uint16_t *places, const uint8_t *passes, size_t count
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         places[kept] = (uint16_t)i;
-        kept += passes[i];
+        kept += passes[i] != 0;
     }
     return kept;
 }
@@ -885,7 +885,7 @@ static size_t lanes_places(uint16_t *places, const uint8_t *passes, size_t count
 /* ---- models ---------------------------------------------------------------------------------- */
 
 /* Eight at a time, over the beginning of the next symbol's, which follow. */
-static void lanes_unfold(uint32_t *restrict slots, const uint8_t *restrict symbols,
+static void lanes_unfold(uint32_t *restrict slots, const uint16_t *restrict symbols,
                          const uint16_t *restrict counts, size_t count)
 {
     typedef uint32_t eight __attribute__((vector_size(32)));

@@ -45,32 +45,56 @@ uint8_t model_weight(uint64_t count, uint64_t most, uint8_t top)
     return weight;
 }
 
+/* Symbols that come, rising, and their slots. */
+struct shares {
+    uint16_t symbols[MODEL_SYMBOLS_MAX], slots[MODEL_SYMBOLS_MAX];
+    size_t count;
+};
+
 /* Each symbol that has a weight gets a slot, and its share of the others; what is left of them goes to the
    first of the greatest weight. */
-void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols)
+static void share(struct shares *shares, const uint8_t *weights, size_t symbols)
 {
     uint32_t sum = 0;
-    uint32_t have = 0;
     uint8_t top = 0;
-    for (size_t s = 0; s < symbols; s++) {
-        sum += sizes[weights[s]];
-        have += weights[s] != 0;
-        top = weights[s] > top ? weights[s] : top;
+    shares->count = codec_places(shares->symbols, weights, symbols);
+    for (size_t i = 0; i < shares->count; i++) {
+        uint8_t weight = weights[shares->symbols[i]];
+        sum += sizes[weight];
+        top = weight > top ? weight : top;
+    }
+    if (shares->count == 0) {
+        *shares = (struct shares){ .slots = { MODEL_SUM }, .count = 1 };
+        return;
     }
     uint16_t slots[MODEL_WEIGHTS] = { 0 };
-    for (size_t w = 1; sum > 0 && w <= top; w++)
-        slots[w] = (uint16_t)(1 + sizes[w] * (MODEL_SUM - have) / sum);
-    uint16_t slot = 0;
-    for (size_t s = 0; s < symbols; s++) {
-        first[s] = slot;
-        slot = (uint16_t)(slot + slots[weights[s]]);
+    for (size_t w = 1; w <= top; w++)
+        slots[w] = (uint16_t)(1 + sizes[w] * (MODEL_SUM - (uint32_t)shares->count) / sum);
+    size_t greatest = shares->count;
+    uint32_t left = MODEL_SUM;
+    for (size_t i = shares->count; i-- > 0;) {
+        uint8_t weight = weights[shares->symbols[i]];
+        shares->slots[i] = slots[weight];
+        left -= slots[weight];
+        greatest = weight == top ? i : greatest;
     }
-    first[symbols] = slot;
-    const uint8_t *greatest = memchr(weights, top, symbols); /* what is left goes to it */
-    uint16_t left = (uint16_t)(MODEL_SUM - slot);
-    for (size_t s = (size_t)(greatest - weights) + 1; s <= symbols; s++)
-        first[s] = (uint16_t)(first[s] + left);
-    core_assert(first[symbols] == MODEL_SUM);
+    shares->slots[greatest] = (uint16_t)(shares->slots[greatest] + left);
+}
+
+void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols)
+{
+    struct shares shares;
+    uint16_t slot = 0;
+    size_t s = 0;
+    share(&shares, weights, symbols);
+    for (size_t i = 0; i < shares.count; i++) {
+        for (; s <= shares.symbols[i]; s++)
+            first[s] = slot;
+        slot = (uint16_t)(slot + shares.slots[i]);
+    }
+    for (; s <= symbols; s++)
+        first[s] = slot;
+    core_assert(slot == MODEL_SUM);
 }
 
 /* By squaring, a bit of it at a time. */
@@ -102,21 +126,16 @@ struct rows {
     uint8_t *likely;
 };
 
-/* By the symbols that come. */
-static void unfold_state(const struct rows *to, size_t row, const uint16_t *first, size_t symbols)
+static void unfold_state(const struct rows *to, size_t row, const struct shares *shares)
 {
-    uint8_t there[MODEL_SYMBOLS_MAX];
-    uint16_t counts[MODEL_SYMBOLS_MAX];
-    size_t count = 0;
-    for (size_t symbol = 0; symbol < symbols; symbol++) {
-        there[count] = (uint8_t)symbol;
-        counts[count] = (uint16_t)(first[symbol + 1] - first[symbol]);
-        count += counts[count] != 0;
-    }
-    core_assert(first[symbols] == MODEL_SUM);
-    core_assert(first[1] > 0);
-    core_assert(first[1] < MODEL_SUM);
-    codec_lanes()->unfold(to->slots + row * MODEL_SUM, there, counts, count);
+    size_t sum = 0;
+    for (size_t i = 0; i < shares->count; i++)
+        sum += shares->slots[i];
+    core_assert(sum == MODEL_SUM);
+    core_assert(shares->count > 1);
+    core_assert(shares->symbols[0] == 0);
+    codec_lanes()->unfold(to->slots + row * MODEL_SUM, shares->symbols, shares->slots,
+                          shares->count);
 }
 
 /* What only encoding asks for. */
@@ -140,10 +159,15 @@ static void unfold_built_in(const struct codec_model *model, size_t state, size_
 {
     const struct rows to = { slots_all[0], ranges_all[0], cost_all[0], likely_all };
     uint16_t first[MODEL_SYMBOLS_MAX + 1] = { 0 };
-    for (size_t symbol = 0; symbol < model->symbols; symbol++)
-        first[symbol + 1] =
-            (uint16_t)(first[symbol] + model->frequencies[state * model->symbols + symbol]);
-    unfold_state(&to, row, first, model->symbols);
+    struct shares shares = { .count = 0 };
+    for (size_t symbol = 0; symbol < model->symbols; symbol++) {
+        uint16_t frequency = model->frequencies[state * model->symbols + symbol];
+        first[symbol + 1] = (uint16_t)(first[symbol] + frequency);
+        shares.symbols[shares.count] = (uint16_t)symbol;
+        shares.slots[shares.count] = frequency;
+        shares.count += frequency != 0;
+    }
+    unfold_state(&to, row, &shares);
     unfold_ranges(&to, row, first, model->symbols);
     for (size_t symbol = 0; symbol < BYTE_VALUES; symbol++) {
         uint8_t class = model->class_of[symbol < model->symbols ? symbol : 0];
@@ -263,13 +287,16 @@ bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
     }
     for (size_t state = 0; state < states; state++, weights += symbols) {
         uint16_t first[MODEL_SYMBOLS_MAX + 1];
+        struct shares shares;
         size_t at = state * BYTE_VALUES;
         if (weights[0] != 0) {
-            model_share_slots(first, weights, symbols);
-            if (to_encode)
+            if (to_encode) {
+                model_share_slots(first, weights, symbols);
                 unfold_ranges(&to, state, first, symbols);
-            else
-                unfold_state(&to, state, first, symbols);
+            } else {
+                share(&shares, weights, symbols);
+                unfold_state(&to, state, &shares);
+            }
         } else if (to_encode) {
             memcpy(to.ranges + at, base->ranges + at, BYTE_VALUES * sizeof *to.ranges);
             memcpy(to.cost + at, base->cost + at, BYTE_VALUES * sizeof *to.cost);
