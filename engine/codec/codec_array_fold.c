@@ -130,7 +130,7 @@ static bool read_others(uint16_t *words, struct reader *r, size_t count, int64_t
     return true;
 }
 
-/* Of values less `low` a range of so far; or of values that are `first` and changes from there, each by itself as a word. */
+/* What is wanted: of values less `low` those in [0, span]. Where they are changes, from `first` on, nothing is taken off these. */
 struct words_wanted {
     uint16_t span, first;
     bool are_changes;
