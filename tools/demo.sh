@@ -206,7 +206,7 @@ done
 holter stat demo --json >demo.json
 # shellcheck disable=SC2086 # a word for each metric
 python3 "$ROOT/tools/demo_draw.py" sizes --rows $rows_of_all $tables demo=demo.json
-echo "A file has some 8 KiB of its own, which a few rows feel and many do not."
+echo "A file has some 4 KiB of its own, which a few rows feel and many do not."
 
 say "Every byte checked"
 run 'holter verify demo'
