@@ -167,6 +167,7 @@ static inline void content_make(struct content *content, uint64_t seed, size_t u
     content->class = (uint8_t)(seed / 3 % 4);
     content->users = calloc(users, sizeof *content->users);
     content->user_count = users;
+    content->is_behind = false;
     uint64_t number = random_below(&random, 1000);
     for (size_t u = 0; u < users; u++) {
         struct content_user *user = &content->users[u];
