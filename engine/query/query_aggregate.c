@@ -832,9 +832,9 @@ static holter_status next_window(struct query_aggregate *a, holter_error *err)
     take_shares(a);
     if (a->texts.failed)
         return no_memory(err);
-    if (a->samples > 0 || a->excluded > 0 || a->parts > 0)
-        end_window(
-            a, has_shares); /* else only a block began in it, of which nothing passed (take_part) */
+    bool has_any = a->samples > 0 || a->excluded > 0 || a->parts > 0;
+    if (has_any) /* else only a block began in it, of which nothing passed (take_part) */
+        end_window(a, has_shares);
     return HOLTER_OK;
 }
 
