@@ -271,8 +271,9 @@ struct codec_fold {
     uint64_t count;
     int64_t sum, min, max; /* of none: 0, INT64_MAX, INT64_MIN */
 };
-/** Of 1 or more values, all of them; the sum wraps. */
-void codec_fold_all(struct codec_fold *fold, const int64_t *values, size_t count);
+/** Of values those in [low, high]; the sum wraps. */
+void codec_fold_values(struct codec_fold *fold, const int64_t *values, size_t count, int64_t low,
+                       int64_t high);
 /** A field's values can be read without rows: none before it is a float or text, nor is it itself. */
 bool codec_can_fold(const struct schema *schema, size_t field);
 /**

@@ -69,10 +69,12 @@ void codec_range(int64_t *min, int64_t *max, const int64_t *values, size_t count
     codec_lanes()->range(min, max, values, count);
 }
 
-void codec_fold_all(struct codec_fold *fold, const int64_t *values, size_t count)
+void codec_fold_values(struct codec_fold *fold, const int64_t *values, size_t count, int64_t low,
+                       int64_t high)
 {
-    codec_lanes()->fold(fold, values, count, INT64_MIN, INT64_MAX);
-    codec_fold_from(fold, INT64_MIN);
+    core_assert(low <= high);
+    codec_lanes()->fold(fold, values, count, low, high);
+    codec_fold_from(fold, low);
 }
 
 void codec_filter(uint8_t *passes, const int64_t *values, size_t count, int64_t low, int64_t high)

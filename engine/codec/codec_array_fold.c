@@ -46,12 +46,7 @@ static bool pass_listed(size_t *ones, struct reader *r, size_t count, unsigned g
     unsigned width = bits_of(greatest);
     if (loops->count_listed != NULL && width <= LANES_SHORT_BITS && count % LANES_GROUP == 0) {
         uint32_t found[ROWS / LANES_STRETCH];
-        const struct lanes_listed listed = {
-            .in = get_bytes(r, pack_bytes(count, width)),
-            .groups = count / LANES_GROUP,
-            .width = width,
-            .sought = greatest,
-        };
+        const struct lanes_listed listed = lanes_listed_read(r, count, greatest, true);
         return !r->overrun && loops->count_listed(found, ones, &listed) <= greatest;
     }
     int32_t list[ENTRIES_MAX] = { 0 }, words[ROWS];
@@ -130,92 +125,64 @@ static bool read_others(uint16_t *words, struct reader *r, size_t count, int64_t
     return true;
 }
 
-/* What is wanted: of values less `low` those in [0, span]. Where they are changes, from `first` on, nothing is taken off these. */
-struct words_wanted {
-    uint16_t span, first;
-    bool are_changes;
-    int64_t low; /* of changes 0 */
-};
-
-static struct lanes_folded folded_of(const struct words_wanted *wanted,
-                                     const struct lanes_listed *listed)
-{
-    return (struct lanes_folded){ .listed = *listed,
-                                  .span = wanted->span,
-                                  .are_changes = wanted->are_changes,
-                                  .first = wanted->first };
-}
-
-/* Behind the code. */
-static bool fold_dictionary(struct codec_fold *fold, const struct words_wanted *wanted,
-                            struct reader *r, size_t count, bool has_escapes)
+/* Behind the code. `low` is taken off values; off changes nothing. */
+static bool fold_dictionary(struct codec_fold *fold, const struct lanes_folded *by,
+                            struct reader *r, size_t count, int64_t low, bool has_escapes)
 {
     const struct codec_lanes *loops = codec_lanes();
     uint16_t list[LANES_SHORT_LIST] = { 0 }, others[ROWS + LANES_SHORT_LIST];
     uint32_t found[ROWS / LANES_STRETCH];
     size_t entries = (size_t)get_u8(r) + 1;
-    size_t greatest = has_escapes ? entries : entries - 1;
+    unsigned greatest = (unsigned)(has_escapes ? entries : entries - 1);
     size_t ones;
-    unsigned width = bits_of(greatest);
-    if (width == 0 || width > LANES_SHORT_BITS)
+    if (greatest == 0 || bits_of(greatest) > LANES_SHORT_BITS)
         return false;
     for (size_t i = 0; i < entries; i++)
-        list[i] = codec_fold_word(get_zigzag(r), wanted->low);
-    const struct lanes_listed listed = {
-        .in = get_bytes(r, pack_bytes(count, width)),
-        .groups = count / LANES_GROUP,
-        .width = width,
-        .sought = has_escapes ? (unsigned)greatest : UINT16_MAX,
-        .list = list,
-        .others = others,
-    };
+        list[i] = codec_fold_word(get_zigzag(r), low);
+    struct lanes_listed listed = lanes_listed_read(r, count, greatest, has_escapes);
+    listed.list = list;
+    listed.others = others;
     if (r->overrun || loops->count_listed(found, &ones, &listed) > greatest ||
-        (has_escapes && !read_others(others, r, ones, wanted->low)))
+        (has_escapes && !read_others(others, r, ones, low)))
         return false;
-    const struct lanes_folded by = folded_of(wanted, &listed);
-    loops->fold_listed(fold, &by);
+    loops->fold_listed(fold, &listed, by);
     return true;
 }
 
 /* The same, without patches. */
-static bool fold_packed(struct codec_fold *fold, const struct words_wanted *wanted,
-                        struct reader *r, size_t count)
+static bool fold_packed(struct codec_fold *fold, const struct lanes_folded *by, struct reader *r,
+                        size_t count, int64_t low)
 {
     int64_t base = get_zigzag(r);
     unsigned width = get_u8(r);
     if (r->overrun || width == 0 || width > LANES_SMALL_BITS)
         return false;
-    const struct lanes_listed listed = {
-        .in = get_bytes(r, pack_bytes(count, width)),
-        .groups = count / LANES_GROUP,
-        .width = width,
-        .bias = codec_fold_word(base, wanted->low),
-    };
-    const struct lanes_folded by = folded_of(wanted, &listed);
+    struct lanes_listed listed = lanes_listed_read(r, count, (1u << width) - 1, false);
+    listed.bias = codec_fold_word(base, low);
     if (r->overrun)
         return false;
-    codec_lanes()->fold_listed(fold, &by);
+    codec_lanes()->fold_listed(fold, &listed, by);
     return true;
 }
 
 static bool fold_words(struct codec_fold *fold, struct reader *r, size_t count,
                        const struct codec_fold_spec *spec)
 {
-    struct words_wanted wanted = { .span = codec_fold_word(spec->high, spec->low),
-                                   .low = spec->low };
+    struct lanes_folded by = { .span = codec_fold_word(spec->high, spec->low) };
+    int64_t low = spec->low;
     uint8_t code = get_u8(r);
     if (code == ARRAY_CHANGES) {
-        wanted.are_changes = true;
-        wanted.first = codec_fold_word(get_zigzag(r), spec->low);
-        wanted.low = 0;
+        by.are_changes = true;
+        by.first = codec_fold_word(get_zigzag(r), low);
+        low = 0;
         code = get_u8(r);
     }
     switch (code) {
     case ARRAY_PACKED:
-        return fold_packed(fold, &wanted, r, count);
+        return fold_packed(fold, &by, r, count, low);
     case ARRAY_DICTIONARY:
     case ARRAY_DICTIONARY_ESCAPE:
-        return fold_dictionary(fold, &wanted, r, count, code == ARRAY_DICTIONARY_ESCAPE);
+        return fold_dictionary(fold, &by, r, count, low, code == ARRAY_DICTIONARY_ESCAPE);
     default:
         return false;
     }

@@ -314,15 +314,10 @@ static bool decode_listed_sums(int64_t *out, int32_t *least, struct reader *r, s
     }
     *least = least_of(entries, entry_count);
     unsigned bias = scale == 1 ? LANES_SHORT_END / 2 : 0;
-    const struct lanes_listed listed = {
-        .in = get_bytes(r, pack_bytes(count, width)),
-        .groups = count / LANES_GROUP,
-        .width = width,
-        .sought = has_escapes ? (unsigned)greatest : UINT16_MAX,
-        .list = list,
-        .others = words,
-        .bias = (uint16_t)bias,
-    };
+    struct lanes_listed listed = lanes_listed_read(r, count, (unsigned)greatest, has_escapes);
+    listed.list = list;
+    listed.others = words;
+    listed.bias = (uint16_t)bias;
     if (r->overrun || !words_take(list, entries, entry_count, bias) ||
         loops->count_listed(found, &ones, &listed) > greatest)
         return false;

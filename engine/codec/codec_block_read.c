@@ -5,7 +5,6 @@
  * changes nothing. Bytes: format-spec/blocks.md. Tests: tests/unit/test_codec_bytes.c.
  */
 #include "codec_block.h"
-#include "codec_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -519,8 +518,7 @@ holter_status codec_block_fold_next(struct codec_fold *fold, const struct codec_
         if (!block_array_decode(c->field[spec->field], r, count, rows->models))
             return HOLTER_CORRUPT;
     }
-    codec_lanes()->fold(fold, c->field[spec->field], count, spec->low, spec->high);
-    codec_fold_from(fold, spec->low);
+    codec_fold_values(fold, c->field[spec->field], count, spec->low, spec->high);
     return HOLTER_OK;
 }
 

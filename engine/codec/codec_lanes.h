@@ -48,10 +48,16 @@ struct lanes_listed {
     uint16_t bias;
 };
 
-/** Words, or what a list has for them, or sums of that, to be folded: less the low end of a range, and all of 16 bits, which wrap. */
+/** `count` words that are read, whole groups of them, the greatest of which may be `greatest`: that is sought where it stands for
+    others. *r overruns where there are fewer. List and others are the caller's to add. */
+struct lanes_listed lanes_listed_read(struct reader *r, size_t count, unsigned greatest,
+                                      bool has_others);
+
+/**
+ * What is folded: words, or what a list has for them (list NULL: each word, of at most LANES_SMALL_BITS, with the bias added), or
+ * sums of that; less the low end of a range, and all of 16 bits, which wrap.
+ */
 struct lanes_folded {
-    struct lanes_listed
-        listed;       /* list NULL: each word, of at most LANES_SMALL_BITS, with the bias added */
     uint16_t span;    /* of the range */
     bool are_changes; /* from `first` on: the first word stands for nothing */
     uint16_t first;
@@ -89,7 +95,8 @@ struct codec_lanes {
     /** The least and the greatest of 1 or more values. */
     void (*range)(int64_t *min, int64_t *max, const int64_t *values, size_t count);
     /** Of what is in [0, span]. NULL: there is no quicker way than by values. */
-    void (*fold_listed)(struct codec_fold *fold, const struct lanes_folded *by);
+    void (*fold_listed)(struct codec_fold *fold, const struct lanes_listed *listed,
+                        const struct lanes_folded *by);
     void (*fold_pairs)(struct codec_fold *fold, const struct lanes_pairs_folded *by); /* the same */
     /** Of values, less `low` each, what is in [0, high - low]: number, sum, least and greatest, where there is one. */
     void (*fold)(struct codec_fold *fold, const int64_t *values, size_t count, int64_t low,

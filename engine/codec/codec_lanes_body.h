@@ -337,10 +337,10 @@ static inline __m512i last_word(__m512i words)
 
 /* With constants for the two, each is a loop of its own. Sums are in the order of quads, which does not matter here. */
 static inline __attribute__((always_inline)) void fold_words(struct codec_fold *fold,
+                                                             const struct lanes_listed *listed,
                                                              const struct lanes_folded *by,
                                                              bool is_listed, bool are_changes)
 {
-    const struct lanes_listed *listed = &by->listed;
     const unsigned width = listed->width;
     const __m512i zero = _mm512_setzero_si512();
     const __m512i table = is_listed ? _mm512_loadu_si512(listed->list) : zero;
@@ -386,16 +386,17 @@ static inline __attribute__((always_inline)) void fold_words(struct codec_fold *
     *fold = fold_of_words(&at, by->span);
 }
 
-static void fold_listed(struct codec_fold *fold, const struct lanes_folded *by)
+static void fold_listed(struct codec_fold *fold, const struct lanes_listed *listed,
+                        const struct lanes_folded *by)
 {
-    if (by->listed.list == NULL && by->are_changes)
-        fold_words(fold, by, false, true);
-    else if (by->listed.list == NULL)
-        fold_words(fold, by, false, false);
+    if (listed->list == NULL && by->are_changes)
+        fold_words(fold, listed, by, false, true);
+    else if (listed->list == NULL)
+        fold_words(fold, listed, by, false, false);
     else if (by->are_changes)
-        fold_words(fold, by, true, true);
+        fold_words(fold, listed, by, true, true);
     else
-        fold_words(fold, by, true, false);
+        fold_words(fold, listed, by, true, false);
 }
 #elif defined(__AVX2__)
 enum { LISTED_BITS = 3 };

@@ -64,6 +64,18 @@ size_t pack_bytes(size_t count, unsigned width)
     return groups * LANES_REGISTER_BYTES * width + tail_bytes(count % LANES_GROUP, width);
 }
 
+struct lanes_listed lanes_listed_read(struct reader *r, size_t count, unsigned greatest,
+                                      bool has_others)
+{
+    unsigned width = bits_of(greatest);
+    return (struct lanes_listed){
+        .in = get_bytes(r, pack_bytes(count, width)),
+        .groups = count / LANES_GROUP,
+        .width = width,
+        .sought = has_others ? greatest : UINT16_MAX,
+    };
+}
+
 static uint64_t mask_of(unsigned width)
 {
     return width == 0 ? 0 : UINT64_MAX >> (64 - width);

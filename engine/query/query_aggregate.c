@@ -543,7 +543,7 @@ static void take_integers(const struct query_aggregate *a, struct tally *tally,
     const int64_t far = INT64_MAX / QUERY_ROWS_MAX;
     struct codec_fold all;
     core_assert(count <= QUERY_ROWS_MAX);
-    codec_fold_all(&all, values, count);
+    codec_fold_values(&all, values, count, INT64_MIN, INT64_MAX);
     if (CORE_LIKELY(all.min >= -far && all.max <= far)) {
         tally->total.whole += all.sum;
     } else {

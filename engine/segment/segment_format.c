@@ -163,7 +163,7 @@ uint64_t segment_sections_begin(uint64_t users_max)
    with the footer. */
 void segment_directory_place(struct segment_footer *footer)
 {
-    bool is_in_front = footer->sections_begin > SEGMENT_FOOTER_BYTES;
+    bool is_in_front = segment_is_in_front(footer);
     uint64_t users = footer->summary.users;
     footer->page_bytes = is_in_front ? (uint32_t)(footer->sections_begin - SEGMENT_FOOTER_BYTES)
                                      : page_bytes_of(users);
@@ -217,8 +217,8 @@ static holter_status footer_check(struct segment_footer *footer, uint64_t file_b
         return refuse(what, "its count of pages does not hold its users");
     struct segment_footer expected = *footer;
     segment_directory_place(&expected);
-    bool is_in_front = footer->sections_begin > SEGMENT_FOOTER_BYTES;
-    if (expected.page_count != footer->page_count || (is_in_front && footer->page_count > 1))
+    if (expected.page_count != footer->page_count ||
+        (segment_is_in_front(footer) && footer->page_count > 1))
         return refuse(what, "its count of pages does not hold its users");
     if (expected.summary.bytes != file_bytes)
         return refuse(what, "its length does not fit where its sections end");

@@ -86,6 +86,11 @@ void segment_entry_encode(uint8_t out[static SEGMENT_ENTRY_BYTES], const struct 
 uint64_t segment_sections_begin(uint64_t users_max);
 /** Pages and place of the directory, by the number of users and where sections begin and end; and the file's length. */
 void segment_directory_place(struct segment_footer *footer);
+/** The first directory lies before the sections. */
+static inline bool segment_is_in_front(const struct segment_footer *footer)
+{
+    return footer->sections_begin > SEGMENT_FOOTER_BYTES;
+}
 /** The entries that a page has, but for the last one. */
 static inline size_t segment_page_entries(const struct segment_footer *footer)
 {

@@ -119,12 +119,11 @@ static void zeros_verify(struct verify *v, uint64_t offset, uint64_t end)
 static void padding_verify(struct verify *v)
 {
     const struct segment_footer *footer = &v->segment->footer;
-    uint64_t first = footer->directory_offset;
     uint64_t second = segment_page_offset(footer, 0, 1);
     uint64_t at = footer->sections_end;
-    if (first >= at) {
-        zeros_verify(v, at, first);
-        at = first + (uint64_t)footer->page_count * footer->page_bytes;
+    if (!segment_is_in_front(footer)) {
+        zeros_verify(v, at, footer->directory_offset);
+        at = footer->directory_offset + (uint64_t)footer->page_count * footer->page_bytes;
     }
     zeros_verify(v, at, second);
 }

@@ -125,7 +125,7 @@ static holter_status front_write(struct segment_writer *writer,
     uint8_t front[SEGMENT_FOOTER_BYTES + SEGMENT_PAGE_BYTES];
     size_t bytes = front_bytes(writer, 0);
     memcpy(front, footer, SEGMENT_FOOTER_BYTES);
-    if (bytes > SEGMENT_FOOTER_BYTES)
+    if (segment_is_in_front(&writer->footer))
         page_encode(front + SEGMENT_FOOTER_BYTES, writer, 0);
     writer->front_hash = hash64(front, bytes);
     return io_write_exactly(writer->queue, writer->file, 0, front, bytes, err);
@@ -137,7 +137,7 @@ static holter_status ends_write(struct segment_writer *writer, holter_error *err
     uint64_t users = footer->summary.users;
     footer->sections_end = writer->offset;
     segment_directory_place(footer);
-    bool is_in_front = footer->directory_offset < footer->sections_end;
+    bool is_in_front = segment_is_in_front(footer);
     core_assert(!is_in_front || footer->page_count == 1); /* as section_end has seen to */
     if (users / SEGMENT_PAGE_ENTRIES >= UINT32_MAX)
         return error_set(err, HOLTER_INVALID, "segment '%s': %llu users are too many",
