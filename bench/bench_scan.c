@@ -5,8 +5,8 @@
  * On paper: a packed block of heart rate decodes at some 1 ns a row; its 0.8 bytes are opened at 1.3
  * GB/s, 0.6 ns. So a thread that reads from the page cache can have at most 1 / (1 / decoding + bytes /
  * opening) rows a second, and two threads twice as many: the bound, of which the three parts are
- * measured in the run: the store's own rows in the codec's blocks, decoded one after the other, and
- * their bytes; the cipher. Nobody looks at the rows there, so the share is of a scan whose rows are not looked at;
+ * measured right before the scans, pass by pass: the store's own rows in the codec's blocks, decoded one
+ * after the other, and their bytes; the cipher. Nobody looks at the rows there, so the share is of a scan whose rows are not looked at;
  * beside it stands that of one whose caller adds them up. Shares are by the time that threads computed, so that other work on the
  * machine hardly shows. What a whole series says costs the same for a thousand rows and a million: a
  * microsecond a file where its headers are known from before, and else a read, the opening and decoding
@@ -243,6 +243,47 @@ static struct found pass(struct place *place, enum question question, uint32_t t
 
 /* ---- what bounds it -------------------------------------------------------------------------- */
 
+/* The parts of the bound, measured pass by pass beside the scans that they bound. */
+struct bound {
+    const struct coder *coder;
+    struct blocks blocks; /* of the store's heart rate */
+    struct decoded decoded;
+    double rows, bytes; /* in blocks; and of a row */
+    struct bench_series decoding, opening, rate;
+    struct bench_series shares[THREADS_MAX], added[THREADS_MAX];
+};
+
+/* `codec`: of the tier's blocks. */
+static void bound_init(struct bound *bound, const struct place *place, const char *codec)
+{
+    struct series_set set;
+    struct groups groups = { 0 };
+    holter_error err = { 0 };
+    *bound = (struct bound){ .coder = &coders[0] };
+    for (size_t i = 0; i < coder_count; i++)
+        bound->coder = strcmp(coders[i].name, codec) == 0 ? &coders[i] : bound->coder;
+    bench_try(series_read(&set, bench_path(place->name), cohort_metric_name(COHORT_HEART_RATE),
+                          DECODED_ROWS_MAX, &err),
+              &err);
+    for (size_t s = 0; s < set.count; s++) {
+        for (size_t at = 0; at < set.series[s].count; at += GROUP_ROWS)
+            groups_add(&groups, group_of(&set, &set.series[s], at));
+    }
+    buffer_init(&bound->blocks.bytes);
+    blocks_add_all(&bound->blocks, bound->coder, &groups);
+    bound->rows = (double)groups.rows;
+    bound->bytes = (double)bound->blocks.bytes.bytes / bound->rows;
+    decoded_init(&bound->decoded, &groups.at[0]->schema);
+    groups_release(&groups);
+    series_release(&set);
+}
+
+static void bound_release(struct bound *bound)
+{
+    decoded_release(&bound->decoded);
+    blocks_release(&bound->blocks);
+}
+
 /* Bytes a second at which pieces are opened. */
 static double cipher_rate(void)
 {
@@ -261,6 +302,25 @@ static double cipher_rate(void)
     return (double)pieces * PIECE_BYTES / (bench_thread_s() - begin_s);
 }
 
+/* The bound and the scans that it is of, right after each other: once more. */
+static void bound_measure(struct bound *bound, struct place *place)
+{
+    double begin_s = bench_thread_s();
+    blocks_decode(bound->coder, &bound->blocks, &bound->decoded);
+    double decoding = bound->rows / (bench_thread_s() - begin_s);
+    double opening = cipher_rate();
+    double rate = 1 / (1 / decoding + bound->bytes / opening);
+    bench_add(&bound->decoding, decoding);
+    bench_add(&bound->opening, opening);
+    bench_add(&bound->rate, rate);
+    for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
+        bench_add(&bound->shares[threads - 1],
+                  100 * pass(place, AS_THEY_COME, threads).computed / (threads * rate));
+        bench_add(&bound->added[threads - 1],
+                  100 * pass(place, TIME_AND_VALUE, threads).computed / (threads * rate));
+    }
+}
+
 static double median(const struct bench_series *series)
 {
     double sorted[PASSES_MAX];
@@ -272,43 +332,6 @@ static double median(const struct bench_series *series)
         sorted[at] = series->samples[i];
     }
     return count == 0 ? 0 : sorted[(count - 1) / 2];
-}
-
-/* Rows a second of the store's heart rate in blocks of the codec; *bytes: of a row in them. */
-static double decode_rate(const struct place *place, const char *codec, double *bytes)
-{
-    const struct coder *coder = &coders[0];
-    struct series_set set;
-    struct groups groups = { 0 };
-    struct blocks blocks = { 0 };
-    holter_error err = { 0 };
-    for (size_t i = 0; i < coder_count; i++)
-        coder = strcmp(coders[i].name, codec) == 0 ? &coders[i] : coder;
-    bench_try(series_read(&set, bench_path(place->name), cohort_metric_name(COHORT_HEART_RATE),
-                          DECODED_ROWS_MAX, &err),
-              &err);
-    for (size_t s = 0; s < set.count; s++) {
-        for (size_t at = 0; at < set.series[s].count; at += GROUP_ROWS)
-            groups_add(&groups, group_of(&set, &set.series[s], at));
-    }
-    buffer_init(&blocks.bytes);
-    blocks_add_all(&blocks, coder, &groups);
-    *bytes = (double)blocks.bytes.bytes / (double)groups.rows;
-    struct bench_series rates = { 0 };
-    struct decoded decoded;
-    decoded_init(&decoded, &groups.at[0]->schema);
-    for (int turn = 0; turn < (bench_is_quick() ? 3 : PASSES_MAX); turn++) {
-        double begin_s = bench_thread_s();
-        blocks_decode(coder, &blocks, &decoded);
-        bench_add(&rates, (double)groups.rows / (bench_thread_s() - begin_s));
-    }
-    double rate = median(&rates);
-    free(rates.samples);
-    decoded_release(&decoded);
-    blocks_release(&blocks);
-    groups_release(&groups);
-    series_release(&set);
-    return rate;
 }
 
 static double bytes_per_row(const struct place *place)
@@ -477,27 +500,22 @@ static void report(const struct place *place, const char *tier, struct figures *
     bench_report(at, "one user after the other", "rows/s", &figures->one_user);
 }
 
-/* Of the scan of time and value: as they come, which is what the bound is of, and added up by the caller. */
-static void report_bound(const struct place *sealed, const char *tier, const char *codec,
-                         const double as_they_come[THREADS_MAX], const double added[THREADS_MAX])
+static void report_bound(const struct place *sealed, const char *tier, struct bound *bound)
 {
     char at[LABEL_BYTES_MAX], figure[LABEL_BYTES_MAX];
-    double bytes, decoding = decode_rate(sealed, codec, &bytes);
-    double opening = cipher_rate();
-    double bound = 1 / (1 / decoding + bytes / opening);
     snprintf(at, sizeof at, "sealed, %s", tier);
-    bench_report_one(at, "opening pieces", "B/s", opening);
-    bench_report_one(at, "decoding blocks", "rows/s", decoding);
-    bench_report_one(at, "bytes of blocks", "B/row", bytes);
+    bench_report(at, "opening pieces", "B/s", &bound->opening);
+    bench_report(at, "decoding blocks", "rows/s", &bound->decoding);
+    bench_report_one(at, "bytes of blocks", "B/row", bound->bytes);
     bench_report_one(at, "bytes of files", "B/row", bytes_per_row(sealed));
-    bench_report_one(at, "bound, 1 thread", "rows/s", bound);
+    bench_report(at, "bound, 1 thread", "rows/s", &bound->rate);
     for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
         snprintf(figure, sizeof figure, "of the bound, %u thread%s", threads,
                  threads > 1 ? "s" : "");
-        bench_report_one(at, figure, "%", 100 * as_they_come[threads - 1] / (threads * bound));
+        bench_report(at, figure, "%", &bound->shares[threads - 1]);
         snprintf(figure, sizeof figure, "added up, of the bound, %u thread%s", threads,
                  threads > 1 ? "s" : "");
-        bench_report_one(at, figure, "%", 100 * added[threads - 1] / (threads * bound));
+        bench_report(at, figure, "%", &bound->added[threads - 1]);
     }
 }
 
@@ -506,15 +524,15 @@ static void measure(struct place *places, const char *tier, const char *codec,
                     uint64_t answers[QUESTIONS][2])
 {
     struct figures figures[2] = { 0 };
+    struct bound bound;
     uint32_t passes = bench_is_quick() ? 1 : PASSES_MAX;
+    if (codec != NULL)
+        bound_init(&bound, &places[0], codec);
     for (uint32_t i = 0; i <= passes; i++) {
         for (unsigned p = 0; p < 2; p++)
             measure_pass(&places[p], &figures[p], answers, codec != NULL, i == 0);
-    }
-    double as_they_come[THREADS_MAX], added[THREADS_MAX];
-    for (uint32_t threads = 0; threads < THREADS_MAX; threads++) {
-        as_they_come[threads] = median(&figures[0].computed[AS_THEY_COME][threads]);
-        added[threads] = median(&figures[0].computed[TIME_AND_VALUE][threads]);
+        if (codec != NULL && i > 0)
+            bound_measure(&bound, &places[0]);
     }
     double headers = median(&figures[0].computed[SUM_OF_BLOCKS][0]);
     double first = median(&figures[0].computed[SUM_AT_FIRST][0]);
@@ -523,7 +541,8 @@ static void measure(struct place *places, const char *tier, const char *codec,
         report(&places[p], tier, &figures[p]);
     if (codec == NULL)
         return;
-    report_bound(&places[0], tier, codec, as_they_come, added);
+    report_bound(&places[0], tier, &bound);
+    bound_release(&bound);
     bench_report_one("sealed", tier, "x, headers against rows", headers / rows);
     bench_report_one("sealed", tier, "x, at first", first / rows);
 }

@@ -106,6 +106,32 @@ static inline size_t tail_some(int64_t *restrict out, struct tail_at *at, size_t
     return i;
 }
 
+#if defined(__AVX512F__)
+/* Eight words of up to 56 bits begin within 64 bytes, and each lies in the 8 bytes from its first on. */
+enum { EIGHT_BITS_MAX = 56 };
+
+static void tail_by_eight(int64_t *restrict out, const uint8_t *restrict in, size_t bytes,
+                          size_t count, unsigned width, int64_t base)
+{
+    const __m512i each = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m512i bit = _mm512_mullo_epi64(each, _mm512_set1_epi64(width));
+    const __m512i shifts = _mm512_and_si512(bit, _mm512_set1_epi64(7));
+    const __m512i first =
+        _mm512_mullo_epi64(_mm512_srli_epi64(bit, 3), _mm512_set1_epi64(0x0101010101010101));
+    const __m512i places = _mm512_add_epi64(first, _mm512_set1_epi64(0x0706050403020100));
+    const __m512i mask = _mm512_set1_epi64((int64_t)(UINT64_MAX >> (64 - width)));
+    const __m512i bases = _mm512_set1_epi64(base);
+    for (size_t i = 0; i < count; i += 8, in += width, bytes -= width) {
+        __mmask64 here = bytes < 64 ? (UINT64_C(1) << bytes) - 1 : UINT64_MAX;
+        __m512i words = _mm512_permutexvar_epi8(places, _mm512_maskz_loadu_epi8(here, in));
+        words = _mm512_and_si512(_mm512_srlv_epi64(words, shifts), mask);
+        words = _mm512_add_epi64(words, bases);
+        _mm512_mask_storeu_epi64(out + i,
+                                 count - i < 8 ? (__mmask8)((1u << (count - i)) - 1) : 0xff, words);
+    }
+}
+#endif
+
 static void lanes_tail(int64_t *restrict out, const uint8_t *restrict in, size_t bytes,
                        size_t count, unsigned width, int64_t base)
 {
@@ -116,6 +142,12 @@ static void lanes_tail(int64_t *restrict out, const uint8_t *restrict in, size_t
             out[i] = base;
         return;
     }
+#if defined(__AVX512F__)
+    if (width <= EIGHT_BITS_MAX) {
+        tail_by_eight(out, in, bytes, count, width, base);
+        return;
+    }
+#endif
     size_t done = tail_some(out, &at, count, width, base);
     if (done == count)
         return;

@@ -261,53 +261,76 @@ const struct model_tables *model_find(unsigned number)
     return &tables_all[number - 1];
 }
 
-bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
-                      const struct model_tables *base, const uint8_t *weights, bool to_encode)
+/* Memory for so many bytes, of which none says anything yet: *memory as it was where it has them. */
+static bool make_room(void **memory, size_t *bytes, size_t needed)
 {
-    enum { SLOTS_BYTES = MODEL_SUM * 4, RANGES_BYTES = BYTE_VALUES * 4 + BYTE_VALUES * 2 + 1 };
+    if (*bytes == needed)
+        return true;
+    if (*memory != NULL)
+        codec_wipe(*memory, *bytes);
+    free(*memory);
+    *memory = calloc(needed, 1);
+    *bytes = *memory != NULL ? needed : 0;
+    return *memory != NULL;
+}
+
+bool model_unfold_slots(struct model_tables *out, void **memory, size_t *bytes,
+                        const struct model_tables *base, const uint8_t *weights)
+{
+    enum { SLOTS_BYTES = MODEL_SUM * sizeof *base->slots };
     size_t states = base->model->states;
     size_t symbols = base->model->symbols;
-    size_t needed = states * (to_encode ? (size_t)RANGES_BYTES : (size_t)SLOTS_BYTES);
-    struct rows to = { 0 };
-    if (*bytes < needed) {
-        if (*memory != NULL)
-            codec_wipe(*memory, *bytes);
-        free(*memory);
-        *memory = malloc(needed);
-        *bytes = *memory != NULL ? needed : 0;
-    }
-    if (*memory == NULL)
+    if (!make_room(memory, bytes, states * (SLOTS_BYTES + 1)))
         return false;
-    if (!to_encode) {
-        to.slots = *memory;
-    } else {
-        to.ranges = *memory;
-        to.cost = (uint16_t *)(to.ranges + states * BYTE_VALUES);
-        to.likely = (uint8_t *)(to.cost + states * BYTE_VALUES);
-    }
+    const struct rows to = { .slots = *memory };
+    uint8_t *is_base =
+        (uint8_t *)*memory + states * SLOTS_BYTES; /* whether a state's slots are the base's now */
     for (size_t state = 0; state < states; state++, weights += symbols) {
-        uint16_t first[MODEL_SYMBOLS_MAX + 1];
         struct shares shares;
-        size_t at = state * BYTE_VALUES;
         if (weights[0] != 0) {
-            if (to_encode) {
-                model_share_slots(first, weights, symbols);
-                unfold_ranges(&to, state, first, symbols);
-            } else {
-                share(&shares, weights, symbols);
-                unfold_state(&to, state, &shares);
-            }
-        } else if (to_encode) {
-            memcpy(to.ranges + at, base->ranges + at, BYTE_VALUES * sizeof *to.ranges);
-            memcpy(to.cost + at, base->cost + at, BYTE_VALUES * sizeof *to.cost);
-            to.likely[state] = base->likely[state];
-        } else {
-            memcpy(to.slots + state * MODEL_SUM, base->slots + state * MODEL_SUM,
-                   MODEL_SUM * sizeof *to.slots);
+            share(&shares, weights, symbols);
+            unfold_state(&to, state, &shares);
+        } else if (!is_base[state]) {
+            memcpy(to.slots + state * MODEL_SUM, base->slots + state * MODEL_SUM, SLOTS_BYTES);
         }
+        is_base[state] = weights[0] == 0;
     }
     *out = *base;
     out->slots = to.slots;
+    out->ranges = NULL;
+    out->cost = NULL;
+    out->likely = NULL;
+    return true;
+}
+
+bool model_unfold_ranges(struct model_tables *out, void **memory, size_t *bytes,
+                         const struct model_tables *base, const uint8_t *weights)
+{
+    enum {
+        RANGES_BYTES = BYTE_VALUES * sizeof *base->ranges,
+        COST_BYTES = BYTE_VALUES * sizeof *base->cost
+    };
+    size_t states = base->model->states;
+    size_t symbols = base->model->symbols;
+    if (!make_room(memory, bytes, states * (RANGES_BYTES + COST_BYTES + 1)))
+        return false;
+    struct rows to = { .ranges = *memory };
+    to.cost = (uint16_t *)(to.ranges + states * BYTE_VALUES);
+    to.likely = (uint8_t *)(to.cost + states * BYTE_VALUES);
+    for (size_t state = 0; state < states; state++, weights += symbols) {
+        uint16_t first[MODEL_SYMBOLS_MAX + 1];
+        size_t at = state * BYTE_VALUES;
+        if (weights[0] != 0) {
+            model_share_slots(first, weights, symbols);
+            unfold_ranges(&to, state, first, symbols);
+        } else {
+            memcpy(to.ranges + at, base->ranges + at, RANGES_BYTES);
+            memcpy(to.cost + at, base->cost + at, COST_BYTES);
+            to.likely[state] = base->likely[state];
+        }
+    }
+    *out = *base;
+    out->slots = NULL;
     out->ranges = to.ranges;
     out->cost = to.cost;
     out->likely = to.likely;

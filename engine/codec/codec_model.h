@@ -92,11 +92,14 @@ void model_share_slots(uint16_t *first, const uint8_t *weights, size_t symbols);
 uint16_t model_cost(uint16_t frequency);
 /**
  * The machine of a built-in model, with frequencies by weights: [states][symbols]. A state without weights keeps those
- * that it has; any other has one of symbol 0 and of a further one. There is what encoding asks for, or decoding: slots alone. *memory, *bytes
- * of it, is the caller's to free; NULL and 0 at first, and used again. False: no memory.
+ * that it has; any other has one of symbol 0 and of a further one. There are slots alone, for decoding, or what encoding
+ * asks for. *memory, *bytes of it, is the caller's to free; NULL and 0 at first, and used again by the same function for
+ * the same base: slots that stay as they are are not written anew. False: no memory.
  */
-bool model_unfold_own(struct model_tables *out, void **memory, size_t *bytes,
-                      const struct model_tables *base, const uint8_t *weights, bool to_encode);
+bool model_unfold_slots(struct model_tables *out, void **memory, size_t *bytes,
+                        const struct model_tables *base, const uint8_t *weights);
+bool model_unfold_ranges(struct model_tables *out, void **memory, size_t *bytes,
+                         const struct model_tables *base, const uint8_t *weights);
 
 /** The symbol that means a value: 0 where none does. */
 static inline uint8_t model_symbol_of_value(const struct model_tables *tables, int64_t value)

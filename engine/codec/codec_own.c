@@ -29,7 +29,7 @@ struct codec_models {
     struct own {
         bool is_there; /* one has this machine */
         struct model_tables tables;
-        void *memory; /* of the tables; kept for others of this machine */
+        void *memory; /* of the tables; kept for others of this machine and for the same end */
         size_t bytes;
     } own[CODEC_MODELS];
     bool to_encode;       /* they were learned: tables have what encoding asks for, and no more */
@@ -47,15 +47,21 @@ const struct model_tables *models_find(const struct codec_models *models, unsign
                : NULL;
 }
 
-void codec_models_free(struct codec_models *models)
+static void drop_tables(struct codec_models *models)
 {
-    if (models == NULL)
-        return;
     for (size_t i = 0; i < CODEC_MODELS; i++) {
         if (models->own[i].memory != NULL)
             codec_wipe(models->own[i].memory, models->own[i].bytes);
         free(models->own[i].memory);
+        models->own[i] = (struct own){ 0 };
     }
+}
+
+void codec_models_free(struct codec_models *models)
+{
+    if (models == NULL)
+        return;
+    drop_tables(models);
     if (models->stored.data != NULL)
         codec_wipe(models->stored.data, models->stored.bytes);
     buffer_release(&models->stored);
@@ -97,12 +103,14 @@ static holter_status models_unfold(struct codec_models *models,
                                    const struct model_tables *const *bases, size_t count,
                                    const uint8_t *weights)
 {
+    bool (*unfold_own)(struct model_tables *, void **, size_t *, const struct model_tables *,
+                       const uint8_t *) =
+        models->to_encode ? model_unfold_ranges : model_unfold_slots;
     for (size_t i = 0; i < count; i++) {
         struct own *own = &models->own[bases[i] - model_find(1)];
         if (!weights_are_right(weights, bases[i]))
             return HOLTER_CORRUPT;
-        if (!model_unfold_own(&own->tables, &own->memory, &own->bytes, bases[i], weights,
-                              models->to_encode))
+        if (!unfold_own(&own->tables, &own->memory, &own->bytes, bases[i], weights))
             return HOLTER_NO_MEMORY;
         own->is_there = true;
         weights += weights_of(bases[i]);
@@ -158,6 +166,8 @@ static holter_status models_make(struct codec_models **models, const uint8_t *by
         (*models)->to_encode == to_encode)
         return HOLTER_OK;
     forget(*models);
+    if ((*models)->to_encode != to_encode)
+        drop_tables(*models);
     (*models)->to_encode = to_encode;
     holter_status status = models_read(*models, &r);
     if (status == HOLTER_OK && !reader_is_done(&r))

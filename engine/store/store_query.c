@@ -313,7 +313,8 @@ holter_status store_columns_show(holter_columns *out, struct holter_text **texts
                                  uint32_t metric, uint32_t source, const struct columns *columns,
                                  size_t first, size_t count, holter_error *err)
 {
-    holter_columns shown = { .user = user,
+    core_assert(count <= QUERY_ROWS_MAX);
+    *out = (holter_columns){ .user = user,
                              .metric = metric,
                              .source = source,
                              .kind = (holter_kind)columns->schema.kind,
@@ -324,22 +325,20 @@ holter_status store_columns_show(holter_columns *out, struct holter_text **texts
                              .field_count = columns->schema.field_count,
                              .flags = columns->flags + first,
                              .revision = columns->revision + first };
-    core_assert(count <= QUERY_ROWS_MAX);
     for (size_t f = 0; f < columns->schema.field_count; f++) {
         const int64_t *words = columns->field[f] + first;
-        shown.types[f] = (holter_type)columns->schema.types[f];
+        out->types[f] = (holter_type)columns->schema.types[f];
         if (columns->schema.types[f] == FIELD_TEXT) {
             holter_status status = show_texts(&texts[f], columns, f, first, count, err);
             if (status != HOLTER_OK)
                 return status;
-            shown.fields[f].text = texts[f];
+            out->fields[f].text = texts[f];
         } else if (columns->schema.types[f] == FIELD_FLOAT) {
-            shown.fields[f].real = (const double *)(const void *)words; /* the doubles' bits */
+            out->fields[f].real = (const double *)(const void *)words; /* the doubles' bits */
         } else {
-            shown.fields[f].integer = words;
+            out->fields[f].integer = words;
         }
     }
-    *out = shown;
     return HOLTER_OK;
 }
 

@@ -12,6 +12,7 @@
 #include "random.h"
 #include "run.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { SECOND = 1000000000, BLOCKS = 3, ROWS = CODEC_BLOCK_ROWS_MAX };
@@ -371,6 +372,64 @@ START_TEST(weights_share_slots_as_the_page_says)
 }
 END_TEST
 
+/* Each state has weights, or none, by chance. */
+static void draw_weights(uint8_t *weights, const struct codec_model *model, struct random *random)
+{
+    memset(weights, 0, (size_t)model->states * model->symbols);
+    for (size_t state = 0; state < model->states; state++, weights += model->symbols) {
+        if (random_below(random, 2) == 0)
+            continue;
+        for (size_t s = 1; s < model->symbols; s++)
+            weights[s] = random_below(random, 4) == 0 ? (uint8_t)random_below(random, 32) : 0;
+        weights[0] = 1 + (uint8_t)random_below(random, 31);
+        weights[1] = 1;
+    }
+}
+
+START_TEST(tables_in_memory_used_again_are_those_in_new_memory)
+{
+    enum { TIMES = 40 };
+    static uint8_t weights[MODEL_STATES * MODEL_SYMBOLS_MAX];
+    const struct model_tables *base = model_find((unsigned)_i + 1);
+    struct random random = { (uint64_t)_i };
+    void *kept = NULL;
+    size_t kept_bytes = 0;
+    for (int i = 0; i < TIMES; i++) {
+        struct model_tables again, anew;
+        void *memory = NULL;
+        size_t bytes = 0;
+        draw_weights(weights, base->model, &random);
+        CHECK(model_unfold_slots(&again, &kept, &kept_bytes, base, weights));
+        CHECK(model_unfold_slots(&anew, &memory, &bytes, base, weights));
+        ck_assert_mem_eq(again.slots, anew.slots,
+                         sizeof *anew.slots * MODEL_SUM * base->model->states);
+        free(memory);
+    }
+    free(kept);
+}
+END_TEST
+
+START_TEST(models_that_learned_can_be_read_into_and_learn_again)
+{
+    struct learned l;
+    learn(&l, DEVICE_HEART_RATE);
+    ck_assert_int_eq(codec_models_decode(&l.models, l.stored.data, l.stored.bytes), HOLTER_OK);
+    ck_assert_int_eq(block_decode(&l, &l.after[1], 1, l.models), HOLTER_OK);
+    codec_scratch_learn(l.scratch);
+    codec_block_encode(&l.before[0], &l.c, 0, ROWS, false, l.scratch);
+    ck_assert_int_eq(codec_models_learn(&l.models, l.scratch, 0), HOLTER_OK);
+    ck_assert_uint_gt(codec_models_bytes(l.models), 0);
+    codec_scratch_use(l.scratch, l.models);
+    buffer_clear(&l.after[0]);
+    codec_block_encode(&l.after[0], &l.c, 0, ROWS, false, l.scratch);
+    l.stored.bytes = 0;
+    codec_models_encode(&l.stored, l.models);
+    ck_assert_int_eq(codec_models_decode(&l.reading, l.stored.data, l.stored.bytes), HOLTER_OK);
+    ck_assert_int_eq(block_decode(&l, &l.after[0], 0, l.reading), HOLTER_OK);
+    release(&l);
+}
+END_TEST
+
 START_TEST(any_allocation_may_fail)
 {
     struct learned l;
@@ -420,6 +479,9 @@ int main(void)
     tcase_add_loop_test(tcase, damaged_models_are_refused_or_are_models, 0, DEVICES);
     tcase_add_test(tcase, models_that_break_a_rule_are_refused);
     tcase_add_test(tcase, weights_share_slots_as_the_page_says);
+    tcase_add_loop_test(tcase, tables_in_memory_used_again_are_those_in_new_memory, 0,
+                        CODEC_MODELS);
+    tcase_add_test(tcase, models_that_learned_can_be_read_into_and_learn_again);
     tcase_add_loop_test(tcase, any_allocation_may_fail, 0, 2);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
