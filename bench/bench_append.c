@@ -13,7 +13,7 @@
  * Rows are of a cohort, in the order in which its devices deliver; a rate is of filling the batch and
  * committing it. One slice warms up. Calls of the system are counted by strace, where that is there, in
  * two more processes that differ in their number of commits alone. No flush falls into a run, but where
- * a process flushes and compacts on purpose.
+ * a process flushes and compacts on purpose. --shards: of another number of them.
  */
 #define _DEFAULT_SOURCE /* usleep */
 
@@ -503,9 +503,10 @@ static void count_calls(void)
 
 int main(int count, char **arguments)
 {
-    const char *shape_text = NULL, *commits_text = NULL, *tool = NULL;
+    const char *shape_text = NULL, *commits_text = NULL, *tool = NULL, *shards_text = NULL;
     const struct bench_option options[] = { { "--shape", "INDEX", &shape_text },
                                             { "--commits", "COUNT", &commits_text },
+                                            { "--shards", "COUNT", &shards_text },
                                             { "--holter", "PATH", &tool } };
     const holter_options no_flush = { .no_auto_flush = 1, .memory_bytes_max = UINT64_C(1) << 30 };
     struct bench_store store;
@@ -519,10 +520,13 @@ int main(int count, char **arguments)
         bench_end();
         return 0;
     }
+    const holter_create_options create = {
+        .shards = bench_number("--shards", shards_text, 1, 256, 0) /* 0: as many as by default */
+    };
     gather(bench_is_quick() ? QUICK_PEOPLE : PEOPLE);
     struct ingest_disk *disk = ingest_disk_open();
     struct peer *peer = peer_is_there() ? peer_open("peer") : NULL;
-    bench_store_make(&store, "store", people_count, &no_flush);
+    bench_store_make_as(&store, "store", people_count, &create, &no_flush);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         measure(&store, disk, peer, &shapes[i]);
     if (peer != NULL)

@@ -1,24 +1,27 @@
 /*
  * crypto_arena.c -- keys in memory that is locked, guarded and left out of core dumps.
  *
- * The slots lie in one run of libsodium's guarded memory: its pages are locked where the system
- * allows it, marked MADV_DONTDUMP, and have unreadable pages on both sides.
+ * The slots lie in one run of pages of their own, with unreadable ones on both sides. It is taken from the system,
+ * and locked where that allows it, page by page as slots are used for the first time: an arena for many keys
+ * costs as much as the keys that there are. (libsodium's guarded memory is written twice before it is used.)
  *
- *   A1  A slot is in the free list or held by one owner; `head` carries a count that each change
- *       raises, so that a slot which left the list and came back meanwhile is not mistaken for one
- *       that stayed.
- *   A2  A slot in the free list holds zeros.
+ *   A1  A slot was never used, is in the free list or held by one owner; `head` carries a count that each
+ *       change raises, so that a slot which left the list and came back meanwhile is not mistaken for
+ *       one that stayed.
+ *   A2  A slot that nobody holds holds zeros.
  *
  * Free slots are a linked stack that is changed by compare and exchange: rooms have no threads'
  * mutexes, and a flag to spin on would make everyone wait for a thread that was put to sleep while
  * it held the flag. Pairs: the push of `head` releases, its pop acquires, so a new owner sees the
  * zeros of the old one.
  */
+#define _GNU_SOURCE /* mlock2 */
 #include "crypto_impl.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ARENA_SLOTS_MAX = 1 << 24 };
 
@@ -26,13 +29,63 @@ struct crypto_arena {
     struct crypto_key *slots; /* in locked memory */
     size_t count;
     bool is_locked;
+    _Atomic uint32_t used; /* slots that were ever used: the first ones */
     _Atomic uint64_t
         head; /* changes so far << 32 | 1 + the index of the first free slot; 0: none is free */
 };
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + CORE_PAGE_BYTES - 1) / CORE_PAGE_BYTES * CORE_PAGE_BYTES;
+}
+
+/* Zeros, up to the end of its last page, so that what runs over meets the unreadable one. NULL: no memory. */
+static void *guarded_new(bool *is_locked, size_t bytes)
+{
+    size_t inside = whole_pages(bytes);
+    uint8_t *all = mmap(NULL, inside + 2 * (size_t)CORE_PAGE_BYTES, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED)
+        return NULL;
+    uint8_t *pages = all + CORE_PAGE_BYTES;
+    if (mprotect(pages, inside, PROT_READ | PROT_WRITE) != 0) {
+        munmap(all, inside + 2 * (size_t)CORE_PAGE_BYTES);
+        return NULL;
+    }
+    madvise(pages, inside, MADV_DONTDUMP);
+    *is_locked = mlock2(pages, inside, MLOCK_ONFAULT) == 0;
+    return pages + (inside - bytes);
+}
+
+static void guarded_free(void *memory, size_t bytes)
+{
+    size_t inside = whole_pages(bytes);
+    uint8_t *pages = (uint8_t *)memory - (inside - bytes);
+    munmap(pages - CORE_PAGE_BYTES, inside + 2 * (size_t)CORE_PAGE_BYTES);
+}
+
+/* ---- slots ----------------------------------------------------------------------------------- */
+
 static uint64_t head_after(uint64_t head, uint32_t first)
 {
     return ((head >> 32) + 1) << 32 | first;
+}
+
+/* One that was never used. NULL: there is none. */
+static struct crypto_key *slot_first(struct crypto_arena *arena)
+{
+    uint32_t used = atomic_load_explicit(&arena->used, memory_order_relaxed);
+    do {
+        if (used == arena->count)
+            return NULL;
+    } while (!atomic_compare_exchange_weak_explicit(&arena->used, &used, used + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    struct crypto_key *slot = &arena->slots[used];
+    slot->arena = arena;
+    atomic_store_explicit(&slot->state, SLOT_IN_USE, memory_order_relaxed);
+    return slot;
 }
 
 static struct crypto_key *slot_take(struct crypto_arena *arena)
@@ -41,7 +94,7 @@ static struct crypto_key *slot_take(struct crypto_arena *arena)
     for (;;) {
         uint32_t first = (uint32_t)head;
         if (first == 0)
-            return NULL;
+            return slot_first(arena);
         struct crypto_key *slot = &arena->slots[first - 1];
         uint32_t next = atomic_load_explicit(&slot->next, memory_order_relaxed);
         if (atomic_compare_exchange_weak_explicit(&arena->head, &head, head_after(head, next),
@@ -67,29 +120,11 @@ holter_status crypto_arena_new(struct crypto_arena **out, size_t slots, holter_e
     struct crypto_arena *arena = core_calloc(1, sizeof *arena);
     if (arena == NULL || sodium_init() < 0)
         goto no_memory;
-    /*
-     * A multiple of 16 bytes, so that libsodium, which puts memory at the end of a page, aligns the
-     * slots.
-     */
-    _Static_assert(sizeof(struct crypto_key) % 16 == 0, "slots must keep their alignment");
-    size_t bytes = slots * sizeof *arena->slots;
-    arena->slots = sodium_malloc(bytes);
+    _Static_assert(sizeof(struct crypto_key) % 16 == 0, "slots end with a page, and are aligned");
+    arena->slots = guarded_new(&arena->is_locked, slots * sizeof *arena->slots);
     if (arena->slots == NULL)
         goto no_memory;
-    /*
-     * sodium_malloc locks, but does not tell; locks are not counted, so that asking again does no
-     * harm.
-     */
-    arena->is_locked = sodium_mlock(arena->slots, bytes) == 0;
-
     arena->count = slots;
-    memset(arena->slots, 0, bytes);
-    for (size_t i = 0; i < slots; i++) {
-        arena->slots[i].arena = arena;
-        atomic_init(&arena->slots[i].next, i + 1 < slots ? (uint32_t)(i + 2) : 0);
-        atomic_init(&arena->slots[i].state, SLOT_FREE);
-    }
-    atomic_init(&arena->head, 1);
     *out = arena;
     return HOLTER_OK;
 
@@ -102,8 +137,8 @@ void crypto_arena_free(struct crypto_arena *arena)
 {
     if (arena == NULL)
         return;
-    crypto_wipe(arena->slots, arena->count * sizeof *arena->slots);
-    sodium_free(arena->slots);
+    crypto_wipe(arena->slots, atomic_load(&arena->used) * sizeof *arena->slots);
+    guarded_free(arena->slots, arena->count * sizeof *arena->slots);
     free(arena);
 }
 
@@ -114,7 +149,8 @@ bool crypto_arena_is_locked(const struct crypto_arena *arena)
 
 void crypto_arena_wipe(struct crypto_arena *arena)
 {
-    for (size_t i = 0; i < arena->count; i++) {
+    size_t used = atomic_load(&arena->used);
+    for (size_t i = 0; i < used; i++) {
         struct crypto_key *slot = &arena->slots[i];
         uint32_t in_use = SLOT_IN_USE;
         atomic_compare_exchange_strong(&slot->state, &in_use, SLOT_WIPED);

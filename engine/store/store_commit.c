@@ -14,7 +14,7 @@
 /*
  * Users at a time: while they are written their keys are held open, of which others need some too.
  */
-enum { COMMIT_USERS_MAX = VAULT_KEYS_OPEN / 4 };
+enum { COMMIT_USERS_MAX = 256 };
 /* Rows that are older count as late: their partition may be compacted. */
 #define LATE_NS (INT64_C(2) * 86400 * 1000000000)
 

@@ -568,7 +568,6 @@ holter_status vault_open(struct vault **out, const struct vault_spec *spec, bool
         return error_set(err, HOLTER_NO_MEMORY, "vault in '%s': no memory", spec->directory);
     vault->spec = *spec;
     vault_users_init(&vault->users);
-    vault_keys_init(&vault->keys);
 
     struct edits_spec edits = edits_spec_of(spec);
     edits.owner =

@@ -24,7 +24,7 @@
 #include "crypto/crypto.h"
 #include "edits/edits.h"
 
-enum { VAULT_ID_BYTES_MAX = 128, VAULT_KEYS_OPEN = 1024 };
+enum { VAULT_ID_BYTES_MAX = 128, VAULT_KEYS_OPEN = 16384 };
 
 /* ---- the keyring: epoch keys, in a file outside the store ------------------------------------ */
 

@@ -99,9 +99,9 @@ void vault_users_erase(struct users *u, uint64_t number);
 
 /* ---- keys in use (V4) ------------------------------------------------------------------------ */
 
-enum { KEYS_BUCKETS = 2048 };
+enum { KEYS_BUCKETS = 16384 };
 
-/** Links are 1 + an index of `open`; 0 ends. */
+/** Links are 1 + an index of `open`; 0 ends. Zeros are a place that was never used. */
 struct open_key {
     struct crypto_key *key; /* NULL: the slot is free */
     uint64_t number;
@@ -116,11 +116,13 @@ struct keys {
     struct open_key open[VAULT_KEYS_OPEN];
     uint16_t by_user[KEYS_BUCKETS], by_key[KEYS_BUCKETS];
     uint16_t oldest, newest;
-    uint16_t free; /* by next_by_user */
+    uint16_t used; /* places, the first ones */
+    uint16_t free; /* of these, by next_by_user */
 };
+_Static_assert(VAULT_KEYS_OPEN <= UINT16_MAX, "links have 16 bits");
 
-void vault_keys_init(struct keys *k);
-void vault_keys_release(struct keys *k); /* asserts that no key is referenced */
+/** The last call, which asserts that no key is referenced; zeros are the first state. */
+void vault_keys_release(struct keys *k);
 /** One more reference; NULL: not open. */
 const struct crypto_key *vault_keys_find(struct keys *k, uint64_t number, uint32_t generation);
 /**

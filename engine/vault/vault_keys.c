@@ -8,8 +8,6 @@
  */
 #include "vault_impl.h"
 
-#include <string.h>
-
 static uint16_t *bucket_of_user(struct keys *k, uint64_t number, uint32_t generation)
 {
     uint64_t hash = (number + generation) * UINT64_C(0x9e3779b97f4a7c15);
@@ -80,20 +78,12 @@ static bool close_oldest(struct keys *k)
     return true;
 }
 
-void vault_keys_init(struct keys *k)
-{
-    *k = (struct keys){ .free = 1 };
-    for (size_t i = 0; i + 1 < VAULT_KEYS_OPEN; i++)
-        k->open[i].next_by_user = (uint16_t)(i + 2);
-}
-
 void vault_keys_release(struct keys *k)
 {
-    for (size_t i = 0; i < VAULT_KEYS_OPEN; i++) {
+    for (size_t i = 0; i < k->used; i++) {
         core_assert(k->open[i].refs == 0);
         crypto_key_free(k->open[i].key);
     }
-    vault_keys_init(k);
 }
 
 const struct crypto_key *vault_keys_find(struct keys *k, uint64_t number, uint32_t generation)
@@ -114,7 +104,7 @@ const struct crypto_key *vault_keys_add(struct keys *k, struct crypto_arena *are
                                         uint32_t generation,
                                         const uint8_t bytes[static CRYPTO_KEY_BYTES])
 {
-    if (k->free == 0 && !close_oldest(k))
+    if (k->free == 0 && k->used == VAULT_KEYS_OPEN && !close_oldest(k))
         return NULL;
     struct crypto_key *key = crypto_key_new(arena, bytes);
     while (key == NULL) {
@@ -123,9 +113,9 @@ const struct crypto_key *vault_keys_add(struct keys *k, struct crypto_arena *are
         key = crypto_key_new(arena, bytes);
     }
 
-    uint16_t link = k->free;
+    uint16_t link = k->free != 0 ? k->free : ++k->used;
     struct open_key *open = at(k, link);
-    k->free = open->next_by_user;
+    k->free = open->next_by_user; /* 0 of a place that was never used */
     uint16_t *user_bucket = bucket_of_user(k, number, generation);
     uint16_t *key_bucket = bucket_of_key(k, key);
     *open = (struct open_key){ .key = key,
@@ -158,7 +148,7 @@ void vault_keys_sweep(struct keys *k,
                       bool (*is_living)(void *context, uint64_t number, uint32_t generation),
                       void *context)
 {
-    for (size_t i = 0; i < VAULT_KEYS_OPEN; i++) {
+    for (size_t i = 0; i < k->used; i++) {
         struct open_key *open = &k->open[i];
         if (open->key == NULL || open->is_dropped ||
             is_living(context, open->number, open->generation))

@@ -27,8 +27,7 @@ struct wal_write {
     size_t count; /* 0: a mark */
     struct crypto_arena *arena;
     uint8_t *nonces;        /* one a frame */
-    uint8_t *group;         /* the one at hand, owned */
-    struct wal_place after; /* where the next one goes, once the one at hand is written */
+    struct wal_place after; /* where the next group goes, once the one at hand is written */
     struct io_op op;
     struct wal_written filled; /* of the group at hand */
     bool has_written;          /* an earlier group of this write is on the disk */
@@ -236,12 +235,39 @@ static holter_status begin_file(struct wal *wal, uint64_t group_bytes, holter_er
 
 /* ---- a write --------------------------------------------------------------------------------- */
 
+enum { GROUP_BYTES_KEPT = 64 << 10 };
+
+static void group_release(struct wal *wal)
+{
+    free(wal->group);
+    wal->group = NULL;
+    wal->group_bytes = 0;
+}
+
+/* Memory for a group of `bytes`, padded; zeros where nothing else will be: no stale memory reaches the disk. */
+static bool group_reserve(struct wal *wal, size_t bytes, size_t padded)
+{
+    if (wal->group_bytes < padded) {
+        group_release(wal);
+        wal->group = core_alloc_pages(padded);
+        if (wal->group == NULL)
+            return false;
+        wal->group_bytes = padded;
+    }
+    memset(wal->group, 0, WAL_GROUP_HEADER_BYTES);
+    memset(wal->group + bytes, 0, padded - bytes);
+    return true;
+}
+
 static void write_free(struct wal_write *write)
 {
     if (write == NULL)
         return;
+    struct wal *wal = write->wal;
+    if (wal->group_bytes > GROUP_BYTES_KEPT)
+        group_release(wal);
+    wal->is_writing = false;
     free(write->nonces);
-    free(write->group);
     free(write);
 }
 
@@ -264,16 +290,14 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
         if (status != HOLTER_OK)
             return status;
     }
-    free(write->group);
-    write->group = core_alloc_pages(padded); /* zeros: no stale memory reaches the disk */
-    if (write->group == NULL)
+    if (!group_reserve(wal, bytes, padded))
         return no_memory(wal, err);
 
     write->filled = (struct wal_written){ .groups = count > 0,
                                           .bytes = padded,
                                           .padding_bytes = padded - bytes };
     uint64_t sequence = wal->next.sequence;
-    uint8_t *at = write->group + WAL_GROUP_HEADER_BYTES;
+    uint8_t *at = wal->group + WAL_GROUP_HEADER_BYTES;
     for (size_t i = first; i < first + count; i++) {
         holter_status status =
             wal_frame_seal(at, wal, wal->header.log_id, sequence + (i - first), &write->frames[i],
@@ -293,13 +317,13 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
         .is_mark = count == 0,
     };
     memcpy(header.log_id, wal->header.log_id, sizeof header.log_id);
-    wal_group_header_encode(write->group, &header);
+    wal_group_header_encode(wal->group, &header);
     write->after =
         (struct wal_place){ wal->next.file, wal->next.offset + padded, sequence + count };
     write->op = (struct io_op){ .kind = IO_WRITE,
                                 .file = wal->file,
                                 .offset = wal->next.offset,
-                                .memory = write->group,
+                                .memory = wal->group,
                                 .bytes = padded };
     return HOLTER_OK;
 }
@@ -332,7 +356,7 @@ static holter_status write_groups(struct wal_write *write, holter_error *err)
         if (status != HOLTER_OK || first == write->count)
             return status;
         write->has_written = true;
-        status = io_write_exactly(wal->queue, wal->file, write->op.offset, write->group,
+        status = io_write_exactly(wal->queue, wal->file, write->op.offset, wal->group,
                                   write->op.bytes, err);
         if (status != HOLTER_OK)
             return status;
@@ -349,9 +373,11 @@ static holter_status write_begin(struct wal_write **out, struct wal *wal,
     holter_status status = check_place(wal, place, err);
     if (status != HOLTER_OK)
         return status;
+    core_assert(!wal->is_writing);
     struct wal_write *write = core_calloc(1, sizeof *write);
     if (write == NULL)
         return no_memory(wal, err);
+    wal->is_writing = true;
     *write = (struct wal_write){ .wal = wal, .frames = frames, .count = count, .arena = arena };
     write->nonces = core_calloc(count + 1, CRYPTO_NONCE_BYTES);
     if (write->nonces == NULL) {

@@ -78,6 +78,7 @@ void wal_close(struct wal *wal)
     wal_sources_close(wal);
     io_close(wal->file);
     io_queue_close(wal->queue);
+    free(wal->group);
     free(wal->page);
     free(wal->directory);
     free(wal);

@@ -149,6 +149,9 @@ struct wal {
     struct wal_place next;
     uint64_t ended_bytes; /* of files that ended, since the log rested last: the next one's size */
     struct wal_written written;
+    bool is_writing;    /* one write at a time has what follows (W6) */
+    uint8_t *group;     /* whole pages; kept from write to write */
+    size_t group_bytes; /* of them */
 };
 
 /**

@@ -19,6 +19,7 @@ START_TEST(a_batch_of_more_users_than_open_keys_is_stored)
     static char names[USERS][16];
     static holter_id ids[USERS];
     static uint64_t users[USERS];
+    static uint32_t sources[USERS];
     holter_store *store;
     holter_batch *batch;
     holter_metric metric;
@@ -33,13 +34,12 @@ START_TEST(a_batch_of_more_users_than_open_keys_is_stored)
     ck_assert_int_eq(holter_users_add(store, ids, USERS, NULL, users, NULL), HOLTER_OK);
     ck_assert_int_eq(holter_metric_find(store, "heart_rate", &metric, NULL), HOLTER_OK);
     ck_assert_int_eq(holter_batch_new(&batch, store, NULL, NULL), HOLTER_OK);
+    ck_assert_int_eq(holter_sources_need(store, users, USERS, "watch", sources, NULL), HOLTER_OK);
     for (size_t i = 0; i < USERS; i++) {
-        uint32_t source;
         holter_value value = { .integer = 60 };
-        ck_assert_int_eq(holter_source_need(store, users[i], "watch", &source, NULL), HOLTER_OK);
         holter_row row = { .user = users[i],
                            .metric = metric.number,
-                           .source = source,
+                           .source = sources[i],
                            .time_ns = 1000,
                            .values = &value,
                            .value_count = 1 };
