@@ -98,7 +98,7 @@ else
     echo "Simulated data: $USERS people who do not exist, $DAYS days, at $ZONE."
 fi
 
-say "A store: four shards, every sample sealed under a key of its person's own"
+say "A store, every sample sealed under a key of its person's own"
 run 'holter init demo 2>&1'
 
 # fill_and_kill: status 1 if it had ended before it could be killed; else seen and found are heart rates before and after

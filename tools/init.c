@@ -18,8 +18,9 @@ const struct verb verb_init = {
             "Makes a store, a directory, and its keyring beside it, which alone can open what is "
             "stored.\n"
             "\n"
-            "  --shards N      slices of the region that are written side by side, 1 to 256 (4); "
-            "fixed for ever\n"
+            "  --shards N      slices of the region that are written side by side, 1 to 256 (one "
+            "for each\n"
+            "                  processor, but 2 to 4); fixed for ever\n"
             "  --region R      the name of the first region (main): a placement label, [a-z0-9-]\n"
             "  --add-region R  add a region to a store that there is\n"
             "  --keyring FILE  where the keyring is made (STORE.keyring)\n"
@@ -39,11 +40,28 @@ static int add_region(const char *path, const char *region, uint32_t shards, con
     if (code != TOOL_OK)
         return code;
     holter_error err = { 0 };
-    if (holter_add_region(store, region, shards, &err) != HOLTER_OK)
+    const char *name;
+    if (holter_add_region(store, region, shards, &err) != HOLTER_OK ||
+        holter_region_at(store, holter_region_count(store) - 1, &name, &shards, &err) != HOLTER_OK)
         code = say_error(&err);
     else
         out_format("added region %s with %u shard%s to %s\n", region, shards,
                    shards == 1 ? "" : "s", path);
+    holter_close(store);
+    return code;
+}
+
+/* Of a store that was just made: as many as it got by default. */
+static int find_shards(uint32_t *shards, const char *path, const char *keyring)
+{
+    holter_store *store;
+    holter_error err = { 0 };
+    const char *region;
+    int code = store_open(&store, path, keyring, true);
+    if (code != TOOL_OK)
+        return code;
+    if (holter_region_at(store, 0, &region, shards, &err) != HOLTER_OK)
+        code = say_error(&err);
     holter_close(store);
     return code;
 }
@@ -54,8 +72,12 @@ static int make_store(const char *path, const holter_create_options *options)
     if (holter_create(path, options, &err) != HOLTER_OK)
         return say_error(&err);
 
-    out_format("made store %s: region %s, %u shard%s, %s\n", path, options->region, options->shards,
-               options->shards == 1 ? "" : "s", options->no_sealing ? "not sealed" : "sealed");
+    uint32_t shards = options->shards;
+    int code = shards == 0 ? find_shards(&shards, path, options->keyring_path) : TOOL_OK;
+    if (code != TOOL_OK)
+        return code;
+    out_format("made store %s: region %s, %u shard%s, %s\n", path, options->region, shards,
+               shards == 1 ? "" : "s", options->no_sealing ? "not sealed" : "sealed");
     if (options->no_sealing) {
         say("warning: this store is not sealed; who reads its files reads everything in it");
         return TOOL_OK;
@@ -69,7 +91,7 @@ static int make_store(const char *path, const holter_create_options *options)
 
 static int run(int count, char **arguments)
 {
-    uint32_t shards = 4;
+    uint32_t shards = 0; /* those of the default */
     const char *region = NULL;
     const char *added_region = NULL;
     const char *keyring = NULL;

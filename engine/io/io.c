@@ -131,6 +131,11 @@ holter_status io_boot_id(struct io *io, uint8_t out[static IO_BOOT_ID_BYTES], ho
                      io_error_text(text, -error));
 }
 
+uint32_t io_processors(struct io *io)
+{
+    return io->backend->processors(io);
+}
+
 struct io_process io_process_self(struct io *io)
 {
     return io->backend->process_self(io);

@@ -65,6 +65,9 @@ holter_status io_random(struct io *io, void *out, size_t count, holter_error *er
 /** Changes with every start of the machine, and only then. Errors: HOLTER_IO. */
 holter_status io_boot_id(struct io *io, uint8_t out[static IO_BOOT_ID_BYTES], holter_error *err);
 
+/** Processors that this process may run on, 1 or more. */
+uint32_t io_processors(struct io *io);
+
 /** Who a lock's holder is. start_ns (since boot) tells a process from a later one with its pid. */
 struct io_process {
     uint64_t pid;

@@ -72,6 +72,12 @@ static int boot_id(struct io *io, uint8_t out[static IO_BOOT_ID_BYTES])
     return sim_leave(process, &bend, 0);
 }
 
+static uint32_t processors(struct io *io)
+{
+    (void)io;
+    return 4;
+}
+
 static struct io_process process_self(struct io *io)
 {
     return process_of(io)->self;
@@ -691,6 +697,7 @@ const struct io_backend sim_backend = {
     .sleep_ns = sleep_ns,
     .random = backend_random,
     .boot_id = boot_id,
+    .processors = processors,
     .process_self = process_self,
     .process_is_alive = process_is_alive,
     .user_id = user_id,

@@ -20,6 +20,7 @@ struct io_backend {
     void (*sleep_ns)(struct io *io, int64_t ns);
     int (*random)(struct io *io, void *out, size_t count);
     int (*boot_id)(struct io *io, uint8_t out[static IO_BOOT_ID_BYTES]);
+    uint32_t (*processors)(struct io *io);
     struct io_process (*process_self)(struct io *io);
     bool (*process_is_alive)(struct io *io, struct io_process process);
     uint32_t (*user_id)(struct io *io);

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -125,6 +126,16 @@ static ssize_t read_proc(const char *path, char *out, size_t bytes)
     close(descriptor);
     out[have] = '\0';
     return error != 0 ? -error : (ssize_t)have;
+}
+
+static uint32_t posix_processors(struct io *io)
+{
+    (void)io;
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return (uint32_t)CPU_COUNT(&allowed);
+    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than a set has room for */
+    return online > 0 ? (uint32_t)online : 1;
 }
 
 static int hex_digit(char c)
@@ -770,6 +781,7 @@ const struct io_backend io_posix_backend = {
     .sleep_ns = posix_sleep_ns,
     .random = posix_random,
     .boot_id = posix_boot_id,
+    .processors = posix_processors,
     .process_self = posix_process_self,
     .process_is_alive = posix_process_is_alive,
     .user_id = posix_user_id,

@@ -110,7 +110,7 @@ holter_status store_create_on(struct io *io, const char *path, const holter_crea
 {
     static const holter_create_options defaults;
     const holter_create_options *asked = options != NULL ? options : &defaults;
-    uint32_t shards = asked->shards > 0 ? asked->shards : STORE_SHARDS_DEFAULT;
+    uint32_t shards = store_shards_wanted(io, asked->shards);
     const char *region = asked->region != NULL ? asked->region : "main";
     char keyring_at[IO_PATH_BYTES_MAX];
     struct store_identity identity = { .is_sealed = !asked->no_sealing, .made_ns = io_now_ns(io) };

@@ -82,8 +82,8 @@ struct holter_store {
     size_t region_count, region_capacity;
 };
 
-/** Of a region, where none is asked for; at most. */
-enum { STORE_SHARDS_DEFAULT = 4, STORE_SHARDS_MAX = 256 };
+/** Of a region, where no number is asked for, one for each processor: at least and at most; and at most of all. */
+enum { STORE_SHARDS_DEFAULT_LEAST = 2, STORE_SHARDS_DEFAULT_MOST = 4, STORE_SHARDS_MAX = 256 };
 
 /* store.c */
 /** Begin a call: HOLTER_INVALID in a forked child. Pair with store_leave. */
@@ -131,6 +131,8 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
 /** A region's directory lies beside files whose names could be a region's. Errors: HOLTER_INVALID. */
 holter_status store_region_name_check(const char *name, holter_error *err);
 /** The directories of a region's shards, synced. What an attempt that did not end has left is used. */
+/** As many as asked for, or for 0 what is the default. */
+uint32_t store_shards_wanted(struct io *io, uint32_t shards);
 holter_status store_shards_create(struct io *io, const char *path,
                                   const uint8_t store_id[static 16], bool is_sealed,
                                   const char *region, uint16_t number, uint32_t shards,

@@ -205,6 +205,16 @@ holter_status store_region_name_check(const char *name, holter_error *err)
                      "found region name '%s', which is that of a file of the store", name);
 }
 
+uint32_t store_shards_wanted(struct io *io, uint32_t shards)
+{
+    if (shards > 0)
+        return shards;
+    uint32_t processors = io_processors(io);
+    if (processors < STORE_SHARDS_DEFAULT_LEAST)
+        return STORE_SHARDS_DEFAULT_LEAST;
+    return processors < STORE_SHARDS_DEFAULT_MOST ? processors : STORE_SHARDS_DEFAULT_MOST;
+}
+
 holter_status store_shards_create(struct io *io, const char *path,
                                   const uint8_t store_id[static 16], bool is_sealed,
                                   const char *region, uint16_t number, uint32_t shards,
@@ -241,11 +251,11 @@ holter_status store_shards_create(struct io *io, const char *path,
 holter_status holter_add_region(holter_store *store, const char *name, uint32_t shards,
                                 holter_error *err)
 {
-    uint32_t wanted = shards > 0 ? shards : STORE_SHARDS_DEFAULT;
     uint16_t number;
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
+    uint32_t wanted = store_shards_wanted(store->io, shards);
     if (name == NULL || !catalog_region_name_is_valid(name))
         status = error_set(
             err, HOLTER_INVALID,

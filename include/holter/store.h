@@ -29,8 +29,9 @@ typedef struct holter_batch holter_batch;
 
 /** Every field may be zero, which asks for its default. */
 typedef struct holter_create_options {
-    uint32_t shards;          /**< of the first region, 1 .. 256; default 4; fixed */
-    const char *region;       /**< its name, [a-z0-9][a-z0-9-]*; default "main" */
+    uint32_t shards;    /**< of the first region, 1 .. 256; default: one for each processor that
+                                   this process may run on, but 2 to 4; fixed */
+    const char *region; /**< its name, [a-z0-9][a-z0-9-]*; default "main" */
     const char *keyring_path; /**< made with mode 0600; default: the store's path + ".keyring" */
     int no_sealing;           /**< nothing is sealed, there is no keyring; fixed */
     uint64_t reserved[4];     /**< zero */
@@ -92,7 +93,7 @@ HOLTER_API void holter_close(holter_store *store);
 
 /* ---- regions, metrics, users, sources -------------------------------------------------------- */
 
-/** Add a region with its own shards. Errors: HOLTER_EXISTS; HOLTER_INVALID. */
+/** Add a region with its own shards (0: as many as holter_create makes by default). Errors: HOLTER_EXISTS; HOLTER_INVALID. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_add_region(holter_store *store, const char *name,
                                                            uint32_t shards, holter_error *err);
 HOLTER_API size_t holter_region_count(holter_store *store);

@@ -1038,6 +1038,8 @@ START_TEST(random_bytes_differ_and_a_boot_has_one_id)
     static const uint8_t none[IO_BOOT_ID_BYTES] = { 0 };
     ck_ok(io_boot_id(io, id, &err));
     ck_ok(io_boot_id(other, again, &err));
+    ck_assert_uint_ge(io_processors(io), 1);
+    ck_assert_uint_eq(io_processors(io), io_processors(other));
     ck_assert_mem_eq(id, again, sizeof id);
     ck_assert_mem_ne(id, none, sizeof id);
     end();

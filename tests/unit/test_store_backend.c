@@ -31,7 +31,7 @@ static void setup(void)
     ck_assert_int_eq(rmdir(path), 0);
     snprintf(keyring, sizeof keyring, "%s.keyring", path);
     snprintf(command, sizeof command, "rm -rf '%s' '%s'", path, keyring);
-    OK(holter_create(path, NULL, &err));
+    OK(holter_create(path, &(holter_create_options){ .shards = 4 }, &err));
 }
 
 static void teardown(void)

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 6, COMMITS = 60, USERS = 20, ROWS = 5 };
+enum { SHARDS = 4, THREADS = 6, COMMITS = 60, USERS = 20, ROWS = 5 };
 
 static char path[128], keyring[160], command[320];
 static holter_store *store;
@@ -40,7 +40,8 @@ static void setup(void)
     ck_assert_int_eq(rmdir(path), 0);
     snprintf(keyring, sizeof keyring, "%s.keyring", path);
     snprintf(command, sizeof command, "rm -rf '%s' '%s'", path, keyring);
-    ck_assert_int_eq(holter_create(path, NULL, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_create(path, &(holter_create_options){ .shards = SHARDS }, &err),
+                     HOLTER_OK);
 }
 
 static void teardown(void)
@@ -173,7 +174,6 @@ static int lock_shard(unsigned shard)
 /* The thread that makes buffered commits durable tries again and again; closing ends it none the less. */
 START_TEST(a_store_closes_while_what_is_buffered_cannot_be_written)
 {
-    enum { SHARDS = 4 };
     holter_error err = { 0 };
     holter_options options = { .lock_wait_ms = 20 };
     int locks[SHARDS];
