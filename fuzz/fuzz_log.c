@@ -155,7 +155,7 @@ static void go_on(struct fuzz_world *world, struct wal *wal, struct wal_read_spe
     holter_status status = wal_take_over(wal, &place, false, &world->err);
     fuzz_check(status, &world->err);
     if (status == HOLTER_OK)
-        status = wal_append(wal, &place, &frame, 1, fuzz_arena(), &world->err);
+        status = wal_append(wal, &place, &frame, 1, &world->err);
     fuzz_check(status, &world->err);
     if (status == HOLTER_OK)
         status = wal_mark(wal, &place, &world->err);

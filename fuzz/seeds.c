@@ -415,7 +415,7 @@ static void append(struct wal *wal, struct wal_place *place, size_t kind, size_t
             frame[i].flags = (i > 0 ? (uint32_t)WAL_LINK_GOES_ON : 0) |
                              (i + 1 < frames ? (uint32_t)WAL_LINK_MORE : 0);
     }
-    MUST(wal_append(wal, place, frame, frames, fuzz_arena(), NULL));
+    MUST(wal_append(wal, place, frame, frames, NULL));
     for (size_t i = 0; i < frames; i++)
         buffer_release(&bodies[i]);
 }

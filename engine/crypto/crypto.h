@@ -60,6 +60,15 @@ void crypto_seal(uint8_t *out, const void *plain, size_t bytes, const void *asso
                  size_t associated_bytes, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
                  const struct crypto_key *key);
 /**
+ * crypto_seal under the key that crypto_key_derive gives, which stays beside `key` until another is asked for: who
+ * seals for one purpose and id again and again derives it once, and needs no slot. One thread at a time for a
+ * key; others may do all else with it meanwhile.
+ */
+void crypto_seal_derived(uint8_t *out, const void *plain, size_t bytes, const void *associated,
+                         size_t associated_bytes, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                         const struct crypto_key *key, const char purpose[static 8],
+                         const uint8_t id[static 16]);
+/**
  * Open `bytes` (tag included) into out[bytes - CRYPTO_TAG_BYTES]; in place is allowed. False: fewer
  * bytes than a tag, or any of key, nonce, associated data or bytes is not what it was; out is
  * zeroed then.

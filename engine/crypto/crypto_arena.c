@@ -147,6 +147,13 @@ bool crypto_arena_is_locked(const struct crypto_arena *arena)
     return arena->is_locked;
 }
 
+static void wipe_keys(struct crypto_key *slot)
+{
+    crypto_wipe(slot->bytes, sizeof slot->bytes);
+    if (slot->derived.is_there)
+        crypto_wipe(&slot->derived, sizeof slot->derived);
+}
+
 void crypto_arena_wipe(struct crypto_arena *arena)
 {
     size_t used = atomic_load(&arena->used);
@@ -154,7 +161,7 @@ void crypto_arena_wipe(struct crypto_arena *arena)
         struct crypto_key *slot = &arena->slots[i];
         uint32_t in_use = SLOT_IN_USE;
         atomic_compare_exchange_strong(&slot->state, &in_use, SLOT_WIPED);
-        crypto_wipe(slot->bytes, sizeof slot->bytes);
+        wipe_keys(slot);
     }
 }
 
@@ -167,21 +174,46 @@ struct crypto_key *crypto_key_new(struct crypto_arena *arena,
     return key;
 }
 
+static void derived_name(uint8_t of[static CRYPTO_DERIVED_BYTES], const char purpose[static 8],
+                         const uint8_t id[static 16])
+{
+    memcpy(of, purpose, 8);
+    memcpy(of + 8, id, 16);
+}
+
+static void derive(uint8_t out[static CRYPTO_KEY_BYTES], const struct crypto_key *key,
+                   const uint8_t of[static CRYPTO_DERIVED_BYTES])
+{
+    int failed = crypto_generichash(out, CRYPTO_KEY_BYTES, of, CRYPTO_DERIVED_BYTES,
+                                    crypto_key_bytes_in_use(key), CRYPTO_KEY_BYTES);
+    core_assert(failed == 0);
+}
+
 struct crypto_key *crypto_key_derive(struct crypto_arena *arena, const struct crypto_key *key,
                                      const char purpose[static 8], const uint8_t id[static 16])
 {
-    uint8_t message[8 + 16];
-    memcpy(message, purpose, 8);
-    memcpy(message + 8, id, 16);
-
-    const uint8_t *bytes = crypto_key_bytes_in_use(key);
+    uint8_t of[CRYPTO_DERIVED_BYTES];
+    derived_name(of, purpose, id);
+    core_assert(atomic_load_explicit(&key->state, memory_order_relaxed) == SLOT_IN_USE);
     struct crypto_key *derived = slot_take(arena);
-    if (derived == NULL)
-        return NULL;
-    int failed = crypto_generichash(derived->bytes, sizeof derived->bytes, message, sizeof message,
-                                    bytes, CRYPTO_KEY_BYTES);
-    core_assert(failed == 0);
+    if (derived != NULL)
+        derive(derived->bytes, key, of);
     return derived;
+}
+
+const uint8_t *crypto_key_bytes_derived(const struct crypto_key *key, const char purpose[static 8],
+                                        const uint8_t id[static 16])
+{
+    struct crypto_key *slot = &key->arena->slots[key - key->arena->slots];
+    uint8_t of[CRYPTO_DERIVED_BYTES];
+    derived_name(of, purpose, id);
+    core_assert(atomic_load_explicit(&key->state, memory_order_relaxed) == SLOT_IN_USE);
+    if (!slot->derived.is_there || memcmp(slot->derived.of, of, sizeof of) != 0) {
+        derive(slot->derived.bytes, key, of);
+        memcpy(slot->derived.of, of, sizeof of);
+        slot->derived.is_there = true;
+    }
+    return slot->derived.bytes;
 }
 
 void crypto_key_free(struct crypto_key *key)
@@ -189,7 +221,7 @@ void crypto_key_free(struct crypto_key *key)
     if (key == NULL)
         return;
     struct crypto_arena *arena = key->arena;
-    crypto_wipe(key->bytes, sizeof key->bytes);
+    wipe_keys(key);
     uint32_t state = atomic_exchange_explicit(&key->state, SLOT_FREE, memory_order_relaxed);
     core_assert(state != SLOT_FREE);
 

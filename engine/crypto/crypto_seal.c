@@ -37,9 +37,10 @@ static void plain_tag(uint8_t out[static CRYPTO_TAG_BYTES], const void *plain, s
     put_u64(&w, hash.high64);
 }
 
-void crypto_seal(uint8_t *out, const void *plain, size_t bytes, const void *associated,
+/* key NULL: without one. */
+static void seal(uint8_t *out, const void *plain, size_t bytes, const void *associated,
                  size_t associated_bytes, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                 const struct crypto_key *key)
+                 const uint8_t *key)
 {
     if (CRYPTO_TRUSTS_TAGS) {
         if (bytes > 0)
@@ -51,9 +52,25 @@ void crypto_seal(uint8_t *out, const void *plain, size_t bytes, const void *asso
         plain_tag(out + bytes, out, bytes, associated, associated_bytes, nonce);
     } else {
         crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain, bytes, associated,
-                                                   associated_bytes, NULL, nonce,
-                                                   crypto_key_bytes_in_use(key));
+                                                   associated_bytes, NULL, nonce, key);
     }
+}
+
+void crypto_seal(uint8_t *out, const void *plain, size_t bytes, const void *associated,
+                 size_t associated_bytes, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                 const struct crypto_key *key)
+{
+    seal(out, plain, bytes, associated, associated_bytes, nonce,
+         key != NULL ? crypto_key_bytes_in_use(key) : NULL);
+}
+
+void crypto_seal_derived(uint8_t *out, const void *plain, size_t bytes, const void *associated,
+                         size_t associated_bytes, const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                         const struct crypto_key *key, const char purpose[static 8],
+                         const uint8_t id[static 16])
+{
+    seal(out, plain, bytes, associated, associated_bytes, nonce,
+         key != NULL ? crypto_key_bytes_derived(key, purpose, id) : NULL);
 }
 
 bool crypto_open(uint8_t *out, const void *sealed, size_t bytes, const void *associated,

@@ -262,7 +262,7 @@ static holter_status seal_round(struct shard_write *leader, holter_error *err)
         status = add_frames(leader->wal_frames, &count, write, err);
     if (status == HOLTER_OK && count > 0)
         status = wal_write_begin(&leader->wal_write, shard->append_wal, &leader->place,
-                                 leader->wal_frames, count, shard->spec.arena, err);
+                                 leader->wal_frames, count, err);
     for (size_t i = 0; i < count; i++)
         keys->put(keys->context, leader->wal_frames[i].key);
     leader->sealed_ns = io_monotonic_ns(shard->spec.io);

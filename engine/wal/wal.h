@@ -133,13 +133,13 @@ holter_status wal_frame_open(struct buffer *body, struct wal *wal,
  * Cost     one synced write a group; a new file (made ahead: zeros, synced, renamed) now and then.
  */
 holter_status wal_append(struct wal *wal, struct wal_place *place, const struct wal_frame *frames,
-                         size_t count, struct crypto_arena *arena, holter_error *err);
+                         size_t count, holter_error *err);
 
 struct wal_write; /* an append under way */
 /** Everything but the last synced write: the file at hand or a new one, earlier groups, sealing. */
 holter_status wal_write_begin(struct wal_write **out, struct wal *wal,
                               const struct wal_place *place, const struct wal_frame *frames,
-                              size_t count, struct crypto_arena *arena, holter_error *err);
+                              size_t count, holter_error *err);
 /** The operations to submit together, linked as they must be; borrowed until wal_write_end. */
 struct io_op *wal_write_ops(struct wal_write *write, size_t *count);
 /**

@@ -24,8 +24,7 @@
 struct wal_write {
     struct wal *wal;
     const struct wal_frame *frames;
-    size_t count; /* 0: a mark */
-    struct crypto_arena *arena;
+    size_t count;           /* 0: a mark */
     uint8_t *nonces;        /* one a frame */
     struct wal_place after; /* where the next group goes, once the one at hand is written */
     struct io_op op;
@@ -301,7 +300,7 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
     for (size_t i = first; i < first + count; i++) {
         holter_status status =
             wal_frame_seal(at, wal, wal->header.log_id, sequence + (i - first), &write->frames[i],
-                           write->nonces + i * CRYPTO_NONCE_BYTES, write->arena, err);
+                           write->nonces + i * CRYPTO_NONCE_BYTES, err);
         if (status != HOLTER_OK)
             return status;
         at += wal_frame_bytes(write->frames[i].body_bytes);
@@ -367,7 +366,7 @@ static holter_status write_groups(struct wal_write *write, holter_error *err)
 
 static holter_status write_begin(struct wal_write **out, struct wal *wal,
                                  const struct wal_place *place, const struct wal_frame *frames,
-                                 size_t count, struct crypto_arena *arena, holter_error *err)
+                                 size_t count, holter_error *err)
 {
     *out = NULL;
     holter_status status = check_place(wal, place, err);
@@ -378,7 +377,7 @@ static holter_status write_begin(struct wal_write **out, struct wal *wal,
     if (write == NULL)
         return no_memory(wal, err);
     wal->is_writing = true;
-    *write = (struct wal_write){ .wal = wal, .frames = frames, .count = count, .arena = arena };
+    *write = (struct wal_write){ .wal = wal, .frames = frames, .count = count };
     write->nonces = core_calloc(count + 1, CRYPTO_NONCE_BYTES);
     if (write->nonces == NULL) {
         status = no_memory(wal, err);
@@ -401,13 +400,13 @@ done:
 
 holter_status wal_write_begin(struct wal_write **out, struct wal *wal,
                               const struct wal_place *place, const struct wal_frame *frames,
-                              size_t count, struct crypto_arena *arena, holter_error *err)
+                              size_t count, holter_error *err)
 {
     *out = NULL;
     holter_status status = check_frames(wal, frames, count, err);
     if (status != HOLTER_OK)
         return status;
-    return write_begin(out, wal, place, frames, count, arena, err);
+    return write_begin(out, wal, place, frames, count, err);
 }
 
 struct io_op *wal_write_ops(struct wal_write *write, size_t *count)
@@ -453,10 +452,10 @@ static holter_status write_whole(struct wal *wal, struct wal_place *place, struc
 }
 
 holter_status wal_append(struct wal *wal, struct wal_place *place, const struct wal_frame *frames,
-                         size_t count, struct crypto_arena *arena, holter_error *err)
+                         size_t count, holter_error *err)
 {
     struct wal_write *write;
-    holter_status status = wal_write_begin(&write, wal, place, frames, count, arena, err);
+    holter_status status = wal_write_begin(&write, wal, place, frames, count, err);
     return status == HOLTER_OK ? write_whole(wal, place, write, err) : status;
 }
 
@@ -465,7 +464,7 @@ holter_status wal_mark(struct wal *wal, struct wal_place *place, holter_error *e
     if (place->file == 0)
         return HOLTER_OK; /* there is nothing to cover */
     struct wal_write *write;
-    holter_status status = write_begin(&write, wal, place, NULL, 0, NULL, err);
+    holter_status status = write_begin(&write, wal, place, NULL, 0, err);
     return status == HOLTER_OK ? write_whole(wal, place, write, err) : status;
 }
 

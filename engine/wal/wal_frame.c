@@ -27,17 +27,24 @@ static void associated_data(uint8_t out[static WAL_ASSOCIATED_BYTES], const stru
     core_assert(!w.overrun);
 }
 
+static holter_status check_key(const struct wal *wal, const struct crypto_key *key,
+                               holter_error *err)
+{
+    if (wal->is_sealed != (key != NULL))
+        return error_set(err, HOLTER_INVALID, "log '%s': found %s key, expected %s", wal->directory,
+                         key != NULL ? "a" : "no", wal->is_sealed ? "one" : "none");
+    return HOLTER_OK;
+}
+
 /* The file's subkey of a user's key; *subkey NULL in a store without sealing. */
 static holter_status derive(struct crypto_key **subkey, const struct wal *wal,
                             struct crypto_arena *arena, const struct crypto_key *key,
                             const uint8_t log_id[static WAL_ID_BYTES], holter_error *err)
 {
     *subkey = NULL;
-    if (wal->is_sealed != (key != NULL))
-        return error_set(err, HOLTER_INVALID, "log '%s': found %s key, expected %s", wal->directory,
-                         key != NULL ? "a" : "no", wal->is_sealed ? "one" : "none");
-    if (!wal->is_sealed)
-        return HOLTER_OK;
+    holter_status status = check_key(wal, key, err);
+    if (status != HOLTER_OK || !wal->is_sealed)
+        return status;
     *subkey = crypto_key_derive(arena, key, purpose, log_id);
     if (*subkey == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "log '%s': no slot is free for a key",
@@ -58,8 +65,7 @@ size_t wal_group_room(const struct wal *wal)
 holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
                              const uint8_t log_id[static WAL_ID_BYTES], uint64_t sequence,
                              const struct wal_frame *frame,
-                             const uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                             struct crypto_arena *arena, holter_error *err)
+                             const uint8_t nonce[static CRYPTO_NONCE_BYTES], holter_error *err)
 {
     struct wal_frame_header header = {
         .sequence = sequence,
@@ -68,17 +74,14 @@ holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
         .flags = frame->flags,
         .sealed_bytes = (uint32_t)(frame->body_bytes + CRYPTO_TAG_BYTES),
     };
-    struct crypto_key *subkey;
-    holter_status status = derive(&subkey, wal, arena, frame->key, log_id, err);
+    uint8_t associated[WAL_ASSOCIATED_BYTES];
+    holter_status status = check_key(wal, frame->key, err);
     if (status != HOLTER_OK)
         return status;
-
-    uint8_t associated[WAL_ASSOCIATED_BYTES];
     associated_data(associated, wal, log_id, &header);
     wal_frame_header_encode(out, &header, nonce);
-    crypto_seal(out + WAL_FRAME_HEADER_BYTES, frame->body, frame->body_bytes, associated,
-                sizeof associated, nonce, subkey);
-    crypto_key_free(subkey);
+    crypto_seal_derived(out + WAL_FRAME_HEADER_BYTES, frame->body, frame->body_bytes, associated,
+                        sizeof associated, nonce, frame->key, purpose, log_id);
     return HOLTER_OK;
 }
 

@@ -108,8 +108,7 @@ holter_status wal_frame_header_decode(struct wal_frame_header *out,
 holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
                              const uint8_t log_id[static WAL_ID_BYTES], uint64_t sequence,
                              const struct wal_frame *frame,
-                             const uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                             struct crypto_arena *arena, holter_error *err);
+                             const uint8_t nonce[static CRYPTO_NONCE_BYTES], holter_error *err);
 /** `bytes`: of the frame, header first; borrowed. */
 struct wal_frame_read wal_frame_read_of(const struct wal_frame_header *header, const uint8_t *bytes,
                                         const struct wal_header *file, uint64_t offset);

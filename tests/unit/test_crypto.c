@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "crypto/crypto.h"
+#include "crypto/crypto_impl.h"
 
 static struct crypto_arena *arena;
 static struct crypto_key *key;
@@ -192,6 +192,43 @@ START_TEST(derived_keys_equal_blake2b_over_purpose_and_id)
 }
 END_TEST
 
+/* What crypto_seal makes of the key that crypto_key_derive gives. */
+static void check_seal_derived(const struct crypto_key *by, const char *purpose, const uint8_t *id)
+{
+    static const uint8_t nonce[CRYPTO_NONCE_BYTES] = { 1 };
+    uint8_t want[4 + CRYPTO_TAG_BYTES], found[4 + CRYPTO_TAG_BYTES];
+    struct crypto_key *derived = crypto_key_derive(arena, by, purpose, id);
+    ck_assert_ptr_nonnull(derived);
+    crypto_seal(want, "rows", 4, "ad", 2, nonce, derived);
+    crypto_key_free(derived);
+    crypto_seal_derived(found, "rows", 4, "ad", 2, nonce, by, purpose, id);
+    ck_assert_mem_eq(found, want, sizeof want);
+}
+
+/* Each key in its turn in the same slot, each asked for the same and for something else. */
+START_TEST(sealing_by_a_derived_key_is_sealing_by_that_key)
+{
+    static const uint8_t ids[2][16] = { { 0 }, { [15] = 1 } };
+    const struct crypto_key *slot = NULL;
+    uint8_t bytes[CRYPTO_KEY_BYTES];
+    for (unsigned i = 0; i < 8; i++) {
+        memset(bytes, (int)(1 + i), sizeof bytes);
+        struct crypto_key *by = crypto_key_new(arena, bytes);
+        ck_assert_ptr_nonnull(by);
+        ck_assert(slot == NULL || slot == by);
+        slot = by;
+        for (unsigned again = 0; again < 2; again++) {
+            check_seal_derived(by, "purpose1", ids[i / 4]);
+            check_seal_derived(by, "purpose1", ids[i / 4]);
+            check_seal_derived(by, "purpose2", ids[i / 4]);
+            check_seal_derived(by, "purpose2", ids[1 - i / 4]);
+        }
+        check_seal_derived(by, "purpose1", ids[0]); /* as the next one is asked for first */
+        crypto_key_free(by);
+    }
+}
+END_TEST
+
 START_TEST(slots_run_out_and_come_back_empty)
 {
     struct crypto_key *more[3];
@@ -216,10 +253,14 @@ END_TEST
 
 START_TEST(wiping_overwrites_keys_in_use)
 {
+    static const uint8_t id[16] = { 1 };
     const uint8_t *bytes = crypto_key_bytes(key);
+    const uint8_t *derived = crypto_key_bytes_derived(key, "purpose8", id);
     static const uint8_t zeros[CRYPTO_KEY_BYTES];
+    ck_assert_mem_ne(derived, zeros, sizeof zeros);
     crypto_arena_wipe(arena);
     ck_assert_mem_eq(bytes, zeros, sizeof zeros);
+    ck_assert_mem_eq(derived, zeros, sizeof zeros);
 }
 END_TEST
 
@@ -290,6 +331,7 @@ int main(void)
     tcase_add_test(tcase, without_a_key_the_bytes_are_plain_and_xxh3_ends_them);
     tcase_add_loop_test(tcase, hashes_equal_blake2b, 0, CORE_COUNT(hashes));
     tcase_add_test(tcase, derived_keys_equal_blake2b_over_purpose_and_id);
+    tcase_add_test(tcase, sealing_by_a_derived_key_is_sealing_by_that_key);
     tcase_add_test(tcase, slots_run_out_and_come_back_empty);
     tcase_add_test(tcase, wiping_overwrites_keys_in_use);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

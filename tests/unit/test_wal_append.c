@@ -187,7 +187,7 @@ START_TEST(a_store_without_sealing_works_too)
     struct wal_frame frame = { .user = 9, .body = body, .body_bytes = sizeof body };
     struct wal_place place = { 0, 0, 1 }, from = place;
     ck_assert_int_eq(wal_open(&wal, &spec, NULL), HOLTER_OK);
-    ck_assert_int_eq(wal_append(wal, &place, &frame, 1, NULL, NULL), HOLTER_OK);
+    ck_assert_int_eq(wal_append(wal, &place, &frame, 1, NULL), HOLTER_OK);
     struct wal_read_spec read = { .from = from, .end = &place };
     struct wal_reader *reader;
     struct wal_frame_read got;
@@ -199,7 +199,7 @@ START_TEST(a_store_without_sealing_works_too)
     ck_assert_uint_eq(plain.bytes, sizeof body);
     ck_assert_mem_eq(plain.data, body, sizeof body);
     frame.key = world.key[0];
-    ck_assert_int_eq(wal_append(wal, &place, &frame, 1, world.arena, NULL), HOLTER_INVALID);
+    ck_assert_int_eq(wal_append(wal, &place, &frame, 1, NULL), HOLTER_INVALID);
     buffer_release(&plain);
     wal_reader_close(reader);
     wal_close(wal);
@@ -235,14 +235,13 @@ START_TEST(frames_that_no_reader_would_take_are_refused)
         }
         frames[0].body_bytes = refused[i].bytes;
         frames[1].user = refused[i].user;
-        ck_assert_int_eq(wal_append(world.wal, &place, frames, 2, world.arena, NULL),
-                         HOLTER_INVALID);
+        ck_assert_int_eq(wal_append(world.wal, &place, frames, 2, NULL), HOLTER_INVALID);
     }
-    ck_assert_int_eq(wal_append(world.wal, &place, frames, 0, world.arena, NULL), HOLTER_INVALID);
+    ck_assert_int_eq(wal_append(world.wal, &place, frames, 0, NULL), HOLTER_INVALID);
     struct wal_place wrong = { 1, 100, 1 };
-    ck_assert_int_eq(wal_append(world.wal, &wrong, &good, 1, world.arena, NULL), HOLTER_INVALID);
+    ck_assert_int_eq(wal_append(world.wal, &wrong, &good, 1, NULL), HOLTER_INVALID);
     wrong = (struct wal_place){ 0, 0, 0 };
-    ck_assert_int_eq(wal_append(world.wal, &wrong, &good, 1, world.arena, NULL), HOLTER_INVALID);
+    ck_assert_int_eq(wal_append(world.wal, &wrong, &good, 1, NULL), HOLTER_INVALID);
     ck_assert_mem_eq(&place, &world.end, sizeof place);
     must_append(&world, 1, wal_frame_body_bytes_max(world.wal), false);
     must_read_to_end(&world);
@@ -257,8 +256,7 @@ START_TEST(an_append_given_up_leaves_nothing)
     };
     struct wal_write *write;
     must_append(&world, 1, 100, false);
-    ck_assert_int_eq(wal_write_begin(&write, world.wal, &world.end, &frame, 1, world.arena, NULL),
-                     HOLTER_OK);
+    ck_assert_int_eq(wal_write_begin(&write, world.wal, &world.end, &frame, 1, NULL), HOLTER_OK);
     wal_write_abort(write);
     wal_write_abort(NULL);
     uint64_t file = world.end.file;
@@ -290,8 +288,7 @@ START_TEST(several_logs_append_in_one_submission)
         size_t count;
         ck_assert_int_eq(io_make_dir(world.io, directories[i], NULL), HOLTER_OK);
         ck_assert_int_eq(wal_open(&wals[i], &spec, NULL), HOLTER_OK);
-        ck_assert_int_eq(wal_write_begin(&writes[i], wals[i], &places[i], &frame, 1, world.arena,
-                                         NULL),
+        ck_assert_int_eq(wal_write_begin(&writes[i], wals[i], &places[i], &frame, 1, NULL),
                          HOLTER_OK);
         ck_assert_ptr_nonnull(wal_write_ops(writes[i], &count));
         ck_assert_uint_eq(count, 1);

@@ -151,7 +151,7 @@ static inline holter_status world_append_parts(struct world *world, size_t alone
         world->tried[world->try_count++] =
             (struct world_try){ .sequence = before.sequence + i, .id = id, .bytes = bytes };
     }
-    holter_status status = wal_append(world->wal, &world->end, frames, count, world->arena, err);
+    holter_status status = wal_append(world->wal, &world->end, frames, count, err);
     if (status == HOLTER_OK) {
         world_must(world->end.sequence == before.sequence + count);
         for (size_t i = first_try; i < world->try_count; i++)
