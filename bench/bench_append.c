@@ -3,7 +3,8 @@
  *
  * On paper: a commit is one write of each shard that it touches, all shards at once. A batch of one
  * user, and a single sample, touch one shard of four: a commit each sync of the disk, ratio 1 at
- * most; threads that commit at once share syncs. A batch of 50 users touches all four: what the disk
+ * most; threads that commit at once share syncs: how many is bound by what putting them to sleep and waking them
+ * takes of the processor, which threads show that do nothing else. A batch of 50 users touches all four: what the disk
  * takes of four writes at a time bounds it, as long as the processor (some 0.3 us a sample, to check,
  * sort, encode and seal) takes less than the sync.
  *
@@ -231,7 +232,7 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
 {
     static struct thread threads[THREADS];
     pthread_t ids[THREADS];
-    struct bench_series rates = { 0 }, ratios = { 0 };
+    struct bench_series rates = { 0 }, ratios = { 0 }, bare = { 0 }, shares = { 0 };
     uint32_t slices = bench_is_quick() ? 2 : 10;
     uint32_t commits = bench_is_quick() ? 2 : 200; /* each: threads begin and end within */
     char at[64];
@@ -243,6 +244,7 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
     }
     for (uint32_t slice = 0; slice <= slices; slice++) {
         double disk_rate = ingest_disk_rate(disk, 2 * commits, 1);
+        double bare_rate = ingest_shared_rate(disk, THREADS, commits);
         double begin_s = bench_now_s();
         for (uint32_t i = 0; i < THREADS; i++) {
             if (pthread_create(&ids[i], NULL, append_one_by_one, &threads[i]) != 0)
@@ -255,11 +257,15 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
             continue;
         bench_add(&rates, rate);
         bench_add(&ratios, rate / disk_rate);
+        bench_add(&bare, bare_rate / disk_rate);
+        bench_add(&shares, 100 * rate / bare_rate);
     }
     for (uint32_t i = 0; i < THREADS; i++)
         holter_batch_free(threads[i].store.batch);
     bench_report(at, "durable samples", "samples/s", &rates);
     bench_report(at, "samples a sync of disk", "ratio", &ratios);
+    bench_report(at, "threads alone, a sync of disk", "ratio", &bare);
+    bench_report(at, "of threads alone", "%", &shares);
 }
 
 /* ---- many processes -------------------------------------------------------------------------- */

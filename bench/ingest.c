@@ -11,12 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -467,4 +469,100 @@ double ingest_disk_rate(struct ingest_disk *disk, uint32_t count, uint32_t in_fl
     for (uint32_t i = 1; i < in_flight; i++)
         pthread_join(threads[i], NULL);
     return count / (bench_now_s() - begin_s);
+}
+
+/* ---- threads that share writes ----------------------------------------------------------------- */
+
+enum { GROUPS = 256 }; /* more than there are threads */
+
+/* Threads that one write is for. The first of them makes it, once the group before has handed over. */
+struct group {
+    _Atomic uint32_t may_write, is_written;
+    bool is_shared;
+};
+
+struct sharing {
+    struct ingest_disk *disk;
+    uint32_t commits; /* of each thread */
+    pthread_mutex_t mutex;
+    struct group groups[GROUPS];
+    uint32_t begun;     /* groups */
+    struct group *open; /* the one that threads join; NULL: the next one begins another */
+    bool is_busy;       /* one writes, or is about to */
+};
+
+static void sleep_until(_Atomic uint32_t *word)
+{
+    while (atomic_load(word) == 0)
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+static void wake_all(_Atomic uint32_t *word)
+{
+    atomic_store(word, 1);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* The first of a group, whose write is now under way as soon as may be. Holds the mutex. */
+static void lead(struct sharing *all, struct group *group, uint32_t page)
+{
+    bool may_write = !all->is_busy;
+    all->is_busy = true;
+    pthread_mutex_unlock(&all->mutex);
+    if (!may_write)
+        sleep_until(&group->may_write);
+    pthread_mutex_lock(&all->mutex);
+    all->open = NULL;
+    pthread_mutex_unlock(&all->mutex);
+    write_page(all->disk, page);
+    pthread_mutex_lock(&all->mutex);
+    struct group *next = all->open;
+    all->is_busy = next != NULL;
+    pthread_mutex_unlock(&all->mutex);
+    if (next != NULL)
+        wake_all(&next->may_write);
+    if (group->is_shared)
+        wake_all(&group->is_written);
+}
+
+static void *share_writes(void *context)
+{
+    struct sharing *all = context;
+    for (uint32_t i = 0; i < all->commits; i++) {
+        pthread_mutex_lock(&all->mutex);
+        struct group *group = all->open;
+        if (group != NULL) {
+            group->is_shared = true;
+            pthread_mutex_unlock(&all->mutex);
+            sleep_until(&group->is_written);
+            continue;
+        }
+        uint32_t page = all->begun++;
+        group = all->open = &all->groups[page % GROUPS];
+        atomic_store(&group->may_write, 0);
+        atomic_store(&group->is_written, 0);
+        group->is_shared = false;
+        lead(all, group, page);
+    }
+    return NULL;
+}
+
+double ingest_shared_rate(struct ingest_disk *disk, uint32_t threads, uint32_t commits)
+{
+    static struct sharing all;
+    pthread_t ids[IN_FLIGHT_MAX];
+    if (threads < 1 || threads > IN_FLIGHT_MAX)
+        bench_fail("%u threads, expected 1 to %d", threads, IN_FLIGHT_MAX);
+    all = (struct sharing){ .disk = disk, .commits = commits };
+    pthread_mutex_init(&all.mutex, NULL);
+    double begin_s = bench_now_s();
+    for (uint32_t i = 0; i < threads; i++) {
+        if (pthread_create(&ids[i], NULL, share_writes, &all) != 0)
+            bench_fail("no thread");
+    }
+    for (uint32_t i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    double rate = (double)threads * commits / (bench_now_s() - begin_s);
+    pthread_mutex_destroy(&all.mutex);
+    return rate;
 }

@@ -95,5 +95,10 @@ struct ingest_disk *ingest_disk_open(void);
 void ingest_disk_close(struct ingest_disk *disk);
 /** Pages a second that are overwritten, `count` in all, `in_flight` at once. */
 double ingest_disk_rate(struct ingest_disk *disk, uint32_t count, uint32_t in_flight);
+/**
+ * Commits a second of so many threads, up to 64, each `commits` one after the other, that do nothing but wait for a page
+ * that one of them writes for all who wait: what sleeping and waking leave of the disk.
+ */
+double ingest_shared_rate(struct ingest_disk *disk, uint32_t threads, uint32_t commits);
 
 #endif
