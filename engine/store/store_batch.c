@@ -179,22 +179,43 @@ static holter_status look_begin(holter_store *store, holter_error *err)
     return status;
 }
 
-/* Is there such a user, with such a source? Once for each series of a batch. */
-static holter_status check_series(holter_store *store, uint64_t user, uint32_t source,
-                                  holter_error *err)
+/* What is said of a metric now. Under the mutex. */
+static holter_status find_metric(const holter_metric **out, holter_store *store, uint32_t number,
+                                 holter_error *err)
+{
+    const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
+    if (metric == NULL)
+        return error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
+    return store_metric_view(out, store, metric, err);
+}
+
+/* Is there such a user, with such a source? Under the mutex. */
+static holter_status check_user(holter_store *store, uint64_t user, uint32_t source,
+                                holter_error *err)
 {
     struct vault_user found;
-    holter_status status = look_begin(store, err);
-    if (status != HOLTER_OK)
-        return status;
-    status = vault_find_number(&found, store->vault, user, err);
+    holter_status status = vault_find_number(&found, store->vault, user, err);
     if (status == HOLTER_OK && found.is_erased)
         status =
             error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
     if (status == HOLTER_OK && source > catalog_source_count(store->catalog, user))
         status = error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source with number %u",
                            (unsigned long long)user, source);
-    store_read_end(store);
+    return status;
+}
+
+/* Once for each series of a batch, which keeps what is said of its metric; `out` NULL: of any metric. */
+static holter_status look_up(const holter_metric **out, holter_batch *batch, uint64_t user,
+                             uint32_t metric, uint32_t source, holter_error *err)
+{
+    holter_status status = look_begin(batch->store, err);
+    if (status != HOLTER_OK)
+        return status;
+    if (out != NULL)
+        status = find_metric(out, batch->store, metric, err);
+    if (status == HOLTER_OK)
+        status = check_user(batch->store, user, source, err);
+    store_read_end(batch->store);
     return status;
 }
 
@@ -202,9 +223,6 @@ static holter_status add_series(struct batch_series **out, holter_batch *batch, 
                                 const holter_metric *metric, uint32_t source, holter_error *err)
 {
     struct schema schema = { 0 };
-    holter_status status = check_series(batch->store, user, source, err);
-    if (status != HOLTER_OK)
-        return status;
     void *series = batch->series;
     bool has_memory =
         batch->series_count < UINT32_MAX - 1 &&
@@ -249,30 +267,17 @@ static struct batch_series *find_series(holter_batch *batch, uint64_t user, uint
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* What is said of a metric now. Each series of the batch keeps it. */
-static holter_status find_metric(const holter_metric **out, holter_batch *batch, uint32_t number,
-                                 holter_error *err)
-{
-    holter_store *store = batch->store;
-    holter_status status = look_begin(store, err);
-    if (status != HOLTER_OK)
-        return status;
-    const struct catalog_metric *metric = catalog_metric_by_number(store->catalog, number);
-    if (metric == NULL)
-        status = error_set(err, HOLTER_NOT_FOUND, "there is no metric with number %u", number);
-    else
-        status = store_metric_view(out, store, metric, err);
-    store_read_end(store);
-    return status;
-}
-
 /* The view of a metric may be older than a label that was added meanwhile. */
 static holter_status check_enum(const holter_metric **metric, holter_batch *batch, size_t field,
                                 int64_t value, holter_error *err)
 {
     if (value >= 0 && (uint64_t)value < (*metric)->fields[field].label_count)
         return HOLTER_OK;
-    holter_status status = find_metric(metric, batch, (*metric)->number, err);
+    holter_status status = look_begin(batch->store, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = find_metric(metric, batch->store, (*metric)->number, err);
+    store_read_end(batch->store);
     if (status != HOLTER_OK)
         return status;
     const holter_field *of = &(*metric)->fields[field];
@@ -472,7 +477,7 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
     }
     const holter_metric *metric = series != NULL ? series->view : NULL;
     if (series == NULL)
-        status = find_metric(&metric, batch, row->metric, err);
+        status = look_up(&metric, batch, row->user, row->metric, row->source, err);
     if (status == HOLTER_OK)
         status = take_row(&one, batch, &metric, row, err);
     if (status == HOLTER_OK && series == NULL)
@@ -654,7 +659,7 @@ holter_status holter_batch_add_columns(holter_batch *batch, const holter_columns
     struct batch_series *series = find_series(batch, rows->user, rows->metric, rows->source);
     const holter_metric *metric = series != NULL ? series->view : NULL;
     if (series == NULL)
-        status = find_metric(&metric, batch, rows->metric, err);
+        status = look_up(&metric, batch, rows->user, rows->metric, rows->source, err);
     if (status == HOLTER_OK)
         status = check_columns(rows, metric, err);
     if (status == HOLTER_OK && rows->count > 0 && series == NULL)
@@ -698,12 +703,8 @@ holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t m
     if (metric == 0 && source != 0)
         return error_set(err, HOLTER_INVALID,
                          "found a source without a metric, expected both or metric alone");
-    holter_status status = HOLTER_OK;
     const holter_metric *known;
-    if (metric != 0)
-        status = find_metric(&known, batch, metric, err);
-    if (status == HOLTER_OK)
-        status = check_series(batch->store, user, source, err);
+    holter_status status = look_up(metric != 0 ? &known : NULL, batch, user, metric, source, err);
     size_t of_user = 0;
     for (size_t i = 0; i < batch->tombstone_count; i++)
         of_user += batch->tombstones[i].user == user;

@@ -156,6 +156,7 @@ static void find_users(struct commit *commit)
 /* Each user's shard. Who has none stays in the batch. */
 static void find_shards(struct commit *commit)
 {
+    io_mutex_lock(commit->store->mutex);
     for (size_t i = 0; i < commit->user_count; i++) {
         struct commit_user *user = &commit->users[i];
         holter_error one;
@@ -165,6 +166,7 @@ static void find_shards(struct commit *commit)
             fail(commit, status, &one);
         }
     }
+    io_mutex_unlock(commit->store->mutex);
     if (commit->user_count > 1)
         qsort(commit->users, commit->user_count, sizeof *commit->users, by_shard);
     for (size_t i = 0; i < commit->user_count; i++) {
@@ -664,9 +666,7 @@ holter_status holter_commit(holter_store *store, holter_batch *batch, holter_err
         status = error_set(err, HOLTER_INVALID, "'%s': opened for reading only", store->path);
     } else if (batch->series_count + batch->tombstone_count > 0) {
         struct commit commit = { .store = store, .batch = batch, .err = err, .status = HOLTER_OK };
-        io_mutex_lock(store->mutex);
-        status = store_refresh(store, err);
-        io_mutex_unlock(store->mutex);
+        status = store_check_linked(store, err);
         int64_t begin_ns = io_monotonic_ns(store->io);
         if (status == HOLTER_OK)
             status = commit_batch(&commit);

@@ -50,12 +50,15 @@ static void forget_erased(holter_store *store)
     }
 }
 
+holter_status store_check_linked(const holter_store *store, holter_error *err)
+{
+    return store->head != NULL ? head_check_linked(store->head, err) : HOLTER_OK; /* D7 */
+}
+
 holter_status store_refresh(holter_store *store, holter_error *err)
 {
-    holter_status linked = HOLTER_OK;
-    if (store->head != NULL)
-        linked = head_check_linked(store->head, err); /* D7 */
-    return linked == HOLTER_OK ? store_follow(store, err) : linked;
+    holter_status status = store_check_linked(store, err);
+    return status == HOLTER_OK ? store_follow(store, err) : status;
 }
 
 holter_status store_follow(holter_store *store, holter_error *err)

@@ -103,7 +103,9 @@ holter_status store_keyring_path(char out[static IO_PATH_BYTES_MAX], const char 
  * Take in what others changed of vault and catalog. Under the mutex. Cost: loads of shared memory.
  */
 holter_status store_follow(holter_store *store, holter_error *err);
-/** The same, where the handle is still the store's (D7): once in each call. Cost: a system call. */
+/** The handle is still the store's (D7): once in each call. Without the mutex, too. Cost: a system call. */
+holter_status store_check_linked(const holter_store *store, holter_error *err);
+/** Both. */
 holter_status store_refresh(holter_store *store, holter_error *err);
 /** A call that looks something up: entered, under the mutex and refreshed, or not at all. */
 holter_status store_read_begin(holter_store *store, holter_error *err);
@@ -124,15 +126,16 @@ holter_status store_shard(struct shard **out, holter_store *store, uint16_t regi
 /** Bring store->regions up to the catalog. Under the mutex. */
 holter_status store_regions_sync(holter_store *store, holter_error *err);
 /**
- * The user's shard. Errors: HOLTER_NOT_FOUND; HOLTER_EXPIRED the user is erased. Takes the mutex.
+ * The user's shard, opened. Under the mutex, which is left meanwhile. Errors: HOLTER_NOT_FOUND; HOLTER_EXPIRED the user
+ * is erased; those of store_follow and shard_open.
  */
 holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t user,
                                holter_error *err);
 /** A region's directory lies beside files whose names could be a region's. Errors: HOLTER_INVALID. */
 holter_status store_region_name_check(const char *name, holter_error *err);
-/** The directories of a region's shards, synced. What an attempt that did not end has left is used. */
-/** As many as asked for, or for 0 what is the default. */
+/** As many shards as asked for, or for 0 what is the default. */
 uint32_t store_shards_wanted(struct io *io, uint32_t shards);
+/** The directories of a region's shards, synced. What an attempt that did not end has left is used. */
 holter_status store_shards_create(struct io *io, const char *path,
                                   const uint8_t store_id[static 16], bool is_sealed,
                                   const char *region, uint16_t number, uint32_t shards,

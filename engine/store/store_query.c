@@ -111,7 +111,9 @@ holter_status store_snapshot_of_user(struct shard_snapshot **out, holter_snapsho
 {
     struct shard *shard;
     *out = NULL;
+    io_mutex_lock(snapshot->store->mutex);
     holter_status status = store_user_shard(&shard, snapshot->store, user, err);
+    io_mutex_unlock(snapshot->store->mutex);
     for (size_t i = 0; status == HOLTER_OK && i < snapshot->shard_count; i++) {
         if (snapshot->shards[i].shard == shard)
             *out = snapshot->shards[i].snapshot;

@@ -176,7 +176,6 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     uint8_t number[8];
     struct writer w = writer_over(number, sizeof number);
     put_u64(&w, user);
-    io_mutex_lock(store->mutex);
     holter_status status = store_follow(store, err);
     if (status == HOLTER_OK)
         status = vault_find_number(&found, store->vault, user, err);
@@ -192,7 +191,6 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
         status = store_shard(out, store, found.region,
                              (uint16_t)(hash64(number, sizeof number) % shards), err);
     }
-    io_mutex_unlock(store->mutex);
     return status;
 }
 

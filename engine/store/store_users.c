@@ -82,16 +82,16 @@ holter_status holter_user_shard(holter_store *store, uint64_t user, size_t *shar
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
+    io_mutex_lock(store->mutex);
     status = store_user_shard(&found, store, user, err);
     if (status == HOLTER_OK) {
         uint32_t place = shard_spec_get(found)->place - 1;
         size_t index = place & 0xffff;
-        io_mutex_lock(store->mutex);
         for (uint32_t region = 0; region < place >> 16; region++)
             index += store->regions[region].shard_count;
-        io_mutex_unlock(store->mutex);
         *shard = index;
     }
+    io_mutex_unlock(store->mutex);
     store_leave(store);
     return status;
 }

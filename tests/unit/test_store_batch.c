@@ -387,8 +387,10 @@ static void find_neighbours(size_t *first, size_t *second, size_t *other)
 {
     struct shard *shards[WORLD_USERS];
     bool is_found = false;
+    io_mutex_lock(world.store[0]->mutex);
     for (size_t i = 0; i < WORLD_USERS; i++)
         OK(store_user_shard(&shards[i], world.store[0], world.users[i], &err));
+    io_mutex_unlock(world.store[0]->mutex);
     for (size_t a = 0; a < WORLD_USERS && !is_found; a++) {
         for (size_t b = a + 1; b < WORLD_USERS && !is_found; b++) {
             for (size_t c = 0; c < WORLD_USERS && !is_found; c++) {
