@@ -53,6 +53,7 @@ struct shard_write {
 
     /* while it leads */
     bool has_lock;
+    bool is_untouched;         /* what is behind `place`, as was published with it */
     struct wal_place place;    /* before the group at hand; after it, once that ended well */
     struct shard_write *round; /* whose frames are in it, in order */
     struct wal_frame *wal_frames;

@@ -311,8 +311,11 @@ static void count_written(struct shard *shard)
     head_count(statistics, HEAD_LOG_AHEAD_BYTES, written.ahead_bytes);
 }
 
-/* Its operations completed: the round is durable from now on, and everybody sees it; or none of it is. */
-static holter_status publish_round(struct shard_write *leader, holter_error *err)
+/*
+ * Its operations completed: the round is durable from now on, and everybody sees it; or none of it is. `is_last`: nothing
+ * is written behind it before the lock is given.
+ */
+static holter_status publish_round(struct shard_write *leader, bool is_last, holter_error *err)
 {
     struct shard *shard = leader->shard;
     struct wal_place before = leader->place;
@@ -332,7 +335,8 @@ static holter_status publish_round(struct shard_write *leader, holter_error *err
     head_measure(shard->spec.statistics, HEAD_GROUP_COMMITS, commits);
     shard->has_appended = true;
     io_mutex_lock(shard->mutex);
-    shard_publish_end(shard, &leader->place, false); /* W1 */
+    leader->is_untouched = is_last && wal_is_untouched(shard->append_wal, &leader->place);
+    shard_publish_end(shard, &leader->place, leader->is_untouched); /* W1 */
     remember(leader, &before);
     io_mutex_unlock(shard->mutex);
     return HOLTER_OK;
@@ -457,7 +461,7 @@ static holter_status write_round(struct shard_write *leader, holter_error *err)
         io_submit(shard->append_queue, ops, count);
         while (io_wait(shard->append_queue) != NULL)
             continue;
-        status = publish_round(leader, err);
+        status = publish_round(leader, false, err);
     }
     holter_error error = { .status = status };
     if (status != HOLTER_OK && err != NULL)
@@ -495,7 +499,7 @@ static void unlock(struct shard_write *leader)
     if (!leader->has_lock)
         return;
     leader->has_lock = false;
-    if (wal_is_untouched(shard->append_wal, &leader->place)) {
+    if (!leader->is_untouched && wal_is_untouched(shard->append_wal, &leader->place)) {
         io_mutex_lock(shard->mutex);
         shard_publish_end(shard, &leader->place, true);
         io_mutex_unlock(shard->mutex);
@@ -655,7 +659,7 @@ holter_status shard_write_end(struct shard_write *write, holter_error *err)
 {
     if (atomic_load_explicit(&write->state, memory_order_acquire) == WRITE_LEADS) {
         holter_error one = { 0 };
-        holter_status status = publish_round(write, &one);
+        holter_status status = publish_round(write, true, &one);
         unlock(write);
         tell_round(write, true, status, &one);
     }
