@@ -6,6 +6,7 @@
  * what it answered as lost never is (D1, D4). Method: up to three handles in processes of their
  * own; every call of an append fails in turn, the power is cut, head pages vanish.
  */
+#include "shard/shard_impl.h"
 #include "shard_world.h"
 
 #include <errno.h>
@@ -122,8 +123,10 @@ START_TEST(what_is_left_behind_is_written_before_who_comes_later)
     static const uint64_t users[] = { 5, 6 };
     struct told told[2] = { { 0 } };
     struct shard_write *write;
+    struct shard_end end;
     world_init(1, NULL);
     OK(put_row(0, 5, 0));
+    ck_assert(shard_published_end(&end, world.shard[0]) && end.is_untouched);
     leave_rows(users, 1, 1, &told[0]);
     leave_rows(users, 2, 2, &told[1]);
     ck_assert(shard_write_is_left(world.shard[0]));
@@ -131,7 +134,9 @@ START_TEST(what_is_left_behind_is_written_before_who_comes_later)
     OK(shard_write_begin(&write, world.shard[0], &err));
     ck_assert(told[0].times == 1 && told[0].status == HOLTER_OK);
     ck_assert(told[1].times == 1 && told[1].status == HOLTER_OK);
+    ck_assert(shard_published_end(&end, world.shard[0]) && !end.is_untouched); /* it writes next */
     shard_write_abort(write);
+    ck_assert(shard_published_end(&end, world.shard[0]) && end.is_untouched);
     ck_assert(!shard_write_is_left(world.shard[0]));
     check_log(0, 5, 0, 3);
     check_log(0, 6, 2, 1);
