@@ -1,9 +1,9 @@
 /*
  * crypto_arena.c -- keys in memory that is locked, guarded and left out of core dumps.
  *
- * The slots lie in one run of pages of their own, with unreadable ones on both sides. It is taken from the system,
- * and locked where that allows it, page by page as slots are used for the first time: an arena for many keys
- * costs as much as the keys that there are. (libsodium's guarded memory is written twice before it is used.)
+ * The slots lie in runs of libsodium's guarded memory: its pages are locked where the system allows
+ * it, marked MADV_DONTDUMP, and have unreadable pages on both sides. A run is made as its first slot is
+ * taken, so an arena for many keys costs as much as the keys that there are.
  *
  *   A1  A slot was never used, is in the free list or held by one owner; `head` carries a count that each
  *       change raises, so that a slot which left the list and came back meanwhile is not mistaken for
@@ -15,58 +15,69 @@
  * it held the flag. Pairs: the push of `head` releases, its pop acquires, so a new owner sees the
  * zeros of the old one.
  */
-#define _GNU_SOURCE /* mlock2 */
 #include "crypto_impl.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum { ARENA_SLOTS_MAX = 1 << 24 };
+enum { ARENA_SLOTS_MAX = 1 << 24, RUN_SLOTS = 512 };
 
 struct crypto_arena {
-    struct crypto_key *slots; /* in locked memory */
+    _Atomic(struct crypto_key *)
+        *runs; /* each RUN_SLOTS in locked memory; NULL: none was taken yet */
     size_t count;
-    bool is_locked;
-    _Atomic uint32_t used; /* slots that were ever used: the first ones */
+    _Atomic bool is_locked;
+    _Atomic uint32_t used; /* slots that were ever used: the first ones, whose runs are there */
     _Atomic uint64_t
         head; /* changes so far << 32 | 1 + the index of the first free slot; 0: none is free */
 };
 
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-static size_t whole_pages(size_t bytes)
+static size_t run_count(const struct crypto_arena *arena)
 {
-    return (bytes + CORE_PAGE_BYTES - 1) / CORE_PAGE_BYTES * CORE_PAGE_BYTES;
+    return (arena->count + RUN_SLOTS - 1) / RUN_SLOTS;
 }
 
-/* Zeros, up to the end of its last page, so that what runs over meets the unreadable one. NULL: no memory. */
-static void *guarded_new(bool *is_locked, size_t bytes)
+/* One that was used. */
+static struct crypto_key *slot_at(const struct crypto_arena *arena, uint32_t index)
 {
-    size_t inside = whole_pages(bytes);
-    uint8_t *all = mmap(NULL, inside + 2 * (size_t)CORE_PAGE_BYTES, PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (all == MAP_FAILED)
-        return NULL;
-    uint8_t *pages = all + CORE_PAGE_BYTES;
-    if (mprotect(pages, inside, PROT_READ | PROT_WRITE) != 0) {
-        munmap(all, inside + 2 * (size_t)CORE_PAGE_BYTES);
-        return NULL;
+    struct crypto_key *run =
+        atomic_load_explicit(&arena->runs[index / RUN_SLOTS], memory_order_acquire);
+    return &run[index % RUN_SLOTS];
+}
+
+/* The run, made where it is not there. False: no memory. */
+static bool run_make(struct crypto_arena *arena, size_t number)
+{
+    _Atomic(struct crypto_key *) *at = &arena->runs[number];
+    struct crypto_key *none = NULL;
+    if (atomic_load_explicit(at, memory_order_acquire) != NULL)
+        return true;
+    /*
+     * A multiple of 16 bytes, so that libsodium, which puts memory at the end of a page, aligns the
+     * slots.
+     */
+    _Static_assert(sizeof(struct crypto_key) % 16 == 0, "slots must keep their alignment");
+    const size_t bytes = RUN_SLOTS * sizeof(struct crypto_key);
+    struct crypto_key *run = sodium_malloc(bytes);
+    if (run == NULL)
+        return false;
+    /*
+     * sodium_malloc locks, but does not tell; locks are not counted, so that asking again does no
+     * harm.
+     */
+    if (sodium_mlock(run, bytes) != 0)
+        atomic_store_explicit(&arena->is_locked, false, memory_order_relaxed);
+    memset(run, 0, bytes);
+    for (size_t i = 0; i < RUN_SLOTS; i++) {
+        run[i].arena = arena;
+        run[i].index = (uint32_t)(number * RUN_SLOTS + i);
     }
-    madvise(pages, inside, MADV_DONTDUMP);
-    *is_locked = mlock2(pages, inside, MLOCK_ONFAULT) == 0;
-    return pages + (inside - bytes);
+    if (!atomic_compare_exchange_strong_explicit(at, &none, run, memory_order_acq_rel,
+                                                 memory_order_acquire))
+        sodium_free(run); /* another thread was faster */
+    return true;
 }
-
-static void guarded_free(void *memory, size_t bytes)
-{
-    size_t inside = whole_pages(bytes);
-    uint8_t *pages = (uint8_t *)memory - (inside - bytes);
-    munmap(pages - CORE_PAGE_BYTES, inside + 2 * (size_t)CORE_PAGE_BYTES);
-}
-
-/* ---- slots ----------------------------------------------------------------------------------- */
 
 static uint64_t head_after(uint64_t head, uint32_t first)
 {
@@ -78,12 +89,11 @@ static struct crypto_key *slot_first(struct crypto_arena *arena)
 {
     uint32_t used = atomic_load_explicit(&arena->used, memory_order_relaxed);
     do {
-        if (used == arena->count)
+        if (used == arena->count || !run_make(arena, used / RUN_SLOTS))
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&arena->used, &used, used + 1,
                                                     memory_order_relaxed, memory_order_relaxed));
-    struct crypto_key *slot = &arena->slots[used];
-    slot->arena = arena;
+    struct crypto_key *slot = slot_at(arena, used);
     atomic_store_explicit(&slot->state, SLOT_IN_USE, memory_order_relaxed);
     return slot;
 }
@@ -95,7 +105,7 @@ static struct crypto_key *slot_take(struct crypto_arena *arena)
         uint32_t first = (uint32_t)head;
         if (first == 0)
             return slot_first(arena);
-        struct crypto_key *slot = &arena->slots[first - 1];
+        struct crypto_key *slot = slot_at(arena, first - 1);
         uint32_t next = atomic_load_explicit(&slot->next, memory_order_relaxed);
         if (atomic_compare_exchange_weak_explicit(&arena->head, &head, head_after(head, next),
                                                   memory_order_acquire, memory_order_acquire)) {
@@ -120,16 +130,16 @@ holter_status crypto_arena_new(struct crypto_arena **out, size_t slots, holter_e
     struct crypto_arena *arena = core_calloc(1, sizeof *arena);
     if (arena == NULL || sodium_init() < 0)
         goto no_memory;
-    _Static_assert(sizeof(struct crypto_key) % 16 == 0, "slots end with a page, and are aligned");
-    arena->slots = guarded_new(&arena->is_locked, slots * sizeof *arena->slots);
-    if (arena->slots == NULL)
-        goto no_memory;
     arena->count = slots;
+    arena->runs = core_calloc(run_count(arena), sizeof *arena->runs);
+    atomic_init(&arena->is_locked, true);
+    if (arena->runs == NULL || !run_make(arena, 0))
+        goto no_memory;
     *out = arena;
     return HOLTER_OK;
 
 no_memory:
-    free(arena);
+    crypto_arena_free(arena);
     return error_set(err, HOLTER_NO_MEMORY, "no memory for an arena of %zu keys", slots);
 }
 
@@ -137,14 +147,15 @@ void crypto_arena_free(struct crypto_arena *arena)
 {
     if (arena == NULL)
         return;
-    crypto_wipe(arena->slots, atomic_load(&arena->used) * sizeof *arena->slots);
-    guarded_free(arena->slots, arena->count * sizeof *arena->slots);
+    for (size_t i = 0; arena->runs != NULL && i < run_count(arena); i++)
+        sodium_free(atomic_load(&arena->runs[i])); /* wipes */
+    free(arena->runs);
     free(arena);
 }
 
 bool crypto_arena_is_locked(const struct crypto_arena *arena)
 {
-    return arena->is_locked;
+    return atomic_load_explicit(&arena->is_locked, memory_order_relaxed);
 }
 
 static void wipe_keys(struct crypto_key *slot)
@@ -156,9 +167,9 @@ static void wipe_keys(struct crypto_key *slot)
 
 void crypto_arena_wipe(struct crypto_arena *arena)
 {
-    size_t used = atomic_load(&arena->used);
-    for (size_t i = 0; i < used; i++) {
-        struct crypto_key *slot = &arena->slots[i];
+    uint32_t used = atomic_load(&arena->used);
+    for (uint32_t i = 0; i < used; i++) {
+        struct crypto_key *slot = slot_at(arena, i);
         uint32_t in_use = SLOT_IN_USE;
         atomic_compare_exchange_strong(&slot->state, &in_use, SLOT_WIPED);
         wipe_keys(slot);
@@ -204,7 +215,7 @@ struct crypto_key *crypto_key_derive(struct crypto_arena *arena, const struct cr
 const uint8_t *crypto_key_bytes_derived(const struct crypto_key *key, const char purpose[static 8],
                                         const uint8_t id[static 16])
 {
-    struct crypto_key *slot = &key->arena->slots[key - key->arena->slots];
+    struct crypto_key *slot = slot_at(key->arena, key->index);
     uint8_t of[CRYPTO_DERIVED_BYTES];
     derived_name(of, purpose, id);
     core_assert(atomic_load_explicit(&key->state, memory_order_relaxed) == SLOT_IN_USE);
@@ -225,7 +236,7 @@ void crypto_key_free(struct crypto_key *key)
     uint32_t state = atomic_exchange_explicit(&key->state, SLOT_FREE, memory_order_relaxed);
     core_assert(state != SLOT_FREE);
 
-    uint32_t self = (uint32_t)(key - arena->slots) + 1;
+    uint32_t self = key->index + 1;
     uint64_t head = atomic_load_explicit(&arena->head, memory_order_relaxed);
     do {
         atomic_store_explicit(&key->next, (uint32_t)head, memory_order_relaxed);

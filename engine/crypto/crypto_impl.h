@@ -20,7 +20,8 @@ struct crypto_key {
         bool is_there;
         uint8_t of[CRYPTO_DERIVED_BYTES];
         uint8_t bytes[CRYPTO_KEY_BYTES];
-    } derived; /* the one that crypto_seal_derived used last; of its caller's thread */
+    } derived;      /* the one that crypto_seal_derived used last; of its caller's thread */
+    uint32_t index; /* of the slot */
     struct crypto_arena *arena;
     _Atomic uint32_t next;  /* while free: 1 + the index of the next free slot; 0 ends the list */
     _Atomic uint32_t state; /* enum crypto_slot_state */

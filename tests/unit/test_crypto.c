@@ -310,6 +310,61 @@ START_TEST(threads_never_share_a_slot)
 }
 END_TEST
 
+/* More slots than are made at once: all of them, and no more. */
+START_TEST(an_arena_grows_up_to_its_slots)
+{
+    enum { MANY = 1300 };
+    static struct crypto_key *keys[MANY];
+    struct crypto_arena *large;
+    uint8_t bytes[CRYPTO_KEY_BYTES] = { 0 };
+    ck_assert_int_eq(crypto_arena_new(&large, MANY, NULL), HOLTER_OK);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            memcpy(bytes, &i, sizeof i);
+            keys[i] = crypto_key_new(large, bytes);
+            ck_assert_ptr_nonnull(keys[i]);
+        }
+        ck_assert_ptr_null(crypto_key_new(large, bytes));
+        for (unsigned i = 0; i < MANY; i++) {
+            memcpy(bytes, &i, sizeof i);
+            ck_assert_mem_eq(crypto_key_bytes(keys[i]), bytes, sizeof bytes);
+        }
+        for (unsigned i = 0; i < MANY && round == 0; i++)
+            crypto_key_free(keys[(i * 7) % MANY]);
+    }
+    crypto_arena_wipe(large);
+    memset(bytes, 0, sizeof bytes);
+    for (unsigned i = 0; i < MANY; i++)
+        ck_assert_mem_eq(keys[i]->bytes, bytes, sizeof bytes);
+    crypto_arena_free(large);
+}
+END_TEST
+
+/* Four threads make the arena grow at once; every slot is had by one. */
+static void *take_many(void *context)
+{
+    struct crypto_arena *of = context;
+    uint8_t bytes[CRYPTO_KEY_BYTES] = { 7 };
+    for (unsigned i = 0; i < 1000; i++)
+        CHECK(crypto_key_new(of, bytes) != NULL);
+    return NULL;
+}
+
+START_TEST(threads_make_an_arena_grow)
+{
+    pthread_t threads[4];
+    struct crypto_arena *large;
+    uint8_t bytes[CRYPTO_KEY_BYTES] = { 0 };
+    ck_assert_int_eq(crypto_arena_new(&large, 4000, NULL), HOLTER_OK);
+    for (size_t i = 0; i < CORE_COUNT(threads); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, take_many, large), 0);
+    for (size_t i = 0; i < CORE_COUNT(threads); i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    ck_assert_ptr_null(crypto_key_new(large, bytes));
+    crypto_arena_free(large);
+}
+END_TEST
+
 START_TEST(the_arena_tells_whether_it_is_locked)
 {
     struct crypto_arena *small;
@@ -339,6 +394,8 @@ int main(void)
         tcase_add_test_raise_signal(tcase, sealing_with_a_wiped_key_asserts, SIGABRT);
 #endif
     tcase_add_test(tcase, threads_never_share_a_slot);
+    tcase_add_test(tcase, an_arena_grows_up_to_its_slots);
+    tcase_add_test(tcase, threads_make_an_arena_grow);
     tcase_add_test(tcase, the_arena_tells_whether_it_is_locked);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
