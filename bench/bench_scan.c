@@ -37,6 +37,7 @@ enum {
     THREADS_MAX = 2,
     LABEL_BYTES_MAX = 96,
     PASSES_MAX = 9,
+    BOUND_TURNS = 3, /* of each pass */
     PIECE_BYTES = 16 << 10,
     DECODED_ROWS_MAX = 100000000,
     SHUFFLED_COMMIT_ROWS = 50000
@@ -531,7 +532,7 @@ static void measure(struct place *places, const char *tier, const char *codec,
     for (uint32_t i = 0; i <= passes; i++) {
         for (unsigned p = 0; p < 2; p++)
             measure_pass(&places[p], &figures[p], answers, codec != NULL, i == 0);
-        if (codec != NULL && i > 0)
+        for (int turn = 0; codec != NULL && i > 0 && turn < BOUND_TURNS; turn++)
             bound_measure(&bound, &places[0]);
     }
     double headers = median(&figures[0].computed[SUM_OF_BLOCKS][0]);
