@@ -33,6 +33,20 @@ const struct verb verb_init = {
     .run = run,
 };
 
+/* 0: they cannot be told. */
+static uint32_t shards_of(holter_store *store, const char *region)
+{
+    for (size_t i = 0; i < holter_region_count(store); i++) {
+        holter_error err = { 0 };
+        const char *name;
+        uint32_t shards;
+        if (holter_region_at(store, i, &name, &shards, &err) == HOLTER_OK &&
+            strcmp(name, region) == 0)
+            return shards;
+    }
+    return 0;
+}
+
 static int add_region(const char *path, const char *region, uint32_t shards, const char *keyring)
 {
     holter_store *store;
@@ -40,30 +54,28 @@ static int add_region(const char *path, const char *region, uint32_t shards, con
     if (code != TOOL_OK)
         return code;
     holter_error err = { 0 };
-    const char *name;
-    if (holter_add_region(store, region, shards, &err) != HOLTER_OK ||
-        holter_region_at(store, holter_region_count(store) - 1, &name, &shards, &err) != HOLTER_OK)
+    if (holter_add_region(store, region, shards, &err) != HOLTER_OK) {
         code = say_error(&err);
-    else
+    } else {
+        shards = shards_of(store, region);
         out_format("added region %s with %u shard%s to %s\n", region, shards,
                    shards == 1 ? "" : "s", path);
+    }
     holter_close(store);
     return code;
 }
 
-/* Of a store that was just made: as many as it got by default. */
-static int find_shards(uint32_t *shards, const char *path, const char *keyring)
+/* Of a store that was just made: as many as it got by default; 0: it cannot be opened now. */
+static uint32_t shards_of_new(const char *path, const holter_create_options *options)
 {
     holter_store *store;
     holter_error err = { 0 };
-    const char *region;
-    int code = store_open(&store, path, keyring, true);
-    if (code != TOOL_OK)
-        return code;
-    if (holter_region_at(store, 0, &region, shards, &err) != HOLTER_OK)
-        code = say_error(&err);
+    const holter_options look = { .keyring_path = options->keyring_path, .read_only = 1 };
+    if (holter_open(&store, path, &look, &err) != HOLTER_OK)
+        return 0;
+    uint32_t shards = shards_of(store, options->region);
     holter_close(store);
-    return code;
+    return shards;
 }
 
 static int make_store(const char *path, const holter_create_options *options)
@@ -72,12 +84,13 @@ static int make_store(const char *path, const holter_create_options *options)
     if (holter_create(path, options, &err) != HOLTER_OK)
         return say_error(&err);
 
-    uint32_t shards = options->shards;
-    int code = shards == 0 ? find_shards(&shards, path, options->keyring_path) : TOOL_OK;
-    if (code != TOOL_OK)
-        return code;
-    out_format("made store %s: region %s, %u shard%s, %s\n", path, options->region, shards,
-               shards == 1 ? "" : "s", options->no_sealing ? "not sealed" : "sealed");
+    const char *sealing = options->no_sealing ? "not sealed" : "sealed";
+    uint32_t shards = options->shards > 0 ? options->shards : shards_of_new(path, options);
+    if (shards > 0)
+        out_format("made store %s: region %s, %u shard%s, %s\n", path, options->region, shards,
+                   shards == 1 ? "" : "s", sealing);
+    else
+        out_format("made store %s: region %s, %s\n", path, options->region, sealing);
     if (options->no_sealing) {
         say("warning: this store is not sealed; who reads its files reads everything in it");
         return TOOL_OK;

@@ -31,6 +31,7 @@ struct crypto_key; /* a slot of an arena */
  */
 holter_status crypto_arena_new(struct crypto_arena **out, size_t slots, holter_error *err);
 void crypto_arena_free(struct crypto_arena *arena); /* wipes */
+/** All slots, also those for which there is no memory yet: it is tried, which costs as much as making them. */
 bool crypto_arena_is_locked(const struct crypto_arena *arena);
 /**
  * Overwrite all keys at once, also those in use: for a forked child. Sealing with them then
@@ -38,12 +39,12 @@ bool crypto_arena_is_locked(const struct crypto_arena *arena);
  */
 void crypto_arena_wipe(struct crypto_arena *arena);
 
-/** A slot holding these 32 bytes (copied). NULL: all slots are in use. */
+/** A slot holding these 32 bytes (copied). NULL: all slots are in use, or there is no memory for more. */
 struct crypto_key *crypto_key_new(struct crypto_arena *arena,
                                   const uint8_t bytes[static CRYPTO_KEY_BYTES]);
 /**
  * A slot holding BLAKE2b-256 keyed with `key` over `purpose` (8 bytes) and `id` (16 bytes). NULL:
- * none is free.
+ * none is free, as above.
  */
 struct crypto_key *crypto_key_derive(struct crypto_arena *arena, const struct crypto_key *key,
                                      const char purpose[static 8], const uint8_t id[static 16]);

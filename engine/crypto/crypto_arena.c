@@ -8,7 +8,7 @@
  *   A1  A slot was never used, is in the free list or held by one owner; `head` carries a count that each
  *       change raises, so that a slot which left the list and came back meanwhile is not mistaken for
  *       one that stayed.
- *   A2  A slot that nobody holds holds zeros.
+ *   A2  A slot that nobody holds holds no key, but zeros in its place.
  *
  * Free slots are a linked stack that is changed by compare and exchange: rooms have no threads'
  * mutexes, and a flag to spin on would make everyone wait for a thread that was put to sleep while
@@ -22,6 +22,7 @@
 #include <string.h>
 
 enum { ARENA_SLOTS_MAX = 1 << 24, RUN_SLOTS = 512 };
+#define RUN_BYTES (RUN_SLOTS * sizeof(struct crypto_key))
 
 struct crypto_arena {
     _Atomic(struct crypto_key *)
@@ -58,17 +59,16 @@ static bool run_make(struct crypto_arena *arena, size_t number)
      * slots.
      */
     _Static_assert(sizeof(struct crypto_key) % 16 == 0, "slots must keep their alignment");
-    const size_t bytes = RUN_SLOTS * sizeof(struct crypto_key);
-    struct crypto_key *run = sodium_malloc(bytes);
+    struct crypto_key *run = sodium_malloc(RUN_BYTES);
     if (run == NULL)
         return false;
     /*
      * sodium_malloc locks, but does not tell; locks are not counted, so that asking again does no
      * harm.
      */
-    if (sodium_mlock(run, bytes) != 0)
+    if (sodium_mlock(run, RUN_BYTES) != 0)
         atomic_store_explicit(&arena->is_locked, false, memory_order_relaxed);
-    memset(run, 0, bytes);
+    memset(run, 0, RUN_BYTES);
     for (size_t i = 0; i < RUN_SLOTS; i++) {
         run[i].arena = arena;
         run[i].index = (uint32_t)(number * RUN_SLOTS + i);
@@ -92,7 +92,7 @@ static struct crypto_key *slot_first(struct crypto_arena *arena)
         if (used == arena->count || !run_make(arena, used / RUN_SLOTS))
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&arena->used, &used, used + 1,
-                                                    memory_order_relaxed, memory_order_relaxed));
+                                                    memory_order_release, memory_order_relaxed));
     struct crypto_key *slot = slot_at(arena, used);
     atomic_store_explicit(&slot->state, SLOT_IN_USE, memory_order_relaxed);
     return slot;
@@ -103,8 +103,13 @@ static struct crypto_key *slot_take(struct crypto_arena *arena)
     uint64_t head = atomic_load_explicit(&arena->head, memory_order_acquire);
     for (;;) {
         uint32_t first = (uint32_t)head;
-        if (first == 0)
-            return slot_first(arena);
+        if (first == 0) {
+            struct crypto_key *unused = slot_first(arena);
+            head = atomic_load_explicit(&arena->head, memory_order_acquire);
+            if (unused != NULL || (uint32_t)head == 0)
+                return unused;
+            continue; /* one came back meanwhile */
+        }
         struct crypto_key *slot = slot_at(arena, first - 1);
         uint32_t next = atomic_load_explicit(&slot->next, memory_order_relaxed);
         if (atomic_compare_exchange_weak_explicit(&arena->head, &head, head_after(head, next),
@@ -155,14 +160,22 @@ void crypto_arena_free(struct crypto_arena *arena)
 
 bool crypto_arena_is_locked(const struct crypto_arena *arena)
 {
-    return atomic_load_explicit(&arena->is_locked, memory_order_relaxed);
+    bool is_locked = atomic_load_explicit(&arena->is_locked, memory_order_relaxed);
+    size_t left = 0;
+    for (size_t i = 0; i < run_count(arena); i++)
+        left += atomic_load_explicit(&arena->runs[i], memory_order_relaxed) == NULL;
+    if (is_locked && left > 0) {
+        void *trial = sodium_malloc(left * RUN_BYTES);
+        is_locked = trial != NULL && sodium_mlock(trial, left * RUN_BYTES) == 0;
+        sodium_free(trial);
+    }
+    return is_locked;
 }
 
 static void wipe_keys(struct crypto_key *slot)
 {
     crypto_wipe(slot->bytes, sizeof slot->bytes);
-    if (slot->derived.is_there)
-        crypto_wipe(&slot->derived, sizeof slot->derived);
+    crypto_wipe(&slot->derived, sizeof slot->derived); /* it may just be made */
 }
 
 void crypto_arena_wipe(struct crypto_arena *arena)

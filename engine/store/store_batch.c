@@ -204,16 +204,19 @@ static holter_status check_user(holter_store *store, uint64_t user, uint32_t sou
     return status;
 }
 
-/* Once for each series of a batch, which keeps what is said of its metric; `out` NULL: of any metric. */
+/*
+ * Once for each series of a batch, which keeps what is said of its metric. `out` NULL: the metric is not looked at; without
+ * `has_rows` the user is not.
+ */
 static holter_status look_up(const holter_metric **out, holter_batch *batch, uint64_t user,
-                             uint32_t metric, uint32_t source, holter_error *err)
+                             uint32_t metric, uint32_t source, bool has_rows, holter_error *err)
 {
     holter_status status = look_begin(batch->store, err);
     if (status != HOLTER_OK)
         return status;
     if (out != NULL)
         status = find_metric(out, batch->store, metric, err);
-    if (status == HOLTER_OK)
+    if (status == HOLTER_OK && has_rows)
         status = check_user(batch->store, user, source, err);
     store_read_end(batch->store);
     return status;
@@ -477,7 +480,7 @@ holter_status holter_batch_add(holter_batch *batch, const holter_row *row, size_
     }
     const holter_metric *metric = series != NULL ? series->view : NULL;
     if (series == NULL)
-        status = look_up(&metric, batch, row->user, row->metric, row->source, err);
+        status = look_up(&metric, batch, row->user, row->metric, row->source, true, err);
     if (status == HOLTER_OK)
         status = take_row(&one, batch, &metric, row, err);
     if (status == HOLTER_OK && series == NULL)
@@ -659,7 +662,8 @@ holter_status holter_batch_add_columns(holter_batch *batch, const holter_columns
     struct batch_series *series = find_series(batch, rows->user, rows->metric, rows->source);
     const holter_metric *metric = series != NULL ? series->view : NULL;
     if (series == NULL)
-        status = look_up(&metric, batch, rows->user, rows->metric, rows->source, err);
+        status =
+            look_up(&metric, batch, rows->user, rows->metric, rows->source, rows->count > 0, err);
     if (status == HOLTER_OK)
         status = check_columns(rows, metric, err);
     if (status == HOLTER_OK && rows->count > 0 && series == NULL)
@@ -704,7 +708,8 @@ holter_status holter_batch_delete(holter_batch *batch, uint64_t user, uint32_t m
         return error_set(err, HOLTER_INVALID,
                          "found a source without a metric, expected both or metric alone");
     const holter_metric *known;
-    holter_status status = look_up(metric != 0 ? &known : NULL, batch, user, metric, source, err);
+    holter_status status =
+        look_up(metric != 0 ? &known : NULL, batch, user, metric, source, true, err);
     size_t of_user = 0;
     for (size_t i = 0; i < batch->tombstone_count; i++)
         of_user += batch->tombstones[i].user == user;

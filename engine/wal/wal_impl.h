@@ -102,8 +102,8 @@ holter_status wal_frame_header_decode(struct wal_frame_header *out,
 /* ---- frames (wal_frame.c) -------------------------------------------------------------------- */
 
 /**
- * Header, nonce and sealed body, as in a group: write wal_frame_bytes to out. Errors: HOLTER_INVALID (a key where none belongs, or none);
- * HOLTER_NO_MEMORY.
+ * Header, nonce and sealed body, as in a group: write wal_frame_bytes to out. Errors: HOLTER_INVALID, a key where none belongs,
+ * or none.
  */
 holter_status wal_frame_seal(uint8_t *out, const struct wal *wal,
                              const uint8_t log_id[static WAL_ID_BYTES], uint64_t sequence,

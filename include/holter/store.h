@@ -380,7 +380,7 @@ typedef struct holter_shard_stat {
 typedef struct holter_stat {
     uint8_t store_id[16];
     int sealed;
-    int keys_locked; /**< keys are in memory that is never swapped out */
+    int keys_locked; /**< keys are in memory that is never swapped out, as many as are held open at most */
     const char
         *backend; /**< "posix" or "io_uring"; borrowed until holter_close, as is the reason */
     const char

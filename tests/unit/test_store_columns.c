@@ -273,6 +273,11 @@ START_TEST(wrong_columns_are_told_and_leave_no_series)
 #undef REFUSED
     FAILS(holter_batch_add_columns(NULL, &right, NULL, &err), HOLTER_INVALID, "batch");
     FAILS(holter_batch_add_columns(batch, NULL, NULL, &err), HOLTER_INVALID, "columns");
+    wrong = right;
+    wrong.user = 999999;
+    FAILS(holter_batch_add_columns(batch, &wrong, NULL, &err), HOLTER_NOT_FOUND, "user");
+    wrong.count = 0; /* nobody's rows */
+    OK(holter_batch_add_columns(batch, &wrong, NULL, &err));
     ck_assert_uint_eq(batch->series_count, 0);
     times[1] = HOLTER_TIME_MIN;
     FAILS(holter_batch_add_columns(batch, &right, NULL, &err), HOLTER_INVALID,
