@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "crypto/crypto_impl.h"
 
@@ -342,6 +343,37 @@ START_TEST(an_arena_grows_up_to_its_slots)
 }
 END_TEST
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* Without memory for more slots those that there are go round; with it again, more are had. */
+START_TEST(an_arena_that_cannot_grow_tells)
+{
+    enum { MANY = 1300 };
+    static struct crypto_key *keys[MANY];
+    struct crypto_arena *large;
+    struct rlimit before;
+    uint8_t bytes[CRYPTO_KEY_BYTES] = { 1 };
+    size_t count = 0;
+    ck_assert_int_eq(crypto_arena_new(&large, MANY, NULL), HOLTER_OK);
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+    const struct rlimit none = { 0, before.rlim_max };
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &none), 0);
+    while (count < MANY && (keys[count] = crypto_key_new(large, bytes)) != NULL)
+        count++;
+    struct crypto_key *derived = crypto_key_derive(large, keys[0], "purpose8", bytes);
+    crypto_key_free(keys[--count]);
+    struct crypto_key *again = crypto_key_new(large, bytes);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+    ck_assert(count > 0 && count < MANY - 1);
+    ck_assert_ptr_null(derived);
+    ck_assert_ptr_eq(again, keys[count++]);
+    while (count < MANY && (keys[count] = crypto_key_new(large, bytes)) != NULL)
+        count++;
+    ck_assert_uint_eq(count, MANY);
+    crypto_arena_free(large);
+}
+END_TEST
+#endif
+
 /* Four threads make the arena grow at once; every slot is had by one. */
 static void *take_many(void *context)
 {
@@ -397,6 +429,9 @@ int main(void)
 #endif
     tcase_add_test(tcase, threads_never_share_a_slot);
     tcase_add_test(tcase, an_arena_grows_up_to_its_slots);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    tcase_add_test(tcase, an_arena_that_cannot_grow_tells);
+#endif
     tcase_add_test(tcase, threads_make_an_arena_grow);
     tcase_add_test(tcase, the_arena_tells_whether_it_is_locked);
     suite_add_tcase(suite, tcase);
