@@ -33,20 +33,6 @@ const struct verb verb_init = {
     .run = run,
 };
 
-/* 0: they cannot be told. */
-static uint32_t shards_of(holter_store *store, const char *region)
-{
-    for (size_t i = 0; i < holter_region_count(store); i++) {
-        holter_error err = { 0 };
-        const char *name;
-        uint32_t shards;
-        if (holter_region_at(store, i, &name, &shards, &err) == HOLTER_OK &&
-            strcmp(name, region) == 0)
-            return shards;
-    }
-    return 0;
-}
-
 static int add_region(const char *path, const char *region, uint32_t shards, const char *keyring)
 {
     holter_store *store;
@@ -57,7 +43,7 @@ static int add_region(const char *path, const char *region, uint32_t shards, con
     if (holter_add_region(store, region, shards, &err) != HOLTER_OK) {
         code = say_error(&err);
     } else {
-        shards = shards_of(store, region);
+        shards = region_shards(store, region);
         out_format("added region %s with %u shard%s to %s\n", region, shards,
                    shards == 1 ? "" : "s", path);
     }
@@ -73,7 +59,7 @@ static uint32_t shards_of_new(const char *path, const holter_create_options *opt
     const holter_options look = { .keyring_path = options->keyring_path, .read_only = 1 };
     if (holter_open(&store, path, &look, &err) != HOLTER_OK)
         return 0;
-    uint32_t shards = shards_of(store, options->region);
+    uint32_t shards = region_shards(store, options->region);
     holter_close(store);
     return shards;
 }

@@ -48,19 +48,23 @@ int store_open(holter_store **out, const char *path, const char *keyring, bool r
     return status == HOLTER_OK ? TOOL_OK : say_error(&err);
 }
 
-int region_check(holter_store *store, const char *name)
+uint32_t region_shards(holter_store *store, const char *name)
 {
-    if (name == NULL)
-        return TOOL_OK;
     for (size_t i = 0; i < holter_region_count(store); i++) {
         holter_error err = { 0 };
         const char *found;
         uint32_t shards;
-        if (holter_region_at(store, i, &found, &shards, &err) != HOLTER_OK)
-            return say_error(&err);
-        if (strcmp(found, name) == 0)
-            return TOOL_OK;
+        if (holter_region_at(store, i, &found, &shards, &err) == HOLTER_OK &&
+            strcmp(found, name) == 0)
+            return shards;
     }
+    return 0;
+}
+
+int region_check(holter_store *store, const char *name)
+{
+    if (name == NULL || region_shards(store, name) > 0)
+        return TOOL_OK;
     say("the store has no region '%s'; 'holter init STORE --add-region R' adds one", name);
     return TOOL_NOT_FOUND;
 }

@@ -147,6 +147,8 @@ int store_open(holter_store **out, const char *path, const char *keyring, bool r
 /** From now on this process leaves the processor to those who commit and read (nice 10, if it was less). */
 void yield_to_others(void);
 
+/** Of the region of that name; 0: there is none. */
+uint32_t region_shards(holter_store *store, const char *name);
 /** The store has a region of that name, or none (NULL) was asked for. Returns TOOL_OK or the exit
     code, said. */
 int region_check(holter_store *store, const char *name);

@@ -194,10 +194,7 @@ static holter_status check_user(holter_store *store, uint64_t user, uint32_t sou
                                 holter_error *err)
 {
     struct vault_user found;
-    holter_status status = vault_find_number(&found, store->vault, user, err);
-    if (status == HOLTER_OK && found.is_erased)
-        status =
-            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+    holter_status status = store_living_user(&found, store, user, err);
     if (status == HOLTER_OK && source > catalog_source_count(store->catalog, user))
         status = error_set(err, HOLTER_NOT_FOUND, "user #%016llx has no source with number %u",
                            (unsigned long long)user, source);

@@ -116,6 +116,11 @@ void store_change_end(holter_store *store);
 /** Vault, catalog and regions of a handle that has all but these. */
 holter_status store_vault_open(holter_store *store, holter_error *err);
 
+/* store_users.c */
+/** Under the mutex. Errors: HOLTER_NOT_FOUND; HOLTER_EXPIRED the user is erased. */
+holter_status store_living_user(struct vault_user *out, holter_store *store, uint64_t user,
+                                holter_error *err);
+
 /* store_regions.c */
 /**
  * The shard of a region, opened. Under the mutex, which is left meanwhile. Errors: those of

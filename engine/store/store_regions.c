@@ -56,12 +56,9 @@ holter_status store_key_get(void *context, uint64_t user, uint32_t generation,
     /* For a commit that waited in line: others may have erased the user meanwhile. */
     holter_status status = generation == 0 ? store_follow(store, err) : HOLTER_OK;
     if (status == HOLTER_OK)
-        status = vault_find_number(&found, store->vault, user, err);
+        status = store_living_user(&found, store, user, err);
     if (status == HOLTER_NOT_FOUND && store_follow(store, NULL) == HOLTER_OK)
-        status = vault_find_number(&found, store->vault, user, err);
-    if (status == HOLTER_OK && found.is_erased)
-        status =
-            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+        status = store_living_user(&found, store, user, err);
     if (status == HOLTER_OK) {
         *newest = found.key_generation;
         status = vault_key(key, store->vault, user,
@@ -178,10 +175,7 @@ holter_status store_user_shard(struct shard **out, holter_store *store, uint64_t
     put_u64(&w, user);
     holter_status status = store_follow(store, err);
     if (status == HOLTER_OK)
-        status = vault_find_number(&found, store->vault, user, err);
-    if (status == HOLTER_OK && found.is_erased)
-        status =
-            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+        status = store_living_user(&found, store, user, err);
     if (status == HOLTER_OK && found.region >= store->region_count)
         status = error_set(err, HOLTER_CORRUPT,
                            "'%s': user #%016llx is in region %u, which the catalog lacks",

@@ -142,15 +142,21 @@ holter_status holter_user_at(holter_store *store, size_t index, uint64_t *user, 
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
+holter_status store_living_user(struct vault_user *out, holter_store *store, uint64_t user,
+                                holter_error *err)
+{
+    holter_status status = vault_find_number(out, store->vault, user, err);
+    if (status == HOLTER_OK && out->is_erased)
+        return error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+    return status;
+}
+
 /* The user's newest key, under the mutex; *generation with it. */
 static holter_status key_of(const struct crypto_key **key, uint32_t *generation,
                             holter_store *store, uint64_t user, holter_error *err)
 {
     struct vault_user found;
-    holter_status status = vault_find_number(&found, store->vault, user, err);
-    if (status == HOLTER_OK && found.is_erased)
-        status =
-            error_set(err, HOLTER_EXPIRED, "user #%016llx is erased", (unsigned long long)user);
+    holter_status status = store_living_user(&found, store, user, err);
     if (status != HOLTER_OK)
         return status;
     *generation = found.key_generation;

@@ -29,9 +29,8 @@ typedef struct holter_batch holter_batch;
 
 /** Every field may be zero, which asks for its default. */
 typedef struct holter_create_options {
-    uint32_t shards;    /**< of the first region, 1 .. 256; default: one for each processor that
-                                   this process may run on, but 2 to 4; fixed */
-    const char *region; /**< its name, [a-z0-9][a-z0-9-]*; default "main" */
+    uint32_t shards; /**< of the first region, 1 .. 256; default: one a processor, 2 to 4; fixed */
+    const char *region;       /**< its name, [a-z0-9][a-z0-9-]*; default "main" */
     const char *keyring_path; /**< made with mode 0600; default: the store's path + ".keyring" */
     int no_sealing;           /**< nothing is sealed, there is no keyring; fixed */
     uint64_t reserved[4];     /**< zero */
