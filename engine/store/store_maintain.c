@@ -141,13 +141,14 @@ holter_status holter_stat_read(holter_store *store, holter_stat *out, holter_err
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
+    bool keys_locked = crypto_arena_is_locked(store->arena); /* tries, for about a millisecond */
     io_mutex_lock(store->mutex);
     status = store_refresh(store, err);
     if (status == HOLTER_OK)
         status = file_system_is_direct(&is_direct, store, err);
     if (status == HOLTER_OK) {
         holter_stat stat = { .sealed = store->is_sealed,
-                             .keys_locked = crypto_arena_is_locked(store->arena),
+                             .keys_locked = keys_locked,
                              .backend = io_backend_name(store->io),
                              .backend_reason = store->why_posix.status != HOLTER_OK
                                                    ? store->why_posix.message
