@@ -2,11 +2,11 @@
  * bench_append.c -- how many samples a second become durable, and how near is that to the disk?
  *
  * On paper: a commit is one write of each shard that it touches, all shards at once. A batch of one
- * user, and a single sample, touch one shard of four: a commit each sync of the disk, ratio 1 at
- * most; threads that commit at once share syncs: how many is bound by what putting them to sleep and waking them
- * takes of the processor, which threads show that do nothing else. A batch of 50 users touches all four: what the disk
- * takes of four writes at a time bounds it, as long as the processor (some 0.3 us a sample, to check,
- * sort, encode and seal) takes less than the sync.
+ * user, and a single sample, touch one shard: a commit each sync of the disk, ratio 1 at most; threads
+ * that commit at once share syncs: how many is bound by what putting them to sleep and waking them takes
+ * of the processor, which threads show that do nothing else. A batch of 50 users touches all shards, two
+ * to four: what the disk takes of four writes at a time bounds it, as long as the processor (some 0.3 us a
+ * sample, to check, sort, encode and seal) takes less than the sync.
  *
  * Method: a slice of the disk alone (one write after the other, then four in flight), one of the
  * store and one of SQLite take turns, so that all meet the same disk; a ratio is of two neighbours.
