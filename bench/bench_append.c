@@ -6,7 +6,9 @@
  * that commit at once share syncs: how many is bound by what putting them to sleep and waking them takes
  * of the processor, which threads show that do nothing else. A batch of 50 users touches all shards, two
  * to four: what the disk takes of four writes at a time bounds it, as long as the processor (some 0.3 us a
- * sample, to check, sort, encode and seal) takes less than the sync.
+ * sample, to check, sort, encode and seal) takes less than the sync. A writer that waits for each commit does one
+ * after the other, processor and disk; one with several batches on their way does both at once, and those that
+ * wait for the disk share a sync.
  *
  * Method: a slice of the disk alone (one write after the other, then four in flight), one of the
  * store and one of SQLite take turns, so that all meet the same disk; a ratio is of two neighbours.
@@ -34,6 +36,7 @@ enum {
     PERSON_ROWS = 512,
     BATCH_ROWS = 1000,
     IN_FLIGHT = 4,
+    BATCHES_ON_THE_WAY = 8,
     THREADS = 64,
     PROCESSES_MAX = 8,
     QUICK_PEOPLE = 100, /* each of two processes draws 50 of its own */
@@ -210,25 +213,109 @@ static void measure(struct bench_store *store, struct ingest_disk *disk, struct 
     bench_report(shape->name, "rate of sqlite's", "ratio", &of_peer);
 }
 
+/* ---- one writer, batches on their way -------------------------------------------------------- */
+
+/*
+ * Each batch is acknowledged once it is durable, up to BATCHES_ON_THE_WAY after it was handed over; the last ones are
+ * waited for. `times`: from when a batch begins to be filled until then.
+ */
+static double append_on_the_way(struct bench_store *store, const struct shape *shape,
+                                uint32_t commits, struct bench_series *times)
+{
+    struct cohort_row rows[BATCH_ROWS];
+    double begun_s[BATCHES_ON_THE_WAY], taken_s = 0;
+    uint64_t numbers[BATCHES_ON_THE_WAY];
+    holter_error err = { 0 };
+    for (uint32_t i = 0; i < commits + BATCHES_ON_THE_WAY; i++) {
+        uint32_t slot = i % BATCHES_ON_THE_WAY;
+        if (i < commits)
+            draw(rows, shape, 0, 1);
+        double begin_s = bench_now_s();
+        if (i >= BATCHES_ON_THE_WAY) {
+            bench_try(holter_wait_durable(store->store, numbers[slot], &err), &err);
+            if (times != NULL)
+                bench_add(times, 1e3 * (bench_now_s() - begun_s[slot]));
+        }
+        if (i < commits) {
+            begun_s[slot] = bench_now_s();
+            for (uint32_t row = 0; row < rows_of(shape); row++)
+                bench_store_add(store, &rows[row]);
+            bench_store_commit(store);
+            numbers[slot] = holter_accepted(store->store);
+        }
+        taken_s += bench_now_s() - begin_s;
+    }
+    return taken_s;
+}
+
+/* The same store with a batch of its own, whose commits return at once. */
+static struct bench_store with_buffered(const struct bench_store *store)
+{
+    struct bench_store buffered = *store;
+    holter_error err = { 0 };
+    bench_try(holter_batch_new(&buffered.batch, store->store,
+                               &(holter_batch_options){ .buffered = 1 }, &err),
+              &err);
+    return buffered;
+}
+
+static void measure_on_the_way(const struct bench_store *store, struct ingest_disk *disk,
+                               const struct shape *shape)
+{
+    struct bench_series rates = { 0 }, times = { 0 }, ratios = { 0 }, shares = { 0 };
+    uint32_t slices = bench_is_quick() ? 2 : 15;
+    uint32_t commits = bench_is_quick() ? 2 * BATCHES_ON_THE_WAY : 200;
+    struct bench_store buffered = with_buffered(store);
+    char at[64];
+    snprintf(at, sizeof at, "%s, %d on their way", shape->name, BATCHES_ON_THE_WAY);
+    for (uint32_t slice = 0; slice <= slices; slice++) {
+        double disk_rate = ingest_disk_rate(disk, commits / 4, 1);
+        double parallel_rate = ingest_disk_rate(disk, commits, IN_FLIGHT);
+        double taken_s = append_on_the_way(&buffered, shape, commits, slice > 0 ? &times : NULL);
+        if (slice == 0)
+            continue; /* the warm-up */
+        bench_add(&rates, rows_of(shape) * commits / taken_s);
+        bench_add(&ratios, commits / taken_s / disk_rate);
+        bench_add(&shares, commits / taken_s / (parallel_rate / IN_FLIGHT));
+    }
+    holter_batch_free(buffered.batch);
+    bench_report(at, "durable samples", "samples/s", &rates);
+    bench_report(at, "acknowledged after", "ms", &times);
+    bench_report(at, "commits a sync of disk", "ratio", &ratios);
+    bench_report(at, "commits a 4 in flight", "ratio", &shares);
+}
+
 /* ---- many threads ---------------------------------------------------------------------------- */
 
 struct thread {
     struct bench_store store; /* with a batch of its own */
-    uint32_t index, commits;
+    uint32_t index, commits, on_the_way;
 };
 
+/* With commits that return at once, each is waited for, up to so many on their way. */
 static void *append_one_by_one(void *context)
 {
     struct thread *thread = context;
-    for (uint32_t i = 0; i < thread->commits; i++) {
+    uint64_t numbers[BATCHES_ON_THE_WAY];
+    holter_error err = { 0 };
+    for (uint32_t i = 0; i < thread->commits + thread->on_the_way; i++) {
+        uint32_t slot = thread->on_the_way > 0 ? i % thread->on_the_way : 0;
+        if (thread->on_the_way > 0 && i >= thread->on_the_way)
+            bench_try(holter_wait_durable(thread->store.store, numbers[slot], &err), &err);
+        if (i >= thread->commits)
+            continue;
         struct cohort_row row = next_row(&people[thread->index]);
         bench_store_add(&thread->store, &row);
         bench_store_commit(&thread->store);
+        if (thread->on_the_way > 0)
+            numbers[slot] = holter_accepted(thread->store.store);
     }
     return NULL;
 }
 
-static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
+/* `on_the_way` 0: each commit returns once it is durable. */
+static void measure_threads(struct bench_store *store, struct ingest_disk *disk,
+                            uint32_t on_the_way)
 {
     static struct thread threads[THREADS];
     pthread_t ids[THREADS];
@@ -237,14 +324,19 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
     uint32_t commits = bench_is_quick() ? 2 : 200; /* each: threads begin and end within */
     char at[64];
     snprintf(at, sizeof at, "one sample, %d threads", THREADS);
+    if (on_the_way > 0)
+        snprintf(at, sizeof at, "one sample, %d threads, %u each", THREADS, on_the_way);
     for (uint32_t i = 0; i < THREADS; i++) {
         holter_error err = { 0 };
-        threads[i] = (struct thread){ *store, i % people_count, commits };
-        bench_try(holter_batch_new(&threads[i].store.batch, store->store, NULL, &err), &err);
+        threads[i] = (struct thread){ *store, i % people_count, commits, on_the_way };
+        if (on_the_way > 0)
+            threads[i].store = with_buffered(store);
+        else
+            bench_try(holter_batch_new(&threads[i].store.batch, store->store, NULL, &err), &err);
     }
     for (uint32_t slice = 0; slice <= slices; slice++) {
         double disk_rate = ingest_disk_rate(disk, 2 * commits, 1);
-        double bare_rate = ingest_shared_rate(disk, THREADS, commits);
+        double bare_rate = on_the_way > 0 ? 0 : ingest_shared_rate(disk, THREADS, commits);
         double begin_s = bench_now_s();
         for (uint32_t i = 0; i < THREADS; i++) {
             if (pthread_create(&ids[i], NULL, append_one_by_one, &threads[i]) != 0)
@@ -257,6 +349,8 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
             continue;
         bench_add(&rates, rate);
         bench_add(&ratios, rate / disk_rate);
+        if (on_the_way > 0)
+            continue;
         bench_add(&bare, bare_rate / disk_rate);
         bench_add(&shares, 100 * rate / bare_rate);
     }
@@ -264,6 +358,8 @@ static void measure_threads(struct bench_store *store, struct ingest_disk *disk)
         holter_batch_free(threads[i].store.batch);
     bench_report(at, "durable samples", "samples/s", &rates);
     bench_report(at, "samples a sync of disk", "ratio", &ratios);
+    if (on_the_way > 0)
+        return;
     bench_report(at, "threads alone, a sync of disk", "ratio", &bare);
     bench_report(at, "of threads alone", "%", &shares);
 }
@@ -537,7 +633,10 @@ int main(int count, char **arguments)
         measure(&store, disk, peer, &shapes[i]);
     if (peer != NULL)
         peer_close(peer);
-    measure_threads(&store, disk);
+    measure_on_the_way(&store, disk, &shapes[MANY_USERS]);
+    measure_on_the_way(&store, disk, &shapes[ONE_SAMPLE]);
+    measure_threads(&store, disk, 0);
+    measure_threads(&store, disk, BATCHES_ON_THE_WAY);
     ingest_disk_close(disk);
     measure_processes(&store, "store");
     if (tool != NULL)

@@ -49,7 +49,12 @@ struct store_buffered {
     uint64_t accepted, durable;
     struct buffered_commit *first, *last; /* those that are not durable, in order */
     size_t bytes, bytes_max;
-    holter_status lost; /* why a part could not be stored, until holter_sync told it */
+    holter_status lost; /* why a part could not be stored, until a wait told it */
+    uint64_t tries;     /* of the thread to write them, begun so far */
+    struct buffered_wait *waits;
+    /* The thread's own; opened by its first try. */
+    struct io_queue *queue;
+    struct io_signal *signal;
 };
 
 struct holter_store {

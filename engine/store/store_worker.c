@@ -5,8 +5,8 @@
  *                                                that of the thread here
  *
  * Each is started when it is first needed and ends with the handle. Where there are no threads
- * (simulated), a commit flushes itself, and buffered commits wait for a durable one, holter_sync or
- * holter_close.
+ * (simulated), a commit flushes itself, and buffered commits wait for a durable one, for who waits for them
+ * (holter_sync, holter_wait_durable) or for holter_close.
  *
  *   B1  Buffered commits count in the order that they were accepted in: those up to
  *       holter_durable() are on the disk, whatever shards they went to.
@@ -17,7 +17,6 @@
 
 /* Between tries to write what could not be written. */
 #define RETRY_NS INT64_C(200000000)
-#define TOLD_SOON_NS INT64_C(20000)
 
 /* A buffered commit that is not durable in all of its shards yet. */
 struct buffered_commit {
@@ -25,6 +24,18 @@ struct buffered_commit {
     holter_store *store;
     uint64_t number;
     size_t bytes, writes_left;
+};
+
+/*
+ * A call that waits for buffered commits up to a number: until they are durable, or a try failed that began after the
+ * call. Whoever finds one of both takes it out of the list and then sets its signal.
+ */
+struct buffered_wait {
+    struct buffered_wait *next;
+    uint64_t number, after_try;
+    struct io_signal *signal;
+    holter_error error; /* why it failed */
+    bool is_over;
 };
 
 /* ---- threads --------------------------------------------------------------------------------- */
@@ -142,6 +153,41 @@ holter_status store_buffered_new(struct buffered_commit **out, holter_store *sto
     return HOLTER_OK;
 }
 
+/*
+ * Under the mutex: take out those whose commits are durable and, of a try that failed, those that it was made for.
+ */
+static struct buffered_wait *take_waits(struct store_buffered *all, uint64_t failed_try,
+                                        holter_status status, const holter_error *error)
+{
+    struct buffered_wait *taken = NULL;
+    struct buffered_wait **at = &all->waits;
+    while (*at != NULL) {
+        struct buffered_wait *one = *at;
+        bool is_durable = one->number <= all->durable;
+        if (!is_durable && one->after_try >= failed_try) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        one->next = taken;
+        taken = one;
+        one->is_over = true;
+        if (!is_durable)
+            error_set(&one->error, status, "%s", error->message);
+    }
+    return taken;
+}
+
+/* Without the mutex. A wait is gone once its signal is set. */
+static void end_waits(struct buffered_wait *taken)
+{
+    while (taken != NULL) {
+        struct io_signal *signal = taken->signal;
+        taken = taken->next;
+        io_signal_set(signal);
+    }
+}
+
 void store_buffered_written(void *context, holter_status status)
 {
     struct buffered_commit *commit = context;
@@ -157,7 +203,9 @@ void store_buffered_written(void *context, holter_status status)
         all->durable = done->number;
         free(done);
     }
+    struct buffered_wait *taken = take_waits(all, 0, HOLTER_OK, NULL);
     io_mutex_unlock(all->mutex);
+    end_waits(taken);
 }
 
 void store_buffered_release(struct store_buffered *all)
@@ -167,6 +215,8 @@ void store_buffered_release(struct store_buffered *all)
         all->first = one->next;
         free(one);
     }
+    io_queue_close(all->queue);
+    io_signal_free(all->signal);
     io_mutex_free(all->mutex);
 }
 
@@ -193,14 +243,12 @@ static holter_status make_writes(struct store_writes *all, holter_error *err)
     return HOLTER_OK;
 }
 
-static holter_status sync_shards(holter_store *store, holter_error *err)
+/* Write what was left in line, of all shards at once, by a queue and a signal that nobody else uses. */
+static holter_status sync_shards(holter_store *store, struct io_queue *queue,
+                                 struct io_signal *signal, holter_error *err)
 {
-    struct store_writes all = { .store = store, .err = err };
-    holter_status status = io_queue_open(&all.queue, store->io, IO_QUEUE_DEPTH_MAX, err);
-    if (status == HOLTER_OK)
-        status = io_signal_new(&all.signal, store->io, err);
-    if (status == HOLTER_OK)
-        status = make_writes(&all, err);
+    struct store_writes all = { .store = store, .queue = queue, .signal = signal, .err = err };
+    holter_status status = make_writes(&all, err);
     if (status == HOLTER_OK) {
         store_writes_end(&all);
         status = all.status;
@@ -209,8 +257,6 @@ static holter_status sync_shards(holter_store *store, holter_error *err)
             shard_write_abort(all.at[i].write);
     }
     free(all.at);
-    io_signal_free(all.signal);
-    io_queue_close(all.queue);
     return status;
 }
 
@@ -222,42 +268,147 @@ static bool waits(struct store_buffered *all)
     return is;
 }
 
+/* One try of the thread's; who waits learns why it failed. */
+static holter_status try_to_sync(holter_store *store)
+{
+    struct store_buffered *all = &store->buffered;
+    holter_error one = { 0 };
+    holter_status status = HOLTER_OK;
+    io_mutex_lock(all->mutex);
+    uint64_t number = ++all->tries;
+    io_mutex_unlock(all->mutex);
+    if (all->queue == NULL)
+        status = io_queue_open(&all->queue, store->io, IO_QUEUE_DEPTH_MAX, &one);
+    if (status == HOLTER_OK && all->signal == NULL)
+        status = io_signal_new(&all->signal, store->io, &one);
+    if (status == HOLTER_OK)
+        status = sync_shards(store, all->queue, all->signal, &one);
+    if (status != HOLTER_OK) {
+        io_mutex_lock(all->mutex);
+        struct buffered_wait *taken = take_waits(all, number, status, &one);
+        io_mutex_unlock(all->mutex);
+        end_waits(taken);
+    }
+    return status;
+}
+
 void store_sync_buffered(holter_store *store)
 {
-    while (waits(&store->buffered) && !atomic_load(&store->syncer.stops)) {
-        if (sync_shards(store, NULL) != HOLTER_OK)
-            io_signal_wait_until(store->syncer.signal,
-                                 saturating_add_i64(io_monotonic_ns(store->io), RETRY_NS));
+    struct store_worker *syncer = &store->syncer;
+    while (waits(&store->buffered) && !atomic_load(&syncer->stops)) {
+        if (try_to_sync(store) == HOLTER_OK)
+            continue;
+        io_signal_wait_until(syncer->signal,
+                             saturating_add_i64(io_monotonic_ns(store->io), RETRY_NS));
+        atomic_store(&syncer->is_told, false);
     }
 }
 
-holter_status holter_sync(holter_store *store, holter_error *err)
+/* Where there is no thread that does. */
+static holter_status sync_here(holter_store *store, holter_error *err)
 {
+    struct io_queue *queue = NULL;
+    struct io_signal *signal = NULL;
+    holter_status status = io_queue_open(&queue, store->io, IO_QUEUE_DEPTH_MAX, err);
+    if (status == HOLTER_OK)
+        status = io_signal_new(&signal, store->io, err);
+    if (status == HOLTER_OK)
+        status = sync_shards(store, queue, signal, err);
+    io_signal_free(signal);
+    io_queue_close(queue);
+    return status;
+}
+
+/* False: what it waits for is durable already. */
+static bool begin_wait(struct store_buffered *all, struct buffered_wait *wait)
+{
+    io_mutex_lock(all->mutex);
+    bool begins = wait->number > all->durable;
+    if (begins) {
+        wait->after_try = all->tries;
+        wait->next = all->waits;
+        all->waits = wait;
+    }
+    io_mutex_unlock(all->mutex);
+    return begins;
+}
+
+/* It waited for long enough. False: it is over, and its signal was set. */
+static bool leave_wait(struct store_buffered *all, struct buffered_wait *wait)
+{
+    io_mutex_lock(all->mutex);
+    bool leaves = !wait->is_over;
+    struct buffered_wait **at = &all->waits;
+    while (leaves && *at != wait)
+        at = &(*at)->next;
+    if (leaves)
+        *at = wait->next;
+    io_mutex_unlock(all->mutex);
+    if (!leaves) /* or is about to be */
+        io_signal_wait_until(wait->signal, INT64_MAX);
+    return leaves;
+}
+
+static holter_status wait_durable(holter_store *store, uint64_t number, holter_error *err)
+{
+    struct store_buffered *all = &store->buffered;
+    struct buffered_wait wait = { .number = number };
+    holter_error here = { .status = HOLTER_OK };
+    int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
+    holter_status status = io_signal_new(&wait.signal, store->io, err);
+    if (status != HOLTER_OK || !begin_wait(all, &wait)) {
+        io_signal_free(wait.signal);
+        return status;
+    }
+    if (!store_worker_tell(&store->syncer) && sync_here(store, &here) != HOLTER_OK)
+        deadline = 0;
+    bool is_over = io_signal_wait_until(wait.signal, deadline) || !leave_wait(all, &wait);
+    if (!is_over && here.status == HOLTER_OK)
+        error_set(&here, HOLTER_BUSY, "buffered commits are being written");
+    if (wait.is_over)
+        here = wait.error;
+    io_signal_free(wait.signal);
+    return here.status == HOLTER_OK ? HOLTER_OK
+                                    : error_set(err, here.status, "%s", here.message);
+}
+
+/* Of all that were accepted, or up to a number. */
+static holter_status wait_and_tell(holter_store *store, const uint64_t *number, holter_error *err)
+{
+    struct store_buffered *all = &store->buffered;
     holter_status status = store_enter(store, err);
     if (status != HOLTER_OK)
         return status;
-    struct store_buffered *all = &store->buffered;
     io_mutex_lock(all->mutex);
-    uint64_t wanted = all->accepted;
+    uint64_t accepted = all->accepted;
     io_mutex_unlock(all->mutex);
-    status = store->is_writable ? sync_shards(store, err) : HOLTER_OK;
-    /* Who wrote the last of them tells us a moment later. */
-    int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
-    while (status == HOLTER_OK && holter_durable(store) < wanted) {
-        io_sleep_ns(store->io, TOLD_SOON_NS);
-        if (io_monotonic_ns(store->io) >= deadline)
-            status = error_set(err, HOLTER_BUSY, "buffered commits are being written");
-    }
+    if (number != NULL && *number > accepted)
+        status = error_set(err, HOLTER_INVALID,
+                           "found the number %llu of a buffered commit, expected %llu at most",
+                           (unsigned long long)*number, (unsigned long long)accepted);
+    else
+        status = wait_durable(store, number != NULL ? *number : accepted, err);
     io_mutex_lock(all->mutex);
     if (status == HOLTER_OK && all->lost != HOLTER_OK) {
-        status = error_set(err, all->lost,
-                           "parts of buffered commits could not be stored since the last sync (%s)",
-                           holter_status_name(all->lost));
+        status = error_set(
+            err, all->lost,
+            "parts of buffered commits could not be stored since this was last asked (%s)",
+            holter_status_name(all->lost));
         all->lost = HOLTER_OK;
     }
     io_mutex_unlock(all->mutex);
     store_leave(store);
     return status;
+}
+
+holter_status holter_wait_durable(holter_store *store, uint64_t number, holter_error *err)
+{
+    return wait_and_tell(store, &number, err);
+}
+
+holter_status holter_sync(holter_store *store, holter_error *err)
+{
+    return wait_and_tell(store, NULL, err);
 }
 
 static uint64_t number_of(holter_store *store, bool is_durable)

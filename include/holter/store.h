@@ -276,8 +276,9 @@ holter_batch_count(const holter_batch *batch); /* rows added since the last clea
  *
  * A *buffered* batch (holter_batch_options) is accepted, not acknowledged: it becomes durable a moment later, by a
  * thread of the handle's own, or together with another commit, in the order of the handle's commits, and is
- * seen by queries then. holter_accepted and holter_durable tell how far that is, holter_sync waits for it. HOLTER_BUSY
- * at once: too much waits for the disk already; nothing was accepted of users whose rows are still pending.
+ * seen by queries then. holter_accepted and holter_durable tell how far that is, holter_wait_durable and holter_sync wait
+ * for it. HOLTER_BUSY at once: too much waits for the disk already; nothing was accepted of users whose rows are still
+ * pending.
  * batch    borrowed until return; the parts that were stored leave it, on failure too, so that it
  *          can be committed again.
  * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY: some parts are not stored, commit the rest
@@ -289,11 +290,17 @@ HOLTER_API HOLTER_MUST_USE holter_status holter_commit(holter_store *store, holt
                                                        holter_error *err);
 
 /**
- * Wait until every buffered commit that this handle accepted before is durable. Errors: what kept one from being
- * written (HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY; it stays, and is tried again, by itself or by the next call), or
- * what some lost a part to since the last call (HOLTER_EXPIRED a user was erased, HOLTER_DENIED no key).
- * holter_close tries once, too.
+ * Wait until the buffered commits of this handle up to `number` are durable. A writer with several batches on their way
+ * fills the next one while the disk writes those before: it commits buffered, notes holter_accepted, and waits for what
+ * it noted some commits ago before it answers for that.
+ * number   as holter_accepted told it; what is durable already is not waited for.
+ * Errors   what kept one from being written (HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY, HOLTER_NO_MEMORY; it stays, and is
+ *          tried again, by itself or by the next call), or what some lost a part to since this or holter_sync was last
+ *          asked (HOLTER_EXPIRED a user was erased, HOLTER_DENIED no key); HOLTER_INVALID a number not given yet.
  */
+HOLTER_API HOLTER_MUST_USE holter_status holter_wait_durable(holter_store *store, uint64_t number,
+                                                             holter_error *err);
+/** The same of every buffered commit that this handle accepted before. holter_close tries once, too. */
 HOLTER_API HOLTER_MUST_USE holter_status holter_sync(holter_store *store, holter_error *err);
 /** How many buffered commits this handle accepted: the number of the last one. */
 HOLTER_API uint64_t holter_accepted(holter_store *store);
