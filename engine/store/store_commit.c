@@ -8,6 +8,8 @@
  */
 #include "store/store_impl.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +55,7 @@ struct commit {
     struct shard_part *parts;   /* as users */
     holter_row_answer *answers; /* what they will be */
     uint8_t *drops;             /* of one series: 1 for rows that are not written */
-    size_t drop_capacity;
+    uint8_t *memory;            /* all of these arrays */
     holter_status status; /* the first failure */
     holter_error *err;
 };
@@ -97,21 +99,42 @@ static int by_shard(const void *a, const void *b)
     return (left->user > right->user) - (left->user < right->user);
 }
 
-static bool allocate(struct commit *commit)
+/* The next of several arrays in one piece of memory, which begins at NULL while they are counted. */
+static void *array_at(uint8_t *memory, size_t *bytes, size_t count, size_t item_bytes)
+{
+    size_t at = *bytes;
+    *bytes += (count * item_bytes + alignof(max_align_t) - 1) / alignof(max_align_t) *
+              alignof(max_align_t);
+    return memory == NULL ? NULL : memory + at;
+}
+
+/* What of a batch's counts the work on it takes: less than 2^58 each, as what is counted is in memory. */
+static size_t lay_out(struct commit *commit, uint8_t *memory)
 {
     const holter_batch *batch = commit->batch;
     size_t users_max = batch->series_count + batch->tombstone_count;
-    commit->all_users = core_calloc(users_max, sizeof *commit->all_users);
-    commit->shards = core_calloc(users_max, sizeof *commit->shards);
-    commit->parts = core_calloc(users_max, sizeof *commit->parts);
-    commit->series = core_calloc(batch->series_count, sizeof *commit->series);
-    commit->wal_parts = core_calloc(batch->series_count, sizeof *commit->wal_parts);
-    commit->tombstones = core_calloc(batch->tombstone_count, sizeof *commit->tombstones);
-    commit->wal_tombstones = core_calloc(batch->tombstone_count, sizeof *commit->wal_tombstones);
-    commit->answers = core_calloc(batch->row_count, sizeof *commit->answers);
-    return commit->all_users != NULL && commit->shards != NULL && commit->parts != NULL &&
-           commit->series != NULL && commit->wal_parts != NULL && commit->tombstones != NULL &&
-           commit->wal_tombstones != NULL && commit->answers != NULL;
+    size_t bytes = 0;
+    commit->all_users = array_at(memory, &bytes, users_max, sizeof *commit->all_users);
+    commit->shards = array_at(memory, &bytes, users_max, sizeof *commit->shards);
+    commit->parts = array_at(memory, &bytes, users_max, sizeof *commit->parts);
+    commit->series = array_at(memory, &bytes, batch->series_count, sizeof *commit->series);
+    commit->wal_parts = array_at(memory, &bytes, batch->series_count, sizeof *commit->wal_parts);
+    commit->tombstones =
+        array_at(memory, &bytes, batch->tombstone_count, sizeof *commit->tombstones);
+    commit->wal_tombstones =
+        array_at(memory, &bytes, batch->tombstone_count, sizeof *commit->wal_tombstones);
+    commit->answers = array_at(memory, &bytes, batch->row_count, sizeof *commit->answers);
+    commit->drops = array_at(memory, &bytes, batch->row_count, sizeof *commit->drops);
+    return bytes;
+}
+
+static bool allocate(struct commit *commit)
+{
+    commit->memory = core_calloc(lay_out(commit, NULL), 1);
+    if (commit->memory == NULL)
+        return false;
+    lay_out(commit, commit->memory);
+    return true;
 }
 
 /* The users of the batch, with the ranges of their series and deletions. */
@@ -184,16 +207,6 @@ static void find_shards(struct commit *commit)
 
 /* ---- what a batch holds twice ---------------------------------------------------------------- */
 
-static bool room_for_drops(struct commit *commit, size_t count)
-{
-    void *drops = commit->drops;
-    if (!core_grow(&drops, &commit->drop_capacity, count, 1))
-        return false;
-    commit->drops = drops;
-    memset(commit->drops, 0, count);
-    return true;
-}
-
 /* Leave out the rows that commit->drops marks. */
 static bool keep_rest(struct commit_series *series, const struct columns *from,
                       const uint8_t *drops)
@@ -239,8 +252,9 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
 {
     struct columns *rows = &series->from->columns;
     bool has_dropped = false;
-    if (!columns_sort(rows) || !room_for_drops(commit, rows->count))
+    if (!columns_sort(rows))
         return false;
+    memset(commit->drops, 0, rows->count);
     for (size_t i = 0; i < rows->count; i++)
         commit->answers[rows->sequence[i]] =
             (holter_row_answer){ .answer = HOLTER_ACCEPTED, .flags = rows->flags[i] };
@@ -324,8 +338,7 @@ static holter_status answer_series(struct commit *commit, const struct commit_us
                                .from = rows->time[0],
                                .to = rows->time[rows->count - 1] + 1,
                                .class_of = store_class_of };
-    if (!room_for_drops(commit, rows->count))
-        return error_set(err, HOLTER_NO_MEMORY, "no memory to compare a batch");
+    memset(commit->drops, 0, rows->count);
     holter_status status = query_scan_open(&scan, snapshot, &spec, err);
     for (size_t i = 0; status == HOLTER_OK && i < rows->count; i++) {
         int order = -1;
@@ -473,19 +486,11 @@ static bool user_is_stored(void *context, uint64_t user)
 
 static void release(struct commit *commit)
 {
-    for (size_t i = 0; commit->series != NULL && i < commit->batch->series_count; i++) {
+    for (size_t i = 0; commit->memory != NULL && i < commit->batch->series_count; i++) {
         if (commit->series[i].has_kept)
             columns_release(&commit->series[i].kept);
     }
-    free(commit->all_users);
-    free(commit->shards);
-    free(commit->parts);
-    free(commit->series);
-    free(commit->wal_parts);
-    free(commit->tombstones);
-    free(commit->wal_tombstones);
-    free(commit->answers);
-    free(commit->drops);
+    free(commit->memory);
 }
 
 /*

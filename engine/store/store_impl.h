@@ -51,7 +51,7 @@ struct store_buffered {
     size_t bytes, bytes_max;
     holter_status lost; /* why a part could not be stored, until a wait told it */
     uint64_t tries;     /* of the thread to write them, begun so far */
-    struct buffered_wait *waits;
+    struct buffered_wait *waits; /* by rising number */
     /* The thread's own; opened by its first try. */
     struct io_queue *queue;
     struct io_signal *signal;

@@ -153,29 +153,14 @@ holter_status store_buffered_new(struct buffered_commit **out, holter_store *sto
     return HOLTER_OK;
 }
 
-/*
- * Under the mutex: take out those whose commits are durable and, of a try that failed, those that it was made for.
- */
-static struct buffered_wait *take_waits(struct store_buffered *all, uint64_t failed_try,
-                                        holter_status status, const holter_error *error)
+/* Under the mutex: out of the list, to be ended by end_waits. */
+static void take_wait(struct buffered_wait **at, struct buffered_wait **taken)
 {
-    struct buffered_wait *taken = NULL;
-    struct buffered_wait **at = &all->waits;
-    while (*at != NULL) {
-        struct buffered_wait *one = *at;
-        bool is_durable = one->number <= all->durable;
-        if (!is_durable && one->after_try >= failed_try) {
-            at = &one->next;
-            continue;
-        }
-        *at = one->next;
-        one->next = taken;
-        taken = one;
-        one->is_over = true;
-        if (!is_durable)
-            error_set(&one->error, status, "%s", error->message);
-    }
-    return taken;
+    struct buffered_wait *one = *at;
+    *at = one->next;
+    one->next = *taken;
+    one->is_over = true;
+    *taken = one;
 }
 
 /* Without the mutex. A wait is gone once its signal is set. */
@@ -192,6 +177,7 @@ void store_buffered_written(void *context, holter_status status)
 {
     struct buffered_commit *commit = context;
     struct store_buffered *all = &commit->store->buffered;
+    struct buffered_wait *taken = NULL;
     io_mutex_lock(all->mutex);
     if (status != HOLTER_OK && all->lost == HOLTER_OK)
         all->lost = status;
@@ -203,7 +189,8 @@ void store_buffered_written(void *context, holter_status status)
         all->durable = done->number;
         free(done);
     }
-    struct buffered_wait *taken = take_waits(all, 0, HOLTER_OK, NULL);
+    while (all->waits != NULL && all->waits->number <= all->durable)
+        take_wait(&all->waits, &taken);
     io_mutex_unlock(all->mutex);
     end_waits(taken);
 }
@@ -268,7 +255,25 @@ static bool waits(struct store_buffered *all)
     return is;
 }
 
-/* One try of the thread's; who waits learns why it failed. */
+/* Whoever waited when a try began learns why it failed. */
+static void fail_waits(struct store_buffered *all, uint64_t failed_try, const holter_error *error)
+{
+    struct buffered_wait *taken = NULL;
+    io_mutex_lock(all->mutex);
+    for (struct buffered_wait **at = &all->waits; *at != NULL;) {
+        struct buffered_wait *one = *at;
+        if (one->after_try >= failed_try) {
+            at = &one->next;
+            continue;
+        }
+        one->error = *error;
+        take_wait(at, &taken);
+    }
+    io_mutex_unlock(all->mutex);
+    end_waits(taken);
+}
+
+/* One try of the thread's. */
 static holter_status try_to_sync(holter_store *store)
 {
     struct store_buffered *all = &store->buffered;
@@ -283,12 +288,8 @@ static holter_status try_to_sync(holter_store *store)
         status = io_signal_new(&all->signal, store->io, &one);
     if (status == HOLTER_OK)
         status = sync_shards(store, all->queue, all->signal, &one);
-    if (status != HOLTER_OK) {
-        io_mutex_lock(all->mutex);
-        struct buffered_wait *taken = take_waits(all, number, status, &one);
-        io_mutex_unlock(all->mutex);
-        end_waits(taken);
-    }
+    if (status != HOLTER_OK)
+        fail_waits(all, number, &one);
     return status;
 }
 
@@ -325,9 +326,12 @@ static bool begin_wait(struct store_buffered *all, struct buffered_wait *wait)
     io_mutex_lock(all->mutex);
     bool begins = wait->number > all->durable;
     if (begins) {
+        struct buffered_wait **at = &all->waits;
+        while (*at != NULL && (*at)->number <= wait->number)
+            at = &(*at)->next;
         wait->after_try = all->tries;
-        wait->next = all->waits;
-        all->waits = wait;
+        wait->next = *at;
+        *at = wait;
     }
     io_mutex_unlock(all->mutex);
     return begins;

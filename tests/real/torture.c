@@ -173,6 +173,8 @@ static void write_for_ever(unsigned writer)
         must(status, &err, "commit");
         if (writer == BUFFERED && number % 500 == 499)
             must(holter_sync(store, &err), &err, "sync");
+        else if (writer == BUFFERED && number >= first + 4 && number % 3 == 0)
+            must(holter_wait_durable(store, holter_accepted(store) - 4, &err), &err, "wait");
         atomic_store(&shared->acknowledged[writer],
                      writer == BUFFERED ? first + holter_durable(store) : number + 1);
         atomic_store(&shared->phase[writer], IDLE);

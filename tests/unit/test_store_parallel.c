@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -70,7 +71,7 @@ static size_t rows_of(uint64_t user, int64_t from, int64_t to)
     return count;
 }
 
-/* Thread t commits rows at times [t * 10^6, ..): every third commit buffered, every fifth exact. */
+/* Thread t commits rows at times [t * 10^6, ..): every third commit buffered, half of these awaited, every fifth exact. */
 static void *commit_all(void *context)
 {
     size_t number = *(const size_t *)context;
@@ -101,7 +102,10 @@ static void *commit_all(void *context)
             nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
         if (status != HOLTER_OK)
             fail_at("commit", &err);
-        if (kind != 1 && rows_of(user, time, time + ROWS) != ROWS)
+        bool is_awaited = kind == 1 && i % 2 == 0;
+        if (is_awaited && holter_wait_durable(store, holter_accepted(store), &err) != HOLTER_OK)
+            fail_at("wait", &err);
+        if ((kind != 1 || is_awaited) && rows_of(user, time, time + ROWS) != ROWS)
             fail_at("an acknowledged row is missing", &err);
         holter_batch_clear(batches[kind]);
     }
@@ -198,6 +202,7 @@ START_TEST(a_store_closes_while_what_is_buffered_cannot_be_written)
     nanosleep(&(struct timespec){ .tv_nsec = 100000000 },
               NULL); /* it failed, and waits to try again */
     ck_assert_int_eq(holter_sync(store, &err), HOLTER_BUSY);
+    ck_assert_int_eq(holter_wait_durable(store, 1, &err), HOLTER_BUSY);
     ck_assert_uint_eq(holter_durable(store), 0);
     holter_close(store);
     for (unsigned i = 0; i < SHARDS; i++)

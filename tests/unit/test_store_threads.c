@@ -209,6 +209,33 @@ START_TEST(a_buffered_commit_becomes_durable_later)
 }
 END_TEST
 
+START_TEST(a_buffered_commit_is_waited_for_by_its_number)
+{
+    world_machine = (struct sim_options){ .seed = 1 };
+    world_init(NULL, NULL);
+    holter_store *store = world.store[0];
+    OK(holter_wait_durable(store, 0, &err));
+    FAILS(holter_wait_durable(store, 1, &err), HOLTER_INVALID,
+          "found the number 1 of a buffered commit, expected 0 at most");
+    OK(commit_buffered(store, "heart_rate/1: 1=60"));
+    OK(holter_wait_durable(store, 1, &err));
+    ck_assert_uint_eq(holter_durable(store), 1);
+    ck_assert_str_eq(ask(store, 0), "heart_rate/1: 1=60");
+    OK(commit_buffered(store, "heart_rate/1: 2=60"));
+    struct sim_fault fault = { .kind = SIM_WRITE, .error = ENOSPC, .for_ever = true };
+    sim_fault_set(world.sim, &fault);
+    OK(holter_wait_durable(store, 1, &err));
+    FAILS(holter_wait_durable(store, 2, &err), HOLTER_NO_SPACE, "log");
+    ck_assert_uint_eq(holter_durable(store), 1);
+    sim_fault_clear(world.sim);
+    OK(holter_wait_durable(store, 2, &err));
+    ck_assert_str_eq(ask(store, 0), "heart_rate/1: 1=60 2=60");
+    OK(world_open(1));
+    FAILS(holter_wait_durable(world.store[1], UINT64_MAX, &err), HOLTER_INVALID, "0 at most");
+    world_release();
+}
+END_TEST
+
 /* Beside holders of locks, of 64 bytes each, that name themselves. */
 START_TEST(every_byte_that_is_written_is_counted_once)
 {
@@ -341,7 +368,7 @@ START_TEST(a_user_erased_meanwhile_loses_what_was_buffered)
     OK(world_open(1));
     OK(commit_buffered(store, "heart_rate/1: 1=60 @1 heart_rate/1: 1=61"));
     world_erase(world.store[1], world.users[0]);
-    FAILS(holter_sync(store, &err), HOLTER_EXPIRED, "could not be stored");
+    FAILS(holter_wait_durable(store, 1, &err), HOLTER_EXPIRED, "could not be stored");
     OK(holter_sync(store, &err)); /* it is told once */
     ck_assert_uint_eq(holter_durable(store), 1);
     ck_assert_str_eq(ask(store, 1), "heart_rate/1: 1=61");
@@ -359,6 +386,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_group_that_fails_was_no_ones, 0, 4);
     tcase_add_test(tcase, threads_do_not_wait_for_ever);
     tcase_add_test(tcase, a_buffered_commit_becomes_durable_later);
+    tcase_add_test(tcase, a_buffered_commit_is_waited_for_by_its_number);
     tcase_add_test(tcase, every_byte_that_is_written_is_counted_once);
     tcase_add_test(tcase, commits_of_a_thread_count_in_its_order);
     tcase_add_test(tcase, too_many_buffered_bytes_are_refused_at_once);
