@@ -50,6 +50,8 @@ static holter_status status_of_path(int error)
     case ELOOP:
     case ENAMETOOLONG:
         return HOLTER_INVALID;
+    case EOPNOTSUPP:
+        return HOLTER_UNSUPPORTED;
     default:
         return HOLTER_IO;
     }
@@ -160,7 +162,7 @@ holter_status io_open(struct io_file **out, struct io *io, const char *path, uin
     holter_status status = check_path(path, err);
     if (status != HOLTER_OK)
         return status;
-    if (flags & IO_CREATE)
+    if (flags & (IO_CREATE | IO_UNNAMED))
         flags |= IO_WRITABLE;
 
     size_t path_bytes = strlen(path) + 1;
@@ -177,7 +179,8 @@ holter_status io_open(struct io_file **out, struct io *io, const char *path, uin
             return error_set(err, HOLTER_INVALID, "'%s' is a directory, not a file", path);
         if (error == -ENXIO)
             return error_set(err, HOLTER_INVALID, "'%s' is not a regular file", path);
-        const char *verb = flags & IO_CREATE     ? "create"
+        const char *verb = flags & IO_UNNAMED    ? "create a file without a name in it"
+                           : flags & IO_CREATE   ? "create"
                            : flags & IO_WRITABLE ? "open for writing"
                                                  : "open";
         return error_of_path(error, verb, path, err);
@@ -267,6 +270,15 @@ holter_status io_rename(struct io *io, const char *from, const char *to, holter_
     char text[IO_ERROR_TEXT_BYTES];
     return error_set(err, status_of_path(-error), "'%s': cannot rename to '%s': %s", from, to,
                      io_error_text(text, -error));
+}
+
+holter_status io_link(struct io_file *file, const char *path, holter_error *err)
+{
+    core_assert((file->flags & IO_UNNAMED) != 0);
+    holter_status status = check_path(path, err);
+    if (status != HOLTER_OK)
+        return status;
+    return error_of_path(file->io->backend->link(file, path), "name a file so", path, err);
 }
 
 holter_status io_unlink(struct io *io, const char *path, holter_error *err)

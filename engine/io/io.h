@@ -18,7 +18,7 @@
  *   submitted
  *     after its completion, or linked behind it, has completed with 0; or at once on a file opened
  *     with IO_DSYNC;
- *   - an entry made, renamed or unlinked in a directory survives once io_sync_dir of it returned
+ *   - an entry made, linked, renamed or unlinked in a directory survives once io_sync_dir of it returned
  *   OK;
  *     before that any subset of a directory's changes may be there, each rename whole or not at
  *     all;
@@ -86,13 +86,16 @@ enum io_open_flag {
                          memory at multiples of 4,096 */
     IO_DSYNC = 8,  /* each write is durable when it completes */
     IO_PRIVATE = 16, /* with IO_CREATE: mode 0600, whatever the umask; else 0660 less the umask */
+    IO_UNNAMED = 32, /* the path is a directory: a new file in it without a name, which goes when it is closed
+                         unless io_link gave it one; implies IO_WRITABLE */
 };
 
 /**
  * Open a regular file. *out owned: io_close.
  * Errors   HOLTER_NOT_FOUND; HOLTER_EXISTS (IO_CREATE); HOLTER_DENIED (permission, read-only file
  *          system); HOLTER_NO_SPACE; HOLTER_NO_MEMORY (also of descriptors); HOLTER_INVALID not a
- *          regular file, or a path that is too long; HOLTER_IO.
+ *          regular file, or a path that is too long; HOLTER_UNSUPPORTED (IO_UNNAMED) a file system without such
+ *          files; HOLTER_IO.
  */
 holter_status io_open(struct io_file **out, struct io *io, const char *path, uint32_t flags,
                       holter_error *err);
@@ -133,6 +136,11 @@ holter_status io_make_dir(struct io *io, const char *path, holter_error *err);
  * Put `from` in the place of `to` at once, over a file that may be there. Errors: those of io_open.
  */
 holter_status io_rename(struct io *io, const char *from, const char *to, holter_error *err);
+/**
+ * Name a file that was opened IO_UNNAMED, in the same file system; io_path stays as it was. Errors: HOLTER_EXISTS;
+ * HOLTER_UNSUPPORTED the system cannot (/proc is missing); those of io_open.
+ */
+holter_status io_link(struct io_file *file, const char *path, holter_error *err);
 /** An open file stays readable. Errors: HOLTER_NOT_FOUND and those of io_open. */
 holter_status io_unlink(struct io *io, const char *path, holter_error *err);
 holter_status io_sync_dir(struct io *io, const char *path, holter_error *err);

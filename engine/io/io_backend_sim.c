@@ -102,6 +102,8 @@ static uint32_t user_id(struct io *io)
 
 static int find_to_open(struct sim *sim, const char *path, uint32_t flags, uint32_t *node)
 {
+    if (flags & IO_UNNAMED)
+        return tree_make_unnamed(sim, path, 0640, node);
     if (flags & IO_CREATE)
         return tree_make(sim, path, IO_KIND_FILE, flags & IO_PRIVATE ? 0600 : 0640, node);
     int error = tree_find(sim, path, node);
@@ -214,6 +216,19 @@ static int backend_rename(struct io *io, const char *from, const char *to)
     if (error != 0)
         return error;
     return sim_leave(process, &bend, tree_rename(process->sim, from, to));
+}
+
+static int backend_link(struct io_file *base, const char *path)
+{
+    struct sim_file *file = (struct sim_file *)base;
+    struct sim_process *process = process_of(base->io);
+    struct sim_bend bend;
+    int error = sim_enter(process, SIM_LINK, &bend);
+    if (error != 0)
+        return error;
+    if (file->abandoned)
+        return sim_leave(process, &bend, -EBADF);
+    return sim_leave(process, &bend, tree_link(process->sim, file->node, path));
 }
 
 static int backend_unlink(struct io *io, const char *path)
@@ -709,6 +724,7 @@ const struct io_backend sim_backend = {
     .stat = backend_stat,
     .make_dir = backend_make_dir,
     .rename = backend_rename,
+    .link = backend_link,
     .unlink = backend_unlink,
     .sync_dir = backend_sync_dir,
     .list = backend_list,

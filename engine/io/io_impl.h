@@ -26,7 +26,8 @@ struct io_backend {
     uint32_t (*user_id)(struct io *io);
 
     /* Leaves `io`, `path` and `flags` of the file to the caller; sets `direct`. IO_CREATE comes
-     * with IO_WRITABLE. -EISDIR for a directory, -ENXIO for what else is no regular file. */
+     * and IO_UNNAMED come with IO_WRITABLE. -EISDIR for a directory, -ENXIO for what else is no regular
+     * file; IO_UNNAMED: -EOPNOTSUPP where there are none. */
     int (*open)(struct io_file **out, struct io *io, const char *path, uint32_t flags);
     void (*close)(struct io_file *file);
     void (*abandon)(struct io_file *file);
@@ -36,6 +37,7 @@ struct io_backend {
     int (*stat)(struct io_stat *out, struct io *io, const char *path);
     int (*make_dir)(struct io *io, const char *path);
     int (*rename)(struct io *io, const char *from, const char *to);
+    int (*link)(struct io_file *file, const char *path); /* of IO_UNNAMED; -EOPNOTSUPP it cannot */
     int (*unlink)(struct io *io, const char *path);
     int (*sync_dir)(struct io *io, const char *path);
     /* Calls io_names_add for each name, in any order; what it added stays on failure. */

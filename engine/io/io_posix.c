@@ -267,11 +267,14 @@ static int open_descriptor(const char *path, uint32_t flags)
     int how = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     how |= flags & IO_WRITABLE ? O_RDWR : O_RDONLY;
     how |= flags & IO_CREATE ? O_CREAT | O_EXCL : 0;
+    how |= flags & IO_UNNAMED ? O_TMPFILE : 0;
     how |= flags & IO_DSYNC ? O_DSYNC : 0;
     int descriptor;
     do
         descriptor = open(path, how, flags & IO_PRIVATE ? 0600 : 0660);
     while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0 && errno == EISDIR && (flags & IO_UNNAMED)) /* so say file systems that know of none */
+        return -EOPNOTSUPP;
     return descriptor < 0 ? -errno : descriptor;
 }
 
@@ -369,6 +372,18 @@ static int posix_make_dir(struct io *io, const char *path)
 {
     (void)io;
     return mkdir(path, 0770) == 0 ? 0 : -errno;
+}
+
+/* Without a privilege a file without a name is reached by its descriptor's alone. */
+static int posix_link(struct io_file *base, const char *path)
+{
+    char by_descriptor[64];
+    struct stat found;
+    snprintf(by_descriptor, sizeof by_descriptor, "/proc/self/fd/%d", io_posix_descriptor(base));
+    if (linkat(AT_FDCWD, by_descriptor, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+    int error = errno;
+    return error == ENOENT && lstat(by_descriptor, &found) != 0 ? -EOPNOTSUPP : -error;
 }
 
 static int posix_rename(struct io *io, const char *from, const char *to)
@@ -793,6 +808,7 @@ const struct io_backend io_posix_backend = {
     .stat = posix_stat,
     .make_dir = posix_make_dir,
     .rename = posix_rename,
+    .link = posix_link,
     .unlink = posix_unlink,
     .sync_dir = posix_sync_dir,
     .list = posix_list,

@@ -106,6 +106,7 @@ enum sim_call_kind {
     SIM_WRITE,
     SIM_SYNC,
     SIM_RENAME,
+    SIM_LINK,
     SIM_UNLINK,
     SIM_MAKE_DIR,
     SIM_SYNC_DIR,

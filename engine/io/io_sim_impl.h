@@ -314,6 +314,9 @@ int tree_find_parent(const struct sim *sim, const char *path, uint32_t *dir,
                      char name[static SIM_NAME_BYTES_MAX + 1]);
 int tree_make(struct sim *sim, const char *path, enum io_kind kind, uint32_t mode, uint32_t *node);
 int tree_rename(struct sim *sim, const char *from, const char *to);
+/* A file without a name in a directory, which lasts while it is open; and its name. */
+int tree_make_unnamed(struct sim *sim, const char *path, uint32_t mode, uint32_t *node);
+int tree_link(struct sim *sim, uint32_t node, const char *path);
 int tree_unlink(struct sim *sim, const char *path);
 bool tree_is_linked(const struct sim *sim, uint32_t node);
 /* random: NULL, or which of the directory's changes become durable by a coin. */

@@ -324,33 +324,78 @@ static void change_add(struct sim *sim, struct sim_change change)
     sim->change[sim->change_count++] = change;
 }
 
+/* May there be one more? */
+static int check_space(const struct sim *sim, enum io_kind kind)
+{
+    uint64_t bytes, inodes;
+    if (sim->read_only)
+        return -EROFS;
+    if (sim->options.bytes_max == 0 && sim->options.inodes_max == 0)
+        return 0;
+    tree_space(sim, &bytes, &inodes);
+    bytes += kind == IO_KIND_DIRECTORY ? CORE_PAGE_BYTES : 0;
+    bool is_full = (sim->options.inodes_max > 0 && inodes + 1 > sim->options.inodes_max) ||
+                   (sim->options.bytes_max > 0 && bytes > sim->options.bytes_max);
+    return is_full ? -ENOSPC : 0;
+}
+
+/* Where a new entry goes: nothing has its name. */
+static int find_place(const struct sim *sim, const char *path, uint32_t *dir,
+                      char name[static SIM_NAME_BYTES_MAX + 1])
+{
+    int error = tree_find_parent(sim, path, dir, name);
+    if (error == 0 && entries_find(&sim->node[*dir]->now, name) != NULL)
+        error = -EEXIST;
+    return error;
+}
+
+static void add_entry(struct sim *sim, uint32_t dir, const char *text, uint32_t node)
+{
+    struct sim_name *name = name_new(text);
+    entries_set(&sim_node_writable(sim, dir)->now, name, node);
+    change_add(
+        sim, (struct sim_change){
+                 .kind = SIM_CHANGE_LINK, .node = node, .dir = dir, .name = name, .dir_to = dir });
+}
+
 int tree_make(struct sim *sim, const char *path, enum io_kind kind, uint32_t mode, uint32_t *node)
 {
     uint32_t dir;
     char text[SIM_NAME_BYTES_MAX + 1];
-    int error = tree_find_parent(sim, path, &dir, text);
+    int error = find_place(sim, path, &dir, text);
+    if (error == 0)
+        error = check_space(sim, kind);
     if (error != 0)
         return error;
-    if (entries_find(&sim->node[dir]->now, text) != NULL)
-        return -EEXIST;
-    if (sim->read_only)
-        return -EROFS;
-    if (sim->options.bytes_max > 0 || sim->options.inodes_max > 0) {
-        uint64_t bytes, inodes;
-        tree_space(sim, &bytes, &inodes);
-        bytes += kind == IO_KIND_DIRECTORY ? CORE_PAGE_BYTES : 0;
-        if (sim->options.inodes_max > 0 && inodes + 1 > sim->options.inodes_max)
-            return -ENOSPC;
-        if (sim->options.bytes_max > 0 && bytes > sim->options.bytes_max)
-            return -ENOSPC;
-    }
-    uint32_t made = sim_node_add(sim, node_new(kind, mode));
-    struct sim_name *name = name_new(text);
-    entries_set(&sim_node_writable(sim, dir)->now, name, made);
-    change_add(
-        sim, (struct sim_change){
-                 .kind = SIM_CHANGE_LINK, .node = made, .dir = dir, .name = name, .dir_to = dir });
-    *node = made;
+    *node = sim_node_add(sim, node_new(kind, mode));
+    add_entry(sim, dir, text, *node);
+    return 0;
+}
+
+int tree_make_unnamed(struct sim *sim, const char *path, uint32_t mode, uint32_t *node)
+{
+    uint32_t dir;
+    int error = tree_find(sim, path, &dir);
+    if (error == 0 && sim->node[dir]->kind != IO_KIND_DIRECTORY)
+        error = -ENOTDIR;
+    if (error == 0)
+        error = check_space(sim, IO_KIND_FILE);
+    if (error != 0)
+        return error;
+    *node = sim_node_add(sim, node_new(IO_KIND_FILE, mode));
+    return 0;
+}
+
+int tree_link(struct sim *sim, uint32_t node, const char *path)
+{
+    uint32_t dir;
+    char text[SIM_NAME_BYTES_MAX + 1];
+    int error = find_place(sim, path, &dir, text);
+    if (error == 0 && sim->read_only)
+        error = -EROFS;
+    if (error != 0)
+        return error;
+    add_entry(sim, dir, text, node);
     return 0;
 }
 

@@ -158,6 +158,7 @@ static void shard_free(struct shard *shard)
     wal_close(shard->append_wal);
     manifest_close(shard->manifest);
     head_close(shard->head);
+    io_close(shard->spare);
     io_close(shard->lock_file);
     io_queue_close(shard->append_queue);
     io_queue_close(shard->job_queue);

@@ -295,6 +295,12 @@ struct wal_bookmark shard_feed_bookmark(const struct shard_feed *feed, bool is_t
 enum shard_due { SHARD_FLUSH_NOT_DUE, SHARD_FLUSH_DUE, SHARD_FLUSH_OVERDUE };
 enum shard_due shard_flush_due(struct shard *shard);
 /**
+ * The log's file at hand fills up: who has time makes the next one, beside commits, which go on in it. Any thread. Where
+ * it cannot be made, a commit makes one as it needs it.
+ */
+bool shard_wants_spare(struct shard *shard);
+void shard_make_spare(struct shard *shard);
+/**
  * Flush what is durable now. wait: it was asked for, so wait for the maintenance lock, and leave
  * one small log file where nobody appends meanwhile; else HOLTER_BUSY at once. *rows: how many were
  * written.

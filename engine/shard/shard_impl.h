@@ -104,7 +104,10 @@ struct shard {
     struct wal *append_wal;
     bool has_appended; /* since the last mark */
 
-    struct io_mutex *mutex; /* guards all that follows */
+    _Atomic uint64_t spare_wanted; /* bytes; 0: none, or it is being made */
+    struct io_mutex *mutex;        /* guards all that follows */
+    struct io_file *spare;         /* for the log to go on in (wal.h), until an appender comes; NULL: none */
+    uint64_t spare_bytes;
     struct io_queue *queue;
     struct manifest *manifest;
     struct wal *wal; /* for reading */

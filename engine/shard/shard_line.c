@@ -334,6 +334,9 @@ static holter_status publish_round(struct shard_write *leader, bool is_last, hol
     head_count(shard->spec.statistics, HEAD_COMMITS, commits);
     head_measure(shard->spec.statistics, HEAD_GROUP_COMMITS, commits);
     shard->has_appended = true;
+    uint64_t spare_bytes = wal_spare_wanted(shard->append_wal);
+    if (spare_bytes > 0)
+        atomic_store(&shard->spare_wanted, spare_bytes);
     io_mutex_lock(shard->mutex);
     leader->is_untouched = is_last && wal_is_untouched(shard->append_wal, &leader->place);
     shard_publish_end(shard, &leader->place, leader->is_untouched); /* W1 */
@@ -445,6 +448,9 @@ static holter_status prepare(struct shard_write *write, holter_error *err)
         return status;
     write->place = end.place;
     io_mutex_lock(shard->mutex);
+    if (shard->spare != NULL)
+        wal_spare_give(shard->append_wal, shard->spare, shard->spare_bytes);
+    shard->spare = NULL;
     shard_publish_end(shard, &end.place, false);
     io_mutex_unlock(shard->mutex);
     return HOLTER_OK;
@@ -714,6 +720,26 @@ holter_status shard_write_mark(struct shard_write *write, struct wal_place *plac
     }
     end_at_place(write, status);
     return status;
+}
+
+bool shard_wants_spare(struct shard *shard)
+{
+    return atomic_load_explicit(&shard->spare_wanted, memory_order_relaxed) > 0;
+}
+
+void shard_make_spare(struct shard *shard)
+{
+    struct io_file *spare;
+    uint64_t bytes = atomic_exchange(&shard->spare_wanted, 0);
+    if (bytes == 0 ||
+        wal_spare_make(&spare, shard->spec.io, shard->directory, bytes, NULL) != HOLTER_OK)
+        return;
+    head_count(shard->spec.statistics, HEAD_LOG_AHEAD_BYTES, bytes);
+    io_mutex_lock(shard->mutex);
+    io_close(shard->spare);
+    shard->spare = spare;
+    shard->spare_bytes = bytes;
+    io_mutex_unlock(shard->mutex);
 }
 
 bool shard_rest_log(struct wal_place *place, struct shard *shard, uint64_t sequence)

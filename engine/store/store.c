@@ -203,6 +203,8 @@ holter_status store_open_on(holter_store **out, struct io *io, const char *path,
     if (status == HOLTER_OK)
         status = store_worker_init(&store->syncer, store, store_sync_buffered, err);
     if (status == HOLTER_OK)
+        status = store_worker_init(&store->preparer, store, store_make_spares, err);
+    if (status == HOLTER_OK)
         status = crypto_arena_new(&store->arena, STORE_ARENA_SLOTS, err);
     if (status == HOLTER_OK)
         status = open_keyring(store, asked->keyring_path, err);

@@ -73,7 +73,7 @@ struct holter_store {
     struct head *head;     /* NULL: reading only, and there is none */
     atomic_bool is_forked; /* this is a child's copy of its parent's handle */
     atomic_int calls;      /* under way */
-    struct store_worker flusher, syncer;
+    struct store_worker flusher, syncer, preparer;
     struct store_buffered buffered;
 
     struct io_mutex *mutex; /* guards all that follows */
@@ -197,9 +197,10 @@ holter_status store_worker_init(struct store_worker *worker, holter_store *store
 bool store_worker_tell(struct store_worker *worker);
 /** Waits for them. */
 void store_workers_stop(holter_store *store);
-/** Of the threads: flush the shards that are due; make buffered commits durable, until none waits. */
+/** Of the threads: flush the shards that are due; make buffered commits durable, until none waits; make log files ahead. */
 void store_flush_due(holter_store *store);
 void store_sync_buffered(holter_store *store);
+void store_make_spares(holter_store *store);
 /**
  * A buffered commit of so many writes, which each end with store_buffered_written. Errors: HOLTER_BUSY too many bytes
  * wait; HOLTER_NO_MEMORY.

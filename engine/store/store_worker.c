@@ -1,12 +1,12 @@
 /*
- * store_worker.c -- the threads of a handle: one makes buffered commits durable, one flushes.
+ * store_worker.c -- the threads of a handle: one makes buffered commits durable, one flushes, one makes log files ahead.
  *
  *     commit, buffered ──> line of its shard ──> the next leader's group: a durable commit's, or
  *                                                that of the thread here
  *
  * Each is started when it is first needed and ends with the handle. Where there are no threads
- * (simulated), a commit flushes itself, and buffered commits wait for a durable one, for who waits for them
- * (holter_sync, holter_wait_durable) or for holter_close.
+ * (simulated), a commit flushes itself and makes its log files, and buffered commits wait for a durable one, for who
+ * waits for them (holter_sync, holter_wait_durable) or for holter_close.
  *
  *   B1  Buffered commits count in the order that they were accepted in: those up to
  *       holter_durable() are on the disk, whatever shards they went to.
@@ -86,6 +86,7 @@ void store_workers_stop(holter_store *store)
 {
     stop_worker(&store->flusher);
     stop_worker(&store->syncer);
+    stop_worker(&store->preparer);
 }
 
 /* ---- flush ----------------------------------------------------------------------------------- */
@@ -115,6 +116,16 @@ void store_flush_due(holter_store *store)
     for (struct shard *shard; (shard = shard_at(store, &region, &index)) != NULL;) {
         if (!atomic_load(&store->flusher.stops) && shard_flush_due(shard) != SHARD_FLUSH_NOT_DUE)
             (void)shard_flush(NULL, shard, false, NULL);
+    }
+}
+
+void store_make_spares(holter_store *store)
+{
+    size_t region = 0;
+    size_t index = 0;
+    for (struct shard *shard; (shard = shard_at(store, &region, &index)) != NULL;) {
+        if (!atomic_load(&store->preparer.stops))
+            shard_make_spare(shard);
     }
 }
 

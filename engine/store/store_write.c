@@ -118,4 +118,8 @@ void store_writes_end(struct store_writes *all)
         sets_due -= leave_lines(all);
         deadline = INT64_MAX; /* those that are left are being written, or lead */
     }
+    for (size_t i = 0; i < all->count; i++) {
+        if (shard_wants_spare(all->at[i].shard) && !store_worker_tell(&store->preparer))
+            shard_make_spare(all->at[i].shard);
+    }
 }

@@ -130,7 +130,7 @@ holter_status wal_frame_open(struct buffer *body, struct wal *wal,
  * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY: nothing counts, *place is untouched; this
  *          wal will begin a new file with its next append, naming *place as the end of the old one
  *          (W2).
- * Cost     one synced write a group; a new file (made ahead: zeros, synced, renamed) now and then.
+ * Cost     one synced write a group; a new file (zeros, synced, renamed; or a spare) now and then.
  */
 holter_status wal_append(struct wal *wal, struct wal_place *place, const struct wal_frame *frames,
                          size_t count, holter_error *err);
@@ -191,6 +191,24 @@ holter_status wal_take_over(struct wal *wal, const struct wal_place *place, bool
  * appends next may go on there. Not where an append failed or was given up.
  */
 bool wal_is_untouched(const struct wal *wal, const struct wal_place *place);
+
+/*
+ * A spare is a file for the log to go on in, made ahead: zeros, synced, without a name, so that it goes with whoever made
+ * it. Only its header is left to be written when a file is full.
+ */
+/**
+ * *out owned: wal_spare_give, io_close. Any thread, without a lock. Errors: HOLTER_UNSUPPORTED the file system has no files
+ * without a name; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY. Cost: writes all of it.
+ */
+holter_status wal_spare_make(struct io_file **out, struct io *io, const char *directory,
+                             uint64_t bytes, holter_error *err);
+/**
+ * The bytes of a spare, once for each file: where this one is half full and large enough for that to pay. 0: none is
+ * wanted now.
+ */
+uint64_t wal_spare_wanted(struct wal *wal);
+/** The next file is made of it, where its size fits. Takes `spare`, which wal_rest and wal_close let go. */
+void wal_spare_give(struct wal *wal, struct io_file *spare, uint64_t bytes);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

@@ -224,12 +224,30 @@ static holter_status begin_file(struct wal *wal, uint64_t group_bytes, holter_er
         wal_give_up(wal); /* on failure too: the new file may be there, so the old one has ended */
     if (status != HOLTER_OK)
         return status;
+    if (group_bytes == 0)
+        wal_spare_drop(wal);
     wal->ended_bytes = has_rested ? 0 : wal->ended_bytes + previous.offset;
     wal->file = file;
     wal->header = header;
     wal->end_is_known = true;
     wal->next = (struct wal_place){ header.number, WAL_PAGE_BYTES, previous.sequence };
     return HOLTER_OK;
+}
+
+/*
+ * What is smaller than a quarter of the largest file is made as fast as a spare is named; of a file that fills up, the one
+ * after it is one of the largest.
+ */
+uint64_t wal_spare_wanted(struct wal *wal)
+{
+    bool is_wanted = wal->file != NULL && wal->spare == NULL && !wal->has_no_spares &&
+                     wal->spare_asked != wal->header.number &&
+                     wal->header.file_bytes >= wal->file_bytes / 4 &&
+                     wal->next.offset >= wal->header.file_bytes / 2;
+    if (!is_wanted)
+        return 0;
+    wal->spare_asked = wal->header.number;
+    return wal->file_bytes;
 }
 
 /* ---- a write --------------------------------------------------------------------------------- */

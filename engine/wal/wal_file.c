@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ZEROS_BYTES = 1 << 20 }; /* of a file being made, in one write */
+enum { ZEROS_BYTES = 256 << 10 }; /* of a file being made, in one write */
 
 /* ---- the handle of a log --------------------------------------------------------------------- */
 
@@ -77,6 +77,7 @@ void wal_close(struct wal *wal)
         return;
     wal_sources_close(wal);
     io_close(wal->file);
+    wal_spare_drop(wal);
     io_queue_close(wal->queue);
     free(wal->group);
     free(wal->page);
@@ -387,32 +388,87 @@ holter_status wal_file_sync(struct wal *wal, uint64_t number, holter_error *err)
     return status;
 }
 
-/* The header page and zeros, synced, under the name aside. */
+/* The header page, where there is one yet, and zeros, synced. */
+static holter_status fill(struct io_queue *queue, struct io_file *file, uint64_t bytes,
+                          const struct wal_header *header, holter_error *err)
+{
+    size_t chunk = bytes < ZEROS_BYTES ? (size_t)bytes : ZEROS_BYTES;
+    uint8_t *memory = core_alloc_pages(chunk);
+    holter_status status = HOLTER_OK;
+    if (memory == NULL)
+        return error_set(err, HOLTER_NO_MEMORY, "log file '%s': no memory to make it",
+                         io_path(file));
+    if (header != NULL)
+        wal_header_encode(memory, header);
+    for (uint64_t offset = 0; status == HOLTER_OK && offset < bytes; offset += chunk) {
+        if (chunk > bytes - offset)
+            chunk = (size_t)(bytes - offset);
+        status = io_write_exactly(queue, file, offset, memory, chunk, err);
+        memset(memory, 0, WAL_PAGE_BYTES);
+    }
+    free(memory);
+    return status == HOLTER_OK ? io_sync(queue, file, err) : status;
+}
+
 static holter_status write_aside(struct wal *wal, const char *path, const struct wal_header *header,
                                  holter_error *err)
 {
     struct io_file *file = NULL;
-    size_t chunk = header->file_bytes < ZEROS_BYTES ? (size_t)header->file_bytes : ZEROS_BYTES;
-    uint8_t *memory = core_alloc_pages(chunk);
-    if (memory == NULL)
-        return error_set(err, HOLTER_NO_MEMORY, "log file '%s': no memory to make it", path);
-
     holter_status status = io_open(&file, wal->io, path, IO_CREATE | IO_DIRECT, err);
-    if (status != HOLTER_OK)
-        goto done;
-    wal_header_encode(memory, header);
-    for (uint64_t offset = 0; offset < header->file_bytes; offset += chunk) {
-        if (chunk > header->file_bytes - offset)
-            chunk = (size_t)(header->file_bytes - offset);
-        status = io_write_exactly(wal->queue, file, offset, memory, chunk, err);
-        if (status != HOLTER_OK)
-            goto done;
-        memset(memory, 0, WAL_PAGE_BYTES);
-    }
-    status = io_sync(wal->queue, file, err);
-done:
+    if (status == HOLTER_OK)
+        status = fill(wal->queue, file, header->file_bytes, header, err);
     io_close(file);
-    free(memory);
+    return status;
+}
+
+holter_status wal_spare_make(struct io_file **out, struct io *io, const char *directory,
+                             uint64_t bytes, holter_error *err)
+{
+    struct io_queue *queue = NULL;
+    struct io_file *file = NULL;
+    *out = NULL;
+    holter_status status = io_queue_open(&queue, io, 1, err);
+    if (status == HOLTER_OK)
+        status = io_open(&file, io, directory, IO_UNNAMED | IO_DIRECT, err);
+    if (status == HOLTER_OK)
+        status = fill(queue, file, bytes, NULL, err);
+    if (status == HOLTER_OK) {
+        *out = file;
+        file = NULL;
+    }
+    io_close(file);
+    io_queue_close(queue);
+    return status;
+}
+
+void wal_spare_give(struct wal *wal, struct io_file *spare, uint64_t bytes)
+{
+    wal_spare_drop(wal);
+    wal->spare = spare;
+    wal->spare_bytes = bytes;
+}
+
+void wal_spare_drop(struct wal *wal)
+{
+    io_close(wal->spare);
+    wal->spare = NULL;
+}
+
+/* The spare gets its header, synced, and then its name. *named also on failure, as in wal_file_make. */
+static holter_status name_spare(bool *named, struct wal *wal, const char *path,
+                                const struct wal_header *header, holter_error *err)
+{
+    wal_header_encode(wal->page, header);
+    holter_status status =
+        io_write_exactly(wal->queue, wal->spare, 0, wal->page, WAL_PAGE_BYTES, err);
+    if (status == HOLTER_OK)
+        status = io_sync(wal->queue, wal->spare, err);
+    if (status == HOLTER_OK) {
+        status = io_link(wal->spare, path, err);
+        wal->has_no_spares = status == HOLTER_UNSUPPORTED;
+        *named = !wal->has_no_spares;
+    }
+    wal_spare_drop(wal);
     return status;
 }
 
@@ -434,6 +490,21 @@ static holter_status next_number(uint64_t *out, struct wal *wal, uint64_t previo
             wal->directory);
     *out = greatest + 1;
     return HOLTER_OK;
+}
+
+static holter_status make_aside(bool *named, struct wal *wal, const char *aside, const char *path,
+                                const struct wal_header *header, holter_error *err)
+{
+    (void)io_unlink(wal->io, aside, NULL); /* left by a writer that died */
+    holter_status status = write_aside(wal, aside, header, err);
+    if (status == HOLTER_OK) {
+        wal->written.ahead_bytes += header->file_bytes;
+        *named = true;
+        status = io_rename(wal->io, aside, path, err);
+    }
+    if (status != HOLTER_OK)
+        (void)io_unlink(wal->io, aside, NULL); /* on a full disk its bytes are needed */
+    return status;
 }
 
 holter_status wal_file_make(struct io_file **out, struct wal_header *header, bool *named,
@@ -462,17 +533,21 @@ holter_status wal_file_make(struct io_file **out, struct wal_header *header, boo
     if (status != HOLTER_OK)
         return status;
 
-    (void)io_unlink(wal->io, aside, NULL); /* left by a writer that died */
-    status = write_aside(wal, aside, &made, err);
-    if (status == HOLTER_OK) {
-        wal->written.ahead_bytes += made.file_bytes;
-        *named = true;
-        status = io_rename(wal->io, aside, path, err);
+    bool is_made = false;
+    if (wal->spare != NULL && wal->spare_bytes >= made.file_bytes &&
+        made.file_bytes != WAL_FILE_BYTES_REST) {
+        made.file_bytes = wal->spare_bytes;
+        status = name_spare(named, wal, path, &made, err);
+        if (status != HOLTER_OK && *named)
+            return status;
+        is_made = status == HOLTER_OK;
+        wal->written.ahead_bytes += WAL_PAGE_BYTES; /* the rest was counted by its maker */
+        made.file_bytes = is_made ? made.file_bytes : header->file_bytes;
     }
-    if (status != HOLTER_OK) {
-        (void)io_unlink(wal->io, aside, NULL); /* on a full disk its bytes are needed */
+    if (!is_made)
+        status = make_aside(named, wal, aside, path, &made, err);
+    if (status != HOLTER_OK)
         return status;
-    }
     status = io_sync_dir(wal->io, wal->directory, err);
     if (status == HOLTER_OK)
         status = wal_file_open_to_append(out, wal, made.number, err);

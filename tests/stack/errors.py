@@ -39,6 +39,7 @@ ERRORS = {
     "ftruncate": WRITING,
     "fallocate": WRITING,
     "rename": NAMING,
+    "linkat": NAMING,
     "unlink": NAMING + ("EBUSY",),
     "mkdir": NAMING,
     "fchmod": ("EIO", "EROFS", "EPERM"),
@@ -66,7 +67,7 @@ def written_after_error(log):
             opened = re.search(r'openat\(AT_FDCWD, "([^"]*)".* = ([0-9]+)$', line)
             if opened:
                 files[opened.group(2)] = opened.group(1)
-                if "O_EXCL" in line:
+                if "O_EXCL" in line or "O_TMPFILE" in line:
                     given_up.discard(opened.group(1))  # made anew
             moved = re.search(r'rename\("[^"]*", "([^"]*)"\) = 0', line)
             if moved:

@@ -373,7 +373,7 @@ class Stage:
 
 # ---- system calls
 
-TRACED = ("openat", "close", "read", "write", "pread64", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "mkdir", "fcntl",
+TRACED = ("openat", "close", "read", "write", "pread64", "pwrite64", "fsync", "fdatasync", "rename", "linkat", "unlink", "mkdir", "fcntl",
           "newfstatat", "ftruncate", "fallocate", "getdents64", "mmap", "munmap", "mlock", "getrandom", "fchmod", "fadvise64",
           "clone3", "statfs", "lseek")
 

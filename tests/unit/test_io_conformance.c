@@ -603,6 +603,47 @@ START_TEST(rename_replaces_and_open_files_stay)
 }
 END_TEST
 
+START_TEST(a_file_without_a_name_gets_one)
+{
+    if (!start(_i))
+        return;
+    struct io_file *file = NULL, *second = NULL;
+    struct io_names names;
+    holter_status status = io_open(&file, io, at("."), IO_UNNAMED, &err);
+    if (status == HOLTER_UNSUPPORTED) {
+        printf("left out: %s\n", err.message);
+        end();
+        return;
+    }
+    ck_assert_msg(status == HOLTER_OK, "%s", err.message);
+    ck_ok(io_write_exactly(queue, file, 0, "none", 4, &err));
+    ck_ok(io_sync(queue, file, &err));
+    ck_ok(io_list(&names, io, at("."), &err));
+    ck_assert_uint_eq(names.count, 0);
+    io_names_release(&names);
+    ck_fails(io_check_linked(file, &err), HOLTER_IO);
+    file_make("taken", "taken");
+    ck_fails(io_link(file, at("taken"), &err), HOLTER_EXISTS);
+    ck_fails(io_link(file, at("no/dir"), &err), HOLTER_NOT_FOUND);
+    check_file("taken", "taken");
+    ck_ok(io_link(file, at("named"), &err));
+    ck_ok(io_check_linked(file, &err));
+    check_file("named", "none");
+    ck_ok(io_write_exactly(queue, file, 0, "name", 4, &err));
+    io_close(file);
+    check_file("named", "name");
+
+    ck_ok(io_open(&second, io, at("."), IO_UNNAMED | IO_DIRECT, &err)); /* never named */
+    io_close(second);
+    ck_ok(io_list(&names, io, at("."), &err));
+    ck_assert_uint_eq(names.count, 2);
+    io_names_release(&names);
+    ck_fails(io_open(&file, io, at("named"), IO_UNNAMED, &err), HOLTER_NOT_FOUND);
+    ck_fails(io_open(&file, io, at("none"), IO_UNNAMED, &err), HOLTER_NOT_FOUND);
+    end();
+}
+END_TEST
+
 START_TEST(an_unlinked_file_stays_while_open)
 {
     if (!start(_i))
@@ -1500,6 +1541,7 @@ static Suite *io_conformance_suite(void)
         &what_is_expected_may_be_anything,
         &closing_a_queue_waits,
         &rename_replaces_and_open_files_stay,
+        &a_file_without_a_name_gets_one,
         &an_unlinked_file_stays_while_open,
         &names_are_listed_by_their_bytes,
         &space_is_told,

@@ -249,6 +249,38 @@ START_TEST(directory_changes_survive_in_any_subset)
 }
 END_TEST
 
+/* Its bytes are there whenever its name is; without one it goes with its process. */
+START_TEST(a_file_without_a_name_is_gone_after_a_crash)
+{
+    start(NULL);
+    struct io_file *named = file_open(io, ".", IO_UNNAMED);
+    struct io_file *unnamed = file_open(io, ".", IO_UNNAMED);
+    for (int i = 0; i < 2; i++) {
+        ck_ok(io_write_exactly(queue, i == 0 ? named : unnamed, 0, "x", 1, &err));
+        ck_ok(io_sync(queue, i == 0 ? named : unnamed, &err));
+    }
+    ck_ok(io_link(named, "f", &err));
+    ck_assert_uint_eq(sim_pending_count(sim), 1);
+    struct sim *copy = crashed(SIM_CRASH_DURABLE, 0);
+    ck_assert(!has_file(copy, "f"));
+    sim_free(copy);
+    copy = crashed(SIM_CRASH_ALL, 0);
+    ck_assert(file_is(copy, "f", "x", 1));
+    sim_free(copy);
+    ck_ok(io_sync_dir(io, ".", &err));
+    copy = crashed(SIM_CRASH_DURABLE, 0);
+    ck_assert(file_is(copy, "f", "x", 1));
+    struct io_names names;
+    ck_ok(sim_files(&names, copy));
+    ck_assert_uint_eq(names.count, 1);
+    io_names_release(&names);
+    sim_free(copy);
+    io_close(named);
+    io_close(unnamed);
+    stop();
+}
+END_TEST
+
 START_TEST(a_directory_that_is_lost_takes_what_it_held)
 {
     start(NULL);
@@ -1475,6 +1507,7 @@ static Suite *io_sim_suite(void)
     tcase_add_test(all, sectors_are_torn_apart_in_every_way);
     tcase_add_test(all, a_crash_keeps_exactly_the_chosen_items);
     tcase_add_test(all, directory_changes_survive_in_any_subset);
+    tcase_add_test(all, a_file_without_a_name_is_gone_after_a_crash);
     tcase_add_test(all, a_directory_that_is_lost_takes_what_it_held);
     tcase_add_test(all, a_rename_between_directories_is_never_half);
     tcase_add_test(all, a_rename_removes_no_name_of_another_file);

@@ -455,6 +455,101 @@ START_TEST(an_empty_log_does_not_rest)
 }
 END_TEST
 
+/* ---- spares ---------------------------------------------------------------------------------- */
+
+/* Fills files until a spare is wanted. */
+static uint64_t fill_until_wanted(void)
+{
+    uint64_t bytes = 0;
+    while (bytes == 0) {
+        must_append(&world, 1, 15000, false);
+        bytes = wal_spare_wanted(world.wal);
+    }
+    return bytes;
+}
+
+static void give_spare(uint64_t bytes)
+{
+    struct io_file *spare;
+    ck_assert_int_eq(wal_spare_make(&spare, world.io, WORLD_DIRECTORY, bytes, NULL), HOLTER_OK);
+    wal_spare_give(world.wal, spare, bytes);
+}
+
+START_TEST(a_full_file_is_followed_by_its_spare)
+{
+    open_large();
+    ck_assert_uint_eq(fill_until_wanted(), LARGE_FILE_BYTES);
+    ck_assert_uint_eq(world.end.file, 2); /* the first one is small */
+    ck_assert_uint_ge(world.end.offset, file_bytes(2) / 2);
+    ck_assert_uint_eq(wal_spare_wanted(world.wal), 0); /* once */
+    give_spare(LARGE_FILE_BYTES);
+    ck_assert_uint_eq(file_bytes(3), 0);
+    while (file_bytes(2) - world.end.offset >= 4 * WAL_PAGE_BYTES)
+        must_append(&world, 1, 15000, false);
+    wal_written_take(world.wal);
+    uint64_t before = sim_written_bytes(world.sim);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_eq(world.end.file, 3);
+    ck_assert_uint_eq(file_bytes(3), LARGE_FILE_BYTES);
+    ck_assert_uint_eq(sim_written_bytes(world.sim) - before, 5 * WAL_PAGE_BYTES);
+    ck_assert_uint_eq(wal_written_take(world.wal).ahead_bytes, WAL_PAGE_BYTES);
+    ck_assert_uint_eq(fill_until_wanted(), LARGE_FILE_BYTES);
+    must_read_to_end(&world);
+    struct wal_place end;
+    must_recover(&world, &world.end, &end, NULL);
+    ck_assert_mem_eq(&end, &world.end, sizeof end);
+}
+END_TEST
+
+static const struct sim_fault spare_faults[] = {
+    { .kind = SIM_WRITE, .error = EIO },  { .kind = SIM_WRITE, .short_transfer = true },
+    { .kind = SIM_SYNC, .error = EIO },   { .kind = SIM_LINK, .error = EOPNOTSUPP },
+    { .kind = SIM_LINK, .error = ENOSPC }, /* it may have its name */
+};
+
+START_TEST(without_its_spare_a_file_is_made)
+{
+    const struct sim_fault *fault = &spare_faults[_i];
+    bool is_named = fault->kind == SIM_LINK && fault->error != EOPNOTSUPP;
+    open_large();
+    give_spare(fill_until_wanted());
+    while (file_bytes(2) - world.end.offset >= 4 * WAL_PAGE_BYTES)
+        must_append(&world, 1, 15000, false);
+    sim_fault_set(world.sim, fault);
+    ck_assert_int_eq(world_append(&world, 1, 15000, false, NULL),
+                     is_named ? HOLTER_NO_SPACE : HOLTER_OK);
+    ck_assert(sim_fault_was_hit(world.sim));
+    sim_fault_clear(world.sim);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_eq(world.end.file, 3);
+    fill_to_file(4);
+    must_read_to_end(&world);
+    bool has_asked = false;
+    while (world.end.file < 6) {
+        must_append(&world, 1, 15000, false);
+        has_asked = has_asked || wal_spare_wanted(world.wal) > 0;
+    }
+    ck_assert_int_eq(has_asked, fault->error != EOPNOTSUPP);
+}
+END_TEST
+
+START_TEST(a_spare_that_is_too_small_or_not_needed_is_let_go)
+{
+    open_large();
+    fill_until_wanted();
+    give_spare(WAL_FILE_BYTES_FIRST);
+    fill_to_file(3);
+    ck_assert_uint_eq(file_bytes(3), LARGE_FILE_BYTES);
+    give_spare(LARGE_FILE_BYTES);
+    ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
+    ck_assert_uint_eq(file_bytes(4), WAL_FILE_BYTES_REST);
+    must_append(&world, 1, 15000, false);
+    ck_assert_uint_lt(file_bytes(5), LARGE_FILE_BYTES);
+    give_spare(LARGE_FILE_BYTES); /* wal_close lets it go */
+    must_read_to_end(&world);
+}
+END_TEST
+
 /* ---- taking over ----------------------------------------------------------------------------- */
 
 START_TEST(a_successor_goes_on_in_a_file_that_was_left_untouched)
@@ -830,6 +925,9 @@ int main(void)
     tcase_add_test(all, a_group_of_a_page_goes_into_the_file_of_a_rest);
     tcase_add_test(all, after_a_rest_a_file_is_as_large_as_what_was_written);
     tcase_add_test(all, an_empty_log_does_not_rest);
+    tcase_add_test(all, a_full_file_is_followed_by_its_spare);
+    tcase_add_loop_test(all, without_its_spare_a_file_is_made, 0, (int)CORE_COUNT(spare_faults));
+    tcase_add_test(all, a_spare_that_is_too_small_or_not_needed_is_let_go);
     tcase_add_test(all, a_successor_goes_on_in_a_file_that_was_left_untouched);
     tcase_add_loop_test(all, a_successor_leaves_a_file_that_may_have_been_touched, 0, 3);
     tcase_add_test(all, a_successor_leaves_a_file_that_a_newer_one_follows);
