@@ -13,9 +13,11 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -210,6 +212,45 @@ START_TEST(a_store_closes_while_what_is_buffered_cannot_be_written)
 }
 END_TEST
 
+/* What kept the thread from writing is told to who waits, and it stays to be written. */
+START_TEST(who_waits_learns_why_the_disk_takes_nothing)
+{
+    holter_error err = { 0 };
+    struct rlimit limit, none;
+    holter_batch *batch;
+    const holter_batch_options buffered = { .buffered = 1 };
+    holter_id id = { .bytes = "u", .count = 1 };
+    holter_value value = { .integer = 60 };
+    holter_row row = { .time_ns = 1, .values = &value, .value_count = 1 };
+    holter_metric found;
+    ck_assert_int_eq(holter_open(&store, path, NULL, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_metric_find(store, "heart_rate", &found, &err), HOLTER_OK);
+    row.metric = metric = found.number;
+    ck_assert_int_eq(holter_users_add(store, &id, 1, NULL, &row.user, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_source_need(store, row.user, "watch", &row.source, &err), HOLTER_OK);
+    ck_assert_uint_eq(rows_of(row.user, HOLTER_TIME_MIN, HOLTER_TIME_MAX), 0); /* shards are open */
+    ck_assert_int_eq(holter_batch_new(&batch, store, &buffered, &err), HOLTER_OK);
+    ck_assert_int_eq(holter_batch_add(batch, &row, NULL, &err), HOLTER_OK);
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 64 << 10; /* less than any log file */
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0); /* of this test's own process */
+    ck_assert_int_eq(holter_commit(store, batch, &err), HOLTER_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(holter_wait_durable(store, 1, &err), HOLTER_NO_SPACE);
+        ck_assert_ptr_nonnull(strstr(err.message, "/log-"));
+    }
+    ck_assert_uint_eq(holter_durable(store), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(holter_wait_durable(store, 1, &err), HOLTER_OK);
+    ck_assert_uint_eq(rows_of(row.user, HOLTER_TIME_MIN, HOLTER_TIME_MAX), 1);
+    holter_batch_free(batch);
+    holter_close(store);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_parallel");
@@ -219,6 +260,7 @@ int main(void)
     tcase_add_loop_test(tcase, threads_commit_side_by_side_while_the_store_flushes,
                         HOLTER_BACKEND_POSIX, HOLTER_BACKEND_URING + 1);
     tcase_add_test(tcase, a_store_closes_while_what_is_buffered_cannot_be_written);
+    tcase_add_test(tcase, who_waits_learns_why_the_disk_takes_nothing);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

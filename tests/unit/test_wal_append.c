@@ -515,11 +515,15 @@ START_TEST(without_its_spare_a_file_is_made)
     give_spare(fill_until_wanted());
     while (file_bytes(2) - world.end.offset >= 4 * WAL_PAGE_BYTES)
         must_append(&world, 1, 15000, false);
+    wal_written_take(world.wal);
     sim_fault_set(world.sim, fault);
     ck_assert_int_eq(world_append(&world, 1, 15000, false, NULL),
                      is_named ? HOLTER_NO_SPACE : HOLTER_OK);
     ck_assert(sim_fault_was_hit(world.sim));
     sim_fault_clear(world.sim);
+    if (!is_named) /* what was written to the spare, and all of another file */
+        ck_assert_uint_eq(wal_written_take(world.wal).ahead_bytes,
+                          WAL_PAGE_BYTES + LARGE_FILE_BYTES);
     must_append(&world, 1, 15000, false);
     ck_assert_uint_eq(world.end.file, 3);
     fill_to_file(4);
