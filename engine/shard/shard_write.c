@@ -38,10 +38,16 @@ void shard_write_free(struct shard_write *write)
     free(write);
 }
 
-/* What a row may take in a frame at most: ten bytes a varint, codec bytes aside. */
+/* What a row may take in a frame at most: ten bytes a varint, codec bytes and texts aside .. */
+static size_t numbers_bytes_max(const struct columns *columns)
+{
+    return 10 * (size_t)(4 + columns->schema.field_count);
+}
+
+/* .. and with its texts. */
 static size_t row_bytes_max(const struct columns *columns, size_t row)
 {
-    size_t bytes = 10 * (size_t)(4 + columns->schema.field_count);
+    size_t bytes = numbers_bytes_max(columns);
     for (size_t f = 0; f < columns->schema.field_count; f++) {
         uint32_t text_bytes = 0;
         if (columns->schema.types[f] == FIELD_TEXT)
@@ -59,6 +65,11 @@ static size_t rows_that_fit(const struct columns *columns, size_t first, size_t 
     if (room <= SERIES_BYTES_MAX)
         return 0;
     room -= SERIES_BYTES_MAX;
+    if (columns->text.bytes == 0) {
+        count = room / numbers_bytes_max(columns);
+        count = count < CODEC_ROWS_MAX ? count : CODEC_ROWS_MAX;
+        return count < columns->count - first ? count : columns->count - first;
+    }
     while (first + count < columns->count && count < CODEC_ROWS_MAX) {
         size_t bytes = row_bytes_max(columns, first + count);
         if (bytes > room)

@@ -244,6 +244,15 @@ static bool is_same_row(const struct columns *a, size_t row_a, const struct colu
     return columns_row_is_equal(a, row_a, b, row_b) && a->flags[row_a] == b->flags[row_b];
 }
 
+/* Of sorted rows. */
+static bool has_equal_times(const struct columns *rows)
+{
+    uint64_t equal = 0;
+    for (size_t i = 1; i < rows->count; i++)
+        equal |= rows->time[i - 1] == rows->time[i];
+    return equal != 0;
+}
+
 /*
  * Sort, and of rows with one identity keep the one that stands: the greatest revision, of these the
  * last.
@@ -254,10 +263,12 @@ static bool settle_series(struct commit *commit, struct commit_series *series)
     bool has_dropped = false;
     if (!columns_sort(rows))
         return false;
-    memset(commit->drops, 0, rows->count);
     for (size_t i = 0; i < rows->count; i++)
         commit->answers[rows->sequence[i]] =
             (holter_row_answer){ .answer = HOLTER_ACCEPTED, .flags = rows->flags[i] };
+    if (!has_equal_times(rows))
+        return true;
+    memset(commit->drops, 0, rows->count);
     for (size_t i = rows->count; i-- > 1;) {
         if (columns_compare(rows, i - 1, rows, i) != 0)
             continue;
