@@ -57,8 +57,8 @@ struct csv {
     uint64_t line, next_line;
     size_t field_count;
     struct csv_field fields[CSV_COLUMNS_MAX];
-    bool is_doubled[CSV_COLUMNS_MAX]; /* it has doubled quotes */
-    bool has_doubled;                 /* one of them */
+    uint16_t doubled[CSV_COLUMNS_MAX]; /* those with doubled quotes, by their index */
+    size_t doubled_count;
     char problem[CSV_PROBLEM_BYTES_MAX];
     char buffer[BUFFER_BYTES];
 };
@@ -132,9 +132,9 @@ static bool field_push(struct csv *csv, size_t begin, size_t end, bool has_doubl
                  "found more than %d columns, expected at most that many", CSV_COLUMNS_MAX);
         return false;
     }
-    csv->fields[csv->field_count] = (struct csv_field){ csv->buffer + begin, end - begin };
-    csv->is_doubled[csv->field_count++] = has_doubled;
-    csv->has_doubled |= has_doubled;
+    if (has_doubled)
+        csv->doubled[csv->doubled_count++] = (uint16_t)csv->field_count;
+    csv->fields[csv->field_count++] = (struct csv_field){ csv->buffer + begin, end - begin };
     return true;
 }
 
@@ -151,14 +151,14 @@ static size_t plain_take(struct csv *csv, size_t *at)
     uint64_t here = ~UINT64_C(0) << begin;
     uint64_t others = csv->marks.others & here;
     uint64_t commas = csv->marks.commas & here & ((others & -others) - 1);
-    size_t count = csv->field_count;
-    for (; commas != 0 && count < CSV_COLUMNS_MAX; commas &= commas - 1) {
+    struct csv_field *field = csv->fields + csv->field_count;
+    const struct csv_field *end_of_fields = csv->fields + CSV_COLUMNS_MAX;
+    for (; commas != 0 && field < end_of_fields; commas &= commas - 1) {
         size_t end = (size_t)__builtin_ctzll(commas);
-        csv->fields[count] = (struct csv_field){ window + begin, end - begin };
-        csv->is_doubled[count++] = false;
+        *field++ = (struct csv_field){ window + begin, end - begin };
         begin = end + 1;
     }
-    csv->field_count = count;
+    csv->field_count = (size_t)(field - csv->fields);
     *at = csv->window + begin;
     if ((commas | others) != 0)
         return csv->window + (size_t)__builtin_ctzll(commas | others);
@@ -238,7 +238,7 @@ static enum found quoted_take(struct csv *csv, size_t *at, uint64_t *lines, int 
 static enum found record_find(struct csv *csv)
 {
     csv->field_count = 0;
-    csv->has_doubled = false;
+    csv->doubled_count = 0;
     uint64_t lines = 0;
     bool is_over = false;
     size_t at = csv->begin;
@@ -276,17 +276,16 @@ static enum found record_find(struct csv *csv)
 
 static void doubled_quotes_undo(struct csv *csv)
 {
-    for (size_t i = 0; csv->has_doubled && i < csv->field_count; i++) {
-        if (!csv->is_doubled[i])
-            continue;
-        char *base = csv->buffer + (csv->fields[i].bytes - csv->buffer);
+    for (size_t i = 0; i < csv->doubled_count; i++) {
+        struct csv_field *field = &csv->fields[csv->doubled[i]];
+        char *base = csv->buffer + (field->bytes - csv->buffer);
         size_t kept = 0;
-        for (size_t from = 0; from < csv->fields[i].count; from++) {
+        for (size_t from = 0; from < field->count; from++) {
             base[kept++] = base[from];
             if (base[from] == '"')
                 from++;
         }
-        csv->fields[i].count = kept;
+        field->count = kept;
     }
 }
 

@@ -233,12 +233,17 @@ static int header_read(struct import *im)
     return TOOL_FAILED;
 }
 
+/* Whose the samples are that follow; `is_same`: as those before. */
+struct person {
+    struct csv_field id, source;
+    bool is_same;
+};
+
 /*
- * There is room for so many samples of a user and source, which follow and are of the row at hand: both are counted.
+ * There is room for so many samples of a person, which follow and are of the row at hand: both are counted.
  * Where rows before it were not stored it counts as not read (I2).
  */
-static int room_make(struct import *im, size_t samples, size_t values, struct csv_field id,
-                     struct csv_field source)
+static int room_make(struct import *im, size_t samples, size_t values, const struct person *person)
 {
     if (!import_rows_have_room(im->rows, samples, values)) {
         int code = import_queue_next(&im->queue);
@@ -249,8 +254,9 @@ static int room_make(struct import *im, size_t samples, size_t values, struct cs
     struct import_counts *counts = &im->rows->counts;
     counts->rows++;
     counts->samples += samples;
+    bool is_known = person->is_same && import_rows_know_person(im->rows);
     if (import_rows_need_room(im->rows, samples, values) &&
-        import_rows_person(im->rows, id, source))
+        (is_known || import_rows_person(im->rows, person->id, person->source)))
         return TOOL_OK;
     counts->not_stored += samples;
     return say_no_memory();
@@ -276,8 +282,9 @@ static int preset_rows_add(struct import *im)
     int code = TOOL_OK;
     struct import_counts *counts = &im->rows->counts;
     if (!im->preset->replaces && reader->sample_count > 0) {
-        code = room_make(im, reader->sample_count, value_count, reader->id,
-                         (struct csv_field){ im->source_name, strlen(im->source_name) });
+        const struct person person = { .id = reader->id,
+                                       .source = { im->source_name, strlen(im->source_name) } };
+        code = room_make(im, reader->sample_count, value_count, &person);
     } else {
         counts->rows++;
         counts->samples += reader->sample_count;
@@ -343,8 +350,8 @@ static bool mapped_record_read(struct import *im, int *code)
     case MAPPED_OK:
         break;
     }
-    *code =
-        room_make(im, 1, mapped->sample.metric->field_count, mapped->row_user, mapped->row_source);
+    const struct person person = { mapped->row_user, mapped->row_source, mapped->is_same_person };
+    *code = room_make(im, 1, mapped->sample.metric->field_count, &person);
     if (*code == TOOL_OK)
         import_rows_add(im->rows, im->file, im->line, &mapped->sample);
     return *code == TOOL_OK;

@@ -122,11 +122,9 @@ static enum mapped_result refused(struct mapped_reader *reader, enum slot slot)
 }
 
 /* *text: a number's decimal comma becomes a point, in `room`. A point would be of thousands: that is refused. */
-static bool decimal_point(struct mapped_reader *reader, struct csv_field *text,
+static bool comma_replace(struct mapped_reader *reader, struct csv_field *text,
                           char room[static NUMBER_BYTES_MAX])
 {
-    if (!reader->decimal_comma || text->count == 0)
-        return true;
     const char *comma = memchr(text->bytes, ',', text->count);
     size_t behind = comma == NULL ? 0 : (size_t)(text->bytes + text->count - comma) - 1;
     if (text->count > NUMBER_BYTES_MAX || memchr(text->bytes, '.', text->count) != NULL ||
@@ -143,6 +141,13 @@ static bool decimal_point(struct mapped_reader *reader, struct csv_field *text,
     room[comma - text->bytes] = '.';
     text->bytes = room;
     return true;
+}
+
+/* Where numbers have decimal commas. */
+static bool decimal_point(struct mapped_reader *reader, struct csv_field *text,
+                          char room[static NUMBER_BYTES_MAX])
+{
+    return !reader->decimal_comma || text->count == 0 || comma_replace(reader, text, room);
 }
 
 static enum mapped_result time_cell_read(struct mapped_reader *reader, int64_t *out_ns)
@@ -232,13 +237,33 @@ static bool is_empty(const struct mapped_reader *reader, const struct plan *plan
     return false;
 }
 
+static bool known_is(const struct known_text *known, struct csv_field text)
+{
+    return known->count > 0 && csv_field_is(text, known->bytes, known->count);
+}
+
+/* Rows of one user and source mostly follow each other; these were checked. */
+static void person_know(struct mapped_reader *reader)
+{
+    reader->is_same_person = known_is(&reader->known_user, reader->row_user) &&
+                             known_is(&reader->known_source, reader->row_source);
+    if (reader->is_same_person)
+        return;
+    reader->known_user.count = reader->row_user.count;
+    memcpy(reader->known_user.bytes, reader->row_user.bytes, reader->row_user.count);
+    reader->known_source.count = reader->row_source.count;
+    memcpy(reader->known_source.bytes, reader->row_source.bytes, reader->row_source.count);
+}
+
 static enum mapped_result user_read(struct mapped_reader *reader)
 {
     struct csv_field id = cell(reader, SLOT_USER);
     if (id.count == 0 && reader->user != NULL)
         id = (struct csv_field){ reader->user, strlen(reader->user) };
     reader->row_user = id;
-    return import_user_check(id, reader->problem) ? MAPPED_OK : refused(reader, SLOT_USER);
+    return known_is(&reader->known_user, id) || import_user_check(id, reader->problem)
+               ? MAPPED_OK
+               : refused(reader, SLOT_USER);
 }
 
 static enum mapped_result source_read(struct mapped_reader *reader)
@@ -247,7 +272,9 @@ static enum mapped_result source_read(struct mapped_reader *reader)
     if (source.count == 0)
         source = (struct csv_field){ reader->source, strlen(reader->source) };
     reader->row_source = source;
-    return import_source_check(source, reader->problem) ? MAPPED_OK : refused(reader, SLOT_SOURCE);
+    return known_is(&reader->known_source, source) || import_source_check(source, reader->problem)
+               ? MAPPED_OK
+               : refused(reader, SLOT_SOURCE);
 }
 
 enum mapped_result mapped_row_read(struct mapped_reader *reader, const struct csv_field *fields)
@@ -274,6 +301,7 @@ enum mapped_result mapped_row_read(struct mapped_reader *reader, const struct cs
         result = source_read(reader);
     if (result != MAPPED_OK)
         return result;
+    person_know(reader);
     sample->metric = &plan->metric;
     sample->values = reader->values;
     return MAPPED_OK;

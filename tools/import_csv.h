@@ -20,6 +20,14 @@ enum { PLANS_MAX = 1024 };
 typedef holter_status metric_find_fn(void *context, holter_metric *out, const char *name,
                                      holter_error *err);
 
+/** A user's id, or a source's name. */
+struct known_text {
+    char bytes[HOLTER_USER_ID_BYTES_MAX > HOLTER_SOURCE_NAME_BYTES_MAX
+                   ? HOLTER_USER_ID_BYTES_MAX
+                   : HOLTER_SOURCE_NAME_BYTES_MAX];
+    size_t count; /* 0: none */
+};
+
 struct mapped_reader {
     /* the caller's: what was asked for, borrowed */
     struct map map;
@@ -42,6 +50,8 @@ struct mapped_reader {
     /* the row at hand */
     const struct csv_field *fields;
     struct csv_field row_user, row_source;
+    struct known_text known_user, known_source; /* of the last row that was taken */
+    bool is_same_person;                        /* they are this row's, too */
     struct import_sample sample; /* its texts are borrowed from the row */
     holter_value values[HOLTER_FIELDS_MAX];
     const char *problem_column; /* NULL: the problem is the whole row's */

@@ -128,6 +128,7 @@ int import_queue_next(struct import_queue *queue)
     pthread_mutex_lock(&queue->mutex);
     queue->full++;
     queue->filled = (queue->filled + 1) % IMPORT_SETS;
+    import_rows_forget_person(import_queue_rows(queue)); /* it is not that of the last row any more */
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->mutex);
     return TOOL_OK;

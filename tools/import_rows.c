@@ -20,7 +20,7 @@ int import_rows_init(struct import_rows *rows, holter_store *store, const char *
     rows->region = region;
     rows->refused = refused;
     rows->context = context;
-    rows->last_user = rows->last_source = NAMES_MISSING;
+    import_rows_forget_person(rows);
     /* Not secret, only not the same each time. */
     uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)rows << 20;
     names_init(&rows->users, seed);
@@ -50,13 +50,6 @@ void import_rows_release(struct import_rows *rows)
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-bool import_rows_have_room(const struct import_rows *rows, size_t row_count, size_t value_count)
-{
-    return rows->row_count + row_count <= IMPORT_ROWS_MAX &&
-           rows->value_count + value_count <= IMPORT_VALUES_MAX &&
-           IMPORT_TEXT_BYTES_MAX - rows->text_bytes >= IMPORT_ROW_TEXT_BYTES_MAX;
-}
-
 static bool room_grow(void **items, size_t *room, size_t count, size_t item_bytes)
 {
     if (count <= *room)
@@ -70,11 +63,8 @@ static bool room_grow(void **items, size_t *room, size_t count, size_t item_byte
     return true;
 }
 
-bool import_rows_need_room(struct import_rows *rows, size_t row_count, size_t value_count)
+bool import_rows_grow(struct import_rows *rows, size_t row_count, size_t value_count)
 {
-    if (row_count <= rows->row_room - rows->row_count &&
-        value_count <= rows->value_room - rows->value_count)
-        return true;
     void *items = rows->rows;
     void *values = rows->values;
     bool ok = room_grow(&items, &rows->row_room, rows->row_count + row_count, sizeof *rows->rows) &&

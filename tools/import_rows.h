@@ -104,12 +104,34 @@ int import_rows_init(struct import_rows *rows, holter_store *store, const char *
 void import_rows_release(struct import_rows *rows);
 
 /** There is room for so many samples with so many values, of one row of a file. */
-bool import_rows_have_room(const struct import_rows *rows, size_t row_count, size_t value_count);
+static inline bool import_rows_have_room(const struct import_rows *rows, size_t row_count,
+                                         size_t value_count)
+{
+    return rows->row_count + row_count <= IMPORT_ROWS_MAX &&
+           rows->value_count + value_count <= IMPORT_VALUES_MAX &&
+           IMPORT_TEXT_BYTES_MAX - rows->text_bytes >= IMPORT_ROW_TEXT_BYTES_MAX;
+}
 /** Make room for them beyond what is kept at once otherwise. false: no memory. */
-bool import_rows_need_room(struct import_rows *rows, size_t row_count, size_t value_count);
+bool import_rows_grow(struct import_rows *rows, size_t row_count, size_t value_count);
+static inline bool import_rows_need_room(struct import_rows *rows, size_t row_count,
+                                         size_t value_count)
+{
+    return (row_count <= rows->row_room - rows->row_count &&
+            value_count <= rows->value_room - rows->value_count) ||
+           import_rows_grow(rows, row_count, value_count);
+}
 
 /** Whose the samples that follow are. false: no memory. */
 bool import_rows_person(struct import_rows *rows, struct csv_field id, struct csv_field source);
+/** They are whose the last ones were; else false. */
+static inline bool import_rows_know_person(const struct import_rows *rows)
+{
+    return rows->last_source >= 0;
+}
+static inline void import_rows_forget_person(struct import_rows *rows)
+{
+    rows->last_user = rows->last_source = NAMES_MISSING;
+}
 /** Take a sample over, for which there is room. */
 void import_rows_add(struct import_rows *rows, uint32_t file, uint64_t line,
                      const struct import_sample *sample);

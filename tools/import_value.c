@@ -28,11 +28,16 @@ bool whole_read(int64_t *out, struct csv_field text)
     if (text.count == is_negative)
         return false;
     int64_t number = 0;
-    for (size_t i = is_negative; i < text.count; i++) {
+    size_t i = is_negative;
+    for (; i < text.count && i < DIGITS_THAT_FIT; i++) {
         unsigned digit = (unsigned char)text.bytes[i] - (unsigned)'0';
         if (digit > 9)
             return false;
-        if (i >= DIGITS_THAT_FIT && number > (INT64_MAX - (int64_t)digit) / 10)
+        number = number * 10 + (int64_t)digit;
+    }
+    for (; i < text.count; i++) {
+        unsigned digit = (unsigned char)text.bytes[i] - (unsigned)'0';
+        if (digit > 9 || number > (INT64_MAX - (int64_t)digit) / 10)
             return false;
         number = number * 10 + (int64_t)digit;
     }
@@ -75,7 +80,9 @@ static void field_expectation(char *out, size_t room, const holter_field *field,
     }
 }
 
-bool import_value_read(holter_value *out, const holter_metric *metric, size_t field,
+/* Of any type and form. */
+TOOL_APART
+static bool value_read(holter_value *out, const holter_metric *metric, size_t field,
                        struct csv_field text, bool round,
                        char problem[static IMPORT_PROBLEM_BYTES_MAX])
 {
@@ -90,9 +97,6 @@ bool import_value_read(holter_value *out, const holter_metric *metric, size_t fi
         out->text.count = text.count;
         return true;
     }
-    /* Most values are whole numbers, for which this is quicker and the same. */
-    if (of->type == HOLTER_INT && of->exponent == 0 && whole_read(&out->integer, text))
-        return true;
     if (text.count > 0 &&
         holter_value_parse(out, metric, field, text.bytes, text.count, round, NULL) == HOLTER_OK)
         return true;
@@ -103,13 +107,24 @@ bool import_value_read(holter_value *out, const holter_metric *metric, size_t fi
                   expectation);
 }
 
-bool import_time_read(int64_t *out_ns, struct time_format *format, const char *format_text,
-                      struct csv_field text, char problem[static IMPORT_PROBLEM_BYTES_MAX])
+bool import_value_read(holter_value *out, const holter_metric *metric, size_t field,
+                       struct csv_field text, bool round,
+                       char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    /* Most values are whole numbers, for which this is quicker and the same. */
+    const holter_field *of = &metric->fields[field];
+    return (of->type == HOLTER_INT && of->exponent == 0 && whole_read(&out->integer, text)) ||
+           value_read(out, metric, field, text, round, problem);
+}
+
+/* Why it is none. false always. */
+TOOL_APART
+static bool time_refuse(enum time_result why, const struct time_format *format,
+                        const char *format_text, struct csv_field text,
+                        char problem[static IMPORT_PROBLEM_BYTES_MAX])
 {
     char form[FORM_BYTES_MAX];
-    switch (time_read(out_ns, format, text.bytes, text.count)) {
-    case TIME_OK:
-        return true;
+    switch (why) {
     case TIME_OUT_OF_RANGE:
         return refuse(
             problem,
@@ -118,6 +133,7 @@ bool import_time_read(int64_t *out_ns, struct time_format *format, const char *f
         return refuse(
             problem,
             "found a time finer than a nanosecond, expected at most nine decimals of a second");
+    case TIME_OK:
     case TIME_MALFORMED:
         break;
     }
@@ -125,6 +141,13 @@ bool import_time_read(int64_t *out_ns, struct time_format *format, const char *f
                   form_of(form, text.bytes, text.count),
                   format->is_off ? ", of which a number does not fit" : "", format_text,
                   format->lacks_offset ? ", with an offset, or --tz" : "");
+}
+
+bool import_time_read(int64_t *out_ns, struct time_format *format, const char *format_text,
+                      struct csv_field text, char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    enum time_result result = time_read(out_ns, format, text.bytes, text.count);
+    return result == TIME_OK || time_refuse(result, format, format_text, text, problem);
 }
 
 bool import_duration_read(int64_t *out_ns, struct csv_field text,
@@ -158,14 +181,18 @@ bool import_duration_check(int64_t duration_ns, const holter_metric *metric,
     return true;
 }
 
+TOOL_APART
+static bool revision_refuse(struct csv_field text, char problem[static IMPORT_PROBLEM_BYTES_MAX])
+{
+    char form[FORM_BYTES_MAX];
+    return refuse(problem, "found %s, expected a whole number of 64 bits",
+                  form_of(form, text.bytes, text.count));
+}
+
 bool import_revision_read(int64_t *out, struct csv_field text,
                           char problem[static IMPORT_PROBLEM_BYTES_MAX])
 {
-    char form[FORM_BYTES_MAX];
-    if (whole_read(out, text))
-        return true;
-    return refuse(problem, "found %s, expected a whole number of 64 bits",
-                  form_of(form, text.bytes, text.count));
+    return whole_read(out, text) || revision_refuse(text, problem);
 }
 
 bool import_flags_read(uint16_t *out, struct csv_field text,

@@ -565,13 +565,20 @@ static bool take_date(struct cursor *c, struct moment *m)
 }
 
 /* What most texts are: "2025-01-01T00:" as in the head, "04:05Z" behind it. */
-static bool rfc3339_take_short(int64_t *out_ns, struct cursor c, const struct time_head *head)
+static bool rfc3339_take_short(int64_t *out_ns, const char *text, size_t bytes,
+                               const struct time_head *head)
 {
     enum { HEAD_BYTES = 14, ALL_BYTES = 20 };
-    if (c.end - c.at != ALL_BYTES || head->bytes != HEAD_BYTES || head->hour_ns == INT64_MIN ||
-        memcmp(c.at, head->text, HEAD_BYTES) != 0)
+    uint64_t a[2], b[2];
+    if (bytes != ALL_BYTES || head->bytes != HEAD_BYTES || head->hour_ns == INT64_MIN)
         return false;
-    const unsigned char *at = (const unsigned char *)c.at + HEAD_BYTES;
+    memcpy(&a[0], text, sizeof *a);
+    memcpy(&a[1], text + HEAD_BYTES - sizeof *a, sizeof *a);
+    memcpy(&b[0], head->text, sizeof *b);
+    memcpy(&b[1], head->text + HEAD_BYTES - sizeof *b, sizeof *b);
+    if (((a[0] ^ b[0]) | (a[1] ^ b[1])) != 0)
+        return false;
+    const unsigned char *at = (const unsigned char *)text + HEAD_BYTES;
     unsigned minutes = at[0] - (unsigned)'0', minute = at[1] - (unsigned)'0';
     unsigned seconds = at[3] - (unsigned)'0', second = at[4] - (unsigned)'0';
     if (minutes > 5 || minute > 9 || at[2] != ':' || seconds > 5 || second > 9 || at[5] != 'Z')
@@ -588,8 +595,6 @@ static bool rfc3339_take_short(int64_t *out_ns, struct cursor c, const struct ti
 static enum time_result rfc3339_take(int64_t *out_ns, struct cursor *c, bool needs_offset,
                                      struct time_zone *zone, struct time_head *head)
 {
-    if (head != NULL && rfc3339_take_short(out_ns, *c, head))
-        return TIME_OK;
     struct moment m = { 0 };
     const char *begin = c->at;
     const char *head_end = NULL;
@@ -686,8 +691,8 @@ bool time_offset_read(int64_t *out_s, const char *text)
     return true;
 }
 
-enum time_result time_read(int64_t *out_ns, struct time_format *format, const char *text,
-                           size_t bytes)
+static enum time_result time_take(int64_t *out_ns, struct time_format *format, const char *text,
+                                  size_t bytes)
 {
     struct cursor c = { text, text + bytes, false, false };
     enum time_result result = TIME_MALFORMED;
@@ -708,6 +713,14 @@ enum time_result time_read(int64_t *out_ns, struct time_format *format, const ch
     format->is_off = result == TIME_MALFORMED && c.is_off;
     format->lacks_offset = result == TIME_MALFORMED && c.lacks_offset;
     return result;
+}
+
+enum time_result time_read(int64_t *out_ns, struct time_format *format, const char *text,
+                           size_t bytes)
+{
+    return format->kind == TIME_RFC3339 && rfc3339_take_short(out_ns, text, bytes, &format->head)
+               ? TIME_OK
+               : time_take(out_ns, format, text, bytes);
 }
 
 enum time_result time_read_bound(int64_t *out_ns, const char *text, struct time_zone *zone)

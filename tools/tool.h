@@ -19,6 +19,8 @@
 #include "holter/holter.h"
 
 #define TOOL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* Of what is rare, for the sake of its caller, which then makes no room for what it needs. */
+#define TOOL_APART __attribute__((noinline))
 #define TOOL_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
 /** How the tool ends. Scripts rely on these numbers; holter(1) lists them. */
