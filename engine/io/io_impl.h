@@ -25,9 +25,9 @@ struct io_backend {
     bool (*process_is_alive)(struct io *io, struct io_process process);
     uint32_t (*user_id)(struct io *io);
 
-    /* Leaves `io`, `path` and `flags` of the file to the caller; sets `direct`. IO_CREATE comes
-     * and IO_UNNAMED come with IO_WRITABLE. -EISDIR for a directory, -ENXIO for what else is no regular
-     * file; IO_UNNAMED: -EOPNOTSUPP where there are none. */
+    /* Leaves `io`, `path` and `flags` of the file to the caller; sets `direct`. IO_CREATE and IO_UNNAMED
+     * come with IO_WRITABLE. -EISDIR for a directory, -ENXIO for what else is no regular file; IO_UNNAMED:
+     * -EOPNOTSUPP where there are none. */
     int (*open)(struct io_file **out, struct io *io, const char *path, uint32_t flags);
     void (*close)(struct io_file *file);
     void (*abandon)(struct io_file *file);
