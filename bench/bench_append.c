@@ -241,7 +241,7 @@ static double append_on_the_way(struct bench_store *store, const struct shape *s
             for (uint32_t row = 0; row < rows_of(shape); row++)
                 bench_store_add(store, &rows[row]);
             bench_store_commit(store);
-            numbers[slot] = holter_accepted(store->store);
+            numbers[slot] = holter_batch_accepted(store->batch);
         }
         taken_s += bench_now_s() - begin_s;
     }
@@ -308,7 +308,7 @@ static void *append_one_by_one(void *context)
         bench_store_add(&thread->store, &row);
         bench_store_commit(&thread->store);
         if (thread->on_the_way > 0)
-            numbers[slot] = holter_accepted(thread->store.store);
+            numbers[slot] = holter_batch_accepted(thread->store.batch);
     }
     return NULL;
 }

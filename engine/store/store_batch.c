@@ -97,6 +97,11 @@ void holter_batch_free(holter_batch *batch)
     free(batch);
 }
 
+uint64_t holter_batch_accepted(const holter_batch *batch)
+{
+    return batch->accepted;
+}
+
 size_t holter_batch_count(const holter_batch *batch)
 {
     return batch->row_count;

@@ -56,7 +56,8 @@ struct commit {
     holter_row_answer *answers; /* what they will be */
     uint8_t *drops;             /* of one series: 1 for rows that are not written */
     uint8_t *memory;            /* all of these arrays */
-    holter_status status; /* the first failure */
+    struct buffered_commit *buffered; /* NULL: nothing was accepted yet */
+    holter_status status;             /* the first failure */
     holter_error *err;
 };
 
@@ -539,7 +540,6 @@ static bool is_overdue(const struct commit *commit)
 
 static holter_status accept(struct commit *commit, holter_error *err)
 {
-    struct buffered_commit *buffered;
     size_t bytes = 0;
     holter_status status = HOLTER_OK;
     if (is_overdue(commit))
@@ -554,11 +554,12 @@ static holter_status accept(struct commit *commit, holter_error *err)
         }
     }
     if (status == HOLTER_OK && commit->shard_count > 0)
-        status = store_buffered_new(&buffered, commit->store, bytes, commit->shard_count, err);
+        status =
+            store_buffered_add(&commit->buffered, commit->store, bytes, commit->shard_count, err);
     for (size_t i = 0; i < commit->shard_count; i++) {
         struct store_write *shard = &commit->shards[i];
         if (status == HOLTER_OK)
-            shard_write_leave_behind(shard->write, store_buffered_written, buffered);
+            shard_write_leave_behind(shard->write, store_buffered_written, commit->buffered);
         else
             shard_write_abort(shard->write);
         shard->write = NULL;
@@ -581,7 +582,6 @@ static void accept_users(struct commit *commit)
         for (size_t u = 0; u < commit->shards[i].user_count; u++)
             settle_user(commit, &commit->users[commit->shards[i].user_first + u]);
     }
-    store_worker_tell(&commit->store->syncer);
 }
 
 /* Write the users at hand. */
@@ -657,6 +657,10 @@ static holter_status commit_batch(struct commit *commit)
             accept_users(commit);
         else
             commit_users(commit);
+    }
+    if (commit->buffered != NULL) {
+        batch->accepted = store_buffered_end(commit->buffered);
+        store_worker_tell(&commit->store->syncer);
     }
     count_answers(commit);
     qsort(commit->all_users, commit->all_user_count, sizeof *commit->all_users, by_number);

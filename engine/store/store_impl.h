@@ -43,15 +43,22 @@ struct store_worker {
     atomic_bool is_told, stops;
 };
 
+enum { STORE_LOST_MAX = 256 };
+
 /** Buffered commits: store_worker.c. Its mutex is taken after all others. */
 struct store_buffered {
     struct io_mutex *mutex; /* guards all that follows */
     uint64_t accepted, durable;
     struct buffered_commit *first, *last; /* those that are not durable, in order */
     size_t bytes, bytes_max;
-    holter_status lost; /* why a part could not be stored, until a wait told it */
-    uint64_t tries;     /* of the thread to write them, begun so far */
-    struct buffered_wait *waits; /* by rising number */
+    size_t writes_left; /* of all of them */
+    struct {
+        uint64_t number;
+        holter_status why;
+    } lost[STORE_LOST_MAX];         /* those that lost a part, the last ones: lost_count % STORE_LOST_MAX is next */
+    uint64_t lost_count, lost_told; /* ever; and as of the last holter_sync */
+    uint64_t tries;                 /* of the thread to write them, begun so far */
+    struct buffered_wait *waits;    /* by rising number */
     /* The thread's own; opened by its first try. */
     struct io_queue *queue;
     struct io_signal *signal;
@@ -202,11 +209,14 @@ void store_flush_due(holter_store *store);
 void store_sync_buffered(holter_store *store);
 void store_make_spares(holter_store *store);
 /**
- * A buffered commit of so many writes, which each end with store_buffered_written. Errors: HOLTER_BUSY too many bytes
- * wait; HOLTER_NO_MEMORY.
+ * A buffered commit gets so many writes more, which each end with store_buffered_written; it begins with the first ones
+ * (*commit NULL), and is whole, and may become durable, once store_buffered_end was called. Errors: HOLTER_BUSY too many
+ * bytes wait; HOLTER_NO_MEMORY.
  */
-holter_status store_buffered_new(struct buffered_commit **out, holter_store *store, size_t bytes,
+holter_status store_buffered_add(struct buffered_commit **commit, holter_store *store, size_t bytes,
                                  size_t writes, holter_error *err);
+/** Its number. The commit may be gone then. */
+uint64_t store_buffered_end(struct buffered_commit *commit);
 void store_buffered_written(void *commit, holter_status status);
 void store_buffered_release(struct store_buffered *all);
 
@@ -280,6 +290,7 @@ struct batch_tombstone {
 struct holter_batch {
     holter_store *store;
     bool refuses_implausible, is_exact, is_buffered;
+    uint64_t accepted; /* the number of its last buffered commit; 0: none */
     int64_t revision;
     size_t row_text_bytes_max;
     struct io_queue *queue;

@@ -24,11 +24,13 @@ struct buffered_commit {
     holter_store *store;
     uint64_t number;
     size_t bytes, writes_left;
+    bool has_ended;       /* its writes are all of them */
+    holter_status status; /* why a part of it is lost */
 };
 
 /*
- * A call that waits for buffered commits up to a number: until they are durable, or a try failed that began after the
- * call. Whoever finds one of both takes it out of the list and then sets its signal.
+ * A call that waits until the buffered commits up to a number are durable, or a try failed that began after the call.
+ * Whoever finds one of both takes it out of the list and then sets its signal.
  */
 struct buffered_wait {
     struct buffered_wait *next;
@@ -131,37 +133,46 @@ void store_make_spares(holter_store *store)
 
 /* ---- buffered commits ------------------------------------------------------------------------ */
 
-holter_status store_buffered_new(struct buffered_commit **out, holter_store *store, size_t bytes,
+static void commit_append(struct store_buffered *all, struct buffered_commit *one)
+{
+    one->number = ++all->accepted;
+    if (all->first == NULL)
+        all->first = one;
+    else
+        all->last->next = one;
+    all->last = one;
+}
+
+holter_status store_buffered_add(struct buffered_commit **commit, holter_store *store, size_t bytes,
                                  size_t writes, holter_error *err)
 {
     struct store_buffered *all = &store->buffered;
-    struct buffered_commit *one = calloc(1, sizeof *one);
-    *out = NULL;
+    struct buffered_commit *one = *commit != NULL ? *commit : calloc(1, sizeof *one);
     if (one == NULL)
         return error_set(err, HOLTER_NO_MEMORY, "no memory for a buffered commit");
-    *one = (struct buffered_commit){ .store = store, .bytes = bytes, .writes_left = writes };
+    one->store = store;
     io_mutex_lock(all->mutex);
-    bool has_room =
-        all->bytes == 0 || (all->bytes < all->bytes_max && bytes <= all->bytes_max - all->bytes);
     size_t waiting = all->bytes;
+    bool has_room =
+        waiting == 0 || (waiting < all->bytes_max && bytes <= all->bytes_max - waiting);
+    if (has_room && *commit == NULL)
+        commit_append(all, one);
     if (has_room) {
-        one->number = ++all->accepted;
         all->bytes += bytes;
-        if (all->first == NULL)
-            all->first = one;
-        else
-            all->last->next = one;
-        all->last = one;
+        all->writes_left += writes;
+        one->bytes += bytes;
+        one->writes_left += writes;
     }
     io_mutex_unlock(all->mutex);
-    if (!has_room) {
-        free(one);
-        return error_set(err, HOLTER_BUSY,
-                         "%zu bytes of buffered commits wait for the disk, of %zu at most", waiting,
-                         all->bytes_max);
+    if (has_room) {
+        *commit = one;
+        return HOLTER_OK;
     }
-    *out = one;
-    return HOLTER_OK;
+    if (*commit == NULL)
+        free(one);
+    return error_set(err, HOLTER_BUSY,
+                     "%zu bytes of buffered commits wait for the disk, of %zu at most", waiting,
+                     all->bytes_max);
 }
 
 /* Under the mutex: out of the list, to be ended by end_waits. */
@@ -184,24 +195,49 @@ static void end_waits(struct buffered_wait *taken)
     }
 }
 
+/* Under the mutex: what is durable goes, in order (B1). */
+static void settle_commits(struct store_buffered *all, struct buffered_wait **taken)
+{
+    while (all->first != NULL && all->first->has_ended && all->first->writes_left == 0) {
+        struct buffered_commit *done = all->first;
+        all->first = done->next;
+        all->bytes -= done->bytes;
+        all->durable = done->number;
+        if (done->status != HOLTER_OK) {
+            size_t at = all->lost_count++ % STORE_LOST_MAX;
+            all->lost[at].number = done->number;
+            all->lost[at].why = done->status;
+        }
+        free(done);
+    }
+    while (all->waits != NULL && all->waits->number <= all->durable)
+        take_wait(&all->waits, taken);
+}
+
+uint64_t store_buffered_end(struct buffered_commit *commit)
+{
+    struct store_buffered *all = &commit->store->buffered;
+    struct buffered_wait *taken = NULL;
+    uint64_t number = commit->number;
+    io_mutex_lock(all->mutex);
+    commit->has_ended = true;
+    settle_commits(all, &taken);
+    io_mutex_unlock(all->mutex);
+    end_waits(taken);
+    return number;
+}
+
 void store_buffered_written(void *context, holter_status status)
 {
     struct buffered_commit *commit = context;
     struct store_buffered *all = &commit->store->buffered;
     struct buffered_wait *taken = NULL;
     io_mutex_lock(all->mutex);
-    if (status != HOLTER_OK && all->lost == HOLTER_OK)
-        all->lost = status;
+    if (commit->status == HOLTER_OK)
+        commit->status = status;
     commit->writes_left--;
-    while (all->first != NULL && all->first->writes_left == 0) {
-        struct buffered_commit *done = all->first;
-        all->first = done->next;
-        all->bytes -= done->bytes;
-        all->durable = done->number;
-        free(done);
-    }
-    while (all->waits != NULL && all->waits->number <= all->durable)
-        take_wait(&all->waits, &taken);
+    all->writes_left--;
+    settle_commits(all, &taken);
     io_mutex_unlock(all->mutex);
     end_waits(taken);
 }
@@ -258,12 +294,12 @@ static holter_status sync_shards(holter_store *store, struct io_queue *queue,
     return status;
 }
 
-static bool waits(struct store_buffered *all)
+static bool has_writes_left(struct store_buffered *all)
 {
     io_mutex_lock(all->mutex);
-    bool is = all->first != NULL;
+    bool has = all->writes_left > 0;
     io_mutex_unlock(all->mutex);
-    return is;
+    return has;
 }
 
 /* Whoever waited when a try began learns why it failed. */
@@ -299,6 +335,7 @@ static holter_status try_to_sync(holter_store *store)
         status = io_signal_new(&all->signal, store->io, &one);
     if (status == HOLTER_OK)
         status = sync_shards(store, all->queue, all->signal, &one);
+    core_assert(status == one.status); /* who waits is told by it */
     if (status != HOLTER_OK)
         fail_waits(all, number, &one);
     return status;
@@ -307,7 +344,7 @@ static holter_status try_to_sync(holter_store *store)
 void store_sync_buffered(holter_store *store)
 {
     struct store_worker *syncer = &store->syncer;
-    while (waits(&store->buffered) && !atomic_load(&syncer->stops)) {
+    while (has_writes_left(&store->buffered) && !atomic_load(&syncer->stops)) {
         if (try_to_sync(store) == HOLTER_OK)
             continue;
         io_signal_wait_until(syncer->signal,
@@ -364,31 +401,56 @@ static bool leave_wait(struct store_buffered *all, struct buffered_wait *wait)
     return leaves;
 }
 
+/*
+ * The thread makes a try, which bounds its own waiting for locks and says who holds them. Where there is none the caller
+ * does, and then only waits for another one that writes some of them, too.
+ */
 static holter_status wait_durable(holter_store *store, uint64_t number, holter_error *err)
 {
     struct store_buffered *all = &store->buffered;
     struct buffered_wait wait = { .number = number };
     holter_error here = { .status = HOLTER_OK };
-    int64_t deadline = saturating_add_i64(io_monotonic_ns(store->io), store->lock_wait_ns);
+    int64_t deadline = INT64_MAX;
     holter_status status = io_signal_new(&wait.signal, store->io, err);
     if (status != HOLTER_OK || !begin_wait(all, &wait)) {
         io_signal_free(wait.signal);
         return status;
     }
-    if (!store_worker_tell(&store->syncer) && sync_here(store, &here) != HOLTER_OK)
-        deadline = 0;
+    if (!store_worker_tell(&store->syncer)) {
+        status = sync_here(store, &here);
+        deadline = status != HOLTER_OK ? 0
+                                       : saturating_add_i64(io_monotonic_ns(store->io),
+                                                            store->lock_wait_ns);
+    }
     bool is_over = io_signal_wait_until(wait.signal, deadline) || !leave_wait(all, &wait);
-    if (!is_over && here.status == HOLTER_OK)
-        error_set(&here, HOLTER_BUSY, "buffered commits are being written");
-    if (wait.is_over)
+    if (is_over)
         here = wait.error;
+    else if (here.status == HOLTER_OK)
+        error_set(&here, HOLTER_BUSY, "buffered commits are being written");
     io_signal_free(wait.signal);
     return here.status == HOLTER_OK ? HOLTER_OK
                                     : error_set(err, here.status, "%s", here.message);
 }
 
-/* Of all that were accepted, or up to a number. */
-static holter_status wait_and_tell(holter_store *store, const uint64_t *number, holter_error *err)
+/* Under the mutex: why the commit lost a part. Of what was lost too long ago that is not known any more. */
+static holter_status why_lost(const struct store_buffered *all, uint64_t number)
+{
+    uint64_t kept = all->lost_count < STORE_LOST_MAX ? all->lost_count : STORE_LOST_MAX;
+    for (uint64_t i = all->lost_count - kept; i < all->lost_count; i++) {
+        if (all->lost[i % STORE_LOST_MAX].number == number)
+            return all->lost[i % STORE_LOST_MAX].why;
+    }
+    uint64_t oldest = all->lost[all->lost_count % STORE_LOST_MAX].number;
+    return all->lost_count > kept && number < oldest ? HOLTER_EXPIRED : HOLTER_OK;
+}
+
+static holter_status lost(uint64_t number, holter_status why, holter_error *err)
+{
+    return error_set(err, why, "parts of buffered commit %llu could not be stored (%s)",
+                     (unsigned long long)number, holter_status_name(why));
+}
+
+holter_status holter_wait_durable(holter_store *store, uint64_t number, holter_error *err)
 {
     struct store_buffered *all = &store->buffered;
     holter_status status = store_enter(store, err);
@@ -397,33 +459,43 @@ static holter_status wait_and_tell(holter_store *store, const uint64_t *number, 
     io_mutex_lock(all->mutex);
     uint64_t accepted = all->accepted;
     io_mutex_unlock(all->mutex);
-    if (number != NULL && *number > accepted)
+    if (number > accepted)
         status = error_set(err, HOLTER_INVALID,
                            "found the number %llu of a buffered commit, expected %llu at most",
-                           (unsigned long long)*number, (unsigned long long)accepted);
+                           (unsigned long long)number, (unsigned long long)accepted);
     else
-        status = wait_durable(store, number != NULL ? *number : accepted, err);
+        status = wait_durable(store, number, err);
     io_mutex_lock(all->mutex);
-    if (status == HOLTER_OK && all->lost != HOLTER_OK) {
-        status = error_set(
-            err, all->lost,
-            "parts of buffered commits could not be stored since this was last asked (%s)",
-            holter_status_name(all->lost));
-        all->lost = HOLTER_OK;
-    }
+    holter_status why = status == HOLTER_OK ? why_lost(all, number) : HOLTER_OK;
     io_mutex_unlock(all->mutex);
+    if (why != HOLTER_OK)
+        status = lost(number, why, err);
     store_leave(store);
     return status;
 }
 
-holter_status holter_wait_durable(holter_store *store, uint64_t number, holter_error *err)
-{
-    return wait_and_tell(store, &number, err);
-}
-
 holter_status holter_sync(holter_store *store, holter_error *err)
 {
-    return wait_and_tell(store, NULL, err);
+    struct store_buffered *all = &store->buffered;
+    holter_status status = store_enter(store, err);
+    if (status != HOLTER_OK)
+        return status;
+    io_mutex_lock(all->mutex);
+    uint64_t accepted = all->accepted;
+    io_mutex_unlock(all->mutex);
+    status = wait_durable(store, accepted, err);
+    io_mutex_lock(all->mutex);
+    if (status == HOLTER_OK && all->lost_told < all->lost_count) {
+        uint64_t first = all->lost_count - all->lost_told < STORE_LOST_MAX
+                             ? all->lost_told
+                             : all->lost_count - STORE_LOST_MAX;
+        all->lost_told = all->lost_count;
+        status = lost(all->lost[first % STORE_LOST_MAX].number,
+                      all->lost[first % STORE_LOST_MAX].why, err);
+    }
+    io_mutex_unlock(all->mutex);
+    store_leave(store);
+    return status;
 }
 
 static uint64_t number_of(holter_store *store, bool is_durable)

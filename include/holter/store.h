@@ -276,9 +276,9 @@ holter_batch_count(const holter_batch *batch); /* rows added since the last clea
  *
  * A *buffered* batch (holter_batch_options) is accepted, not acknowledged: it becomes durable a moment later, by a
  * thread of the handle's own, or together with another commit, in the order of the handle's commits, and is
- * seen by queries then. holter_accepted and holter_durable tell how far that is, holter_wait_durable and holter_sync wait
- * for it. HOLTER_BUSY at once: too much waits for the disk already; nothing was accepted of users whose rows are still
- * pending.
+ * seen by queries then. Each has a number (holter_batch_accepted): holter_wait_durable waits for it, holter_durable tells how
+ * far it is. HOLTER_BUSY at once: too much waits for the disk already; nothing was accepted of users whose rows are still
+ * pending, where some were it has a number, too.
  * batch    borrowed until return; the parts that were stored leave it, on failure too, so that it
  *          can be committed again.
  * Errors   HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY: some parts are not stored, commit the rest
@@ -289,18 +289,24 @@ holter_batch_count(const holter_batch *batch); /* rows added since the last clea
 HOLTER_API HOLTER_MUST_USE holter_status holter_commit(holter_store *store, holter_batch *batch,
                                                        holter_error *err);
 
+/** The number of the last buffered commit of this batch that was accepted; 0: none. They are counted by handle. */
+HOLTER_API uint64_t holter_batch_accepted(const holter_batch *batch);
 /**
- * Wait until the buffered commits of this handle up to `number` are durable. A writer with several batches on their way
- * fills the next one while the disk writes those before: it commits buffered, notes holter_accepted, and waits for what
- * it noted some commits ago before it answers for that.
- * number   as holter_accepted told it; what is durable already is not waited for.
+ * Wait until a buffered commit of this handle is durable, and with it all of lower number. A writer with several batches
+ * on their way fills the next one while the disk writes those before: it commits buffered, notes the number, and waits for
+ * what it noted some commits ago before it answers for that.
+ * number   of holter_batch_accepted; what is durable already is not waited for.
  * Errors   what kept one from being written (HOLTER_NO_SPACE, HOLTER_IO, HOLTER_BUSY, HOLTER_NO_MEMORY; it stays, and is
- *          tried again, by itself or by the next call), or what some lost a part to since this or holter_sync was last
- *          asked (HOLTER_EXPIRED a user was erased, HOLTER_DENIED no key); HOLTER_INVALID a number not given yet.
+ *          tried again, by itself or by the next call); what this commit lost a part to (HOLTER_EXPIRED a user was erased,
+ *          HOLTER_DENIED no key; HOLTER_EXPIRED also: some 256 have lost a part since, so that it is not known any more);
+ *          HOLTER_INVALID a number not given yet.
  */
 HOLTER_API HOLTER_MUST_USE holter_status holter_wait_durable(holter_store *store, uint64_t number,
                                                              holter_error *err);
-/** The same of every buffered commit that this handle accepted before. holter_close tries once, too. */
+/**
+ * Wait for every buffered commit that this handle accepted before. Errors: as holter_wait_durable; the first commit that
+ * lost a part since the last holter_sync. holter_close tries once, too.
+ */
 HOLTER_API HOLTER_MUST_USE holter_status holter_sync(holter_store *store, holter_error *err);
 /** How many buffered commits this handle accepted: the number of the last one. */
 HOLTER_API uint64_t holter_accepted(holter_store *store);

@@ -366,12 +366,43 @@ START_TEST(a_user_erased_meanwhile_loses_what_was_buffered)
     world_init(&one_shard, NULL);
     holter_store *store = world.store[0];
     OK(world_open(1));
+    OK(commit_buffered(store, "@1 heart_rate/1: 2=62"));
     OK(commit_buffered(store, "heart_rate/1: 1=60 @1 heart_rate/1: 1=61"));
+    OK(commit_buffered(store, "@1 heart_rate/1: 3=63"));
     world_erase(world.store[1], world.users[0]);
-    FAILS(holter_wait_durable(store, 1, &err), HOLTER_EXPIRED, "could not be stored");
-    OK(holter_sync(store, &err)); /* it is told once */
-    ck_assert_uint_eq(holter_durable(store), 1);
-    ck_assert_str_eq(ask(store, 1), "heart_rate/1: 1=61");
+    OK(holter_wait_durable(store, 1, &err));
+    for (int i = 0; i < 2; i++) { /* whose it was is told, as often as he asks, and nobody else */
+        FAILS(holter_wait_durable(store, 2, &err), HOLTER_EXPIRED,
+              "parts of buffered commit 2 could not be stored");
+        OK(holter_wait_durable(store, 3, &err));
+    }
+    FAILS(holter_sync(store, &err), HOLTER_EXPIRED, "parts of buffered commit 2");
+    OK(holter_sync(store, &err)); /* that tells it once */
+    ck_assert_uint_eq(holter_durable(store), 3);
+    ck_assert_str_eq(ask(store, 1), "heart_rate/1: 1=61 2=62 3=63");
+    world_release();
+}
+END_TEST
+
+/* Of more of them than are noted the oldest count as lost. */
+START_TEST(many_lost_commits_are_told_or_not_known_any_more)
+{
+    enum { LOST = 300, NOTED = 256 };
+    world_machine = (struct sim_options){ .seed = 1 };
+    world_init(&one_shard, NULL);
+    holter_store *store = world.store[0];
+    OK(world_open(1));
+    OK(commit_buffered(store, "@1 heart_rate/1: 1=60"));
+    for (int i = 0; i < LOST; i++)
+        OK(commit_buffered(store, "heart_rate/1: 1=60"));
+    OK(commit_buffered(store, "@1 heart_rate/1: 2=60"));
+    world_erase(world.store[1], world.users[0]);
+    FAILS(holter_sync(store, &err), HOLTER_EXPIRED, "buffered commit 46 could");
+    for (uint64_t number = 1; number <= 1 + LOST; number++)
+        FAILS(holter_wait_durable(store, number, &err), HOLTER_EXPIRED, "could not be stored");
+    OK(holter_wait_durable(store, LOST + 2, &err));
+    ck_assert_uint_eq(holter_durable(store), LOST + 2);
+    ck_assert_uint_eq(1 + LOST - NOTED + 1, 46);
     world_release();
 }
 END_TEST
@@ -392,6 +423,7 @@ int main(void)
     tcase_add_test(tcase, too_many_buffered_bytes_are_refused_at_once);
     tcase_add_test(tcase, buffered_commits_outlast_a_full_disk);
     tcase_add_test(tcase, a_user_erased_meanwhile_loses_what_was_buffered);
+    tcase_add_test(tcase, many_lost_commits_are_told_or_not_known_any_more);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
