@@ -138,7 +138,7 @@ holter_status io_make_dir(struct io *io, const char *path, holter_error *err);
 holter_status io_rename(struct io *io, const char *from, const char *to, holter_error *err);
 /**
  * Name a file that was opened IO_UNNAMED, in the same file system; io_path stays as it was. Errors: HOLTER_EXISTS;
- * HOLTER_UNSUPPORTED the system cannot (/proc is missing); those of io_open.
+ * HOLTER_UNSUPPORTED the system cannot, or may not (no /proc, a policy): nothing was named; those of io_open.
  */
 holter_status io_link(struct io_file *file, const char *path, holter_error *err);
 /** An open file stays readable. Errors: HOLTER_NOT_FOUND and those of io_open. */

@@ -382,8 +382,17 @@ static int posix_link(struct io_file *base, const char *path)
     snprintf(by_descriptor, sizeof by_descriptor, "/proc/self/fd/%d", io_posix_descriptor(base));
     if (linkat(AT_FDCWD, by_descriptor, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
         return 0;
-    int error = errno;
-    return error == ENOENT && lstat(by_descriptor, &found) != 0 ? -EOPNOTSUPP : -error;
+    switch (errno) {
+    case ENOENT: /* where there is no /proc */
+        return lstat(by_descriptor, &found) != 0 ? -EOPNOTSUPP : -ENOENT;
+    case EPERM: /* by a policy, or a file system, that lets renames pass */
+    case EACCES:
+    case EXDEV:
+    case ENOSYS:
+        return -EOPNOTSUPP;
+    default:
+        return -errno;
+    }
 }
 
 static int posix_rename(struct io *io, const char *from, const char *to)

@@ -93,7 +93,13 @@ static holter_status open_manifest(struct shard *shard, holter_error *err)
     return status;
 }
 
-holter_status shard_wal_open(struct wal **out, const struct shard *shard, bool reads_kept,
+static struct io_file *take_spare(void *context)
+{
+    struct shard *shard = context;
+    return atomic_exchange(&shard->spare.made, NULL);
+}
+
+holter_status shard_wal_open(struct wal **out, struct shard *shard, bool reads_kept,
                              holter_error *err)
 {
     struct wal_spec spec = { .io = shard->spec.io,
@@ -101,7 +107,9 @@ holter_status shard_wal_open(struct wal **out, const struct shard *shard, bool r
                              .place = shard->spec.place,
                              .is_sealed = shard->spec.is_sealed,
                              .file_bytes = shard->spec.log_file_bytes,
-                             .reads_kept = reads_kept };
+                             .reads_kept = reads_kept,
+                             .take_spare = take_spare,
+                             .spare_context = shard };
     memcpy(spec.store_id, shard->spec.store_id, sizeof spec.store_id);
     return wal_open(out, &spec, err);
 }
@@ -158,7 +166,7 @@ static void shard_free(struct shard *shard)
     wal_close(shard->append_wal);
     manifest_close(shard->manifest);
     head_close(shard->head);
-    io_close(shard->spare);
+    io_close(take_spare(shard));
     io_close(shard->lock_file);
     io_queue_close(shard->append_queue);
     io_queue_close(shard->job_queue);
@@ -255,5 +263,8 @@ void shard_close(struct shard *shard)
 
 void shard_abandon(struct shard *shard)
 {
+    struct io_file *spare = atomic_load(&shard->spare.made);
+    if (spare != NULL)
+        io_abandon(spare); /* its bytes go with the parent's */
     io_abandon(shard->lock_file);
 }

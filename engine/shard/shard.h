@@ -299,7 +299,10 @@ enum shard_due shard_flush_due(struct shard *shard);
  * it cannot be made, a commit makes one as it needs it.
  */
 bool shard_wants_spare(struct shard *shard);
-void shard_make_spare(struct shard *shard);
+/** Ends early once *stops (may be NULL) is true. */
+void shard_make_spare(struct shard *shard, const atomic_bool *stops);
+/** Its bytes are needed, or it is not: true, there was one. Any thread. */
+bool shard_drop_spare(struct shard *shard);
 /**
  * Flush what is durable now. wait: it was asked for, so wait for the maintenance lock, and leave
  * one small log file where nobody appends meanwhile; else HOLTER_BUSY at once. *rows: how many were

@@ -355,7 +355,10 @@ static holter_status flush_some(struct flush *flush, holter_error *err)
     bool is_last = !has_what_to_flush(flush->snapshot);
     if (is_last)
         goto done;
-    if (!memtable_is_whole(flush->snapshot->memtable))
+    io_mutex_lock(shard->mutex); /* commits add to it */
+    bool is_whole = memtable_is_whole(flush->snapshot->memtable);
+    io_mutex_unlock(shard->mutex);
+    if (!is_whole)
         status = shard_snapshot_shorten(flush->snapshot, err);
     shard->job_work.is_urgent = shard_flush_due(shard) == SHARD_FLUSH_OVERDUE;
     if (status == HOLTER_OK)

@@ -104,10 +104,13 @@ struct shard {
     struct wal *append_wal;
     bool has_appended; /* since the last mark */
 
-    _Atomic uint64_t spare_wanted; /* bytes; 0: none, or it is being made */
-    struct io_mutex *mutex;        /* guards all that follows */
-    struct io_file *spare;         /* for the log to go on in (wal.h), until an appender comes; NULL: none */
-    uint64_t spare_bytes;
+    struct {                        /* files for the log to go on in (wal.h); whoever takes one out owns it */
+        _Atomic(struct io_file *) made; /* NULL: none */
+        _Atomic uint64_t wanted;        /* bytes; 0: none, or it is being made */
+        _Atomic uint64_t drops;         /* how often it was said that none is needed */
+    } spare;
+
+    struct io_mutex *mutex; /* guards all that follows */
     struct io_queue *queue;
     struct manifest *manifest;
     struct wal *wal; /* for reading */
@@ -228,7 +231,7 @@ void shard_segments_forget(struct shard *shard);
 
 /* shard.c */
 /** *out owned: wal_close. */
-holter_status shard_wal_open(struct wal **out, const struct shard *shard, bool reads_kept,
+holter_status shard_wal_open(struct wal **out, struct shard *shard, bool reads_kept,
                              holter_error *err);
 
 /* shard_outlines.c */

@@ -336,7 +336,7 @@ static holter_status publish_round(struct shard_write *leader, bool is_last, hol
     shard->has_appended = true;
     uint64_t spare_bytes = wal_spare_wanted(shard->append_wal);
     if (spare_bytes > 0)
-        atomic_store(&shard->spare_wanted, spare_bytes);
+        atomic_store(&shard->spare.wanted, spare_bytes);
     io_mutex_lock(shard->mutex);
     leader->is_untouched = is_last && wal_is_untouched(shard->append_wal, &leader->place);
     shard_publish_end(shard, &leader->place, leader->is_untouched); /* W1 */
@@ -448,9 +448,6 @@ static holter_status prepare(struct shard_write *write, holter_error *err)
         return status;
     write->place = end.place;
     io_mutex_lock(shard->mutex);
-    if (shard->spare != NULL)
-        wal_spare_give(shard->append_wal, shard->spare, shard->spare_bytes);
-    shard->spare = NULL;
     shard_publish_end(shard, &end.place, false);
     io_mutex_unlock(shard->mutex);
     return HOLTER_OK;
@@ -724,22 +721,34 @@ holter_status shard_write_mark(struct shard_write *write, struct wal_place *plac
 
 bool shard_wants_spare(struct shard *shard)
 {
-    return atomic_load_explicit(&shard->spare_wanted, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&shard->spare.wanted, memory_order_relaxed) > 0;
 }
 
-void shard_make_spare(struct shard *shard)
+void shard_make_spare(struct shard *shard, const atomic_bool *stops)
 {
-    struct io_file *spare;
-    uint64_t bytes = atomic_exchange(&shard->spare_wanted, 0);
-    if (bytes == 0 ||
-        wal_spare_make(&spare, shard->spec.io, shard->directory, bytes, NULL) != HOLTER_OK)
+    enum { SPACE_PART = 16 }; /* of what is free at most: flushes need room, too */
+    struct io *io = shard->spec.io;
+    struct io_file *made = NULL;
+    struct io_space space;
+    uint64_t drops = atomic_load(&shard->spare.drops);
+    uint64_t bytes = atomic_exchange(&shard->spare.wanted, 0);
+    if (bytes == 0 || io_space(&space, io, shard->directory, NULL) != HOLTER_OK ||
+        bytes > space.bytes_free / SPACE_PART ||
+        wal_spare_make(&made, io, shard->directory, bytes, stops, NULL) != HOLTER_OK)
         return;
     head_count(shard->spec.statistics, HEAD_LOG_AHEAD_BYTES, bytes);
-    io_mutex_lock(shard->mutex);
-    io_close(shard->spare);
-    shard->spare = spare;
-    shard->spare_bytes = bytes;
-    io_mutex_unlock(shard->mutex);
+    io_close(atomic_exchange(&shard->spare.made, made));
+    if (drops != atomic_load(&shard->spare.drops))
+        io_close(atomic_exchange(&shard->spare.made, NULL));
+}
+
+bool shard_drop_spare(struct shard *shard)
+{
+    atomic_store(&shard->spare.wanted, 0);
+    atomic_fetch_add(&shard->spare.drops, 1);
+    struct io_file *spare = atomic_exchange(&shard->spare.made, NULL);
+    io_close(spare);
+    return spare != NULL;
 }
 
 bool shard_rest_log(struct wal_place *place, struct shard *shard, uint64_t sequence)
@@ -752,6 +761,7 @@ bool shard_rest_log(struct wal_place *place, struct shard *shard, uint64_t seque
         shard_write_abort(write);
         return false;
     }
+    shard_drop_spare(shard);
     holter_status status = wal_rest(shard->append_wal, &write->place, NULL);
     *place = write->place;
     end_at_place(write, status);

@@ -208,6 +208,8 @@ void store_workers_stop(holter_store *store);
 void store_flush_due(holter_store *store);
 void store_sync_buffered(holter_store *store);
 void store_make_spares(holter_store *store);
+/** The disk is full: what was made ahead goes. True: something did. */
+bool store_drop_spares(holter_store *store);
 /**
  * A buffered commit gets so many writes more, which each end with store_buffered_written; it begins with the first ones
  * (*commit NULL), and is whole, and may become durable, once store_buffered_end was called. Errors: HOLTER_BUSY too many

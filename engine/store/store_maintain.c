@@ -57,6 +57,8 @@ holter_status holter_flush(holter_store *store, uint64_t *rows, holter_error *er
     for (size_t i = 0; status == HOLTER_OK && i < count; i++) {
         uint64_t of_shard = 0;
         status = shard_flush(&of_shard, shards[i], true, err);
+        if (status == HOLTER_NO_SPACE && store_drop_spares(store))
+            status = shard_flush(&of_shard, shards[i], true, err);
         total += of_shard;
     }
     free(shards);
@@ -72,6 +74,17 @@ static bool go_on(void *context, uint64_t rows_done, uint64_t rows_all)
     const holter_compact_options *options = context;
     return options->progress == NULL ||
            options->progress(options->context, rows_done, rows_all) != 0;
+}
+
+static holter_status compact_shard(struct compaction_result *result, holter_store *store,
+                                   struct shard *shard, holter_compact_options *options,
+                                   holter_error *err)
+{
+    holter_status status = shard_flush(NULL, shard, true, err);
+    if (status == HOLTER_OK && options->to != HOLTER_HOT)
+        status = shard_compact(result, shard, (enum manifest_tier)options->to,
+                               io_now_ns(store->io), go_on, options, err);
+    return status;
 }
 
 holter_status holter_compact(holter_store *store, const holter_compact_options *options,
@@ -100,10 +113,9 @@ holter_status holter_compact(holter_store *store, const holter_compact_options *
         struct compaction_result of_shard = { 0 };
         if (asked.only_shard != 0 && i != asked.only_shard - 1)
             continue;
-        status = shard_flush(NULL, shards[i], true, err);
-        if (status == HOLTER_OK && asked.to != HOLTER_HOT)
-            status = shard_compact(&of_shard, shards[i], (enum manifest_tier)asked.to,
-                                   io_now_ns(store->io), go_on, &asked, err);
+        status = compact_shard(&of_shard, store, shards[i], &asked, err);
+        if (status == HOLTER_NO_SPACE && store_drop_spares(store))
+            status = compact_shard(&of_shard, store, shards[i], &asked, err);
         total.jobs += of_shard.jobs;
         total.files_in += of_shard.files_in;
         total.files_out += of_shard.files_out;

@@ -110,14 +110,25 @@ static struct shard *shard_at(holter_store *store, size_t *region, size_t *index
     return found;
 }
 
+bool store_drop_spares(holter_store *store)
+{
+    size_t region = 0;
+    size_t index = 0;
+    bool has_any = false;
+    for (struct shard *shard; (shard = shard_at(store, &region, &index)) != NULL;)
+        has_any = shard_drop_spare(shard) || has_any;
+    return has_any;
+}
+
 /* One that fails is tried again after a later commit, and by holter_flush, which tells why. */
 void store_flush_due(holter_store *store)
 {
     size_t region = 0;
     size_t index = 0;
     for (struct shard *shard; (shard = shard_at(store, &region, &index)) != NULL;) {
-        if (!atomic_load(&store->flusher.stops) && shard_flush_due(shard) != SHARD_FLUSH_NOT_DUE)
-            (void)shard_flush(NULL, shard, false, NULL);
+        if (!atomic_load(&store->flusher.stops) && shard_flush_due(shard) != SHARD_FLUSH_NOT_DUE &&
+            shard_flush(NULL, shard, false, NULL) == HOLTER_NO_SPACE)
+            store_drop_spares(store);
     }
 }
 
@@ -127,7 +138,7 @@ void store_make_spares(holter_store *store)
     size_t index = 0;
     for (struct shard *shard; (shard = shard_at(store, &region, &index)) != NULL;) {
         if (!atomic_load(&store->preparer.stops))
-            shard_make_spare(shard);
+            shard_make_spare(shard, &store->preparer.stops);
     }
 }
 

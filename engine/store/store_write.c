@@ -120,6 +120,6 @@ void store_writes_end(struct store_writes *all)
     }
     for (size_t i = 0; i < all->count; i++) {
         if (shard_wants_spare(all->at[i].shard) && !store_worker_tell(&store->preparer))
-            shard_make_spare(all->at[i].shard);
+            shard_make_spare(all->at[i].shard, NULL);
     }
 }

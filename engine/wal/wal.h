@@ -30,6 +30,8 @@
 #ifndef WAL_WAL_H
 #define WAL_WAL_H
 
+#include <stdatomic.h>
+
 #include "codec/codec.h"
 #include "crypto/crypto.h"
 #include "io/io.h"
@@ -60,6 +62,9 @@ struct wal_spec {
      */
     uint64_t file_bytes;
     bool reads_kept; /* also files that left the log and are kept for the change feed (W3) */
+    /* A spare, owned by who took it, for a new file; NULL: there is none. No function: there never is. */
+    struct io_file *(*take_spare)(void *context);
+    void *spare_context;
 };
 
 /** The next byte to write, and the sequence that the next frame gets. */
@@ -197,18 +202,17 @@ bool wal_is_untouched(const struct wal *wal, const struct wal_place *place);
  * it. Only its header is left to be written when a file is full.
  */
 /**
- * *out owned: wal_spare_give, io_close. Any thread, without a lock. Errors: HOLTER_UNSUPPORTED the file system has no files
- * without a name; HOLTER_NO_SPACE, HOLTER_IO, HOLTER_NO_MEMORY. Cost: writes all of it.
+ * *out owned: io_close, or wal_spec.take_spare gives it away. Any thread, without a lock. Errors: HOLTER_UNSUPPORTED the
+ * file system has no files without a name; HOLTER_BUSY *stops (may be NULL) became true; HOLTER_NO_SPACE, HOLTER_IO,
+ * HOLTER_NO_MEMORY. Cost: writes all of it.
  */
 holter_status wal_spare_make(struct io_file **out, struct io *io, const char *directory,
-                             uint64_t bytes, holter_error *err);
+                             uint64_t bytes, const atomic_bool *stops, holter_error *err);
 /**
- * The bytes of a spare, once for each file: where this one is half full and large enough for that to pay. 0: none is
- * wanted now.
+ * The bytes that a spare has here, once for each file: where this one is half full, large enough for that to pay, and so
+ * far written by this wal that it will be wanted. 0: none is wanted now.
  */
 uint64_t wal_spare_wanted(struct wal *wal);
-/** The next file is made of it, where its size fits. Takes `spare`, which wal_rest and wal_close let go. */
-void wal_spare_give(struct wal *wal, struct io_file *spare, uint64_t bytes);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

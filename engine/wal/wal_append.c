@@ -118,6 +118,7 @@ static void wal_give_up(struct wal *wal)
 {
     io_close(wal->file);
     wal->file = NULL;
+    wal->own_bytes = 0;
 }
 
 static bool is_same_place(const struct wal_place *a, const struct wal_place *b)
@@ -224,8 +225,6 @@ static holter_status begin_file(struct wal *wal, uint64_t group_bytes, holter_er
         wal_give_up(wal); /* on failure too: the new file may be there, so the old one has ended */
     if (status != HOLTER_OK)
         return status;
-    if (group_bytes == 0)
-        wal_spare_drop(wal);
     wal->ended_bytes = has_rested ? 0 : wal->ended_bytes + previous.offset;
     wal->file = file;
     wal->header = header;
@@ -236,14 +235,15 @@ static holter_status begin_file(struct wal *wal, uint64_t group_bytes, holter_er
 
 /*
  * What is smaller than a quarter of the largest file is made as fast as a spare is named; of a file that fills up, the one
- * after it is one of the largest.
+ * after it is one of the largest. Who writes little will be gone before he needs it.
  */
 uint64_t wal_spare_wanted(struct wal *wal)
 {
-    bool is_wanted = wal->file != NULL && wal->spare == NULL && !wal->has_no_spares &&
+    bool is_wanted = wal->file != NULL && wal->take_spare != NULL && !wal->has_no_spares &&
                      wal->spare_asked != wal->header.number &&
                      wal->header.file_bytes >= wal->file_bytes / 4 &&
-                     wal->next.offset >= wal->header.file_bytes / 2;
+                     wal->next.offset >= wal->header.file_bytes / 2 &&
+                     wal->own_bytes >= wal->header.file_bytes / 8;
     if (!is_wanted)
         return 0;
     wal->spare_asked = wal->header.number;
@@ -347,6 +347,7 @@ static holter_status fill_group(struct wal_write *write, size_t first, size_t co
 
 static void count_written(struct wal *wal, const struct wal_written *more)
 {
+    wal->own_bytes += more->bytes;
     wal->written.groups += more->groups;
     wal->written.bytes += more->bytes;
     wal->written.body_bytes += more->body_bytes;

@@ -48,6 +48,8 @@ holter_status wal_open(struct wal **out, const struct wal_spec *spec, holter_err
     wal->place = spec->place;
     wal->is_sealed = spec->is_sealed;
     wal->reads_kept = spec->reads_kept;
+    wal->take_spare = spec->take_spare;
+    wal->spare_context = spec->spare_context;
     wal->file_bytes = spec->file_bytes != 0 ? spec->file_bytes : WAL_FILE_BYTES_DEFAULT;
     wal->group_bytes_max = wal->file_bytes / 4 / WAL_PAGE_BYTES * WAL_PAGE_BYTES;
     if (wal->group_bytes_max > WAL_GROUP_BYTES_MAX)
@@ -77,7 +79,6 @@ void wal_close(struct wal *wal)
         return;
     wal_sources_close(wal);
     io_close(wal->file);
-    wal_spare_drop(wal);
     io_queue_close(wal->queue);
     free(wal->group);
     free(wal->page);
@@ -390,7 +391,8 @@ holter_status wal_file_sync(struct wal *wal, uint64_t number, holter_error *err)
 
 /* The header page, where there is one yet, and zeros, synced. */
 static holter_status fill(struct io_queue *queue, struct io_file *file, uint64_t bytes,
-                          const struct wal_header *header, holter_error *err)
+                          const struct wal_header *header, const atomic_bool *stops,
+                          holter_error *err)
 {
     size_t chunk = bytes < ZEROS_BYTES ? (size_t)bytes : ZEROS_BYTES;
     uint8_t *memory = core_alloc_pages(chunk);
@@ -405,6 +407,9 @@ static holter_status fill(struct io_queue *queue, struct io_file *file, uint64_t
             chunk = (size_t)(bytes - offset);
         status = io_write_exactly(queue, file, offset, memory, chunk, err);
         memset(memory, 0, WAL_PAGE_BYTES);
+        if (stops != NULL && atomic_load(stops))
+            status = error_set(err, HOLTER_BUSY, "log file '%s': it is not needed any more",
+                               io_path(file));
     }
     free(memory);
     return status == HOLTER_OK ? io_sync(queue, file, err) : status;
@@ -416,13 +421,13 @@ static holter_status write_aside(struct wal *wal, const char *path, const struct
     struct io_file *file = NULL;
     holter_status status = io_open(&file, wal->io, path, IO_CREATE | IO_DIRECT, err);
     if (status == HOLTER_OK)
-        status = fill(wal->queue, file, header->file_bytes, header, err);
+        status = fill(wal->queue, file, header->file_bytes, header, NULL, err);
     io_close(file);
     return status;
 }
 
 holter_status wal_spare_make(struct io_file **out, struct io *io, const char *directory,
-                             uint64_t bytes, holter_error *err)
+                             uint64_t bytes, const atomic_bool *stops, holter_error *err)
 {
     struct io_queue *queue = NULL;
     struct io_file *file = NULL;
@@ -431,7 +436,7 @@ holter_status wal_spare_make(struct io_file **out, struct io *io, const char *di
     if (status == HOLTER_OK)
         status = io_open(&file, io, directory, IO_UNNAMED | IO_DIRECT, err);
     if (status == HOLTER_OK)
-        status = fill(queue, file, bytes, NULL, err);
+        status = fill(queue, file, bytes, NULL, stops, err);
     if (status == HOLTER_OK) {
         *out = file;
         file = NULL;
@@ -441,34 +446,20 @@ holter_status wal_spare_make(struct io_file **out, struct io *io, const char *di
     return status;
 }
 
-void wal_spare_give(struct wal *wal, struct io_file *spare, uint64_t bytes)
-{
-    wal_spare_drop(wal);
-    wal->spare = spare;
-    wal->spare_bytes = bytes;
-}
-
-void wal_spare_drop(struct wal *wal)
-{
-    io_close(wal->spare);
-    wal->spare = NULL;
-}
-
 /* The spare gets its header, synced, and then its name. *named also on failure, as in wal_file_make. */
-static holter_status name_spare(bool *named, struct wal *wal, const char *path,
-                                const struct wal_header *header, holter_error *err)
+static holter_status name_spare(bool *named, struct wal *wal, struct io_file *spare,
+                                const char *path, const struct wal_header *header,
+                                holter_error *err)
 {
     wal_header_encode(wal->page, header);
-    holter_status status =
-        io_write_exactly(wal->queue, wal->spare, 0, wal->page, WAL_PAGE_BYTES, err);
+    holter_status status = io_write_exactly(wal->queue, spare, 0, wal->page, WAL_PAGE_BYTES, err);
     if (status == HOLTER_OK)
-        status = io_sync(wal->queue, wal->spare, err);
-    if (status == HOLTER_OK) {
-        status = io_link(wal->spare, path, err);
-        wal->has_no_spares = status == HOLTER_UNSUPPORTED;
-        *named = !wal->has_no_spares;
-    }
-    wal_spare_drop(wal);
+        status = io_sync(wal->queue, spare, err);
+    if (status != HOLTER_OK)
+        return status;
+    status = io_link(spare, path, err);
+    wal->has_no_spares = status == HOLTER_UNSUPPORTED;
+    *named = !wal->has_no_spares;
     return status;
 }
 
@@ -534,18 +525,21 @@ holter_status wal_file_make(struct io_file **out, struct wal_header *header, boo
         return status;
 
     bool is_made = false;
-    if (wal->spare != NULL && wal->spare_bytes >= made.file_bytes &&
-        made.file_bytes != WAL_FILE_BYTES_REST) {
-        made.file_bytes = wal->spare_bytes;
-        status = name_spare(named, wal, path, &made, err);
-        if (status != HOLTER_OK && *named)
-            return status;
-        is_made = status == HOLTER_OK;
+    bool takes_spare = made.file_bytes != WAL_FILE_BYTES_REST && wal->take_spare != NULL;
+    struct io_file *spare = takes_spare ? wal->take_spare(wal->spare_context) : NULL;
+    if (spare != NULL) {
+        made.file_bytes = wal->file_bytes;
+        status = name_spare(named, wal, spare, path, &made, err);
+        io_close(spare);
         wal->written.ahead_bytes += WAL_PAGE_BYTES; /* the rest was counted by its maker */
-        made.file_bytes = is_made ? made.file_bytes : header->file_bytes;
+        is_made = status == HOLTER_OK;
     }
-    if (!is_made)
+    if (spare != NULL && !is_made && *named)
+        return status;
+    if (!is_made) {
+        made.file_bytes = header->file_bytes;
         status = make_aside(named, wal, aside, path, &made, err);
+    }
     if (status != HOLTER_OK)
         return status;
     status = io_sync_dir(wal->io, wal->directory, err);

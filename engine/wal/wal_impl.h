@@ -147,8 +147,9 @@ struct wal {
     struct wal_header header;
     struct wal_place next;
     uint64_t ended_bytes; /* of files that ended, since the log rested last: the next one's size */
-    struct io_file *spare; /* NULL: none */
-    uint64_t spare_bytes;
+    uint64_t own_bytes; /* that this wal wrote to the file at hand */
+    struct io_file *(*take_spare)(void *context);
+    void *spare_context;
     uint64_t spare_asked; /* the file for which one was wanted last */
     bool has_no_spares;   /* they cannot be given a name here */
     struct wal_written written;
@@ -182,8 +183,6 @@ holter_status wal_path(char out[static IO_PATH_BYTES_MAX], const struct wal *wal
  */
 holter_status wal_file_make(struct io_file **out, struct wal_header *header, bool *named,
                             struct wal *wal, const struct wal_place *previous, holter_error *err);
-/** Let a spare go. */
-void wal_spare_drop(struct wal *wal);
 holter_status wal_file_open_to_append(struct io_file **out, struct wal *wal, uint64_t number,
                                       holter_error *err);
 /** Make durable what the file holds, whoever wrote it. */

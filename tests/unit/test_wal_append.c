@@ -320,10 +320,22 @@ static uint64_t file_bytes(uint64_t number)
 
 enum { LARGE_FILE_BYTES = 2 << 20 };
 
+static struct io_file *spare; /* that the log may take */
+
+static struct io_file *take_spare(void *context)
+{
+    struct io_file **at = context;
+    struct io_file *taken = *at;
+    *at = NULL;
+    return taken;
+}
+
 /* The log's next files may be that large. */
 static void open_large(void)
 {
     struct wal_spec spec = { .io = world.io,
+                             .take_spare = take_spare,
+                             .spare_context = &spare,
                              .directory = WORLD_DIRECTORY,
                              .store_id = { 7, 7, 7 },
                              .place = 3,
@@ -470,9 +482,8 @@ static uint64_t fill_until_wanted(void)
 
 static void give_spare(uint64_t bytes)
 {
-    struct io_file *spare;
-    ck_assert_int_eq(wal_spare_make(&spare, world.io, WORLD_DIRECTORY, bytes, NULL), HOLTER_OK);
-    wal_spare_give(world.wal, spare, bytes);
+    ck_assert_int_eq(wal_spare_make(&spare, world.io, WORLD_DIRECTORY, bytes, NULL, NULL),
+                     HOLTER_OK);
 }
 
 START_TEST(a_full_file_is_followed_by_its_spare)
@@ -537,20 +548,47 @@ START_TEST(without_its_spare_a_file_is_made)
 }
 END_TEST
 
-START_TEST(a_spare_that_is_too_small_or_not_needed_is_let_go)
+START_TEST(a_spare_is_not_for_a_rest_nor_for_who_writes_little)
 {
     open_large();
     fill_until_wanted();
-    give_spare(WAL_FILE_BYTES_FIRST);
-    fill_to_file(3);
-    ck_assert_uint_eq(file_bytes(3), LARGE_FILE_BYTES);
     give_spare(LARGE_FILE_BYTES);
     ck_assert_int_eq(wal_rest(world.wal, &world.end, NULL), HOLTER_OK);
-    ck_assert_uint_eq(file_bytes(4), WAL_FILE_BYTES_REST);
+    ck_assert_uint_eq(file_bytes(3), WAL_FILE_BYTES_REST);
+    ck_assert_ptr_nonnull(spare);
+    io_close(spare);
+    spare = NULL;
+    while (world.end.file < 5 || world.end.offset < file_bytes(5) / 2)
+        must_append(&world, 1, 15000, false);
+    ck_assert_uint_gt(wal_spare_wanted(world.wal), 0);
+    wal_close(world.wal);
+    world.wal = NULL;
+    open_large(); /* another process: it wrote nothing to the file yet */
+    must_take_over(&world, true);
     must_append(&world, 1, 15000, false);
-    ck_assert_uint_lt(file_bytes(5), LARGE_FILE_BYTES);
-    give_spare(LARGE_FILE_BYTES); /* wal_close lets it go */
+    ck_assert_uint_eq(world.end.file, 5);
+    ck_assert_uint_eq(wal_spare_wanted(world.wal), 0);
+    uint64_t begin = world.end.offset;
+    uint64_t wanted = 0;
+    while (wanted == 0 && world.end.file == 5) {
+        must_append(&world, 1, 15000, false);
+        wanted = wal_spare_wanted(world.wal);
+    }
+    ck_assert_uint_eq(wanted, LARGE_FILE_BYTES);
+    ck_assert_uint_ge(world.end.offset - begin, file_bytes(5) / 8 - 4 * WAL_PAGE_BYTES);
     must_read_to_end(&world);
+}
+END_TEST
+
+START_TEST(a_spare_is_given_up_when_it_is_not_needed_any_more)
+{
+    atomic_bool stops = true;
+    struct io_file *made = NULL;
+    uint64_t before = sim_written_bytes(world.sim);
+    ck_assert_int_eq(wal_spare_make(&made, world.io, WORLD_DIRECTORY, LARGE_FILE_BYTES, &stops, NULL),
+                     HOLTER_BUSY);
+    ck_assert_ptr_null(made);
+    ck_assert_uint_lt(sim_written_bytes(world.sim) - before, LARGE_FILE_BYTES);
 }
 END_TEST
 
@@ -931,7 +969,8 @@ int main(void)
     tcase_add_test(all, an_empty_log_does_not_rest);
     tcase_add_test(all, a_full_file_is_followed_by_its_spare);
     tcase_add_loop_test(all, without_its_spare_a_file_is_made, 0, (int)CORE_COUNT(spare_faults));
-    tcase_add_test(all, a_spare_that_is_too_small_or_not_needed_is_let_go);
+    tcase_add_test(all, a_spare_is_not_for_a_rest_nor_for_who_writes_little);
+    tcase_add_test(all, a_spare_is_given_up_when_it_is_not_needed_any_more);
     tcase_add_test(all, a_successor_goes_on_in_a_file_that_was_left_untouched);
     tcase_add_loop_test(all, a_successor_leaves_a_file_that_may_have_been_touched, 0, 3);
     tcase_add_test(all, a_successor_leaves_a_file_that_a_newer_one_follows);
