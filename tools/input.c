@@ -44,20 +44,29 @@ static bool is_zstd(const char *bytes, size_t count)
             memcmp(bytes + 1, skippable + 1, MAGIC_BYTES - 1) == 0);
 }
 
-/* More bytes of the file behind those in the buffer, which is empty but at the start. */
-static bool fill(struct input *input)
+/* More bytes of the file. */
+static bool file_read(struct input *input, void *out, size_t room, size_t *got)
 {
-    if (input->begin == input->end)
-        input->begin = input->end = 0;
-    size_t got = fread(input->buffer + input->end, 1, BUFFER_BYTES - input->end, input->file);
-    if (got == 0 && ferror(input->file)) {
+    *got = fread(out, 1, room, input->file);
+    if (*got == 0 && ferror(input->file)) {
         input->problem = strerror(errno);
         return false;
     }
+    input->bytes += *got;
+    input->is_at_end = *got == 0;
+    input->has_bytes = input->has_bytes || *got > 0;
+    return true;
+}
+
+/* .. behind those in the buffer, which is empty but at the start. */
+static bool fill(struct input *input)
+{
+    size_t got;
+    if (input->begin == input->end)
+        input->begin = input->end = 0;
+    if (!file_read(input, input->buffer + input->end, BUFFER_BYTES - input->end, &got))
+        return false;
     input->end += got;
-    input->bytes += got;
-    input->is_at_end = got == 0;
-    input->has_bytes = input->has_bytes || got > 0;
     return true;
 }
 
@@ -126,9 +135,9 @@ void input_close(struct input *input)
 
 static bool read_plain(struct input *input, void *out, size_t room, size_t *got)
 {
-    if (input->begin == input->end && !input->is_at_end && !fill(input))
-        return false;
     size_t bytes = input->end - input->begin;
+    if (bytes == 0 && !input->is_at_end)
+        return file_read(input, out, room, got); /* straight to where it is wanted */
     if (bytes > room)
         bytes = room;
     memcpy(out, input->buffer + input->begin, bytes);
