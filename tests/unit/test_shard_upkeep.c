@@ -653,6 +653,87 @@ START_TEST(writers_readers_and_upkeep_run_side_by_side)
 }
 END_TEST
 
+/* ---- spares ---------------------------------------------------------------------------------- */
+
+static struct io_file *spare_of(size_t at)
+{
+    return atomic_load(&world.shard[at]->spare.made);
+}
+
+/* Rows until the handle wants a file to go on in; those after *time. */
+static void put_until_wanted(size_t at, int64_t *time)
+{
+    while (!shard_wants_spare(world.shard[at]))
+        OK(put_row(at, 5, (*time)++));
+}
+
+static bool has_named(const char *what)
+{
+    return world_file_count(what) > 0;
+}
+
+START_TEST(a_log_goes_on_in_a_spare_and_rests_without_one)
+{
+    int64_t time = 0;
+    world_init(2, NULL);
+    put_until_wanted(0, &time);
+    shard_make_spare(world.shard[0], NULL);
+    ck_assert_ptr_nonnull(spare_of(0));
+    ck_assert(!shard_wants_spare(world.shard[0]));
+    ck_assert(!has_named(SHARD "/log-0000000000000002"));
+    while (!has_named(SHARD "/log-0000000000000002"))
+        OK(put_row(0, 5, time++));
+    ck_assert_ptr_null(spare_of(0)); /* that was it */
+
+    put_until_wanted(0, &time);
+    shard_make_spare(world.shard[0], NULL);
+    ck_assert_ptr_nonnull(spare_of(0));
+    OK(shard_flush(NULL, world.shard[1], true, &err)); /* it rests */
+    ck_assert_ptr_nonnull(spare_of(0));                /* of another handle */
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    ck_assert_ptr_null(spare_of(0));
+    ck_assert_uint_eq(find_now(1, 5).in_files, (uint64_t)time);
+
+    /* One that was asked for before is let go when it is made. */
+    put_until_wanted(0, &time);
+    OK(shard_flush(NULL, world.shard[0], true, &err));
+    shard_make_spare(world.shard[0], NULL);
+    ck_assert_ptr_null(spare_of(0));
+    put_until_wanted(0, &time);
+    atomic_bool stops = true;
+    shard_make_spare(world.shard[0], &stops); /* the handle is being closed */
+    ck_assert_ptr_null(spare_of(0));
+    verify(1);
+    world_release();
+}
+END_TEST
+
+/* Of the room that is left a spare takes a small part, or there is none. */
+START_TEST(a_disk_that_fills_up_has_no_spares)
+{
+    int64_t time = 0;
+    const struct sim_options small = { .seed = 1, .bytes_max = 15 * WAL_FILE_BYTES_MIN };
+    world_init(1, &small);
+    put_until_wanted(0, &time);
+    shard_make_spare(world.shard[0], NULL);
+    ck_assert_ptr_null(spare_of(0));
+    ck_assert(!shard_drop_spare(world.shard[0]));
+    world_release();
+
+    const struct sim_options large = { .seed = 1, .bytes_max = 40 * WAL_FILE_BYTES_MIN };
+    time = 0;
+    world_init(1, &large);
+    put_until_wanted(0, &time);
+    shard_make_spare(world.shard[0], NULL);
+    ck_assert_ptr_nonnull(spare_of(0));
+    ck_assert(shard_drop_spare(world.shard[0]));
+    ck_assert(!shard_drop_spare(world.shard[0]));
+    OK(put_row(0, 5, time++));
+    ck_assert_uint_eq(find_now(0, 5).in_log, (uint64_t)time);
+    world_release();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shard_upkeep");
@@ -660,6 +741,8 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_snapshot_keeps_the_files_that_it_may_need);
     tcase_add_test(tcase, a_dead_handles_pins_hold_nothing);
+    tcase_add_test(tcase, a_log_goes_on_in_a_spare_and_rests_without_one);
+    tcase_add_test(tcase, a_disk_that_fills_up_has_no_spares);
     tcase_add_loop_test(tcase, opened_frames_stay_as_far_as_memory_goes, 0, 2);
     tcase_add_test(tcase, tailed_frames_are_not_read_again);
     tcase_add_test(tcase, a_flush_is_due_for_what_others_appended);

@@ -236,6 +236,37 @@ START_TEST(a_buffered_commit_is_waited_for_by_its_number)
 }
 END_TEST
 
+/* What was made ahead makes room; where there is nothing of the kind the disk is full. */
+START_TEST(a_flush_that_finds_no_space_lets_spares_go)
+{
+    world_machine = (struct sim_options){ .seed = 1 };
+    world_init(&one_shard, &(holter_options){ .log_file_bytes = 65536, .no_auto_flush = 1 });
+    holter_store *store = world.store[0];
+    const struct sim_fault once = { .kind = SIM_WRITE, .nth = 1, .error = ENOSPC }; /* behind the name of who flushes */
+    int row = 0;
+    commit(store, "heart_rate/1: 1=60");
+    uint64_t ahead = counted(store, "log_ahead_bytes");
+    while (counted(store, "log_ahead_bytes") == ahead) {
+        char text[4096];
+        int at = snprintf(text, sizeof text, "heart_rate/1:");
+        for (int i = 0; i < 100; i++, row++)
+            at += snprintf(text + at, sizeof text - (size_t)at, " %d=%d", 2 + row, 60 + row % 7);
+        commit(store, text);
+    }
+    sim_fault_set(world.sim, &once);
+    OK(holter_flush(store, NULL, &err));
+    ck_assert(sim_fault_was_hit(world.sim));
+    sim_fault_clear(world.sim);
+    commit(store, "heart_rate/1: 1=61");
+    sim_fault_set(world.sim, &once);
+    FAILS(holter_flush(store, NULL, &err), HOLTER_NO_SPACE, "No space");
+    sim_fault_clear(world.sim);
+    OK(holter_flush(store, NULL, &err));
+    ck_assert_uint_eq(rows_of(store, 0), 1 + (size_t)row);
+    world_release();
+}
+END_TEST
+
 /* Beside holders of locks, of 64 bytes each, that name themselves. */
 START_TEST(every_byte_that_is_written_is_counted_once)
 {
@@ -420,6 +451,7 @@ int main(void)
     tcase_add_test(tcase, a_buffered_commit_is_waited_for_by_its_number);
     tcase_add_test(tcase, every_byte_that_is_written_is_counted_once);
     tcase_add_test(tcase, commits_of_a_thread_count_in_its_order);
+    tcase_add_test(tcase, a_flush_that_finds_no_space_lets_spares_go);
     tcase_add_test(tcase, too_many_buffered_bytes_are_refused_at_once);
     tcase_add_test(tcase, buffered_commits_outlast_a_full_disk);
     tcase_add_test(tcase, a_user_erased_meanwhile_loses_what_was_buffered);
