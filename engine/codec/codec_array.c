@@ -208,29 +208,74 @@ static void try_packed(struct array_plan *best, const struct array_range *range,
                                      .has_patches = patches > 0 };
 }
 
-/* Every width, at the place where it leaves out the fewest values of the tally; what lies outside of that is left
-   out always. */
+/* Words of `width` bits where the fewest values of a tally are outside of them: so many are inside. */
+struct window {
+    unsigned width;
+    int16_t inside;
+    size_t least; /* bytes: packed_least */
+};
+
+/* The first place where they are; there is one. Looked for by stretches, a branch each. */
+static size_t window_place(const struct window *window, const int16_t *below, size_t span)
+{
+    enum { STRETCH = 32 };
+    size_t reach = (size_t)1 << window->width;
+    size_t end = span + 2 - reach;
+    for (size_t from = 0;; from += STRETCH) {
+        size_t to = from + STRETCH < end ? from + STRETCH : end;
+        int16_t is_here = 0;
+        for (size_t at = from; at < to; at++)
+            is_here |= (int16_t)(below[at + reach] - below[at]) == window->inside;
+        if (!is_here)
+            continue;
+        while (below[from + reach] - below[from] != window->inside)
+            from++;
+        return from;
+    }
+}
+
+static void try_window(struct array_plan *best, const struct window *window, const int16_t *below,
+                       const struct tally *t, size_t count, const struct array_range *range)
+{
+    size_t at = window_place(window, below, (size_t)t->range.span);
+    try_packed(best, range, count, t->range.min + (int64_t)at, window->width,
+               count - (size_t)window->inside);
+}
+
+/*
+ * Every width, at the place where it leaves out the fewest values of the tally; what lies outside of that is left
+ * out always. Those that cannot take less than the most promising one are not looked for.
+ */
 static void plan_narrow(struct array_plan *best, const struct tally *t, size_t count,
                         const struct array_range *range)
 {
     int16_t below[NARROW + 1]; /* of values below: below[v + 1] - below[v] have v */
+    struct window windows[16];
+    struct array_plan promising = { .bytes = SIZE_MAX };
     size_t span = (size_t)t->range.span;
+    size_t widths = 0, first = 0;
     below[0] = 0;
     for (size_t v = 0; v <= span; v++)
         below[v + 1] = (int16_t)(below[v] + t->count[v]);
-    for (unsigned width = 0; (size_t)1 << width <= span; width++) {
-        size_t window = (size_t)1 << width;
+    for (; (size_t)1 << widths <= span; widths++) {
+        size_t reach = (size_t)1 << widths;
         int16_t most = 0;
-        for (size_t from = 0; from + window <= span + 1; from++) {
-            int16_t inside = (int16_t)(below[from + window] - below[from]);
+        for (size_t from = 0; from + reach <= span + 1; from++) {
+            int16_t inside = (int16_t)(below[from + reach] - below[from]);
             most = inside > most ? inside : most;
         }
-        if (packed_least(count, width, count - (size_t)most) >= best->bytes)
-            continue;
-        size_t at = 0;
-        while (below[at + window] - below[at] != most)
-            at++;
-        try_packed(best, range, count, t->range.min + (int64_t)at, width, count - (size_t)most);
+        windows[widths] = (struct window){
+            .width = (unsigned)widths,
+            .inside = most,
+            .least = packed_least(count, (unsigned)widths, count - (size_t)most),
+        };
+        first = windows[widths].least < windows[first].least ? widths : first;
+    }
+    if (widths > 0 && windows[first].least < best->bytes)
+        try_window(&promising, &windows[first], below, t, count, range);
+    for (size_t i = 0; i < widths; i++) {
+        if (windows[i].least < best->bytes && windows[i].least <= promising.bytes)
+            try_window(best, &windows[i], below, t, count, range);
     }
     try_packed(best, range, count, t->range.min, bits_of(span), t->outside);
 }
@@ -296,20 +341,26 @@ struct ranked {
     uint16_t count;
 };
 
-/* *order: the places of the commonest first; of equally common ones as they are. */
+/* *order: the places of the commonest first; of equally common ones as they are. By the digits of how common they are. */
 static void rank(uint8_t *order, const struct ranked *ranked, size_t count)
 {
-    int16_t times[DISTINCT];
-    for (size_t i = 0; i < count; i++)
-        times[i] = (int16_t)ranked[i].count;
+    enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS };
+    _Static_assert(ROWS < DIGITS * DIGITS, "two digits tell how often a value comes");
+    uint8_t by_low[DISTINCT];
+    uint8_t ends[2][DIGITS + 1] = { 0 }; /* how many have a higher digit; then where the next one goes */
     for (size_t i = 0; i < count; i++) {
-        const int16_t own = times[i];
-        int16_t before = 0;
-        for (size_t k = 0; k < i; k++)
-            before += times[k] >= own;
-        for (size_t k = i + 1; k < count; k++)
-            before += times[k] > own;
-        order[before] = (uint8_t)i;
+        ends[0][DIGITS - ranked[i].count % DIGITS]++;
+        ends[1][DIGITS - ranked[i].count / DIGITS]++;
+    }
+    for (size_t d = 1; d <= DIGITS; d++) {
+        ends[0][d] = (uint8_t)(ends[0][d] + ends[0][d - 1]);
+        ends[1][d] = (uint8_t)(ends[1][d] + ends[1][d - 1]);
+    }
+    for (size_t i = 0; i < count; i++)
+        by_low[ends[0][DIGITS - 1 - ranked[i].count % DIGITS]++] = (uint8_t)i;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t place = by_low[i];
+        order[ends[1][DIGITS - 1 - ranked[place].count / DIGITS]++] = place;
     }
 }
 
@@ -368,6 +419,28 @@ static void plan_dictionary(struct array_plan *best, struct dictionary *dictiona
     }
 }
 
+/* No list of a tally's values takes less, however they are spread. */
+static size_t dictionary_least(const struct tally *t, size_t count, const struct array_range *range)
+{
+    uint16_t most = 0;
+    uint16_t distinct = 0;
+    for (size_t v = 0; v <= t->range.span; v++) {
+        most = t->count[v] > most ? t->count[v] : most;
+        distinct = (uint16_t)(distinct + (t->count[v] > 0));
+    }
+    size_t least = SIZE_MAX;
+    if (t->outside == 0 && distinct <= DISTINCT)
+        least = 2 + (size_t)distinct + pack_bytes(count, bits_of(distinct - 1u));
+    for (unsigned bits = 1; bits <= ESCAPE_BITS_MAX; bits++) {
+        size_t entries = ((size_t)1 << bits) - 1;
+        size_t listed = entries * most < count ? entries * most : count;
+        size_t bytes = 2 + entries + pack_bytes(count, bits) + 3 +
+                       pack_bytes(count - listed, bits_of(range->span));
+        least = entries <= distinct && bytes < least ? bytes : least;
+    }
+    return least;
+}
+
 /* ---- plans: one in the other ----------------------------------------------------------------- */
 
 /* Where most values lie in a narrow range, that alone is looked at. */
@@ -389,7 +462,8 @@ static struct array_plan plan(struct dictionary *dictionary, const int64_t *valu
     }
     if (!has_most)
         plan_wide(&best, values, count, &range);
-    if (depth > DEPTH_LEAF && count >= DICTIONARY_LEAST) {
+    if (depth > DEPTH_LEAF && count >= DICTIONARY_LEAST &&
+        (!has_most || dictionary_least(&t, count, &range) < best.bytes)) {
         struct ranked ranked[DISTINCT];
         size_t taken =
             has_most ? ranked_by_tally(ranked, &t) : ranked_by_hash(ranked, values, count);
