@@ -239,11 +239,8 @@ struct person {
     bool is_same;
 };
 
-/*
- * There is room for so many samples of a person, which follow and are of the row at hand: both are counted.
- * Where rows before it were not stored it counts as not read (I2).
- */
-static int room_make(struct import *im, size_t samples, size_t values, const struct person *person)
+TOOL_APART
+static int room_find(struct import *im, size_t samples, size_t values, const struct person *person)
 {
     if (!import_rows_have_room(im->rows, samples, values)) {
         int code = import_queue_next(&im->queue);
@@ -254,12 +251,29 @@ static int room_make(struct import *im, size_t samples, size_t values, const str
     struct import_counts *counts = &im->rows->counts;
     counts->rows++;
     counts->samples += samples;
-    bool is_known = person->is_same && import_rows_know_person(im->rows);
     if (import_rows_need_room(im->rows, samples, values) &&
-        (is_known || import_rows_person(im->rows, person->id, person->source)))
+        import_rows_person(im->rows, person->id, person->source))
         return TOOL_OK;
     counts->not_stored += samples;
     return say_no_memory();
+}
+
+/*
+ * There is room for so many samples of a person, which follow and are of the row at hand: both are counted.
+ * Where rows before it were not stored it counts as not read (I2).
+ */
+static inline int room_make(struct import *im, size_t samples, size_t values,
+                            const struct person *person)
+{
+    struct import_rows *rows = im->rows;
+    bool has_all = person->is_same && import_rows_know_person(rows) &&
+                   import_rows_have_room(rows, samples, values) &&
+                   import_rows_need_room(rows, samples, values);
+    if (!has_all)
+        return room_find(im, samples, values, person);
+    rows->counts.rows++;
+    rows->counts.samples += samples;
+    return TOOL_OK;
 }
 
 /* As room_make, where users' parts are replaced. */

@@ -60,11 +60,10 @@ static bool plan_is(const struct plan *plan, struct csv_field name)
     return csv_field_is(name, plan->metric.name, plan->name_bytes);
 }
 
-/* reader->last_plan becomes that of a name. */
-static enum mapped_result plan_need(struct mapped_reader *reader, struct csv_field name)
+/* reader->last_plan becomes that of a name, which it was not. */
+TOOL_APART
+static enum mapped_result plan_find(struct mapped_reader *reader, struct csv_field name)
 {
-    if (reader->last_plan != NULL && plan_is(reader->last_plan, name))
-        return MAPPED_OK; /* mostly it is the last again */
     for (size_t i = 0; i < reader->plan_count; i++)
         if (plan_is(reader->plans[i], name)) {
             reader->last_plan = reader->plans[i];
@@ -101,7 +100,8 @@ static enum mapped_result plan_read(struct mapped_reader *reader, const struct p
     struct csv_field text = cell(reader, SLOT_METRIC);
     *out = reader->default_plan;
     if (text.count > 0 || *out == NULL) {
-        enum mapped_result result = plan_need(reader, text);
+        bool is_last = reader->last_plan != NULL && plan_is(reader->last_plan, text); /* mostly */
+        enum mapped_result result = is_last ? MAPPED_OK : plan_find(reader, text);
         if (result != MAPPED_OK)
             return result;
         *out = reader->last_plan;
@@ -242,13 +242,10 @@ static bool known_is(const struct known_text *known, struct csv_field text)
     return known->count > 0 && csv_field_is(text, known->bytes, known->count);
 }
 
-/* Rows of one user and source mostly follow each other; these were checked. */
+/* These were checked. */
+TOOL_APART
 static void person_know(struct mapped_reader *reader)
 {
-    reader->is_same_person = known_is(&reader->known_user, reader->row_user) &&
-                             known_is(&reader->known_source, reader->row_source);
-    if (reader->is_same_person)
-        return;
     reader->known_user.count = reader->row_user.count;
     memcpy(reader->known_user.bytes, reader->row_user.bytes, reader->row_user.count);
     reader->known_source.count = reader->row_source.count;
@@ -261,7 +258,8 @@ static enum mapped_result user_read(struct mapped_reader *reader)
     if (id.count == 0 && reader->user != NULL)
         id = (struct csv_field){ reader->user, strlen(reader->user) };
     reader->row_user = id;
-    return known_is(&reader->known_user, id) || import_user_check(id, reader->problem)
+    reader->is_same_person = known_is(&reader->known_user, id);
+    return reader->is_same_person || import_user_check(id, reader->problem)
                ? MAPPED_OK
                : refused(reader, SLOT_USER);
 }
@@ -272,9 +270,10 @@ static enum mapped_result source_read(struct mapped_reader *reader)
     if (source.count == 0)
         source = (struct csv_field){ reader->source, strlen(reader->source) };
     reader->row_source = source;
-    return known_is(&reader->known_source, source) || import_source_check(source, reader->problem)
-               ? MAPPED_OK
-               : refused(reader, SLOT_SOURCE);
+    bool is_known = known_is(&reader->known_source, source);
+    reader->is_same_person = reader->is_same_person && is_known;
+    return is_known || import_source_check(source, reader->problem) ? MAPPED_OK
+                                                                    : refused(reader, SLOT_SOURCE);
 }
 
 enum mapped_result mapped_row_read(struct mapped_reader *reader, const struct csv_field *fields)
@@ -301,7 +300,8 @@ enum mapped_result mapped_row_read(struct mapped_reader *reader, const struct cs
         result = source_read(reader);
     if (result != MAPPED_OK)
         return result;
-    person_know(reader);
+    if (!reader->is_same_person) /* rows of one user and source mostly follow each other */
+        person_know(reader);
     sample->metric = &plan->metric;
     sample->values = reader->values;
     return MAPPED_OK;

@@ -22,7 +22,7 @@ static bool refuse(char problem[static IMPORT_PROBLEM_BYTES_MAX], const char *fo
     return false;
 }
 
-bool whole_read(int64_t *out, struct csv_field text)
+static inline bool whole_take(int64_t *out, struct csv_field text)
 {
     bool is_negative = text.count > 0 && text.bytes[0] == '-';
     if (text.count == is_negative)
@@ -43,6 +43,11 @@ bool whole_read(int64_t *out, struct csv_field text)
     }
     *out = is_negative ? -number : number;
     return true;
+}
+
+bool whole_read(int64_t *out, struct csv_field text)
+{
+    return whole_take(out, text);
 }
 
 /* What a field takes, after "expected ". */
@@ -113,7 +118,7 @@ bool import_value_read(holter_value *out, const holter_metric *metric, size_t fi
 {
     /* Most values are whole numbers, for which this is quicker and the same. */
     const holter_field *of = &metric->fields[field];
-    return (of->type == HOLTER_INT && of->exponent == 0 && whole_read(&out->integer, text)) ||
+    return (of->type == HOLTER_INT && of->exponent == 0 && whole_take(&out->integer, text)) ||
            value_read(out, metric, field, text, round, problem);
 }
 
@@ -192,7 +197,7 @@ static bool revision_refuse(struct csv_field text, char problem[static IMPORT_PR
 bool import_revision_read(int64_t *out, struct csv_field text,
                           char problem[static IMPORT_PROBLEM_BYTES_MAX])
 {
-    return whole_read(out, text) || revision_refuse(text, problem);
+    return whole_take(out, text) || revision_refuse(text, problem);
 }
 
 bool import_flags_read(uint16_t *out, struct csv_field text,
