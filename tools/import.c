@@ -239,6 +239,7 @@ struct person {
     bool is_same;
 };
 
+/* As room_make, where rows have to go first, or a person is looked up. */
 TOOL_APART
 static int room_find(struct import *im, size_t samples, size_t values, const struct person *person)
 {
