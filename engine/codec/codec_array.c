@@ -224,6 +224,7 @@ static size_t window_place(const struct window *window, const int16_t *below, si
     for (size_t from = 0;; from += STRETCH) {
         size_t to = from + STRETCH < end ? from + STRETCH : end;
         int16_t is_here = 0;
+        core_assert(from < to);
         for (size_t at = from; at < to; at++)
             is_here |= (int16_t)(below[at + reach] - below[at]) == window->inside;
         if (!is_here)
