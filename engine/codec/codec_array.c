@@ -251,7 +251,7 @@ static void plan_narrow(struct array_plan *best, const struct tally *t, size_t c
                         const struct array_range *range)
 {
     int16_t below[NARROW + 1]; /* of values below: below[v + 1] - below[v] have v */
-    struct window windows[16];
+    struct window windows[16] = { { 0 } };
     struct array_plan promising = { .bytes = SIZE_MAX };
     size_t span = (size_t)t->range.span;
     size_t widths = 0, first = 0;
