@@ -382,12 +382,17 @@ static size_t pattern_head_steps(const struct time_format *format)
     size_t steps = 0;
     size_t dates = 0;
     bool has_day_of_year = false;
+    bool is_over = false;
     for (size_t i = 0; i < format->step_count; i++) {
         unsigned char step = format->steps[i];
         if (step >= LITERAL)
             continue;
-        if (strchr("YymbdejHI", step) == NULL)
-            break;
+        bool is_of_head = strchr("YymbdejHI", step) != NULL;
+        if (is_of_head && is_over)
+            return 0; /* what comes later may tell another date */
+        is_over = !is_of_head;
+        if (is_over)
+            continue;
         dates += step != 'H' && step != 'I';
         has_day_of_year = has_day_of_year || step == 'j';
         steps = i + 1;

@@ -409,7 +409,7 @@ static const char *const head_formats[] = {
     "rfc3339",  "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S",
     "%y%j%H%M", "%d %b %Y %H:%M",       "%H:%M %d.%m.%Y",
     "%Y-%m-%d", "%b%d%Y%I%p:%M",        "%e/%m/%y",
-    "%s",
+    "%s",       "%F %T %j",
 };
 
 /* Times near each other, each a random change away from the one before it, and many of them bad. */
@@ -434,6 +434,7 @@ START_TEST(time_is_read_as_if_it_were_the_first)
             "March12201611pm:2",
             " 1/12/16",
             "1460445660",
+            "2016-04-12 00:00:00 60",
         };
         if (i % 8 == 0)
             strcpy(text, starts[_i]);
