@@ -406,10 +406,12 @@ START_TEST(durations_are_exact)
 END_TEST
 
 static const char *const head_formats[] = {
-    "rfc3339",  "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S",
-    "%y%j%H%M", "%d %b %Y %H:%M",       "%H:%M %d.%m.%Y",
-    "%Y-%m-%d", "%b%d%Y%I%p:%M",        "%e/%m/%y",
-    "%s",       "%F %T %j",
+    "rfc3339",           "%m/%d/%Y %I:%M:%S %p",
+    "%Y-%m-%d %H:%M:%S", "%y%j%H%M",
+    "%d %b %Y %H:%M",    "%H:%M %d.%m.%Y",
+    "%Y-%m-%d",          "%b%d%Y%I%p:%M",
+    "%e/%m/%y",          "%s",
+    "%F %T %j",
 };
 
 /* Times near each other, each a random change away from the one before it, and many of them bad. */
