@@ -136,7 +136,7 @@ $(foreach s,$(UNIT_SOURCES),$(eval $(call unit_rule,$(s))))
 # calls of the system that a test puts its own in the place of
 comma := ,
 wraps = $(1:%=-Wl$(comma)--wrap=%)
-WRAPS_FAULTS := $(call wraps,pread64 pwrite64 fdatasync io_uring_queue_init_params io_uring_submit)
+WRAPS_FAULTS := $(call wraps,pread64 pwrite64 fdatasync linkat io_uring_queue_init_params io_uring_submit)
 $(OUT)/tests/unit/test_io_uring: LIBS_TEST += $(call wraps,io_uring_submit io_uring_queue_init_params \
     io_uring_get_probe_ring __io_uring_get_cqe pread64 pwrite64)
 $(OUT)/tests/unit/test_io_faults $(OUT)/tests/unit/test_store_faults: LIBS_TEST += $(WRAPS_FAULTS)

@@ -24,7 +24,19 @@ static struct {
     bool was_hit;
     unsigned long calls, in_ring; /* of all kinds, armed or not */
     int ring_error;               /* of new rings; 0: none */
+    int link_error;               /* of every linkat; 0: none */
+    _Atomic unsigned long links;  /* linkats so far */
 } real_fault;
+
+int __real_linkat(int from, const char *from_path, int to, const char *to_path, int flags);
+int __wrap_linkat(int from, const char *from_path, int to, const char *to_path, int flags);
+
+int __wrap_linkat(int from, const char *from_path, int to, const char *to_path, int flags)
+{
+    real_fault.links++;
+    errno = real_fault.link_error;
+    return errno != 0 ? -1 : __real_linkat(from, from_path, to, to_path, flags);
+}
 
 /* From now on. */
 static inline void real_fault_arm(enum io_op_kind kind, unsigned long left, int error,

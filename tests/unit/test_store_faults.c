@@ -212,6 +212,45 @@ START_TEST(without_a_ring_plain_calls_are_chosen)
 }
 END_TEST
 
+/* A policy that refuses linkat costs nothing but spares: no commit fails, buffered or not, and none is asked for again. */
+START_TEST(without_linkat_files_are_made_as_they_are_needed)
+{
+    static const int errors[] = { 0, EPERM, EACCES, EXDEV, ENOSYS };
+    enum { ROWS_EACH = 500, COMMITS_MAX = 400 };
+    holter_store *store = opened(HOLTER_BACKEND_POSIX);
+    holter_close(store);
+    const holter_options options = { .backend = HOLTER_BACKEND_POSIX, .log_file_bytes = 64 << 10 };
+    OK(holter_open(&store, path, &options, &err));
+    holter_metric metric;
+    holter_batch *batch;
+    uint32_t source;
+    holter_value value = { .integer = 60 };
+    OK(holter_metric_find(store, "heart_rate", &metric, &err));
+    OK(holter_source_need(store, users[0], "watch", &source, &err));
+    OK(holter_batch_new(&batch, store, &(holter_batch_options){ .buffered = 1 }, &err));
+    holter_row row = { .user = users[0],
+                       .metric = metric.number,
+                       .source = source,
+                       .values = &value,
+                       .value_count = 1 };
+    real_fault.link_error = errors[_i];
+    unsigned long before = real_fault.links;
+    for (int i = 0; i < COMMITS_MAX && (i < 100 || real_fault.links == before); i++) {
+        for (int j = 0; j < ROWS_EACH; j++) {
+            row.time_ns += 1 + (j * 7919) % 100003;
+            value.integer = 60 + (j * 31) % 97;
+            OK(holter_batch_add(batch, &row, NULL, &err));
+        }
+        OK(holter_commit(store, batch, &err));
+        OK(holter_wait_durable(store, holter_batch_accepted(batch), &err));
+        holter_batch_clear(batch);
+    }
+    ck_assert_uint_gt(real_fault.links, before);
+    holter_batch_free(batch);
+    holter_close(store);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_faults");
@@ -220,6 +259,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, a_store_whose_disk_fails_goes_on, 0, 2 * CASES);
     tcase_add_loop_test(tcase, without_a_ring_plain_calls_are_chosen, 0, 2);
+    tcase_add_loop_test(tcase, without_linkat_files_are_made_as_they_are_needed, 0, 5);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
